@@ -1,0 +1,211 @@
+/**
+ * `npm run bench -- rbsr`: bytes, round trips and air time of reconciliation over seeded trials.
+ *
+ * The two sides hold random 64-bit ids, the differences are split between them, and the size of the first split follows
+ * from what their beacons' fingerprints say, never from the truth. Every trial is checked against the true difference.
+ *
+ * - `bytes`: all messages, both ways, without frame headers. `value` is their median, `bytesWorst` the largest.
+ * - `roundTrips`: until the initiator knows both directions. A third message, which tells the responder what of its lists
+ *   is wanted, travels with the first Drops and is counted in `messages`, not as half a round trip.
+ * - `airMs`: each message cut into frames of 210 bytes after 2 bytes of its own, each frame at 1 Mbit/s for
+ *   192 us + 8 us x (16 + payload + 43), with DIFS 50 us and a mean back-off of 310 us; without acknowledgements.
+ *
+ * Limits are those of 750 against 750; the larger sets have none and say what a host pays.
+ */
+import { Fingerprint, FINGERPRINT_SIZE_BYTES, fingerprintCount } from "../modules/rbsr/fingerprint.ts";
+import { Mix, sessionKey } from "../modules/rbsr/half-siphash.ts";
+import { Reconciler, type ReconcilerOptions } from "../modules/rbsr/reconciler.ts";
+import { SaltedSet } from "../modules/rbsr/salted-set.ts";
+
+/** Ids as pairs of words, low first. */
+export type Ids = Uint32Array;
+
+/** A small seeded generator (sfc32): words of 32 bits. */
+export function seededWords(seed: number): () => number {
+  let a = seed | 0;
+  let b = 0x9e3779b9;
+  let c = 0x243f6a88;
+  let counter = 1;
+  const next = () => {
+    const word = (((a + b) | 0) + counter) | 0;
+    counter = (counter + 1) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = (((c << 21) | (c >>> 11)) + word) | 0;
+    return word >>> 0;
+  };
+  for (let turn = 0; turn < 16; turn += 1) next();
+  return next;
+}
+
+/** Random ids: `shared` on both sides, `onlyA` and `onlyB` on one. */
+export function randomPair(words: () => number, shared: number, onlyA: number, onlyB: number): [Ids, Ids] {
+  const a = new Uint32Array(2 * (shared + onlyA));
+  const b = new Uint32Array(2 * (shared + onlyB));
+  for (let word = 0; word < a.length; word += 1) a[word] = words();
+  b.set(a.subarray(0, 2 * shared));
+  for (let word = 2 * shared; word < b.length; word += 1) b[word] = words();
+  return [a, b];
+}
+
+/** One side of a session, reusable. */
+export class Side {
+  readonly set: SaltedSet;
+  readonly reconciler: Reconciler;
+  readonly out: Uint8Array;
+  readonly fingerprint = new Fingerprint();
+
+  constructor(options: ReconcilerOptions) {
+    this.set = new SaltedSet(options.capacity);
+    this.reconciler = new Reconciler(options);
+    this.out = new Uint8Array(options.messageSizeBytesMax ?? 3358);
+  }
+
+  fill(ids: Ids, key: Mix): void {
+    this.set.begin(key.low, key.high);
+    for (let item = 0; item < ids.length / 2; item += 1) this.set.add(ids[2 * item]!, ids[2 * item + 1]!, item);
+    this.set.seal();
+  }
+
+  print(ids: Ids, nonceLow: number, nonceHigh: number): void {
+    this.fingerprint.begin(nonceLow, nonceHigh);
+    for (let item = 0; item < ids.length / 2; item += 1) this.fingerprint.add(ids[2 * item]!, ids[2 * item + 1]!);
+  }
+}
+
+/** What beacons tell the initiator `a` of `b`. */
+export function estimateByBeacon(a: Side, b: Side, idsA: Ids, idsB: Ids, words: () => number): [number, number] {
+  const nonceLow = words();
+  const nonceHigh = words();
+  const beacon = new Uint8Array(FINGERPRINT_SIZE_BYTES);
+  b.print(idsB, nonceLow, nonceHigh);
+  b.fingerprint.write(beacon, 0);
+  a.print(idsA, nonceLow, nonceHigh);
+  return [a.fingerprint.estimate(beacon, 0), fingerprintCount(beacon, 0)];
+}
+
+/** Carry messages to and fro until both are silent; returns each message's length. `a` has initiated with `length` bytes. */
+export function exchange(a: Side, b: Side, length: number, onMessage?: (message: Uint8Array) => void): number[] {
+  const sizes: number[] = [];
+  let from = a;
+  let to = b;
+  let next = length;
+  while (next > 0) {
+    sizes.push(next);
+    onMessage?.(from.out.subarray(0, next));
+    next = to.reconciler.receive(from.out, 0, next, to.out);
+    [from, to] = [to, from];
+  }
+  return sizes;
+}
+
+export function airMsOf(sizes: number[]): number {
+  let microseconds = 0;
+  for (const size of sizes) {
+    for (let rest = size + 2; rest > 0; rest -= 210) {
+      microseconds += 50 + 310 + 192 + 8 * (16 + Math.min(rest, 210) + 43);
+    }
+  }
+  return microseconds / 1000;
+}
+
+interface Case {
+  name: string;
+  shared: number;
+  onlyA: number;
+  onlyB: number;
+  trials: number;
+  limit?: number;
+  options: ReconcilerOptions;
+}
+
+const BOARD: ReconcilerOptions = { capacity: 750 };
+
+function host(items: number): ReconcilerOptions {
+  return { capacity: items + 100, openRangesMax: 4096, messageSizeBytesMax: 1 << 18 };
+}
+
+function board(name: string, shared: number, onlyA: number, onlyB: number, limit: number): Case {
+  return { name, shared, onlyA, onlyB, trials: 200, limit, options: BOARD };
+}
+
+const CASES: Case[] = [
+  board("d0", 750, 0, 0, 0),
+  board("d1", 749, 1, 0, 130),
+  board("d10", 745, 5, 5, 500),
+  board("d50", 725, 25, 25, 1400),
+  board("d200", 650, 100, 100, 3300),
+  board("disjoint", 0, 750, 750, 3500),
+  { name: "d50of10000", shared: 9975, onlyA: 25, onlyB: 25, trials: 10, options: host(10_000) },
+  { name: "d50of1000000", shared: 999_975, onlyA: 25, onlyB: 25, trials: 1, options: host(1_000_000) },
+];
+
+export interface RbsrResult {
+  name: string;
+  value: number;
+  unit: string;
+  limit?: number;
+  [extra: string]: number | string | undefined;
+}
+
+export async function rbsr(): Promise<{ bench: "rbsr"; results: RbsrResult[] }> {
+  return { bench: "rbsr", results: CASES.map(measure) };
+}
+
+function measure(given: Case): RbsrResult {
+  const words = seededWords(0x7457);
+  const a = new Side(given.options);
+  const b = new Side(given.options);
+  const key = new Mix();
+  const bytes: number[] = [];
+  const messages: number[] = [];
+  const airMs: number[] = [];
+  let elapsedMs = 0;
+  for (let trial = 0; trial < given.trials; trial += 1) {
+    // Which side holds a lone difference alternates.
+    const turned = (trial & 1) === 1;
+    const [idsA, idsB] = randomPair(
+      words,
+      given.shared,
+      turned ? given.onlyB : given.onlyA,
+      turned ? given.onlyA : given.onlyB,
+    );
+    const [estimate, peerCount] = estimateByBeacon(a, b, idsA, idsB, words);
+    const begun = performance.now();
+    sessionKey(words(), words(), words(), words(), key);
+    let sizes: number[] = [];
+    if (estimate > 0) {
+      a.fill(idsA, key);
+      b.fill(idsB, key);
+      b.reconciler.respondTo(b.set);
+      sizes = exchange(a, b, a.reconciler.initiate(a.set, estimate, a.out, peerCount));
+    }
+    elapsedMs += performance.now() - begun;
+    const different = given.onlyA + given.onlyB;
+    if (a.reconciler.haveCount + b.reconciler.haveCount !== different) {
+      throw new Error(`rbsr: ${given.name}, trial ${trial}: a wrong difference`);
+    }
+    bytes.push(sizes.reduce((sum, size) => sum + size, 0));
+    messages.push(sizes.length);
+    airMs.push(airMsOf(sizes));
+  }
+  const result: RbsrResult = {
+    name: given.name,
+    value: median(bytes),
+    unit: "bytes",
+    ...(given.limit === undefined ? {} : { limit: given.limit }),
+    bytes: median(bytes),
+    bytesWorst: Math.max(...bytes),
+    roundTrips: median(messages.map((count) => count >> 1)),
+    roundTripsWorst: Math.max(...messages) >> 1,
+    messages: median(messages),
+    airMs: median(airMs),
+  };
+  if (given.options !== BOARD) result.bothSidesMs = Math.round(elapsedMs / given.trials);
+  return result;
+}
+
+function median(values: number[]): number {
+  const sorted = [...values].sort((left, right) => left - right);
+  return sorted[sorted.length >> 1]!;
+}

@@ -1,0 +1,32 @@
+/** From `--passphrase` or `--place` to a content key. */
+import process from "node:process";
+import { passphraseMaterial, placeMaterial } from "../../modules/drop/key.ts";
+import { contentKey } from "../../modules/drop/seal.ts";
+
+export interface KeyOptions {
+  passphrase?: string;
+  place?: string;
+}
+
+/** About 150 metres: a square or a courtyard. */
+const PLACE_PRECISION_DEFAULT = 7;
+
+/** The key that the options name. Throws a RangeError that says what to give. Takes about a second, on purpose. */
+export function keyOf({ passphrase, place }: KeyOptions): Uint8Array {
+  const words = passphrase ?? (place === undefined ? process.env.THROWIE_PASSPHRASE : undefined);
+  if (words !== undefined && place !== undefined) throw new RangeError("Give a passphrase or a place, not both.");
+  if (place !== undefined) return contentKey(placeMaterial(...coordinatesOf(place)));
+  if (words === undefined) {
+    throw new RangeError("Say who can read it: --passphrase WORDS, or --place LATITUDE,LONGITUDE.");
+  }
+  return contentKey(passphraseMaterial(new TextEncoder().encode(words.normalize("NFKC"))));
+}
+
+function coordinatesOf(text: string): [latitude: number, longitude: number, precision: number] {
+  const parts = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
+  const [latitude, longitude, precision = PLACE_PRECISION_DEFAULT] = parts;
+  if (parts.length < 2 || parts.length > 3 || parts.some(Number.isNaN)) {
+    throw new RangeError(`${text} is not a place: give LATITUDE,LONGITUDE in degrees, like 57.649,10.407.`);
+  }
+  return [latitude!, longitude!, precision];
+}

@@ -1,0 +1,45 @@
+/**
+ * Runs a command on a network that has nothing but loopback: `node build/hosts/cli/loopback.js <command> [arguments]`.
+ *
+ * The QUIC library sends a UPnP discovery packet to a multicast address at every bind and cannot be told not to
+ * (docs/distsoc.md), so the demo and the tests take a Linux network namespace of their own in which that packet goes
+ * nowhere. Where the kernel refuses one, this says so and runs the command all the same; the command can tell by
+ * THROWIE_LOOPBACK_ONLY, which is 1 only inside.
+ *
+ * `unshare` (util-linux) and `perl` (perl-base) are the tools for it because every Debian has both; `ip` is not on all.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import process from "node:process";
+
+// SIOCSIFFLAGS on "lo" with IFF_UP | IFF_LOOPBACK | IFF_RUNNING, then become the command.
+const LOOPBACK_UP =
+  'socket(my $s, 2, 2, 0) && ioctl($s, 0x8914, my $r = pack("a16s", "lo", 0x49)) or die "loopback: $!\\n"; exec @ARGV or die "$ARGV[0]: $!\\n"';
+
+const command = process.argv.slice(2);
+if (command.length === 0) {
+  console.error("loopback: name the command to run, for instance: loopback.js ava");
+  process.exit(2);
+}
+
+const alreadyInside = process.env.THROWIE_LOOPBACK_ONLY === "1";
+const wrapper = ["-rn", "perl", "-e", LOOPBACK_UP];
+const allowed = alreadyInside || spawnSync("unshare", [...wrapper, "true"], { stdio: "ignore" }).status === 0;
+if (!allowed) {
+  console.error(
+    "loopback: this system gives no network namespace, so the QUIC library's UPnP discovery packet can leave this machine.",
+  );
+}
+
+const child =
+  alreadyInside || !allowed
+    ? spawn(command[0]!, command.slice(1), { stdio: "inherit" })
+    : spawn("unshare", [...wrapper, ...command], {
+        stdio: "inherit",
+        env: { ...process.env, THROWIE_LOOPBACK_ONLY: "1" },
+      });
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
+child.on("error", (error) => {
+  console.error(`loopback: ${command[0]} did not start: ${error.message}`);
+  process.exit(127);
+});
+child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 1)));

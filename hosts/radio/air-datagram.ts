@@ -1,0 +1,48 @@
+/**
+ * What a development radio and the air it hangs on say to each other over UDP on this machine.
+ *
+ * | offset | size | field | meaning                                                                  |
+ * |--------|------|-------|--------------------------------------------------------------------------|
+ * | 0      | 1    | kind  | 1 FRAME, either way; 2 SENT, from the air: a frame of yours has left     |
+ * | 1      | 6    | from  | FRAME: the sending radio's address                                       |
+ * | 7      | 6    | to    | FRAME: the receiver's address, all ones for everyone                     |
+ * | 13     | n    | frame | FRAME: 1 to 250 bytes                                                    |
+ *
+ * SENT stands for ESP-NOW's send callback, so that a sender is paced by the air and not by the socket. A datagram of
+ * any other form is dropped.
+ */
+import { ADDRESS_BYTES, type MacAddress } from "../../modules/throwie/ports.ts";
+
+const FRAME = 1;
+const SENT = 2;
+const FRAME_AT = 1 + 2 * ADDRESS_BYTES;
+export const AIR_FRAME_BYTES_MAX = 250;
+
+export const SENT_DATAGRAM: Uint8Array = Uint8Array.of(SENT);
+
+export interface AirFrame {
+  from: MacAddress;
+  to: MacAddress;
+  frame: Uint8Array;
+}
+
+export function encodeFrameDatagram({ from, to, frame }: AirFrame): Uint8Array {
+  const datagram = new Uint8Array(FRAME_AT + frame.length);
+  datagram[0] = FRAME;
+  datagram.set(from, 1);
+  datagram.set(to, 1 + ADDRESS_BYTES);
+  datagram.set(frame, FRAME_AT);
+  return datagram;
+}
+
+/** Undefined for what is neither. */
+export function decodeDatagram(datagram: Uint8Array): AirFrame | "sent" | undefined {
+  if (datagram.length === 1 && datagram[0] === SENT) return "sent";
+  const frameBytes = datagram.length - FRAME_AT;
+  if (datagram[0] !== FRAME || frameBytes < 1 || frameBytes > AIR_FRAME_BYTES_MAX) return undefined;
+  return {
+    from: datagram.subarray(1, 1 + ADDRESS_BYTES),
+    to: datagram.subarray(1 + ADDRESS_BYTES, FRAME_AT),
+    frame: datagram.subarray(FRAME_AT),
+  };
+}

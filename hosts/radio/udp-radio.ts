@@ -1,0 +1,87 @@
+/**
+ * A radio for development: frames go over UDP to an air on this machine, for instance the simulator's.
+ *
+ * It keeps the Radio port's promises as ESP-NOW does: a queue of QUEUE_FRAMES, `send` false when it is full, `onRoom`
+ * when a place comes free. It talks to loopback addresses only, since a frame on a real network would be neither a
+ * radio frame nor protected as one.
+ */
+import { createSocket, type Socket } from "node:dgram";
+import { isIPv4 } from "node:net";
+import type { MacAddress, Radio } from "../../modules/throwie/ports.ts";
+import { AIR_FRAME_BYTES_MAX, decodeDatagram, encodeFrameDatagram } from "./air-datagram.ts";
+
+const QUEUE_FRAMES = 4;
+/** An air that is gone answers nothing; its radio is then as deaf and as ready as a real one. */
+const SENT_TIMEOUT_MS = 250;
+
+export interface RadioHandlers {
+  onFrame(frame: Uint8Array, from: MacAddress): void;
+  onRoom(): void;
+}
+
+/** `host:port` of the air. Throws a RangeError that says what is expected. */
+export function parseAirAddress(text: string): { host: string; port: number } {
+  const colon = text.lastIndexOf(":");
+  const host = text.slice(0, colon);
+  const port = Number(text.slice(colon + 1));
+  if (!isIPv4(host) || !host.startsWith("127.") || !Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new RangeError(`${text} is not the address of an air: give a loopback address and a port, like 127.0.0.1:7400.`);
+  }
+  return { host, port };
+}
+
+export class UdpRadio implements Radio {
+  readonly address: MacAddress;
+  readonly maxPayload = AIR_FRAME_BYTES_MAX;
+  readonly #socket: Socket;
+  readonly #handlers: RadioHandlers;
+  #queued = 0;
+  #timeout: NodeJS.Timeout | undefined;
+
+  private constructor(socket: Socket, address: MacAddress, handlers: RadioHandlers) {
+    this.#socket = socket;
+    this.address = address;
+    this.#handlers = handlers;
+    socket.on("message", (datagram) => this.#take(datagram));
+    // A refused datagram means that no air listens now; it may come back.
+    socket.on("error", () => {});
+  }
+
+  static async open(air: { host: string; port: number }, address: MacAddress, handlers: RadioHandlers): Promise<UdpRadio> {
+    const socket = createSocket("udp4");
+    await new Promise<void>((resolve, reject) => {
+      socket.once("error", reject);
+      socket.connect(air.port, air.host, () => {
+        socket.off("error", reject);
+        resolve();
+      });
+    });
+    return new UdpRadio(socket, address, handlers);
+  }
+
+  send(frame: Uint8Array, lengthBytes: number, to: MacAddress): boolean {
+    if (this.#queued >= QUEUE_FRAMES) return false;
+    this.#queued++;
+    this.#timeout ??= setTimeout(() => this.#drain(this.#queued), SENT_TIMEOUT_MS);
+    this.#socket.send(encodeFrameDatagram({ from: this.address, to, frame: frame.subarray(0, lengthBytes) }), () => {});
+    return true;
+  }
+
+  close(): void {
+    clearTimeout(this.#timeout);
+    this.#socket.close();
+  }
+
+  #take(datagram: Uint8Array): void {
+    const decoded = decodeDatagram(datagram);
+    if (decoded === "sent") this.#drain(1);
+    else if (decoded !== undefined) this.#handlers.onFrame(decoded.frame, decoded.from);
+  }
+
+  #drain(frames: number): void {
+    clearTimeout(this.#timeout);
+    this.#queued = Math.max(0, this.#queued - frames);
+    this.#timeout = this.#queued > 0 ? setTimeout(() => this.#drain(this.#queued), SENT_TIMEOUT_MS) : undefined;
+    this.#handlers.onRoom();
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * The payload of an ACK frame (docs/protocol.md, "ACK").
+ *
+ * | offset | size | field   | meaning                                                                            |
+ * |--------|------|---------|------------------------------------------------------------------------------------|
+ * | 0      | 2    | base    | the lowest sequence number that is not settled                                     |
+ * | 2      | 1    | credit  | messages the receiver has room for, those it has begun included                    |
+ * | 3      | 1    | flags   | bit 0 DONE: the sender of this frame has nothing more to send; other bits 0        |
+ * | 4      | 2n   | masks   | fragments received of sequence base + i; 0xffff is settled; n <= 8                 |
+ *
+ * "Settled" is more than "received": a Drop is settled when it is in the flash, or when its receiver does not want it.
+ * Only then may its sender forget it.
+ */
+import { FRAME_HEADER_BYTES, type Frame, SEQUENCE_COUNT } from "./frame.ts";
+
+export const ACK_PREFIX_BYTES = 4;
+/** Sequence numbers a receiver follows at once; a sender may run no further ahead of `base`. */
+export const MESSAGES_AHEAD_MAX = 8;
+export const SETTLED = 0xffff;
+const DONE = 1;
+
+export class Ack {
+  base = 0;
+  credit = 0;
+  done = false;
+  count = 0;
+  readonly masks = new Uint16Array(MESSAGES_AHEAD_MAX);
+}
+
+/** Write the payload behind the frame header in `out`; returns its length in bytes. */
+export function encodeAck(out: Uint8Array, ack: Ack): number {
+  const at = FRAME_HEADER_BYTES;
+  out[at] = ack.base;
+  out[at + 1] = ack.base >>> 8;
+  out[at + 2] = ack.credit;
+  out[at + 3] = ack.done ? DONE : 0;
+  for (let i = 0; i < ack.count; i++) {
+    out[at + ACK_PREFIX_BYTES + 2 * i] = ack.masks[i]!;
+    out[at + ACK_PREFIX_BYTES + 2 * i + 1] = ack.masks[i]! >>> 8;
+  }
+  return ACK_PREFIX_BYTES + 2 * ack.count;
+}
+
+/** False when the payload is not exactly an acknowledgement; `ack` is then undefined in content. */
+export function decodeAck(frame: Frame, ack: Ack): boolean {
+  const { bytes, payloadBytes } = frame;
+  const at = FRAME_HEADER_BYTES;
+  const maskBytes = payloadBytes - ACK_PREFIX_BYTES;
+  if (maskBytes < 0 || maskBytes & 1 || maskBytes > 2 * MESSAGES_AHEAD_MAX) return false;
+  ack.base = bytes[at]! | (bytes[at + 1]! << 8);
+  ack.credit = bytes[at + 2]!;
+  ack.done = bytes[at + 3] === DONE;
+  ack.count = maskBytes >>> 1;
+  if (ack.base >= SEQUENCE_COUNT || bytes[at + 3]! > DONE) return false;
+  for (let i = 0; i < ack.count; i++) {
+    ack.masks[i] = bytes[at + ACK_PREFIX_BYTES + 2 * i]! | (bytes[at + ACK_PREFIX_BYTES + 2 * i + 1]! << 8);
+  }
+  return true;
+}

@@ -1,0 +1,22 @@
+/**
+ * CRC-16/ARC: polynomial 0x8005, reflected, initial value 0; "123456789" gives 0xBB3D (design section 4).
+ *
+ * The trailer of every Glacier frame. It finds damage, not forgery. A board maps this module to its native CRC, so
+ * nothing else may compute one.
+ */
+const TABLE = /* @__PURE__ */ (() => {
+  const table = new Uint16Array(256);
+  for (let byte = 0; byte < 256; byte++) {
+    let crc = byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xa001 : crc >>> 1;
+    table[byte] = crc;
+  }
+  return table;
+})();
+
+/** CRC of `lengthBytes` bytes from the start of `bytes`. */
+export function crc16(bytes: Uint8Array, lengthBytes: number): number {
+  let crc = 0;
+  for (let i = 0; i < lengthBytes; i++) crc = (crc >>> 8) ^ TABLE[(crc ^ bytes[i]!) & 0xff]!;
+  return crc;
+}

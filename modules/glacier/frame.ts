@@ -1,0 +1,112 @@
+/**
+ * Glacier V2 frames: the codec (design section 4; docs/protocol.md holds the same table).
+ *
+ * | offset | size     | field      | meaning                                                           |
+ * |--------|----------|------------|-------------------------------------------------------------------|
+ * | 0      | 1        | magic      | 0x74, `t`                                                         |
+ * | 1      | 1        | type_ver   | high nibble type, low nibble version (2)                          |
+ * | 2      | 2        | session_id | random nonce of the contact; 0 in a beacon                        |
+ * | 4      | 2        | seq_frag   | high 12 bits message sequence, low 4 bits fragment index          |
+ * | 6      | 8        | short_id   | what the fragments add up to: a Drop's ShortId, a message's digest |
+ * | 14     | n <= 210 | payload    |                                                                   |
+ * | 14 + n | 2        | crc16      | over bytes 0 .. 14+n-1                                            |
+ *
+ * Little-endian. A frame is built in place: write the payload at FRAME_HEADER_BYTES, then call `sealFrame`.
+ * Decoding copies nothing and allocates nothing: `Frame.bytes` is the radio's buffer and is only valid in that call.
+ * A frame that is not well formed is weather: `decodeFrame` names the reason, and the caller counts it.
+ */
+import { crc16 } from "./crc16.ts";
+
+export const FRAME_MAGIC = 0x74;
+export const FRAME_VERSION = 2;
+export const FRAME_HEADER_BYTES = 14;
+export const FRAME_TRAILER_BYTES = 2;
+/** With header and trailer 226 bytes, inside ESP-NOW v1's 250; a 2,048-byte Drop is then 10 frames. */
+export const FRAME_PAYLOAD_BYTES_MAX = 210;
+export const FRAME_SIZE_BYTES_MAX = FRAME_HEADER_BYTES + FRAME_PAYLOAD_BYTES_MAX + FRAME_TRAILER_BYTES;
+export const FRAGMENTS_MAX = 16;
+/** Sequence numbers wrap at 12 bits. */
+export const SEQUENCE_COUNT = 4096;
+
+/** BEACON and ACK are single frames; OPEN, RECONCILE and DROP are fragments of a message that the link makes reliable. */
+export const BEACON = 1;
+export const OPEN = 2;
+export const RECONCILE = 3;
+export const DROP = 4;
+export const ACK = 5;
+const TYPE_MAX = ACK;
+
+export type FrameRefusal = "short" | "long" | "magic" | "version" | "crc" | "type";
+
+export class Frame {
+  type = 0;
+  sessionId = 0;
+  sequence = 0;
+  fragment = 0;
+  shortIdLow = 0;
+  shortIdHigh = 0;
+  bytes: Uint8Array = new Uint8Array(0);
+  payloadBytes = 0;
+}
+
+/** Write header and trailer round a payload that already stands in `out`; returns the frame's length in bytes. */
+export function sealFrame(
+  out: Uint8Array,
+  type: number,
+  sessionId: number,
+  sequence: number,
+  fragment: number,
+  shortIdLow: number,
+  shortIdHigh: number,
+  payloadBytes: number,
+): number {
+  if (payloadBytes > FRAME_PAYLOAD_BYTES_MAX || sequence >= SEQUENCE_COUNT || fragment >= FRAGMENTS_MAX) {
+    throw new Error("glacier: a frame field is out of range");
+  }
+  out[0] = FRAME_MAGIC;
+  out[1] = (type << 4) | FRAME_VERSION;
+  out[2] = sessionId;
+  out[3] = sessionId >>> 8;
+  out[4] = (sequence << 4) | fragment;
+  out[5] = sequence >>> 4;
+  writeU32(out, 6, shortIdLow);
+  writeU32(out, 10, shortIdHigh);
+  const end = FRAME_HEADER_BYTES + payloadBytes;
+  const crc = crc16(out, end);
+  out[end] = crc;
+  out[end + 1] = crc >>> 8;
+  return end + FRAME_TRAILER_BYTES;
+}
+
+/** Read `bytes[0 .. lengthBytes)` into `frame`. Undefined when it is a frame; otherwise the first reason it is not. */
+export function decodeFrame(bytes: Uint8Array, lengthBytes: number, frame: Frame): FrameRefusal | undefined {
+  if (lengthBytes < FRAME_HEADER_BYTES + FRAME_TRAILER_BYTES) return "short";
+  if (lengthBytes > FRAME_SIZE_BYTES_MAX) return "long";
+  if (bytes[0] !== FRAME_MAGIC) return "magic";
+  const typeVersion = bytes[1]!;
+  if ((typeVersion & 0x0f) !== FRAME_VERSION) return "version";
+  const end = lengthBytes - FRAME_TRAILER_BYTES;
+  if (crc16(bytes, end) !== (bytes[end]! | (bytes[end + 1]! << 8))) return "crc";
+  const type = typeVersion >>> 4;
+  if (type === 0 || type > TYPE_MAX) return "type";
+  frame.type = type;
+  frame.sessionId = bytes[2]! | (bytes[3]! << 8);
+  frame.fragment = bytes[4]! & 0x0f;
+  frame.sequence = (bytes[4]! >>> 4) | (bytes[5]! << 4);
+  frame.shortIdLow = readU32(bytes, 6);
+  frame.shortIdHigh = readU32(bytes, 10);
+  frame.bytes = bytes;
+  frame.payloadBytes = end - FRAME_HEADER_BYTES;
+  return undefined;
+}
+
+export function readU32(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+}
+
+export function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+  bytes[at + 2] = value >>> 16;
+  bytes[at + 3] = value >>> 24;
+}

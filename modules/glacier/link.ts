@@ -1,0 +1,95 @@
+/**
+ * A link: one contact's two directions over one session id, sans-I/O (design section 4).
+ *
+ * Frames that were decoded go in with the time; frames to send come out one at a time, when the caller's radio has
+ * room, acknowledgements first. `deadline` says when to ask again if nothing else happens. The link never waits, never
+ * throws on input and allocates nothing after its construction.
+ *
+ * `done` is said by the owner when it has nothing more to send, and carried to the peer in acknowledgements; the contact
+ * is over when both have said so.
+ */
+import { Ack, decodeAck, encodeAck } from "./ack.ts";
+import { ACK, type Frame, sealFrame } from "./frame.ts";
+import { type FragmentRefusal, type MessageSink, Receiver } from "./receiver.ts";
+import { type MessageSource, Sender } from "./sender.ts";
+
+export type LinkRefusal = FragmentRefusal | "ack";
+
+export class Link {
+  sessionId = 0;
+  peerDone = false;
+  begunMs = 0;
+  /** When the peer was last heard, in clock milliseconds. */
+  heardMs = 0;
+  readonly sender: Sender;
+  readonly #receiver: Receiver;
+  readonly #ack = new Ack();
+  #done = false;
+  #preparedAck = false;
+
+  constructor(source: MessageSource, sink: MessageSink) {
+    this.sender = new Sender(source);
+    this.#receiver = new Receiver(sink);
+  }
+
+  begin(sessionId: number, now: number): void {
+    this.sessionId = sessionId;
+    this.peerDone = false;
+    this.begunMs = now;
+    this.heardMs = now;
+    this.#done = false;
+    this.#preparedAck = false;
+    this.sender.begin(now);
+    this.#receiver.begin(now);
+  }
+
+  get done(): boolean {
+    return this.#done;
+  }
+
+  /** The peer is owed no acknowledgement. */
+  get answered(): boolean {
+    return this.#receiver.deadline === Infinity;
+  }
+
+  /** Say whether there is anything more to send; a change is told to the peer at once. */
+  setDone(done: boolean, now: number): void {
+    if (done === this.#done) return;
+    this.#done = done;
+    this.#receiver.answerNow(now);
+  }
+
+  /** A frame of this session that is not a beacon. Undefined when it was of use; otherwise what to count. */
+  receive(frame: Frame, now: number): LinkRefusal | undefined {
+    if (frame.type === ACK) {
+      if (!decodeAck(frame, this.#ack)) return "ack";
+      this.heardMs = now;
+      this.peerDone = this.#ack.done;
+      this.sender.acknowledged(this.#ack, now);
+      return undefined;
+    }
+    const refusal = this.#receiver.receive(frame, now);
+    this.heardMs = now;
+    return refusal;
+  }
+
+  /** Build the next frame in `out`; its length, or 0 when there is nothing to send now. */
+  prepare(out: Uint8Array, now: number): number {
+    this.#preparedAck = now >= this.#receiver.deadline;
+    if (!this.#preparedAck) return this.sender.prepare(out, this.sessionId, now);
+    this.#receiver.describe(this.#ack);
+    this.#ack.done = this.#done;
+    return sealFrame(out, ACK, this.sessionId, 0, 0, 0, 0, encodeAck(out, this.#ack));
+  }
+
+  /** The radio took what `prepare` built. */
+  sent(now: number): void {
+    if (this.#preparedAck) this.#receiver.answered(now);
+    else this.sender.sent(now);
+  }
+
+  /** The next time, in clock milliseconds, at which `prepare` has something that it has not now. */
+  get deadline(): number {
+    return Math.min(this.#receiver.deadline, this.sender.deadline);
+  }
+}

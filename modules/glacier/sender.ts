@@ -1,0 +1,279 @@
+/**
+ * The sending half of a link: at most OUTGOING_MAX messages under way, fragment by fragment (design section 4).
+ *
+ * Every transmission has an order number. An acknowledgement tells which fragments arrived; one that was transmitted
+ * REORDER_FRAMES before the latest to arrive, and did not, is lost and goes out again before anything new. When
+ * acknowledgements stay away for a time-out that follows the measured round trip, the oldest fragment is sent again as
+ * a probe, ever more slowly. Nothing that was acknowledged is sent again.
+ *
+ * Messages come from a MessageSource, whose bytes are read fragment by fragment (a Drop straight from flash), so the
+ * sender holds no message. Invariant: a fragment is in flight when it is in `sent` and not in `acked`.
+ * It paces nothing: the caller asks for a frame when the radio has room.
+ */
+import { type Ack, MESSAGES_AHEAD_MAX, SETTLED } from "./ack.ts";
+import { FRAGMENTS_MAX, FRAME_HEADER_BYTES, FRAME_PAYLOAD_BYTES_MAX, SEQUENCE_COUNT, sealFrame } from "./frame.ts";
+import { fragmentCount, fragmentMask, MESSAGE_PREFIX_BYTES } from "./message.ts";
+
+/** Enough to keep the air busy for one acknowledgement's way there and back: 40 frames are 108 ms at 1 Mbit/s. */
+export const OUTGOING_MAX = 4;
+/** Frames in flight; the published working point is 8, which leaves the air idle while an acknowledgement travels. */
+const WINDOW_FRAMES_MAX = 32;
+/** As many later frames may arrive first before a missing one counts as lost (QUIC's packet threshold, RFC 9002 6.1.1). */
+const REORDER_FRAMES = 3;
+const TIMEOUT_INITIAL_MS = 150;
+const TIMEOUT_MIN_MS = 30;
+const TIMEOUT_MAX_MS = 800;
+/** Until the peer has said how much room it has. */
+const CREDIT_INITIAL = 1;
+
+export class Outgoing {
+  active = false;
+  type = 0;
+  sequence = 0;
+  shortIdLow = 0;
+  shortIdHigh = 0;
+  bodyBytes = 0;
+  claim = 0;
+  /** The source's own name for the message, for instance a store slot. */
+  reference = 0;
+  fragments = 0;
+  sent = 0;
+  acked = 0;
+  resent = 0;
+  readonly order = new Uint32Array(FRAGMENTS_MAX);
+  readonly sentMs = new Float64Array(FRAGMENTS_MAX);
+}
+
+export interface MessageSource {
+  /** Fill in type, shortIdLow, shortIdHigh, bodyBytes, claim and reference of the next message. False: none now. */
+  next(message: Outgoing): boolean;
+  /** Copy `lengthBytes` bytes of the body from `from` on to `into[offset ..]`. */
+  read(message: Outgoing, from: number, into: Uint8Array, offset: number, lengthBytes: number): void;
+  /** The peer keeps the message, or does not want it. */
+  settled(message: Outgoing): void;
+}
+
+export class Sender {
+  framesSent = 0;
+  framesResent = 0;
+  readonly #source: MessageSource;
+  readonly #outgoing: Outgoing[] = [];
+  #sequence = 0;
+  #peerBase = 0;
+  #credit = CREDIT_INITIAL;
+  #order = 0;
+  #inFlight = 0;
+  #smoothedMs = 0;
+  #variationMs = 0;
+  #timeoutMs = TIMEOUT_INITIAL_MS;
+  #backoff = 0;
+  #progressMs = 0;
+  /** What `prepare` built, until `sent`. */
+  #prepared: Outgoing | undefined;
+  #preparedFragment = 0;
+
+  constructor(source: MessageSource) {
+    this.#source = source;
+    for (let i = 0; i < OUTGOING_MAX; i++) this.#outgoing.push(new Outgoing());
+  }
+
+  begin(now: number): void {
+    for (const message of this.#outgoing) message.active = false;
+    this.framesSent = 0;
+    this.framesResent = 0;
+    this.#sequence = 0;
+    this.#peerBase = 0;
+    this.#credit = CREDIT_INITIAL;
+    this.#order = 0;
+    this.#inFlight = 0;
+    this.#smoothedMs = 0;
+    this.#variationMs = 0;
+    this.#timeoutMs = TIMEOUT_INITIAL_MS;
+    this.#backoff = 0;
+    this.#progressMs = now;
+    this.#prepared = undefined;
+  }
+
+  /** Nothing under way; whether the source has more is the source's to say. */
+  get idle(): boolean {
+    for (const message of this.#outgoing) if (message.active) return false;
+    return true;
+  }
+
+  /** When the probe is due, in clock milliseconds; Infinity while nothing is in flight. */
+  get deadline(): number {
+    if (this.#inFlight === 0) return Infinity;
+    const timeout = this.#timeoutMs * (1 << this.#backoff);
+    return this.#progressMs + (timeout < TIMEOUT_MAX_MS ? timeout : TIMEOUT_MAX_MS);
+  }
+
+  /** Build the next frame in `out`; 0 when there is nothing to send. Counts only when `sent` follows. */
+  prepare(out: Uint8Array, sessionId: number, now: number): number {
+    if (now >= this.deadline) this.#probe(now);
+    if (this.#inFlight >= WINDOW_FRAMES_MAX) return 0;
+    const message = this.#unsent() ?? this.#open();
+    if (message === undefined) return 0;
+    const fragment = lowestBit(fragmentMask(message.fragments) & ~message.sent);
+    this.#prepared = message;
+    this.#preparedFragment = fragment;
+    const payload = this.#payload(message, fragment, out);
+    return sealFrame(
+      out,
+      message.type,
+      sessionId,
+      message.sequence,
+      fragment,
+      message.shortIdLow,
+      message.shortIdHigh,
+      payload,
+    );
+  }
+
+  /** The radio took what `prepare` built. */
+  sent(now: number): void {
+    const message = this.#prepared!;
+    const fragment = this.#preparedFragment;
+    message.sent |= 1 << fragment;
+    message.order[fragment] = ++this.#order;
+    message.sentMs[fragment] = now;
+    if (this.#inFlight++ === 0) this.#progressMs = now;
+    this.framesSent++;
+    if (message.resent & (1 << fragment)) this.framesResent++;
+  }
+
+  acknowledged(ack: Ack, now: number): void {
+    let latest = 0;
+    let latestMs = -1;
+    for (const message of this.#outgoing) {
+      if (!message.active) continue;
+      const ahead = (message.sequence - ack.base) & (SEQUENCE_COUNT - 1);
+      const settled = ahead >= SEQUENCE_COUNT / 2 || (ahead < ack.count && ack.masks[ahead] === SETTLED);
+      if (!settled && ahead >= ack.count) continue;
+      const received = settled ? fragmentMask(message.fragments) : ack.masks[ahead]! & fragmentMask(message.fragments);
+      const arrived = received & message.sent & ~message.acked;
+      for (let rest = arrived; rest !== 0; rest &= rest - 1) {
+        const fragment = lowestBit(rest);
+        this.#inFlight--;
+        if (message.order[fragment]! > latest) {
+          latest = message.order[fragment]!;
+          latestMs = message.resent & (1 << fragment) ? -1 : message.sentMs[fragment]!;
+        }
+      }
+      // A resumed Drop: fragments that the peer held before this contact are never sent.
+      message.acked |= received;
+      message.sent |= received;
+      if (settled) {
+        message.active = false;
+        this.#source.settled(message);
+      }
+    }
+    if (((ack.base - this.#peerBase) & (SEQUENCE_COUNT - 1)) < SEQUENCE_COUNT / 2) {
+      this.#peerBase = ack.base;
+      this.#credit = ack.credit;
+    }
+    if (latest === 0) return;
+    this.#progressMs = now;
+    this.#backoff = 0;
+    if (latestMs >= 0) this.#measure(now - latestMs);
+    this.#loseBefore(latest - REORDER_FRAMES);
+  }
+
+  /** Smoothed round trip and variation (RFC 6298, section 2), in whole milliseconds times 8 and times 4. */
+  #measure(roundTripMs: number): void {
+    if (this.#smoothedMs === 0) {
+      this.#smoothedMs = roundTripMs << 3;
+      this.#variationMs = roundTripMs << 1;
+    } else {
+      const error = roundTripMs - (this.#smoothedMs >> 3);
+      this.#smoothedMs += error;
+      this.#variationMs += (error < 0 ? -error : error) - (this.#variationMs >> 2);
+    }
+    const timeout = (this.#smoothedMs >> 3) + this.#variationMs;
+    this.#timeoutMs = timeout < TIMEOUT_MIN_MS ? TIMEOUT_MIN_MS : timeout;
+  }
+
+  #loseBefore(order: number): void {
+    for (const message of this.#outgoing) {
+      if (!message.active) continue;
+      for (let rest = message.sent & ~message.acked; rest !== 0; rest &= rest - 1) {
+        const fragment = lowestBit(rest);
+        if (message.order[fragment]! <= order) this.#lose(message, fragment);
+      }
+    }
+  }
+
+  #lose(message: Outgoing, fragment: number): void {
+    message.sent &= ~(1 << fragment);
+    message.resent |= 1 << fragment;
+    this.#inFlight--;
+  }
+
+  #probe(now: number): void {
+    let oldest: Outgoing | undefined;
+    let oldestFragment = 0;
+    for (const message of this.#outgoing) {
+      if (!message.active) continue;
+      for (let rest = message.sent & ~message.acked; rest !== 0; rest &= rest - 1) {
+        const fragment = lowestBit(rest);
+        if (oldest === undefined || message.order[fragment]! < oldest.order[oldestFragment]!) {
+          oldest = message;
+          oldestFragment = fragment;
+        }
+      }
+    }
+    if (oldest !== undefined) this.#lose(oldest, oldestFragment);
+    this.#progressMs = now;
+    if (this.#backoff < 5) this.#backoff++;
+  }
+
+  /** The message with a fragment to send that comes first in sequence. */
+  #unsent(): Outgoing | undefined {
+    let first: Outgoing | undefined;
+    for (const message of this.#outgoing) {
+      if (!message.active || message.sent === fragmentMask(message.fragments)) continue;
+      if (first === undefined || ((message.sequence - first.sequence) & (SEQUENCE_COUNT - 1)) >= SEQUENCE_COUNT / 2) {
+        first = message;
+      }
+    }
+    return first;
+  }
+
+  #open(): Outgoing | undefined {
+    if (((this.#sequence - this.#peerBase) & (SEQUENCE_COUNT - 1)) >= MESSAGES_AHEAD_MAX) return undefined;
+    let free: Outgoing | undefined;
+    let unsettled = 0;
+    for (const message of this.#outgoing) {
+      if (message.active) unsettled++;
+      else free = message;
+    }
+    if (free === undefined || unsettled >= this.#credit || !this.#source.next(free)) return undefined;
+    free.active = true;
+    free.sequence = this.#sequence;
+    free.fragments = fragmentCount(free.bodyBytes);
+    free.sent = 0;
+    free.acked = 0;
+    free.resent = 0;
+    this.#sequence = (this.#sequence + 1) & (SEQUENCE_COUNT - 1);
+    return free;
+  }
+
+  #payload(message: Outgoing, fragment: number, out: Uint8Array): number {
+    const start = fragment * FRAME_PAYLOAD_BYTES_MAX;
+    const rest = MESSAGE_PREFIX_BYTES + message.bodyBytes - start;
+    const size = rest < FRAME_PAYLOAD_BYTES_MAX ? rest : FRAME_PAYLOAD_BYTES_MAX;
+    if (fragment > 0) {
+      this.#source.read(message, start - MESSAGE_PREFIX_BYTES, out, FRAME_HEADER_BYTES, size);
+      return size;
+    }
+    out[FRAME_HEADER_BYTES] = message.bodyBytes;
+    out[FRAME_HEADER_BYTES + 1] = message.bodyBytes >>> 8;
+    out[FRAME_HEADER_BYTES + 2] = message.claim;
+    this.#source.read(message, 0, out, FRAME_HEADER_BYTES + MESSAGE_PREFIX_BYTES, size - MESSAGE_PREFIX_BYTES);
+    return size;
+  }
+}
+
+/** Index of the lowest set bit of a nonzero mask. */
+function lowestBit(mask: number): number {
+  return 31 - Math.clz32(mask & -mask);
+}

@@ -1,0 +1,112 @@
+/**
+ * What a beacon says of a set: its fingerprint, its size, and a sketch from which a listener estimates how many items
+ * differ (design section 5). All of it is keyed by eight random bytes that the beacon's sender drew at this wake-up, so
+ * that no collision can be prepared: a listener computes the same over its own set under the sender's nonce.
+ *
+ * | offset | size | field  | meaning                                                                |
+ * |--------|------|--------|------------------------------------------------------------------------|
+ * | 0      | 4    | xor    | XOR of the low words of all mixes                                      |
+ * | 4      | 4    | sum    | sum of the high words of all mixes, modulo 2^32                        |
+ * | 8      | 4    | count  | items                                                                  |
+ * | 12     | 48   | cells  | 96 counters of 4 bits, modulo 16, even cells in the low half of a byte |
+ *
+ * Little-endian. A mix is HalfSipHash-1-3 of the ShortId under the nonce. An item adds +1 or -1 (bit 31 of the high word)
+ * to one cell (bits 16..31 of the low word, scaled to 96). What both sides hold cancels, so the squares of the cells'
+ * differences add up to the number of differing items in expectation, with a relative spread of sqrt(2 / 96), one
+ * seventh; a handful of differences is counted almost exactly, and beyond a thousand the counters wrap and the estimate
+ * settles near 2,000, which is "list everything" anyway. Sixteen-fold sampling was rejected: it is only needed where cells
+ * saturate, and signed cells do not below that.
+ *
+ * All of it is a group: `remove` undoes `add`, so a node may keep one up to date while it is awake.
+ * Equal means: equal count and 64 equal bits. Refuses to say which items differ; that is the reconciler's work.
+ */
+import { halfSipHash, MIX_COMPRESSION_ROUNDS, MIX_FINALIZATION_ROUNDS, Mix } from "./half-siphash.ts";
+import { readWord, writeWord } from "./message.ts";
+
+export const FINGERPRINT_CELLS = 96;
+const CELLS_OFFSET = 12;
+export const FINGERPRINT_SIZE_BYTES = CELLS_OFFSET + FINGERPRINT_CELLS / 2;
+
+export class Fingerprint {
+  count = 0;
+  private readonly cells = new Uint8Array(FINGERPRINT_CELLS);
+  private readonly mix = new Mix();
+  private xor = 0;
+  private sum = 0;
+  private nonceLow = 0;
+  private nonceHigh = 0;
+
+  /** Start over, empty, under the nonce of the beacon's sender, as little-endian words. */
+  begin(nonceLow: number, nonceHigh: number): void {
+    this.nonceLow = nonceLow;
+    this.nonceHigh = nonceHigh;
+    this.count = 0;
+    this.xor = 0;
+    this.sum = 0;
+    this.cells.fill(0);
+  }
+
+  add(low: number, high: number): void {
+    this.mixOf(low, high);
+    this.count += 1;
+    this.sum = (this.sum + this.mix.high) | 0;
+    this.enter(1);
+  }
+
+  /** Undo an `add` of the same id. */
+  remove(low: number, high: number): void {
+    this.mixOf(low, high);
+    this.count -= 1;
+    this.sum = (this.sum - this.mix.high) | 0;
+    this.enter(-1);
+  }
+
+  /** Write FINGERPRINT_SIZE_BYTES at `offset`. */
+  write(out: Uint8Array, offset: number): void {
+    writeWord(out, offset, this.xor);
+    writeWord(out, offset + 4, this.sum);
+    writeWord(out, offset + 8, this.count);
+    for (let cell = 0; cell < FINGERPRINT_CELLS; cell += 2) {
+      const value = (this.cells[cell]! & 15) | ((this.cells[cell + 1]! & 15) << 4);
+      out[offset + CELLS_OFFSET + (cell >> 1)] = value;
+    }
+  }
+
+  /** Whether a fingerprint taken under the same nonce, FINGERPRINT_SIZE_BYTES at `offset`, is that of the same set. */
+  equals(theirs: Uint8Array, offset: number): boolean {
+    return (
+      readWord(theirs, offset) === this.xor &&
+      readWord(theirs, offset + 4) === this.sum &&
+      fingerprintCount(theirs, offset) === this.count
+    );
+  }
+
+  /** How many items differ, both ways together: 0 exactly when `equals`; otherwise an estimate of at least 1. */
+  estimate(theirs: Uint8Array, offset: number): number {
+    if (this.equals(theirs, offset)) return 0;
+    let squares = 0;
+    for (let cell = 0; cell < FINGERPRINT_CELLS; cell += 1) {
+      const theirCell = theirs[offset + CELLS_OFFSET + (cell >> 1)]! >>> ((cell & 1) << 2);
+      const difference = ((this.cells[cell]! - theirCell) << 28) >> 28;
+      squares += difference * difference;
+    }
+    const surplus = this.count - fingerprintCount(theirs, offset);
+    return Math.max(squares, surplus, -surplus, 1);
+  }
+
+  private mixOf(low: number, high: number): void {
+    const mix = this.mix;
+    halfSipHash(this.nonceLow, this.nonceHigh, low, high, MIX_COMPRESSION_ROUNDS, MIX_FINALIZATION_ROUNDS, mix);
+    this.xor ^= mix.low;
+  }
+
+  private enter(direction: number): void {
+    const cell = ((this.mix.low >>> 16) * FINGERPRINT_CELLS) >>> 16;
+    this.cells[cell] = this.cells[cell]! + (this.mix.high < 0 ? -direction : direction);
+  }
+}
+
+/** The number of items that a written fingerprint states. */
+export function fingerprintCount(bytes: Uint8Array, offset: number): number {
+  return readWord(bytes, offset + 8) >>> 0;
+}

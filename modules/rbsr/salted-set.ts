@@ -1,0 +1,218 @@
+/**
+ * One side's items for one session, each passed through the session's keyed mix (design section 5).
+ *
+ * The mix of an item is 64 bits: 32 of **position**, which decides the range it falls in, and 32 of **tag**, which
+ * is what summaries add up and what lists name. Both parties share the key, hence positions and tags.
+ *
+ *     set.begin(keyLow, keyHigh); set.add(low, high, item) ...; set.seal();
+ *
+ * `item` is the caller's own number for it (a slot of the store), below the capacity. After `seal` the arrays are ordered by
+ * position and then tag. An id added twice, or two ids of one mix (2^-64 a pair), count once, the first added or
+ * either.
+ *
+ * No prefix arrays: with them a range would cost O(1) instead of its length, but they take 8 bytes an item, 6 KB on a
+ * board, and here each item is summarised once a level, so that a whole reconciliation walks the set two or three times.
+ *
+ * Working memory in bytes: 10 an item (12 above 65,535 items) and 2 a bin (4), all taken in the constructor. 750 items:
+ * 7,500 + 256. Sorting is in place: counted by the leading bits, then by insertion, O(n) since positions are uniform under
+ * a key that nobody chose.
+ *
+ * Private by the compiler only: `#` fields lowered for an older XS cost a map look-up at each use.
+ *
+ * Refuses (throws, the caller's bug): more items than the capacity, an item number outside it.
+ */
+import { halfSipHash, MIX_COMPRESSION_ROUNDS, MIX_FINALIZATION_ROUNDS, Mix } from "./half-siphash.ts";
+import { confirm, type Summary } from "./summary.ts";
+
+/** Items a bin at full load: few enough for insertion, many enough that bins stay below a twentieth of the memory. */
+const ITEMS_PER_BIN = 8;
+const BIN_BITS_MAX = 20;
+
+export class SaltedSet {
+  readonly capacity: number;
+  /** Items held; after `seal`, the distinct ones. */
+  count = 0;
+  /** By index 0 .. count-1, ascending by position after `seal` (a list re-orders its own range, see `sortByTag`). */
+  readonly positions: Uint32Array;
+  readonly tags: Int32Array;
+  readonly items: Uint16Array | Uint32Array;
+
+  /** While sealing the end, afterwards the first index, of each bin of leading position bits. */
+  private readonly bins: Uint16Array | Uint32Array;
+  private readonly binShift: number;
+  private readonly mix = new Mix();
+  private keyLow = 0;
+  private keyHigh = 0;
+
+  constructor(capacity: number) {
+    const wide = capacity > 0xffff;
+    let binBits = 1;
+    while (binBits < BIN_BITS_MAX && 2 ** binBits * ITEMS_PER_BIN < capacity) binBits += 1;
+    this.capacity = capacity;
+    this.positions = new Uint32Array(capacity);
+    this.tags = new Int32Array(capacity);
+    this.items = wide ? new Uint32Array(capacity) : new Uint16Array(capacity);
+    this.bins = wide ? new Uint32Array(2 ** binBits) : new Uint16Array(2 ** binBits);
+    this.binShift = 32 - binBits;
+  }
+
+  /** Empty the set for a new session. */
+  begin(keyLow: number, keyHigh: number): void {
+    this.count = 0;
+    this.keyLow = keyLow;
+    this.keyHigh = keyHigh;
+  }
+
+  add(low: number, high: number, item: number): void {
+    const mix = this.mix;
+    halfSipHash(this.keyLow, this.keyHigh, low, high, MIX_COMPRESSION_ROUNDS, MIX_FINALIZATION_ROUNDS, mix);
+    this.place(mix.low, mix.high, item);
+  }
+
+  /** Enter an item whose mix is known already: position and tag as 32-bit integers. */
+  place(position: number, tag: number, item: number): void {
+    const at = this.count;
+    if (at >= this.capacity || item >= this.capacity) throw new Error("rbsr: more items than the set's capacity");
+    this.positions[at] = position;
+    this.tags[at] = tag;
+    this.items[at] = item;
+    this.count = at + 1;
+  }
+
+  /** Sort. Until the next `begin` the set may be read by index and by position. */
+  seal(): void {
+    this.sort();
+    if (this.dropRepeats()) this.sort();
+  }
+
+  /** The index of the first item at or after `position`; `count` when there is none. */
+  indexOf(position: number): number {
+    const { positions, count } = this;
+    let index = this.bins[position >>> this.binShift]!;
+    while (index < count && positions[index]! < position) index += 1;
+    return index;
+  }
+
+  /** Summarise the items of index `from` up to, not including, `to`. */
+  summarise(from: number, to: number, out: Summary): void {
+    const tags = this.tags;
+    let xor = 0;
+    let sum = 0;
+    for (let index = from; index < to; index += 1) {
+      const tag = tags[index]!;
+      xor ^= tag;
+      sum = (sum + confirm(tag)) | 0;
+    }
+    out.count = to - from;
+    out.xor = xor;
+    out.sum = sum;
+  }
+
+  /**
+   * Order `from .. to` by tag (unsigned), for a range that is about to be listed or compared with a list. Such a range is
+   * never divided again, so its order by position is no longer needed, and two sorted lists compare in one pass with no
+   * scratch memory. Ranges beside it are untouched, and `indexOf` their bounds stays true.
+   */
+  sortByTag(from: number, to: number): void {
+    const { positions, tags, items } = this;
+    let gap = 1;
+    while (gap * 3 + 1 < to - from) gap = gap * 3 + 1;
+    for (; gap >= 1; gap = (gap - (gap % 3)) / 3) {
+      for (let index = from + gap; index < to; index += 1) {
+        const tag = tags[index]!;
+        const unsigned = tag >>> 0;
+        const position = positions[index]!;
+        const item = items[index]!;
+        let hole = index;
+        while (hole >= from + gap && tags[hole - gap]! >>> 0 > unsigned) {
+          tags[hole] = tags[hole - gap]!;
+          positions[hole] = positions[hole - gap]!;
+          items[hole] = items[hole - gap]!;
+          hole -= gap;
+        }
+        tags[hole] = tag;
+        positions[hole] = position;
+        items[hole] = item;
+      }
+    }
+  }
+
+  private sort(): void {
+    const { positions, count } = this;
+    const bins = this.bins;
+    const shift = this.binShift;
+    bins.fill(0);
+    for (let index = 0; index < count; index += 1) {
+      const bin = positions[index]! >>> shift;
+      bins[bin] = bins[bin]! + 1;
+    }
+    let end = 0;
+    for (let bin = 0; bin < bins.length; bin += 1) {
+      end += bins[bin]!;
+      bins[bin] = end;
+    }
+    // Each bin fills from its end downwards. What lies below `index` is in place already, so an item at `index` that is
+    // not below its bin's mark is in that bin's filled part.
+    for (let index = 0; index < count; index += 1) {
+      for (;;) {
+        const bin = positions[index]! >>> shift;
+        if (index >= bins[bin]!) break;
+        bins[bin] = bins[bin]! - 1;
+        this.swap(index, bins[bin]!);
+      }
+    }
+    this.sortByInsertion();
+  }
+
+  private swap(left: number, right: number): void {
+    const { positions, tags, items } = this;
+    const position = positions[left]!;
+    const tag = tags[left]!;
+    const item = items[left]!;
+    positions[left] = positions[right]!;
+    tags[left] = tags[right]!;
+    items[left] = items[right]!;
+    positions[right] = position;
+    tags[right] = tag;
+    items[right] = item;
+  }
+
+  private sortByInsertion(): void {
+    const { positions, tags, items, count } = this;
+    for (let index = 1; index < count; index += 1) {
+      const position = positions[index]!;
+      if (position > positions[index - 1]!) continue;
+      const tag = tags[index]!;
+      const item = items[index]!;
+      let hole = index;
+      while (hole > 0) {
+        const before = positions[hole - 1]!;
+        if (before < position || (before === position && tags[hole - 1]! >>> 0 <= tag >>> 0)) break;
+        positions[hole] = before;
+        tags[hole] = tags[hole - 1]!;
+        items[hole] = items[hole - 1]!;
+        hole -= 1;
+      }
+      positions[hole] = position;
+      tags[hole] = tag;
+      items[hole] = item;
+    }
+  }
+
+  /** Keep one of each mix: a pair would cancel in every XOR. True when something was dropped. */
+  private dropRepeats(): boolean {
+    const { positions, tags, items, count } = this;
+    let kept = 0;
+    for (let index = 0; index < count; index += 1) {
+      if (kept > 0 && positions[index]! === positions[kept - 1]! && tags[index]! === tags[kept - 1]!) continue;
+      if (kept !== index) {
+        positions[kept] = positions[index]!;
+        tags[kept] = tags[index]!;
+        items[kept] = items[index]!;
+      }
+      kept += 1;
+    }
+    this.count = kept;
+    return kept !== count;
+  }
+}

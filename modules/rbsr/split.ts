@@ -1,0 +1,70 @@
+/**
+ * Into how many parts the first message divides the space, or whether it lists everything instead (design section 5:
+ * "split the id space once, by the expected difference").
+ *
+ * A part costs 9 bytes and more; a part whose difference cannot be decoded costs a list. With `theirs` = items that only
+ * the initiator holds, spread over k parts, a part is undecodable when two or more of them fall in it, or three or more of
+ * the responder's own extra ones (see decode.ts). For numbers spread evenly, mean m a part, those chances lie close
+ * to m^2 / (m^2 + 2.5) and m^3 / (m^3 + 12) over the range that matters; integers throughout, so that every engine picks the
+ * same k. The estimate is off by a seventh either way, and the minimum is flat: half or twice the best k costs a tenth.
+ */
+
+/** A range of so many items is listed rather than divided: 512 bytes or less, against another round trip. */
+export const LIST_ITEMS_MAX = 128;
+
+/** Chances are in 1 / CHANCE_ONE. */
+const CHANCE_ONE = 4096;
+const PART_BYTES = 9;
+const TAG_BYTES = 4;
+/** What dividing a part once more costs, rather than listing it: eight summaries, and a fine for the added round trip. */
+const DIVIDED_PART_BYTES = 200;
+/** And what each differing item then costs: its share of further summaries, lists and tags. */
+const DIVIDED_DIFFERENCE_BYTES = 20;
+/** An estimate beyond this says no more than "nearly everything". */
+const DIFFERENCES_MAX = 65_535;
+
+/**
+ * Parts of the first SPLIT, 1 .. partsMax; 0 = list all own tags. `differences`: expected, both ways together.
+ */
+export function splitFor(differences: number, ownCount: number, peerCount: number, partsMax: number): number {
+  const surplus = ownCount - peerCount;
+  const expected = Math.min(Math.max(differences, surplus, -surplus, 1), DIFFERENCES_MAX);
+  const mine = Math.min(Math.max((expected + surplus) >> 1, 0), ownCount);
+  const theirs = Math.min(Math.max((expected - surplus) >> 1, 0), peerCount);
+  let best = 0;
+  let bestBytes = listBytes(ownCount);
+  for (let parts = 1; parts <= partsMax; parts = nextParts(parts)) {
+    const bytes = splitBytes(parts, mine, theirs, peerCount);
+    if (bytes < bestBytes) {
+      best = parts;
+      bestBytes = bytes;
+    }
+  }
+  return best;
+}
+
+/** Every number up to 64, then an eighth more each time. */
+function nextParts(parts: number): number {
+  return parts < 64 ? parts + 1 : parts + (parts >> 3);
+}
+
+/** A tag, and a bit in the answer, for each item. */
+function listBytes(items: number): number {
+  return TAG_BYTES * items + (items >> 3) + 2;
+}
+
+function splitBytes(parts: number, mine: number, theirs: number, listed: number): number {
+  const mineSquared = mine * mine;
+  const theirsCubed = theirs * theirs * theirs;
+  const partsSquared = parts * parts;
+  const crowded = Math.floor((CHANCE_ONE * 2 * mineSquared) / (2 * mineSquared + 5 * partsSquared));
+  const scattered = Math.floor((CHANCE_ONE * theirsCubed) / (theirsCubed + 12 * partsSquared * parts));
+  const chance = crowded + Math.floor(((CHANCE_ONE - crowded) * scattered) / CHANCE_ONE);
+  const undecodedBytes =
+    listed <= LIST_ITEMS_MAX * parts
+      ? listBytes(listed) + parts
+      : DIVIDED_PART_BYTES * parts + DIVIDED_DIFFERENCE_BYTES * (mine + theirs);
+  const decodedBytes = TAG_BYTES * Math.min(mine, parts);
+  const repliedBytes = chance * undecodedBytes + (CHANCE_ONE - chance) * decodedBytes;
+  return PART_BYTES * parts + (parts >> 2) + Math.floor(repliedBytes / CHANCE_ONE);
+}

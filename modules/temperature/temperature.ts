@@ -1,0 +1,123 @@
+/**
+ * Temperature: how much a Drop was physically moved lately (design section 6; docs/temperature.md).
+ *
+ * A Drop has a heat. One movement, that is one retransmission that this node itself took part in, adds 1 to it; each
+ * half-life halves it. Kept is not the heat but its key, which does not change while the Drop lies still:
+ *
+ *   key = log2(heat) + time        both in units of 1/65,536 half-life, a signed 32-bit integer
+ *
+ * Cooling takes one unit from log2(heat) for each unit of time, so the sum stays. Hence the invariant: all Drops cool at
+ * one rate, their order is the order of their keys and never changes by cooling; the coldest is a minimum over
+ * integers, and a store need not touch a Drop that nobody moves.
+ *
+ * Time here (`now`) is heat time: `heatTime` of the milliseconds since some start that the caller carries across
+ * restarts. Everything is integers; every product is below 2^53 and thus exact in a double, so that XS and V8 agree in
+ * each bit; no exp, log or pow, which differ between engines.
+ *
+ * Bounds: `raise` adds at most one movement and ends at HEAT_CAP; a stranger's claim gets at most what a fresh Drop
+ * gets; no key is ever lowered. Refuses to: know a half-life's length (but in `heatTime`), a clock, or who asks.
+ */
+
+export const HEAT_UNITS_PER_HALF_LIFE = 65536;
+/** A week: what nobody carried for two months is as cold as what came by wire. */
+export const HALF_LIFE_MS_DEFAULT = 604_800_000;
+/** 4.3 years: `heatTime` multiplies a remainder below this by 2^16, and the product must stay below 2^53. */
+export const HALF_LIFE_MS_MAX = 2 ** 37;
+/** A Drop's heat goes no further than 2^8 = 256 movements, so that no effort keeps one for more than 8 half-lives. */
+export const HEAT_CAP = 8 * HEAT_UNITS_PER_HALF_LIFE;
+/** Heat 2^-8 is the coldest that a claim can say and what a Drop starts with that was not carried. */
+export const HEAT_RANGE = 8 * HEAT_UNITS_PER_HALF_LIFE;
+/** Later than this a key at the cap would leave 32 bits: 32,759 half-lives, 627 years of a week each. */
+export const HEAT_TIME_MAX = 2 ** 31 - 1 - HEAT_CAP;
+/** One step of the claim byte: 1/16 half-life, so that 256 steps are HEAT_RANGE + HEAT_CAP. */
+export const CLAIM_STEP = 4096;
+export const CLAIM_MAX = 255;
+
+/** The key of a Drop that has just been moved once, heat 1: one that a person wrote here. */
+export function freshKey(now: number): number {
+  return now;
+}
+
+/** The key of a Drop that was not carried: it came by wire. */
+export function coldKey(now: number): number {
+  return now - HEAT_RANGE;
+}
+
+/** The key after one movement more: that of heat + 1, at most HEAT_CAP above `now`, and never below `key`. */
+export function raise(key: number, now: number): number {
+  const logHeat = key - now;
+  if (logHeat >= HEAT_CAP) return key;
+  // log2(2^a + 1) is max(a, 0) + log2(1 + 2^-|a|): the second term is at most 1 and falls to nothing either way.
+  const raised = logHeat >= 0 ? key + logOfOnePlus(logHeat) : now + logOfOnePlus(-logHeat);
+  return Math.min(raised, now + HEAT_CAP);
+}
+
+/** What to say of a Drop's heat when it is sent: whole steps above `coldKey`, 0 .. 255, rounded down. 128 is heat 1. */
+export function claim(key: number, now: number): number {
+  const steps = Math.floor((key - coldKey(now)) / CLAIM_STEP);
+  return Math.max(0, Math.min(CLAIM_MAX, steps));
+}
+
+/** The key to give a Drop whose sender claims this much: never more than a fresh Drop's. */
+export function keyOfClaim(claimed: number, now: number): number {
+  if (!(claimed >= 0 && claimed <= CLAIM_MAX)) throw new Error("temperature: a claim is one byte");
+  return Math.min(coldKey(now) + claimed * CLAIM_STEP, freshKey(now));
+}
+
+/** Heat time of a number of whole milliseconds: exact, rounded down, for any half-life of at most HALF_LIFE_MS_MAX. */
+export function heatTime(elapsedMs: number, halfLifeMs: number): number {
+  if (!(halfLifeMs >= 1 && halfLifeMs <= HALF_LIFE_MS_MAX && Math.floor(halfLifeMs) === halfLifeMs)) {
+    throw new Error("temperature: a half-life is 1 to 2^37 whole milliseconds");
+  }
+  if (!(elapsedMs >= 0 && elapsedMs < 2 ** 53 && Math.floor(elapsedMs) === elapsedMs)) {
+    throw new Error("temperature: elapsed time is whole milliseconds from 0 to 2^53 - 1");
+  }
+  // The remainder of two integers is exact; then so are both quotients, and no product passes 2^53.
+  const remainderMs = elapsedMs % halfLifeMs;
+  const halfLives = (elapsedMs - remainderMs) / halfLifeMs;
+  const product = remainderMs * HEAT_UNITS_PER_HALF_LIFE;
+  const time = halfLives * HEAT_UNITS_PER_HALF_LIFE + (product - (product % halfLifeMs)) / halfLifeMs;
+  if (time > HEAT_TIME_MAX) throw new Error("temperature: heat time leaves 32 bits");
+  return time;
+}
+
+const ONE_Q26 = 2 ** 26;
+const ONE_Q25 = 2 ** 25;
+const TWO_Q25 = 2 ** 26;
+/** At this distance and beyond log2(1 + 2^-distance) is below 0.73 of a unit, so rounded down it is 0. */
+const HALVINGS_MAX = 17;
+
+/** 2^26 * 2^(-1/2), 2^26 * 2^(-1/4), ... 2^26 * 2^(-1/65536), rounded to nearest: one factor for each bit of a fraction. */
+export const FACTORS_Q26: readonly number[] = [
+  47453133, 56431603, 61539100, 64263668, 65670859, 66385968, 66746437, 66927405, 67018073, 67063453, 67086155,
+  67097508, 67103186, 67106025, 67107444, 67108154,
+];
+
+/** log2(1 + 2^-distance) in units of 1/65,536, rounded down, for a distance >= 0 in the same units. */
+function logOfOnePlus(distance: number): number {
+  // Both ends apart, where the loops below would need a bit more or have nothing to do.
+  if (distance === 0) return HEAT_UNITS_PER_HALF_LIFE;
+  const halvings = Math.floor(distance / HEAT_UNITS_PER_HALF_LIFE);
+  if (halvings >= HALVINGS_MAX) return 0;
+
+  // 2^-fraction, bit by bit: a product of factors that are each below 1, 2^26 * 2^26 = 2^52 at most.
+  let power = ONE_Q26;
+  const fraction = distance % HEAT_UNITS_PER_HALF_LIFE;
+  for (let bit = 0; bit < 16; bit++) {
+    if ((fraction & (0x8000 >> bit)) !== 0) power = Math.floor((power * FACTORS_Q26[bit]!) / ONE_Q26);
+  }
+
+  // log2 of a number in 1 .. 2, bit by bit: squaring doubles the logarithm, and a square of 2 or more shows a bit.
+  // The number is below 2^26 in Q25, its square below 2^52.
+  let number = ONE_Q25 + (power >>> (halvings + 1));
+  let log = 0;
+  for (let bit = 0; bit < 16; bit++) {
+    number = Math.floor((number * number) / ONE_Q25);
+    log <<= 1;
+    if (number >= TWO_Q25) {
+      log |= 1;
+      number >>>= 1;
+    }
+  }
+  return log;
+}

@@ -1,0 +1,97 @@
+/**
+ * Beacons: how nodes find each other, and what each says of its set (docs/protocol.md, "BEACON").
+ *
+ * One broadcast frame of session 0, its short_id 0.
+ *
+ * | offset | size | field       | meaning                                                                     |
+ * |--------|------|-------------|-----------------------------------------------------------------------------|
+ * | 0      | 8    | nonce       | drawn at this wake-up: the key of the fingerprint, and half of a session's salt |
+ * | 8      | 60   | fingerprint | modules/rbsr/fingerprint.ts: 64 bits, count, sketch                         |
+ *
+ * A listener computes the fingerprint of its own set under the sender's nonce. Equal means that there is nothing to do,
+ * and no contact is opened; otherwise the sketch tells about how many Drops differ. A new nonce from a known address
+ * means that the peer has woken anew. Under its own nonce a node keeps its fingerprint up to date as Drops come and go.
+ */
+import { BEACON, FRAME_HEADER_BYTES, type Frame, readU32, sealFrame } from "../glacier/frame.ts";
+import { FINGERPRINT_SIZE_BYTES, Fingerprint, fingerprintCount } from "../rbsr/fingerprint.ts";
+import type { Store } from "../store/store.ts";
+import type { Random } from "./ports.ts";
+import { NONCE_BYTES } from "./reconciliation.ts";
+
+const FINGERPRINT_AT = FRAME_HEADER_BYTES + NONCE_BYTES;
+const BEACON_PAYLOAD_BYTES = NONCE_BYTES + FINGERPRINT_SIZE_BYTES;
+
+export class Beacons {
+  readonly nonce = new Uint8Array(NONCE_BYTES);
+  /** The nonce of the beacon last read. */
+  readonly peerNonce = new Uint8Array(NONCE_BYTES);
+  peerCount = 0;
+  /** When the next beacon is due, in clock milliseconds. */
+  dueMs: number;
+  readonly #store: Store;
+  readonly #random: Random;
+  readonly #intervalMs: number;
+  readonly #own = new Fingerprint();
+  /** Our set under the peer's nonce, and the peer's fingerprint as it came. */
+  readonly #underPeer = new Fingerprint();
+  readonly #peer = new Uint8Array(FINGERPRINT_SIZE_BYTES);
+  readonly #chance = new Uint8Array(2);
+
+  constructor(store: Store, random: Random, intervalMs: number, now: number) {
+    this.#store = store;
+    this.#random = random;
+    this.#intervalMs = intervalMs;
+    random.fill(this.nonce);
+    this.#summarise(this.#own, this.nonce);
+    this.dueMs = now + this.#jitterMs();
+  }
+
+  add(shortIdLow: number, shortIdHigh: number): void {
+    this.#own.add(shortIdLow, shortIdHigh);
+  }
+
+  remove(shortIdLow: number, shortIdHigh: number): void {
+    this.#own.remove(shortIdLow, shortIdHigh);
+  }
+
+  /** Build the beacon in `out`; returns the frame's length in bytes. */
+  write(out: Uint8Array): number {
+    for (let i = 0; i < NONCE_BYTES; i++) out[FRAME_HEADER_BYTES + i] = this.nonce[i]!;
+    this.#own.write(out, FINGERPRINT_AT);
+    return sealFrame(out, BEACON, 0, 0, 0, 0, 0, BEACON_PAYLOAD_BYTES);
+  }
+
+  /** The beacon went out. The next follows an interval later, give or take an eighth, so that two nodes cannot keep in step. */
+  sent(now: number): void {
+    const eighth = this.#intervalMs >>> 3;
+    this.dueMs = now + this.#intervalMs - eighth + (eighth === 0 ? 0 : this.#jitterMs() % (2 * eighth));
+  }
+
+  /** Take in a beacon. False: its payload is not one. */
+  read(frame: Frame): boolean {
+    if (frame.payloadBytes !== BEACON_PAYLOAD_BYTES || frame.sessionId !== 0) return false;
+    for (let i = 0; i < NONCE_BYTES; i++) this.peerNonce[i] = frame.bytes[FRAME_HEADER_BYTES + i]!;
+    for (let i = 0; i < FINGERPRINT_SIZE_BYTES; i++) this.#peer[i] = frame.bytes[FINGERPRINT_AT + i]!;
+    this.peerCount = fingerprintCount(this.#peer, 0);
+    return true;
+  }
+
+  /** About how many Drops the set of the beacon last read and ours differ by; 0 exactly when they are the same. */
+  estimate(): number {
+    this.#summarise(this.#underPeer, this.peerNonce);
+    return this.#underPeer.estimate(this.#peer, 0);
+  }
+
+  #summarise(fingerprint: Fingerprint, nonce: Uint8Array): void {
+    const store = this.#store;
+    fingerprint.begin(readU32(nonce, 0), readU32(nonce, 4));
+    for (let slot = 0; slot < store.capacity; slot++) {
+      if (store.occupied(slot)) fingerprint.add(store.idLow(slot), store.idHigh(slot));
+    }
+  }
+
+  #jitterMs(): number {
+    this.#random.fill(this.#chance);
+    return (this.#chance[0]! | (this.#chance[1]! << 8)) % (this.#intervalMs + 1);
+  }
+}

@@ -1,0 +1,270 @@
+/**
+ * A contact: the conversation of two nodes that hear each other (design sections 4 to 6).
+ *
+ *     initiator                              responder
+ *        |  OPEN: nonce, summaries of ranges    |
+ *        |------------------------------------->|
+ *        |  RECONCILE: what I lack, my lists    |
+ *        |<-------------------------------------|
+ *        |  RECONCILE: which of the lists I want, if there were any
+ *        |------------------------------------->|
+ *        |  DROPs, hottest first, both ways at once, until both are DONE
+ *        |<------------------------------------>|
+ *
+ * The conversation is over the link, which makes it reliable; a contact is the link's source and its sink. It may end at
+ * any moment without notice, and then everything that arrived whole is in the store.
+ *
+ * It refuses to serve a Drop whose hash it has not checked, and to take one that it has.
+ */
+import type { Assembly } from "../glacier/assembly.ts";
+import { DROP, type Frame, OPEN, RECONCILE } from "../glacier/frame.ts";
+import { Link } from "../glacier/link.ts";
+import { digest, MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
+import type { MessageSink } from "../glacier/receiver.ts";
+import type { MessageSource, Outgoing } from "../glacier/sender.ts";
+import type { Store } from "../store/store.ts";
+import { claim } from "../temperature/temperature.ts";
+import type { Assemblies } from "./assemblies.ts";
+import type { CloseReason, NodeEvents } from "./events.ts";
+import { ADDRESS_BYTES, type MacAddress } from "./ports.ts";
+import { NONCE_BYTES, type Reconciliation } from "./reconciliation.ts";
+
+/** Message reference of what stands in the reconciliation's outbound buffer; Drops are named by their slot. */
+const OUTBOUND = -1;
+/** An opening that nobody answers: three of the link's probes. */
+const OPENING_TIMEOUT_MS = 1_500;
+/** Not even a beacon heard: the peer has walked away. Two beacon intervals and a half. */
+const SILENT_TIMEOUT_MS = 2_500;
+/** Beacons but no frame of this session: the peer has closed it. */
+const IDLE_TIMEOUT_MS = 10_000;
+
+/** What a contact uses of the node that it belongs to. */
+export interface ContactOwner {
+  readonly store: Store;
+  readonly assemblies: Assemblies;
+  readonly reconciliation: Reconciliation;
+  readonly events: NodeEvents;
+  heatNow(): number;
+  /** The Drop in this slot moved: raise its heat. */
+  warm(slot: number): void;
+  /** Store a Drop that arrived whole. */
+  keep(assembly: Assembly, from: Contact): void;
+}
+
+export type Phase = "free" | "opening" | "reconciling" | "transferring";
+
+export class Contact implements MessageSource, MessageSink {
+  readonly peer: MacAddress = new Uint8Array(ADDRESS_BYTES);
+  readonly peerNonce = new Uint8Array(NONCE_BYTES);
+  peerNonceKnown = false;
+  phase: Phase = "free";
+  initiator = false;
+  /** Drops that moved in this contact, in either direction. */
+  moved = 0;
+  readonly link: Link;
+  readonly #node: ContactOwner;
+  readonly #index: number;
+  readonly #offers: Uint8Array;
+  #offersLeft = 0;
+  #beaconMs = 0;
+  #broken = false;
+  readonly #digest = new Uint32Array(2);
+
+  constructor(node: ContactOwner, index: number) {
+    this.#node = node;
+    this.#index = index;
+    this.#offers = new Uint8Array((node.store.capacity + 7) >>> 3);
+    this.link = new Link(this, this);
+  }
+
+  begin(peer: MacAddress, sessionId: number, initiator: boolean, now: number): void {
+    this.peer.set(peer);
+    this.phase = initiator ? "opening" : "reconciling";
+    this.initiator = initiator;
+    this.peerNonceKnown = false;
+    this.moved = 0;
+    this.#offers.fill(0);
+    this.#offersLeft = 0;
+    this.#beaconMs = now;
+    this.#broken = false;
+    this.link.begin(sessionId, now);
+  }
+
+  end(): void {
+    this.phase = "free";
+    this.#node.assemblies.orphan(this.#index);
+    this.#node.reconciliation.release(this.#index);
+  }
+
+  /** A beacon of the peer. False when it carries another nonce: the peer has woken anew and knows nothing of this. */
+  beacon(nonce: Uint8Array, now: number): boolean {
+    this.#beaconMs = now;
+    for (let i = 0; i < NONCE_BYTES; i++) {
+      if (this.peerNonceKnown && this.peerNonce[i] !== nonce[i]) return false;
+      this.peerNonce[i] = nonce[i]!;
+    }
+    this.peerNonceKnown = true;
+    return true;
+  }
+
+  /** Look whether it is over, and if not tell the link whether there is more to come. */
+  review(now: number): CloseReason | undefined {
+    const { link } = this;
+    if (this.#broken) return "refused";
+    if (this.phase === "opening" && now - link.begunMs >= OPENING_TIMEOUT_MS) return "unanswered";
+    const heardMs = link.heardMs > this.#beaconMs ? link.heardMs : this.#beaconMs;
+    if (now - heardMs >= SILENT_TIMEOUT_MS || now - link.heardMs >= IDLE_TIMEOUT_MS) return "silent";
+    const done =
+      this.phase === "transferring" &&
+      this.#offersLeft === 0 &&
+      this.#node.reconciliation.owner !== this.#index &&
+      link.sender.idle;
+    link.setDone(done, now);
+    return done && link.peerDone && link.answered ? "done" : undefined;
+  }
+
+  get deadline(): number {
+    const quiet = Math.min(this.#beaconMs + SILENT_TIMEOUT_MS, this.link.heardMs + IDLE_TIMEOUT_MS);
+    const patience = this.phase === "opening" ? Math.min(quiet, this.link.begunMs + OPENING_TIMEOUT_MS) : quiet;
+    return Math.min(patience, this.link.deadline);
+  }
+
+  // MessageSource
+
+  next(message: Outgoing): boolean {
+    const { reconciliation } = this.#node;
+    if (reconciliation.owner === this.#index && reconciliation.outboundWaiting) {
+      reconciliation.outboundWaiting = false;
+      digest(reconciliation.outbound, 0, reconciliation.outboundBytes, this.#digest);
+      message.type = this.phase === "opening" ? OPEN : RECONCILE;
+      message.shortIdLow = this.#digest[0]!;
+      message.shortIdHigh = this.#digest[1]!;
+      message.bodyBytes = reconciliation.outboundBytes;
+      message.claim = 0;
+      message.reference = OUTBOUND;
+      return true;
+    }
+    if (this.#offersLeft === 0) return false;
+    const slot = this.#hottestOffer();
+    if (slot < 0) return false;
+    this.#withdraw(slot);
+    const { store } = this.#node;
+    message.type = DROP;
+    message.shortIdLow = store.idLow(slot);
+    message.shortIdHigh = store.idHigh(slot);
+    message.bodyBytes = store.lengthBytes(slot);
+    message.claim = claim(store.heat(slot), this.#node.heatNow());
+    message.reference = slot;
+    // Moved once per contact, at its first frame, so that what is under way is not the coldest while it is read.
+    this.#node.warm(slot);
+    return true;
+  }
+
+  read(message: Outgoing, from: number, into: Uint8Array, offset: number, lengthBytes: number): void {
+    const { store, reconciliation } = this.#node;
+    if (message.reference === OUTBOUND) {
+      for (let i = 0; i < lengthBytes; i++) into[offset + i] = reconciliation.outbound[from + i]!;
+    } else if (store.find(message.shortIdLow, message.shortIdHigh) === message.reference) {
+      store.read(message.reference, from, into, offset, lengthBytes);
+    } else {
+      // Evicted under way. The peer is owed the rest of the message all the same, and will see that it is not the Drop.
+      into.fill(0, offset, offset + lengthBytes);
+    }
+  }
+
+  settled(message: Outgoing): void {
+    const { reconciliation, events } = this.#node;
+    if (message.reference === OUTBOUND) {
+      if (reconciliation.concluded) reconciliation.release(this.#index);
+    } else {
+      this.moved++;
+      events.dropSent(message.reference, this.peer);
+    }
+  }
+
+  // MessageSink
+
+  wants(frame: Frame): boolean {
+    return frame.type !== DROP || this.#node.store.find(frame.shortIdLow, frame.shortIdHigh) < 0;
+  }
+
+  assembly(frame: Frame, now: number): Assembly | undefined {
+    if (frame.type === DROP) {
+      return this.#node.assemblies.lend(frame.shortIdLow, frame.shortIdHigh, this.#index, now);
+    }
+    const { reconciliation } = this.#node;
+    if (reconciliation.owner !== this.#index) return undefined;
+    if (!reconciliation.inbound.holds(frame.shortIdLow, frame.shortIdHigh)) {
+      reconciliation.inbound.begin(frame.shortIdLow, frame.shortIdHigh, now);
+    }
+    return reconciliation.inbound;
+  }
+
+  get credit(): number {
+    return this.#node.assemblies.credit(this.#index);
+  }
+
+  complete(type: number, assembly: Assembly): boolean {
+    if (type === DROP) {
+      this.#node.keep(assembly, this);
+      this.#node.assemblies.release(assembly);
+      return true;
+    }
+    const { bodyBytes } = assembly;
+    digest(assembly.bytes, MESSAGE_PREFIX_BYTES, bodyBytes, this.#digest);
+    const genuine = this.#digest[0] === assembly.shortIdLow && this.#digest[1] === assembly.shortIdHigh;
+    if (genuine) this.#reconcile(type, assembly.bytes, bodyBytes);
+    assembly.clear();
+    return genuine;
+  }
+
+  #reconcile(type: number, bytes: Uint8Array, bodyBytes: number): void {
+    const { reconciliation } = this.#node;
+    const opening = type === OPEN;
+    if (opening === this.initiator || this.phase === "transferring") {
+      this.#broken = true;
+      return;
+    }
+    const accepted = opening
+      ? reconciliation.answer(bytes, MESSAGE_PREFIX_BYTES, bodyBytes)
+      : reconciliation.proceed(bytes, MESSAGE_PREFIX_BYTES, bodyBytes);
+    if (!accepted) {
+      this.#broken = true;
+      return;
+    }
+    this.phase = "reconciling";
+    if (!reconciliation.concluded) return;
+    this.phase = "transferring";
+    for (let slot = 0; slot < this.#node.store.capacity; slot++) {
+      if (!reconciliation.has(slot)) continue;
+      this.#offers[slot >>> 3]! |= 1 << (slot & 7);
+      this.#offersLeft++;
+    }
+    if (reconciliation.outboundBytes === 0) reconciliation.release(this.#index);
+    this.#node.events.reconciled(this.peer, this.#offersLeft);
+  }
+
+  /** The hottest Drop on offer that is verified; -1 if all that are left still wait for that. */
+  #hottestOffer(): number {
+    const { store } = this.#node;
+    let hottest = -1;
+    for (let byte = 0; byte < this.#offers.length; byte++) {
+      for (let bits = this.#offers[byte]!; bits !== 0; bits &= bits - 1) {
+        const slot = (byte << 3) + 31 - Math.clz32(bits & -bits);
+        if (!store.occupied(slot)) this.#withdraw(slot);
+        else if (store.verified(slot) && (hottest < 0 || store.heat(slot) > store.heat(hottest))) hottest = slot;
+      }
+    }
+    return hottest;
+  }
+
+  /** The Drop in this slot is no longer to be sent: it is under way, or gone. */
+  withdraw(slot: number): void {
+    if (this.#offers[slot >>> 3]! & (1 << (slot & 7))) this.#withdraw(slot);
+  }
+
+  #withdraw(slot: number): void {
+    this.#offers[slot >>> 3]! &= ~(1 << (slot & 7));
+    this.#offersLeft--;
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * What a node tells its host, for a log, a trace or a gateway. The host must not call the node from inside an event,
+ * and must copy an address that it keeps.
+ */
+import type { MacAddress } from "./ports.ts";
+
+/**
+ * Why a contact ended: both had nothing more to send; the peer fell silent; the peer began another session, or woke
+ * anew; the opening was answered by nobody; the peer's reconciliation broke the rules.
+ */
+export type CloseReason = "done" | "silent" | "superseded" | "restarted" | "unanswered" | "refused";
+
+export interface NodeEvents {
+  contactOpened(peer: MacAddress, sessionId: number): void;
+  /** This node now knows which of its Drops the peer lacks. */
+  reconciled(peer: MacAddress, offered: number): void;
+  /** The peer keeps the Drop, or has no use for it. */
+  dropSent(slot: number, peer: MacAddress): void;
+  /** A Drop is in flash; `peer` is undefined for one of the node's own or its wire's. It may not be verified yet. */
+  dropStored(slot: number, peer: MacAddress | undefined): void;
+  /** The Drop's hash is right: from now on it is served onward. */
+  dropVerified(slot: number): void;
+  dropLost(shortIdLow: number, shortIdHigh: number, cause: "evicted" | "corrupt"): void;
+  contactClosed(peer: MacAddress, sessionId: number, reason: CloseReason): void;
+}
+
+const nothing = (): void => {};
+
+export const SILENT: NodeEvents = Object.freeze({
+  contactOpened: nothing,
+  reconciled: nothing,
+  dropSent: nothing,
+  dropStored: nothing,
+  dropVerified: nothing,
+  dropLost: nothing,
+  contactClosed: nothing,
+});

@@ -1,0 +1,30 @@
+/**
+ * What a node asks of the machine it runs on (design section 3). Each port is owned here, by its consumer; a board,
+ * a Linux host and the simulator each bring their own.
+ */
+
+/** Six bytes; all ones is every node in range. */
+export type MacAddress = Uint8Array;
+export const ADDRESS_BYTES = 6;
+
+export interface Radio {
+  /** This radio's own address. */
+  readonly address: MacAddress;
+  /** Largest frame in bytes: 250 for ESP-NOW v1. */
+  readonly maxPayload: number;
+  /**
+   * Queue one frame. The radio copies it before it returns. False: the queue is full, nothing was taken; the host calls
+   * `turn()` again when there is room. True promises transmission, not reception.
+   */
+  send(frame: Uint8Array, lengthBytes: number, to: MacAddress): boolean;
+}
+
+export interface Clock {
+  /** Whole milliseconds since boot, monotonic across deep sleep. */
+  now(): number;
+}
+
+export interface Random {
+  /** Fill all of `bytes` with unpredictable bits. */
+  fill(bytes: Uint8Array): void;
+}

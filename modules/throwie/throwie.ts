@@ -1,0 +1,331 @@
+/**
+ * The node: what a Throwie, a Mule and a gateway's radio side all are (design sections 3 to 7).
+ *
+ * Sans-I/O. The host gives it ports and a mounted store, hands it every frame that its radio hears (`receive`), and calls
+ * `turn` at start, at the time that `turn` returned, after `receive`, and when the radio has room again. The node beacons; on the beacon
+ * of a peer whose set differs from its own it opens a contact, reconciles, and both sides send what the other lacks,
+ * hottest first. CONTACTS_MAX contacts may run at once.
+ *
+ * Everything is bounded and allocated here. A frame that cannot be used costs one counter, named after the reason, and
+ * nothing else; no bytes from the air make it throw. It never serves a Drop whose hash it has not checked, and never
+ * lets a peer believe that a Drop is stored before it is.
+ */
+import { DROP_SIZE_BYTES_MAX, dropId, shortIdHigh, shortIdLow } from "../drop/drop.ts";
+import type { Assembly } from "../glacier/assembly.ts";
+import { BEACON, decodeFrame, FRAME_SIZE_BYTES_MAX, Frame, type FrameRefusal, OPEN } from "../glacier/frame.ts";
+import type { LinkRefusal } from "../glacier/link.ts";
+import { MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
+import type { Store, StoreOutcome } from "../store/store.ts";
+import { coldKey, freshKey, HALF_LIFE_MS_DEFAULT, heatTime, keyOfClaim, raise } from "../temperature/temperature.ts";
+import { Acquaintances } from "./acquaintances.ts";
+import { Assemblies } from "./assemblies.ts";
+import { Beacons } from "./beacons.ts";
+import { Contact, type ContactOwner } from "./contact.ts";
+import { type CloseReason, type NodeEvents, SILENT } from "./events.ts";
+import { ADDRESS_BYTES, type Clock, type MacAddress, type Radio, type Random } from "./ports.ts";
+import { Reconciliation } from "./reconciliation.ts";
+import { Verification } from "./verification.ts";
+
+/** Four passers-by at once; each costs about 1 KB, and they share the air anyway. */
+export const CONTACTS_MAX = 4;
+const BEACON_INTERVAL_MS_DEFAULT = 1_000;
+const BROADCAST: MacAddress = /* @__PURE__ */ new Uint8Array(ADDRESS_BYTES).fill(0xff);
+
+/** Why a frame was not used. Together with `used`, `counters` accounts for every frame ever received. */
+export type Refusal = FrameRefusal | LinkRefusal | "echo" | "beacon" | "session" | "busy" | "tie";
+
+export interface ThrowieOptions {
+  radio: Radio;
+  clock: Clock;
+  random: Random;
+  /** Mounted. The node is then its only user. */
+  store: Store;
+  events?: NodeEvents;
+  beaconIntervalMs?: number;
+  halfLifeMs?: number;
+}
+
+export class Throwie implements ContactOwner {
+  readonly store: Store;
+  readonly assemblies = new Assemblies();
+  readonly reconciliation: Reconciliation;
+  readonly events: NodeEvents;
+  readonly counters: Record<"used" | Refusal, number> = {
+    used: 0,
+    short: 0,
+    long: 0,
+    magic: 0,
+    version: 0,
+    crc: 0,
+    type: 0,
+    echo: 0,
+    beacon: 0,
+    session: 0,
+    busy: 0,
+    tie: 0,
+    repeat: 0,
+    ahead: 0,
+    room: 0,
+    misfit: 0,
+    changed: 0,
+    ack: 0,
+  };
+  readonly #radio: Radio;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #halfLifeMs: number;
+  readonly #beacons: Beacons;
+  readonly #acquaintances = new Acquaintances();
+  readonly #verification: Verification;
+  readonly #contacts: Contact[] = [];
+  readonly #frameIn = new Frame();
+  readonly #frameOut = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+  readonly #chance = new Uint8Array(2);
+  #turnOf = 0;
+
+  constructor(options: ThrowieOptions) {
+    this.store = options.store;
+    this.events = options.events ?? SILENT;
+    this.#radio = options.radio;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#halfLifeMs = options.halfLifeMs ?? HALF_LIFE_MS_DEFAULT;
+    this.#beacons = new Beacons(
+      options.store,
+      options.random,
+      options.beaconIntervalMs ?? BEACON_INTERVAL_MS_DEFAULT,
+      options.clock.now(),
+    );
+    this.reconciliation = new Reconciliation(options.store, options.random, this.#beacons.nonce);
+    this.#verification = new Verification(options.store);
+    for (let i = 0; i < CONTACTS_MAX; i++) this.#contacts.push(new Contact(this, i));
+  }
+
+  /** Drops stored but not yet checked: they are not served. */
+  get unverified(): number {
+    return this.#verification.pending;
+  }
+
+  get contacts(): number {
+    let open = 0;
+    for (const contact of this.#contacts) if (contact.phase !== "free") open++;
+    return open;
+  }
+
+  /** Take a frame that the radio heard. The buffer is only read during the call; any bytes at all are welcome. */
+  receive(bytes: Uint8Array, lengthBytes: number, from: MacAddress): void {
+    this.counters[this.#receive(bytes, lengthBytes, from) ?? "used"]++;
+  }
+
+  /** Do what is due. Returns when to call again at the latest, in clock milliseconds. */
+  turn(): number {
+    const now = this.#clock.now();
+    for (const contact of this.#contacts) {
+      if (contact.phase === "free") continue;
+      const reason = contact.review(now);
+      if (reason !== undefined) this.#close(contact, reason, now);
+    }
+    const roomLeft = this.#transmit(now);
+    this.#verify();
+    let deadline = this.#beacons.dueMs;
+    for (const contact of this.#contacts) {
+      if (contact.phase !== "free") deadline = Math.min(deadline, contact.deadline);
+    }
+    if (this.#verification.pending > 0) deadline = now;
+    // With the radio full, what is due waits for it, and it will call.
+    return roomLeft ? Math.max(deadline, now + 1) : now + 1;
+  }
+
+  /**
+   * Store a Drop that did not come by air: the node's own ("own", one movement warm) or one from a gateway's wire
+   * ("wire", which nobody has carried, so it starts cold). At most 2,048 bytes, at least one, else it throws.
+   */
+  publish(drop: Uint8Array, origin: "own" | "wire"): StoreOutcome {
+    const id = dropId(drop);
+    const now = this.heatNow();
+    const key = origin === "own" ? freshKey(now) : coldKey(now);
+    const outcome = this.#insert(shortIdLow(id), shortIdHigh(id), drop, 0, drop.length, key);
+    if (outcome !== "stored") return outcome;
+    const slot = this.store.lastSlot;
+    this.store.markVerified(slot);
+    this.events.dropStored(slot, undefined);
+    this.events.dropVerified(slot);
+    return outcome;
+  }
+
+  // ContactOwner
+
+  /** Heat time goes on from the last that the store recorded, so order outlives a restart of unknown length. */
+  heatNow(): number {
+    return this.store.epoch + heatTime(this.#clock.now(), this.#halfLifeMs);
+  }
+
+  warm(slot: number): void {
+    this.store.setHeat(slot, raise(this.store.heat(slot), this.heatNow()));
+  }
+
+  keep(assembly: Assembly, from: Contact): void {
+    const now = this.heatNow();
+    const outcome = this.#insert(
+      assembly.shortIdLow,
+      assembly.shortIdHigh,
+      assembly.bytes,
+      MESSAGE_PREFIX_BYTES,
+      assembly.bodyBytes,
+      raise(keyOfClaim(assembly.claim, now), now),
+    );
+    if (outcome !== "stored") return;
+    from.moved++;
+    this.#verification.pending++;
+    this.events.dropStored(this.store.lastSlot, from.peer);
+  }
+
+  #insert(low: number, high: number, bytes: Uint8Array, offset: number, lengthBytes: number, key: number): StoreOutcome {
+    const { store } = this;
+    const outcome = store.insert(low, high, bytes, offset, lengthBytes, key, this.heatNow());
+    if (store.evicted) this.#forget(store.lastEvictedSlot, store.lastEvictedLow, store.lastEvictedHigh, "evicted");
+    if (outcome === "stored") this.#beacons.add(low, high);
+    return outcome;
+  }
+
+  #forget(slot: number, low: number, high: number, cause: "evicted" | "corrupt"): void {
+    this.#beacons.remove(low, high);
+    for (const contact of this.#contacts) if (contact.phase !== "free") contact.withdraw(slot);
+    this.events.dropLost(low, high, cause);
+  }
+
+  #receive(bytes: Uint8Array, lengthBytes: number, from: MacAddress): Refusal | undefined {
+    const frame = this.#frameIn;
+    const refusal = decodeFrame(bytes, lengthBytes, frame);
+    if (refusal !== undefined) return refusal;
+    if (sameAddress(from, this.#radio.address)) return "echo";
+    const now = this.#clock.now();
+    if (frame.type === BEACON) return this.#hear(frame, from, now);
+    let contact = this.#contactWith(from);
+    if (contact === undefined || contact.link.sessionId !== frame.sessionId) {
+      if (frame.type !== OPEN) return "session";
+      const obstacle = this.#admit(contact, from, now);
+      if (obstacle !== undefined) return obstacle;
+      contact = this.#begin(from, frame.sessionId, false, now);
+      if (contact === undefined) return "busy";
+    }
+    return contact.link.receive(frame, now);
+  }
+
+  #hear(frame: Frame, from: MacAddress, now: number): Refusal | undefined {
+    const { reconciliation } = this;
+    if (!this.#beacons.read(frame)) return "beacon";
+    const contact = this.#contactWith(from);
+    if (contact !== undefined) {
+      if (contact.beacon(this.#beacons.peerNonce, now)) return undefined;
+      this.#close(contact, "restarted", now);
+    }
+    if (reconciliation.owner >= 0 || !this.#acquaintances.ready(from, now)) return undefined;
+    const estimate = this.#beacons.estimate();
+    if (estimate === 0) return undefined;
+    const opened = this.#begin(from, this.#sessionId(), true, now);
+    if (opened === undefined) return undefined;
+    opened.beacon(this.#beacons.peerNonce, now);
+    reconciliation.open(this.#beacons.peerNonce, estimate, this.#beacons.peerCount);
+    return undefined;
+  }
+
+  /**
+   * May a peer that knows nothing of a contact open one? When both opened at once, the lower address stays the initiator.
+   * An opening of our own that nobody answered gives way to a lower address too, so that no ring of nodes can wait for
+   * one another.
+   */
+  #admit(known: Contact | undefined, from: MacAddress, now: number): Refusal | undefined {
+    const owner = this.reconciliation.owner;
+    const engaged = owner < 0 ? undefined : this.#contacts[owner];
+    if (engaged !== undefined && engaged !== known) {
+      if (engaged.phase !== "opening" || !lowerAddress(from, this.#radio.address)) return "busy";
+      this.#close(engaged, "superseded", now);
+    }
+    if (known === undefined) return undefined;
+    if (known.phase === "opening" && !lowerAddress(from, this.#radio.address)) return "tie";
+    this.#close(known, "superseded", now);
+    return undefined;
+  }
+
+  #begin(peer: MacAddress, sessionId: number, initiator: boolean, now: number): Contact | undefined {
+    for (let i = 0; i < CONTACTS_MAX; i++) {
+      const contact = this.#contacts[i]!;
+      if (contact.phase !== "free") continue;
+      contact.begin(peer, sessionId, initiator, now);
+      this.reconciliation.lend(i);
+      this.events.contactOpened(peer, sessionId);
+      return contact;
+    }
+    return undefined;
+  }
+
+  #close(contact: Contact, reason: CloseReason, now: number): void {
+    contact.end();
+    this.#acquaintances.ended(contact.peer, contact.moved > 0, now);
+    this.store.checkpoint(this.heatNow());
+    this.events.contactClosed(contact.peer, contact.link.sessionId, reason);
+  }
+
+  /** Send until the radio is full or nothing is left to send; true in the latter case. */
+  #transmit(now: number): boolean {
+    if (now >= this.#beacons.dueMs) {
+      const lengthBytes = this.#beacons.write(this.#frameOut);
+      if (!this.#radio.send(this.#frameOut, lengthBytes, BROADCAST)) return false;
+      this.#beacons.sent(now);
+    }
+    let idle = 0;
+    while (idle < CONTACTS_MAX) {
+      const contact = this.#contacts[this.#turnOf]!;
+      const lengthBytes = contact.phase === "free" ? 0 : contact.link.prepare(this.#frameOut, now);
+      if (lengthBytes > 0) {
+        if (!this.#radio.send(this.#frameOut, lengthBytes, contact.peer)) return false;
+        contact.link.sent(now);
+        idle = 0;
+      } else {
+        idle++;
+      }
+      this.#turnOf = (this.#turnOf + 1) % CONTACTS_MAX;
+    }
+    return true;
+  }
+
+  #verify(): void {
+    if (this.#verification.pending === 0) return;
+    const verdict = this.#verification.step();
+    if (verdict === undefined) return;
+    const { slot } = this.#verification;
+    this.#verification.pending--;
+    if (verdict === "verified") {
+      this.store.markVerified(slot);
+      this.events.dropVerified(slot);
+    } else {
+      const low = this.store.idLow(slot);
+      const high = this.store.idHigh(slot);
+      this.store.remove(slot);
+      this.#forget(slot, low, high, "corrupt");
+    }
+  }
+
+  #sessionId(): number {
+    this.#random.fill(this.#chance);
+    return this.#chance[0]! | (this.#chance[1]! << 8);
+  }
+
+  #contactWith(peer: MacAddress): Contact | undefined {
+    for (const contact of this.#contacts) {
+      if (contact.phase !== "free" && sameAddress(contact.peer, peer)) return contact;
+    }
+    return undefined;
+  }
+}
+
+function sameAddress(a: MacAddress, b: MacAddress): boolean {
+  for (let i = 0; i < ADDRESS_BYTES; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+function lowerAddress(a: MacAddress, b: MacAddress): boolean {
+  for (let i = 0; i < ADDRESS_BYTES; i++) if (a[i] !== b[i]) return a[i]! < b[i]!;
+  return false;
+}

@@ -1,0 +1,82 @@
+/**
+ * Checking Drops in slices between frames (design section 4).
+ *
+ * BLAKE3 in JavaScript takes an ESP32 a quarter of a second for a full Drop, which would stop the radio. So a Drop is
+ * stored and acknowledged as it came, and hashed later, VERIFY_SLICE_BYTES a step. Only then is it served onward; if its
+ * hash is not what it was announced as, it is removed, and may come again from somebody else.
+ *
+ * A restart loses nothing but the step under way: the flash says which Drops are still to be checked.
+ */
+import { DROP_ID_BYTES, DropHasher, shortIdHigh, shortIdLow } from "../drop/drop.ts";
+import type { Store } from "../store/store.ts";
+
+/** Three BLAKE3 blocks: about 70,000 XS bytecodes, some 20 ms of an ESP32. */
+const VERIFY_SLICE_BYTES = 192;
+const NONE = -1;
+
+export type Verdict = "verified" | "corrupt";
+
+export class Verification {
+  /** Drops in the store that are not checked yet. */
+  pending = 0;
+  /** The Drop that the last verdict was about. */
+  slot = NONE;
+  readonly #store: Store;
+  readonly #hasher = new DropHasher();
+  readonly #slice = new Uint8Array(VERIFY_SLICE_BYTES);
+  readonly #id = new Uint8Array(DROP_ID_BYTES);
+  #low = 0;
+  #high = 0;
+  #from = 0;
+
+  constructor(store: Store) {
+    this.#store = store;
+    for (let slot = 0; slot < store.capacity; slot++) if (this.#waits(slot)) this.pending++;
+  }
+
+  /** Hash one slice. A verdict when that was the last of a Drop, which is then in `slot`. */
+  step(): Verdict | undefined {
+    const store = this.#store;
+    if (!this.#underWay() && !this.#take()) return undefined;
+    const rest = store.lengthBytes(this.slot) - this.#from;
+    const size = rest < VERIFY_SLICE_BYTES ? rest : VERIFY_SLICE_BYTES;
+    store.read(this.slot, this.#from, this.#slice, 0, size);
+    this.#hasher.update(this.#slice, size);
+    this.#from += size;
+    if (size < rest) return undefined;
+    this.#hasher.finish(this.#id);
+    this.#from = 0;
+    return shortIdLow(this.#id) === this.#low && shortIdHigh(this.#id) === this.#high ? "verified" : "corrupt";
+  }
+
+  #waits(slot: number): boolean {
+    return this.#store.occupied(slot) && !this.#store.verified(slot);
+  }
+
+  /** The Drop begun is still the one in its slot: it may have been evicted since. */
+  #underWay(): boolean {
+    const store = this.#store;
+    return (
+      this.#from > 0 &&
+      this.#waits(this.slot) &&
+      store.idLow(this.slot) === this.#low &&
+      store.idHigh(this.slot) === this.#high
+    );
+  }
+
+  #take(): boolean {
+    const { capacity } = this.#store;
+    for (let i = 1; i <= capacity; i++) {
+      const slot = (this.slot + i) % capacity;
+      if (!this.#waits(slot)) continue;
+      this.slot = slot;
+      this.#low = this.#store.idLow(slot);
+      this.#high = this.#store.idHigh(slot);
+      this.#from = 0;
+      this.#hasher.begin();
+      return true;
+    }
+    this.pending = 0;
+    return false;
+  }
+}

@@ -1,0 +1,201 @@
+import test from "ava";
+import { Ack, decodeAck, encodeAck, SETTLED } from "../modules/glacier/ack.ts";
+import { Assembly } from "../modules/glacier/assembly.ts";
+import { crc16 } from "../modules/glacier/crc16.ts";
+import {
+  ACK,
+  DROP,
+  decodeFrame,
+  FRAGMENTS_MAX,
+  FRAME_HEADER_BYTES,
+  FRAME_PAYLOAD_BYTES_MAX,
+  FRAME_SIZE_BYTES_MAX,
+  FRAME_TRAILER_BYTES,
+  Frame,
+  sealFrame,
+} from "../modules/glacier/frame.ts";
+import { fragmentCount, MESSAGE_BODY_BYTES_MAX } from "../modules/glacier/message.ts";
+import { SeededRandom } from "../sim/random.ts";
+import { LinkPair } from "./link-pair.ts";
+import vectors from "./vectors/glacier.json" with { type: "json" };
+
+const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, "hex"));
+
+test("the CRC is CRC-16/ARC", (t) => {
+  t.is(crc16(new TextEncoder().encode("123456789"), 9), 0xbb3d);
+});
+
+test("every valid frame decodes to its fields, and they encode to it", (t) => {
+  for (const vector of vectors.valid) {
+    const bytes = hex(vector.frame);
+    const frame = new Frame();
+    t.is(decodeFrame(bytes, bytes.length, frame), undefined, vector.name);
+    const payload = hex(vector.payload);
+    t.like(frame, {
+      type: vector.type,
+      sessionId: vector.sessionId,
+      sequence: vector.sequence,
+      fragment: vector.fragment,
+      payloadBytes: payload.length,
+    });
+    const out = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+    out.set(payload, FRAME_HEADER_BYTES);
+    const shortId = Buffer.from(vector.shortId, "hex");
+    const length = sealFrame(
+      out,
+      vector.type,
+      vector.sessionId,
+      vector.sequence,
+      vector.fragment,
+      shortId.readUInt32LE(0),
+      shortId.readUInt32LE(4),
+      payload.length,
+    );
+    t.is(Buffer.from(out.subarray(0, length)).toString("hex"), vector.frame, vector.name);
+  }
+});
+
+test("every invalid frame is refused for its reason", (t) => {
+  for (const vector of vectors.invalid) {
+    const bytes = hex(vector.frame);
+    t.is(decodeFrame(bytes, bytes.length, new Frame()), vector.reason as "crc", vector.name);
+  }
+});
+
+test("constants agree: a Drop is 10 frames, a frame fits ESP-NOW v1, a message fits its fragments", (t) => {
+  t.is(FRAME_SIZE_BYTES_MAX, FRAME_HEADER_BYTES + FRAME_PAYLOAD_BYTES_MAX + FRAME_TRAILER_BYTES);
+  t.true(FRAME_SIZE_BYTES_MAX <= 250);
+  t.is(fragmentCount(2048), 10);
+  t.is(fragmentCount(MESSAGE_BODY_BYTES_MAX), FRAGMENTS_MAX);
+  t.is(fragmentCount(MESSAGE_BODY_BYTES_MAX + 1), FRAGMENTS_MAX + 1);
+});
+
+test("an acknowledgement survives its codec and is refused when cut, padded or out of range", (t) => {
+  const ack = new Ack();
+  Object.assign(ack, { base: 4095, credit: 3, done: true, count: 3 });
+  ack.masks.set([0x3ff, 0, SETTLED]);
+  const bytes = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+  const frame = new Frame();
+  const payload = encodeAck(bytes, ack);
+  const length = sealFrame(bytes, ACK, 1, 0, 0, 0, 0, payload);
+  t.is(decodeFrame(bytes, length, frame), undefined);
+  const read = new Ack();
+  t.true(decodeAck(frame, read));
+  t.deepEqual(
+    { ...read, masks: [...read.masks.subarray(0, 3)] },
+    { base: 4095, credit: 3, done: true, count: 3, masks: [0x3ff, 0, SETTLED] },
+  );
+  for (const payloadBytes of [0, 3, 5, 22]) {
+    frame.payloadBytes = payloadBytes;
+    t.false(decodeAck(frame, read), `${payloadBytes} bytes`);
+  }
+  frame.payloadBytes = payload;
+  bytes[FRAME_HEADER_BYTES + 3] = 2;
+  t.false(decodeAck(frame, read), "an unknown flag");
+  bytes[FRAME_HEADER_BYTES + 3] = 1;
+  bytes[FRAME_HEADER_BYTES + 1] = 0x10;
+  t.false(decodeAck(frame, read), "a base of 13 bits");
+});
+
+function fragmentsOf(body: Uint8Array): Frame[] {
+  const stream = new Uint8Array(3 + body.length);
+  stream.set([body.length & 0xff, body.length >>> 8, 0]);
+  stream.set(body, 3);
+  const frames: Frame[] = [];
+  for (let i = 0; i * FRAME_PAYLOAD_BYTES_MAX < stream.length; i++) {
+    const payload = stream.subarray(i * FRAME_PAYLOAD_BYTES_MAX, (i + 1) * FRAME_PAYLOAD_BYTES_MAX);
+    const bytes = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+    bytes.set(payload, FRAME_HEADER_BYTES);
+    frames.push(Object.assign(new Frame(), { type: DROP, fragment: i, bytes, payloadBytes: payload.length }));
+  }
+  return frames;
+}
+
+test("an assembly takes fragments in any order, for every length", (t) => {
+  const random = new SeededRandom(7, "assembly");
+  const assembly = new Assembly(2048);
+  for (let length = 1; length <= 2048; length += length < 640 ? 1 : 37) {
+    const body = new Uint8Array(length);
+    random.fill(body);
+    const frames = fragmentsOf(body);
+    for (let i = frames.length - 1; i > 0; i--) {
+      const j = random.below(i + 1);
+      [frames[i], frames[j]] = [frames[j]!, frames[i]!];
+    }
+    assembly.begin(1, 2, 0);
+    for (const [i, frame] of frames.entries()) {
+      t.false(assembly.complete);
+      t.is(assembly.put(frame, 0), "new", `length ${length}, fragment ${frame.fragment}`);
+      t.is(assembly.put(frame, 0), "repeat");
+      t.is(assembly.complete, i === frames.length - 1);
+    }
+    t.is(assembly.bodyBytes, length);
+    t.deepEqual(assembly.bytes.subarray(3, 3 + length), body);
+  }
+});
+
+test("an assembly refuses what cannot belong to the message", (t) => {
+  const frames = fragmentsOf(new Uint8Array(500).fill(9));
+  const assembly = new Assembly(2048);
+  assembly.begin(1, 2, 0);
+  t.is(assembly.put(frames[2]!, 0), "new");
+  t.is(assembly.put(Object.assign(new Frame(), frames[2], { fragment: 3 }), 0), "misfit", "past the short last fragment");
+  t.is(assembly.put(Object.assign(new Frame(), frames[1], { payloadBytes: 100 }), 0), "misfit", "short in the middle");
+  t.is(assembly.put(fragmentsOf(new Uint8Array(800))[0]!, 0), "misfit", "another length");
+  t.is(assembly.put(Object.assign(new Frame(), frames[0], { payloadBytes: 3 }), 0), "misfit", "no body");
+  t.is(assembly.put(Object.assign(new Frame(), frames[1], { fragment: 12 }), 0), "misfit", "past the buffer");
+  t.is(assembly.put(frames[0]!, 0), "new");
+  t.is(assembly.put(frames[1]!, 0), "new");
+  t.true(assembly.complete);
+});
+
+for (const { name, lossPerMille, duplicatePerMille, delayMs } of [
+  { name: "clear air", lossPerMille: 0, duplicatePerMille: 0, delayMs: 0 },
+  { name: "reordering and duplicates", lossPerMille: 0, duplicatePerMille: 200, delayMs: 30 },
+  { name: "one frame in ten lost", lossPerMille: 100, duplicatePerMille: 20, delayMs: 10 },
+  { name: "four frames in ten lost", lossPerMille: 400, duplicatePerMille: 50, delayMs: 20 },
+]) {
+  test(`a link delivers every message whole and once, both ways: ${name}`, (t) => {
+    const seed = Number(process.env.SEED ?? 1);
+    for (let run = 0; run < 10; run++) {
+      const pair = new LinkPair(new SeededRandom(seed + run, name), { lossPerMille, duplicatePerMille, delayMs });
+      pair.offer(0, 60);
+      pair.offer(1, 40);
+      pair.run(120_000);
+      const replay = `SEED=${seed + run}`;
+      t.deepEqual(pair.received(1), pair.offered(0), replay);
+      t.deepEqual(pair.received(0), pair.offered(1), replay);
+      t.true(pair.quiet, `${replay}: the link goes on talking`);
+      if (lossPerMille === 0 && delayMs === 0) t.is(pair.resent, 0, "nothing that was received is sent again");
+    }
+  });
+}
+
+test("sequence numbers wrap: 5,000 messages over one link", (t) => {
+  const pair = new LinkPair(new SeededRandom(3, "wrap"), { lossPerMille: 20, duplicatePerMille: 10, delayMs: 5 }, 40);
+  pair.offer(0, 5_000);
+  pair.run(2_000_000);
+  t.deepEqual(pair.received(1), pair.offered(0));
+  t.true(pair.quiet);
+});
+
+test("a receiver that stalls for 300 ms is neither drowned nor abandoned", (t) => {
+  const pair = new LinkPair(new SeededRandom(5, "stall"), { lossPerMille: 0, duplicatePerMille: 0, delayMs: 0 });
+  pair.offer(0, 20);
+  pair.run(100);
+  const before = pair.framesFrom(0);
+  pair.deaf = 1;
+  pair.run(300);
+  t.true(pair.framesFrom(0) - before <= 40, `${pair.framesFrom(0) - before} frames into the stall`);
+  pair.deaf = -1;
+  pair.run(20_000);
+  t.deepEqual(pair.received(1), pair.offered(0));
+});
+
+test("canary: a link whose receiver forgets to say what it has is caught", (t) => {
+  const pair = new LinkPair(new SeededRandom(1, "canary"), { lossPerMille: 100, duplicatePerMille: 0, delayMs: 0 });
+  pair.muteAcknowledgements = true;
+  pair.offer(0, 60);
+  pair.run(120_000);
+  t.notDeepEqual(pair.received(1), pair.offered(0));
+});

@@ -1,0 +1,157 @@
+/** Two links over a channel that loses, repeats and delays frames, driven by simulated milliseconds. */
+import { Assembly } from "../modules/glacier/assembly.ts";
+import { ACK, DROP, decodeFrame, FRAME_SIZE_BYTES_MAX, Frame } from "../modules/glacier/frame.ts";
+import { Link } from "../modules/glacier/link.ts";
+import type { MessageSink } from "../modules/glacier/receiver.ts";
+import type { MessageSource, Outgoing } from "../modules/glacier/sender.ts";
+import type { SeededRandom } from "../sim/random.ts";
+
+interface Weather {
+  lossPerMille: number;
+  duplicatePerMille: number;
+  /** Each frame arrives up to this much later than it was sent, so frames overtake each other. */
+  delayMs: number;
+}
+
+const ASSEMBLIES = 4;
+/** A 226-byte frame at 1 Mbit/s takes 2.7 ms. */
+const FRAME_INTERVAL_MS = 3;
+
+/** A node's worth of messages, each named by its number. */
+class Peer implements MessageSource, MessageSink {
+  readonly offered: string[] = [];
+  readonly received: string[] = [];
+  readonly link = new Link(this, this);
+  readonly #bodies: Uint8Array[] = [];
+  readonly #free: Assembly[] = Array.from({ length: ASSEMBLIES }, () => new Assembly(2048));
+  #next = 0;
+
+  offer(body: Uint8Array): void {
+    this.offered.push(Buffer.from(body).toString("hex"));
+    this.#bodies.push(body);
+  }
+
+  next(message: Outgoing): boolean {
+    const body = this.#bodies[this.#next];
+    if (body === undefined) return false;
+    Object.assign(message, { type: DROP, shortIdLow: this.#next, shortIdHigh: 1, bodyBytes: body.length, claim: 0 });
+    message.reference = this.#next++;
+    return true;
+  }
+
+  read(message: Outgoing, from: number, into: Uint8Array, offset: number, lengthBytes: number): void {
+    into.set(this.#bodies[message.reference]!.subarray(from, from + lengthBytes), offset);
+  }
+
+  settled(): void {}
+
+  wants(): boolean {
+    return true;
+  }
+
+  assembly(frame: Frame, now: number): Assembly | undefined {
+    const assembly = this.#free.pop();
+    assembly?.begin(frame.shortIdLow, frame.shortIdHigh, now);
+    return assembly;
+  }
+
+  complete(_type: number, assembly: Assembly): boolean {
+    this.received.push(Buffer.from(assembly.bytes.subarray(3, 3 + assembly.bodyBytes)).toString("hex"));
+    assembly.clear();
+    this.#free.push(assembly);
+    return true;
+  }
+
+  get credit(): number {
+    return ASSEMBLIES;
+  }
+}
+
+export class LinkPair {
+  /** The peer that hears nothing: 0, 1, or -1 for neither. */
+  deaf = -1;
+  muteAcknowledgements = false;
+  readonly #peers = [new Peer(), new Peer()] as const;
+  readonly #air: { at: number; to: number; bytes: Uint8Array }[] = [];
+  readonly #random: SeededRandom;
+  readonly #weather: Weather;
+  readonly #bodyBytes: number;
+  readonly #sent = [0, 0];
+  #now = 0;
+  #lastSentMs = 0;
+
+  constructor(random: SeededRandom, weather: Weather, bodyBytes = 2048) {
+    this.#random = random;
+    this.#weather = weather;
+    this.#bodyBytes = bodyBytes;
+    for (const { link } of this.#peers) link.begin(0x1234, 0);
+  }
+
+  offer(from: 0 | 1, count: number): void {
+    for (let i = 0; i < count; i++) {
+      const body = new Uint8Array(1 + this.#random.below(this.#bodyBytes));
+      this.#random.fill(body);
+      this.#peers[from].offer(body);
+    }
+  }
+
+  /** All that was offered by a peer, and all that a peer received, each in sorted order. */
+  offered(by: 0 | 1): string[] {
+    return [...this.#peers[by].offered].sort();
+  }
+
+  received(by: 0 | 1): string[] {
+    return [...this.#peers[by].received].sort();
+  }
+
+  framesFrom(peer: 0 | 1): number {
+    return this.#sent[peer]!;
+  }
+
+  get resent(): number {
+    return this.#peers[0].link.sender.framesResent + this.#peers[1].link.sender.framesResent;
+  }
+
+  /** Nothing was sent in the last second. */
+  get quiet(): boolean {
+    return this.#air.length === 0 && this.#now - this.#lastSentMs >= 1_000;
+  }
+
+  run(forMs: number): void {
+    const end = this.#now + forMs;
+    for (; this.#now < end; this.#now++) {
+      this.#deliver();
+      if (this.#now % FRAME_INTERVAL_MS === 0) for (const from of [0, 1] as const) this.#send(from);
+      if (this.quiet && this.#now - this.#lastSentMs > 2_000 && this.deaf < 0) break;
+    }
+  }
+
+  #send(from: 0 | 1): void {
+    const { link } = this.#peers[from];
+    const out = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+    const length = link.prepare(out, this.#now);
+    if (length === 0) return;
+    link.sent(this.#now);
+    this.#sent[from]!++;
+    this.#lastSentMs = this.#now;
+    const copies = this.#random.below(1000) < this.#weather.duplicatePerMille ? 2 : 1;
+    for (let i = 0; i < copies; i++) {
+      if (this.#random.below(1000) < this.#weather.lossPerMille) continue;
+      const delay = this.#weather.delayMs === 0 ? 1 : 1 + this.#random.below(this.#weather.delayMs);
+      this.#air.push({ at: this.#now + delay, to: 1 - from, bytes: out.slice(0, length) });
+    }
+  }
+
+  #deliver(): void {
+    for (let i = 0; i < this.#air.length; i++) {
+      const { at, to, bytes } = this.#air[i]!;
+      if (at > this.#now) continue;
+      this.#air.splice(i--, 1);
+      if (to === this.deaf) continue;
+      const frame = new Frame();
+      if (decodeFrame(bytes, bytes.length, frame) !== undefined) throw new Error("the channel changed a frame");
+      if (frame.type === ACK && this.muteAcknowledgements) continue;
+      this.#peers[to === 0 ? 0 : 1].link.receive(frame, this.#now);
+    }
+  }
+}

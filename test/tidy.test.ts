@@ -1,0 +1,187 @@
+/**
+ * Keeps the shape of the tree: which folder may import which, what the portable folders may not name, and that every
+ * test file runs. Each rule is also shown a text that breaks it, so that none can pass by finding nothing.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import test from "ava";
+import { build } from "esbuild";
+
+interface Source {
+  path: string;
+  text: string;
+}
+
+const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], { encoding: "utf8" })
+  .split("\n")
+  .filter((path) => path !== "" && existsSync(path));
+const sources: Source[] = files
+  .filter((path) => path.endsWith(".ts") && !path.endsWith(".d.ts"))
+  .map((path) => ({ path, text: readFileSync(path, "utf8") }));
+
+/** What each folder may import besides itself; design section 3. The first entry that a path begins with counts. */
+const ARROWS: [folder: string, imports: string[]][] = [
+  ["modules/drop/", ["@noble/"]],
+  ["modules/glacier/", ["modules/drop/"]],
+  ["modules/rbsr/", []],
+  ["modules/temperature/", []],
+  ["modules/store/", ["modules/drop/", "modules/temperature/"]],
+  [
+    "modules/throwie/",
+    ["modules/drop/", "modules/glacier/", "modules/rbsr/", "modules/temperature/", "modules/store/"],
+  ],
+  ["main.ts", ["modules/"]],
+  ["sim/", ["modules/", "@noble/"]],
+  // The command line is where the rooms meet; nothing else under hosts knows of the simulator.
+  ["hosts/cli/", ["modules/", "hosts/", "sim/", "package"]],
+  ["hosts/", ["modules/", "hosts/", "package"]],
+  ["bench/", ["modules/", "hosts/", "sim/", "test/", "package", "main.ts"]],
+  ["test/", ["modules/", "hosts/", "sim/", "bench/", "package", "main.ts"]],
+];
+
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|[^:"'`])\/\/.*$/gm, "$1");
+}
+
+function importsOf({ path, text }: Source): string[] {
+  const specifiers = [...withoutComments(text).matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map((match) => match[1]!);
+  return specifiers.map((specifier) => (specifier.startsWith(".") ? normalize(join(dirname(path), specifier)) : specifier));
+}
+
+function againstArrows(source: Source): string[] {
+  const rule = ARROWS.find(([folder]) => source.path.startsWith(folder));
+  if (rule === undefined) return [`${source.path} is in no known folder`];
+  const [folder, allowed] = rule;
+  return importsOf(source)
+    .filter((target) => {
+      const own = existsSync(target) || target.startsWith(folder) || /^(modules|hosts|sim|test|bench)\//.test(target);
+      if (target.startsWith(folder)) return false;
+      if (!own) return !(allowed.includes("package") || allowed.some((prefix) => target.startsWith(prefix)));
+      return !allowed.some((prefix) => target.startsWith(prefix));
+    })
+    .map((target) => `${source.path} imports ${target}`);
+}
+
+/** What the portable folders may not name: every engine has its own, or none. */
+const BANNED: [RegExp, string][] = [
+  [/\bDate\b/, "Date"],
+  [/\bMath\.random\b/, "Math.random"],
+  [/\bset(Timeout|Interval|Immediate)\b/, "a timer"],
+  [/\bconsole\b/, "console"],
+  [/["']node:/, "a Node module"],
+  [/\b(Promise|async|await)\b/, "a promise"],
+  [/\b(BigInt|BigInt64Array|BigUint64Array|\d+n)\b/, "BigInt"],
+  [/\b(globalThis|process|window|self|performance|crypto)\s*\./, "a runtime's global"],
+  [/\bText(En|De)coder\b/, "TextEncoder"],
+  [/\bMath\.(pow|exp|expm1|log|log2|log10|log1p|sin|cos|tan|atan2?|sinh|cosh|tanh|cbrt|hypot)\b|\*\*\s*-?[a-z]/, "arithmetic that engines do differently"],
+];
+
+function impure({ path, text }: Source): string[] {
+  const code = withoutComments(text);
+  return BANNED.filter(([pattern]) => pattern.test(code)).map(([, name]) => `${path} names ${name}`);
+}
+
+function circles(graph: Map<string, string[]>): string[] {
+  const found: string[] = [];
+  const state = new Map<string, "open" | "closed">();
+  const visit = (path: string, trail: string[]): void => {
+    if (state.get(path) === "closed") return;
+    if (state.get(path) === "open") {
+      found.push([...trail.slice(trail.indexOf(path)), path].join(" -> "));
+      return;
+    }
+    state.set(path, "open");
+    for (const target of graph.get(path) ?? []) visit(target, [...trail, path]);
+    state.set(path, "closed");
+  };
+  for (const path of graph.keys()) visit(path, []);
+  return found;
+}
+
+const portable = sources.filter(({ path }) => path.startsWith("modules/") || path.startsWith("sim/") || path === "main.ts");
+
+test("imports run one way", (t) => {
+  t.deepEqual(sources.flatMap(againstArrows), []);
+  t.deepEqual(againstArrows({ path: "modules/drop/x.ts", text: 'import "../store/store.ts";' }), [
+    "modules/drop/x.ts imports modules/store/store.ts",
+  ]);
+  t.is(againstArrows({ path: "sim/x.ts", text: 'import type { A } from "../hosts/radio/udp-radio.ts";' }).length, 1);
+  t.is(againstArrows({ path: "hosts/gateway/x.ts", text: 'export { A } from "../../sim/kernel.ts";' }).length, 1);
+  t.is(againstArrows({ path: "modules/rbsr/x.ts", text: 'import { x } from "cborg";' }).length, 1);
+});
+
+test("no circles", (t) => {
+  const graph = new Map(sources.map((source) => [source.path, importsOf(source).filter((path) => existsSync(path))]));
+  t.deepEqual(circles(graph), []);
+  t.is(circles(new Map([["a", ["b"]], ["b", ["a"]]])).length, 1);
+});
+
+test("modules and sim name no runtime, no clock and no chance", (t) => {
+  t.true(portable.length > 20);
+  t.deepEqual(portable.flatMap(impure), []);
+  for (const text of [
+    "const t = Date.now();",
+    "Math.random()",
+    "setTimeout(f, 1)",
+    "console.log(1)",
+    'import "node:fs";',
+    "await x",
+    "const x = 1n;",
+    "Math.pow(2, x)",
+    "globalThis.x",
+  ]) {
+    t.is(impure({ path: "modules/x.ts", text }).length, 1, text);
+  }
+});
+
+test("no barrel files, no rooms without a meaning", (t) => {
+  t.deepEqual(
+    files.filter((path) => /(^|\/)(index\.ts|utils?|helpers?|common|core|lib|misc)(\/|\.ts$|$)/.test(path)),
+    [],
+  );
+});
+
+test("the top level is the design's", (t) => {
+  t.deepEqual(
+    [...new Set(files.map((path) => path.split("/")[0]!))].filter((name) => !name.startsWith(".")).sort(),
+    [
+      ...["CHANGELOG.md", "LICENSE", "README.md", "bench", "biome.json", "docs", "hosts", "main.ts", "manifest.json"],
+      ...["modules", "package-lock.json", "package.json", "sim", "test", "tsconfig.json"],
+    ].sort(),
+  );
+});
+
+test("every test file is built, and has tests in it", (t) => {
+  const tests = readdirSync("test").filter((name) => name.endsWith(".test.ts"));
+  t.true(tests.length > 5);
+  for (const name of tests) {
+    t.true(existsSync(`build/test/${name.replace(".ts", ".js")}`), `${name} is not built`);
+    t.regex(readFileSync(`test/${name}`, "utf8"), /^\s*(test|run)(\.\w+)*\(/m, `${name} declares no test`);
+  }
+});
+
+test("the manifest maps main's whole closure, under names that mirror paths", async (t) => {
+  const manifest = JSON.parse(readFileSync("manifest.json", "utf8")) as { modules: Record<string, string> };
+  const { metafile } = await build({
+    entryPoints: ["main.ts"],
+    bundle: true,
+    write: false,
+    metafile: true,
+    format: "esm",
+    logLevel: "silent",
+  });
+  const closure = Object.keys(metafile.inputs)
+    .map((path) => path.replace(/^node_modules\//, "").replace(/\.[jt]s$/, ""))
+    .sort();
+  const names = Object.keys(manifest.modules).sort();
+  t.deepEqual(names, closure);
+  for (const [name, path] of Object.entries(manifest.modules)) {
+    t.is(path.replace("./node_modules/", "./"), `./${name}`);
+    t.notRegex(name, /\.m?js$/, "XS strips the ending of a specifier and then finds no module");
+  }
+});
+
+test("the lock file records no download addresses", (t) => {
+  t.notRegex(readFileSync("package-lock.json", "utf8"), /"resolved"/);
+});

@@ -1,0 +1,113 @@
+/**
+ * A real XS engine: the worker that @agoric/xsnap builds from Moddable's sources when it is installed.
+ *
+ * The package's own JavaScript needs SES lockdown, which would freeze the built-ins of the whole test process, so this
+ * speaks to the worker directly: netstrings on descriptors 3 and 4, `e` and a script to evaluate one, `.` for success
+ * with the meters, `!` for an exception, `?` for a message from the script, which `/` answers.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import type { Readable, Writable } from "node:stream";
+import { build } from "esbuild";
+
+const PLATFORMS: Record<string, string> = { linux: "lin", darwin: "mac" };
+const METERS_END = 1;
+
+export interface Evaluation {
+  /** XS bytecodes, exact for one engine and one script. */
+  compute: number;
+  /** Slots in use on the heap after the script. */
+  heapCount: number;
+  /** What the script said with `tell`. */
+  told: string[];
+}
+
+/** Bundle a TypeScript entry for XS, whose class fields want ES2020. */
+export async function bundleForXs(entry: string): Promise<string> {
+  const result = await build({
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    format: "iife",
+    target: "es2020",
+    logLevel: "silent",
+  });
+  return `globalThis.tell = (text) => issueCommand(new TextEncoder().encode(text).buffer);\n${result.outputFiles[0]!.text}`;
+}
+
+export class XsMachine {
+  readonly #worker: ChildProcess;
+  #received = Buffer.alloc(0);
+  #wake: (() => void) | undefined;
+  #ended = false;
+
+  constructor() {
+    const home = dirname(createRequire(join(process.cwd(), "package.json")).resolve("@agoric/xsnap/package.json"));
+    const platform = PLATFORMS[process.platform] ?? process.platform;
+    this.#worker = spawn(
+      join(home, "xsnap-native", "xsnap", "build", "bin", platform, "release", "xsnap-worker"),
+      ["throwie", "-l", "0"],
+      { stdio: ["ignore", "inherit", "inherit", "pipe", "pipe"] },
+    );
+    const fromWorker = this.#worker.stdio[4] as Readable;
+    fromWorker.on("data", (chunk: Buffer) => {
+      this.#received = Buffer.concat([this.#received, chunk]);
+      this.#wake?.();
+    });
+    this.#worker.on("error", () => this.#end());
+    this.#worker.on("close", () => this.#end());
+  }
+
+  async evaluate(script: string): Promise<Evaluation> {
+    const told: string[] = [];
+    this.#write(Buffer.concat([Buffer.from("e"), Buffer.from(script)]));
+    for (;;) {
+      const message = await this.#read();
+      const kind = String.fromCharCode(message[0] ?? 0);
+      if (kind === "?") {
+        told.push(message.subarray(1).toString());
+        this.#write(Buffer.from("/"));
+      } else if (kind === ".") {
+        const meters = JSON.parse(message.subarray(1, message.indexOf(METERS_END)).toString());
+        return { compute: meters.compute, heapCount: meters.currentHeapCount, told };
+      } else {
+        throw new Error(`XS: ${message.subarray(1).toString()}`);
+      }
+    }
+  }
+
+  close(): void {
+    this.#worker.kill();
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.#wake?.();
+  }
+
+  #write(payload: Buffer): void {
+    const toWorker = this.#worker.stdio[3] as Writable;
+    toWorker.write(Buffer.concat([Buffer.from(`${payload.length}:`), payload, Buffer.from(",")]));
+  }
+
+  async #read(): Promise<Buffer> {
+    for (;;) {
+      const colon = this.#received.indexOf(":");
+      if (colon >= 0) {
+        const start = colon + 1;
+        const end = start + Number(this.#received.subarray(0, colon).toString());
+        if (this.#received.length > end) {
+          const payload = this.#received.subarray(start, end);
+          this.#received = this.#received.subarray(end + 1);
+          return payload;
+        }
+      }
+      if (this.#ended) throw new Error("XS: the engine ended");
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+}
