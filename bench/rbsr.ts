@@ -12,7 +12,7 @@
  *
  * Limits are those of 750 against 750; the larger sets have none and say what a host pays.
  */
-import { Fingerprint, FINGERPRINT_SIZE_BYTES, fingerprintCount } from "../modules/rbsr/fingerprint.ts";
+import { FINGERPRINT_SIZE_BYTES, Fingerprint, fingerprintCount } from "../modules/rbsr/fingerprint.ts";
 import { Mix, sessionKey } from "../modules/rbsr/half-siphash.ts";
 import { Reconciler, type ReconcilerOptions } from "../modules/rbsr/reconciler.ts";
 import { SaltedSet } from "../modules/rbsr/salted-set.ts";

@@ -61,7 +61,7 @@ function splitBytes(parts: number, mine: number, theirs: number, listed: number)
   const scattered = Math.floor((CHANCE_ONE * theirsCubed) / (theirsCubed + 12 * partsSquared * parts));
   const chance = crowded + Math.floor(((CHANCE_ONE - crowded) * scattered) / CHANCE_ONE);
   const undecodedBytes =
-    listed <= LIST_ITEMS_MAX * parts
+    parts === 1 || listed <= LIST_ITEMS_MAX * parts
       ? listBytes(listed) + parts
       : DIVIDED_PART_BYTES * parts + DIVIDED_DIFFERENCE_BYTES * (mine + theirs);
   const decodedBytes = TAG_BYTES * Math.min(mine, parts);

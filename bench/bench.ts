@@ -1,0 +1,52 @@
+/**
+ * `npm run bench -- <name> [--json]`: what things cost, each beside what the project promises.
+ *
+ * Counts and simulated time only, so that a figure is the same on every machine. A promise that is missed makes the exit
+ * code 1.
+ */
+import process from "node:process";
+import Table from "cli-table3";
+import { link } from "./link.ts";
+import { rbsr } from "./rbsr.ts";
+import { store } from "./store.ts";
+import { xs } from "./xs.ts";
+
+export interface Result {
+  name: string;
+  value: number;
+  unit: string;
+  /** What the project promises: at most this, or at least this for a capacity. */
+  limit?: number;
+  /** Further figures of the same run. */
+  [figure: string]: number | string | undefined;
+}
+
+const BENCHES: Record<string, () => Promise<{ bench: string; results: Result[] }>> = { link, rbsr, store, xs };
+
+function missed({ name, value, limit }: Result): boolean {
+  if (limit === undefined) return false;
+  return name.endsWith("capacity") ? value < limit : value > limit;
+}
+
+function print(results: Result[]): void {
+  const table = new Table({ head: ["name", "value", "unit", "limit", ""], style: { head: [], border: [] } });
+  for (const result of results) {
+    const { name, value, unit, limit } = result;
+    table.push([name, value.toLocaleString("en"), unit, limit?.toLocaleString("en") ?? "", missed(result) ? "MISSED" : ""]);
+  }
+  console.log(table.toString());
+}
+
+const words = process.argv.slice(2);
+const json = words.includes("--json");
+const name = words.find((word) => !word.startsWith("-")) ?? "";
+const bench = BENCHES[name];
+if (bench === undefined) {
+  console.error(`bench: name one of ${Object.keys(BENCHES).join(", ")}, like: npm run bench -- rbsr`);
+  process.exitCode = 2;
+} else {
+  const report = await bench();
+  if (json) console.log(JSON.stringify(report));
+  else print(report.results);
+  if (report.results.some(missed)) process.exitCode = 1;
+}

@@ -1,0 +1,424 @@
+/**
+ * The medium: 802.11 as ESP-NOW uses it, frame by frame (docs/simulator.md, "The medium").
+ *
+ * Stations within `rangeM` hear each other, all others do not. A station sends when the air around it has been idle for
+ * DIFS and its back-off has run down, counted only while the air is idle. Who starts within the time that it takes to notice
+ * another's start, or cannot hear the other, collides with it: a receiver that is reached by two signals at once, or that
+ * is sending, decodes neither (no capture). A unicast frame is acknowledged after SIFS, and sent again with a doubled
+ * window when no acknowledgement comes, `retriesMax` times; bystanders who decoded it stay silent for that long. What
+ * survives may be lost by chance (loss.ts), then may be held back or doubled, and then needs a place in the receive queue.
+ *
+ * Invariant: for everyone whom it was for (`receptions`) a frame ends exactly once: delivered, lost with a cause, or known to be a
+ * repetition; a duplicate makes one more delivery or loss. The same seed gives the same history.
+ *
+ * Left out, on purpose: propagation time (0.3 us at 100 m), EIFS, capture, rate adaptation, other networks' traffic.
+ */
+import { ACK_BYTES, ackUs, frameBytes, onAirUs, type RateMbps, type Timing, timing } from "./airtime.ts";
+import type { Kernel } from "./kernel.ts";
+import { type Burst, type LossCause, Losses, STATIONS_MAX } from "./loss.ts";
+import type { Path } from "./mobility.ts";
+import { Neighbourhood } from "./neighbourhood.ts";
+import type { SeededRandom } from "./random.ts";
+import {
+  type Air,
+  type Arrival,
+  type Inbound,
+  isBroadcast,
+  type Outbound,
+  Station,
+  sameAddress,
+  stationAddress,
+  type Transmission,
+} from "./station.ts";
+import type { MacAddress } from "../modules/throwie/ports.ts";
+
+export interface MediumOptions {
+  readonly rateMbps: RateMbps;
+  readonly rangeM: number;
+  readonly lossPerMille?: number;
+  /** Loss at the end of the range. */
+  readonly edgeLossPerMille?: number;
+  readonly burst?: Burst | undefined;
+  /** Frames that the receiver's driver hands over twice. */
+  readonly duplicatePerMille?: number;
+  /** Frames that are held for up to HOLD_US_MAX, so that later ones overtake them. */
+  readonly reorderPerMille?: number;
+  /** Frames in a station's send queue, the one on air included. */
+  readonly txQueueFrames?: number;
+  /** Frames that wait for the node, the one that it is busy with not included. */
+  readonly rxQueueFrames?: number;
+  /** What one received frame takes of the node's time. */
+  readonly processingUs?: number;
+  /** Repetitions of a unicast frame that nobody acknowledges. */
+  readonly retriesMax?: number;
+  /** Largest body: 250 for ESP-NOW v1, 1,470 for v2. */
+  readonly maxPayload?: number;
+}
+
+export const MEDIUM_DEFAULTS = {
+  lossPerMille: 0,
+  edgeLossPerMille: 0,
+  burst: undefined,
+  duplicatePerMille: 0,
+  reorderPerMille: 0,
+  txQueueFrames: 4,
+  rxQueueFrames: 32,
+  processingUs: 0,
+  retriesMax: 4,
+  maxPayload: 250,
+} as const;
+
+/** About eight full frames at 1 Mbit/s. */
+const HOLD_US_MAX = 20_000;
+
+/** Sees every frame. Acknowledgements are not frames here, but their airtime and bytes are counted. */
+export interface FrameTap {
+  sent(timeUs: number, transmission: number, from: Station, to: MacAddress | undefined, frame: Uint8Array): void;
+  /** At the moment the node gets it. */
+  delivered(timeUs: number, transmission: number, from: Station, at: Station, frame: Uint8Array): void;
+  /** `at` is undefined when the only one it was for is not in range. */
+  lost(timeUs: number, transmission: number, from: Station, at: Station | undefined, cause: LossCause): void;
+}
+
+/** Counted over all stations. Frames are transmissions of queued frames, repetitions by the hardware included. */
+export class MediumCounters {
+  frames = 0;
+  /** Of them, repetitions by the hardware. */
+  retries = 0;
+  acknowledgements = 0;
+  /** Whole 802.11 frames, acknowledgements included. */
+  bytesOnAir = 0;
+  airtimeUs = 0;
+  /** Each frame once for each station in range that it was for; an addressee out of range counts too. */
+  receptions = 0;
+  /** Frames handed to nodes. */
+  delivered = 0;
+  /** Frames handed over twice, and frames held back. */
+  duplicated = 0;
+  reordered = 0;
+  /** Repetitions that a receiver's hardware knew and kept from its node. */
+  repetitions = 0;
+  /** Unicast frames given up after `retriesMax` repetitions. */
+  unacknowledged = 0;
+  /** Calls of `send` that found the queue full. */
+  refused = 0;
+  readonly lost: Record<LossCause, number> = {
+    noise: 0,
+    distance: 0,
+    burst: 0,
+    collision: 0,
+    deaf: 0,
+    off: 0,
+    cut: 0,
+    queue: 0,
+    range: 0,
+  };
+}
+
+export class Medium implements Air {
+  readonly counters = new MediumCounters();
+  readonly stations: Station[] = [];
+  readonly #kernel: Kernel;
+  readonly #random: SeededRandom;
+  readonly #options: Required<MediumOptions>;
+  readonly #timing: Timing;
+  readonly #ackUs: number;
+  readonly #losses: Losses;
+  readonly #neighbourhood: Neighbourhood;
+  readonly #tap: FrameTap | undefined;
+  #transmissions = 0;
+
+  constructor(kernel: Kernel, random: SeededRandom, options: MediumOptions, tap?: FrameTap) {
+    this.#kernel = kernel;
+    this.#random = random;
+    this.#options = { ...MEDIUM_DEFAULTS, ...options };
+    this.#timing = timing(options.rateMbps);
+    this.#ackUs = ackUs(options.rateMbps);
+    this.#losses = new Losses(this.#options, random);
+    this.#neighbourhood = new Neighbourhood(options.rangeM);
+    this.#tap = tap;
+  }
+
+  /** A new station, with power. Without an address it gets one that names its index. */
+  add(path: Path, address: MacAddress = stationAddress(this.stations.length)): Station {
+    if (this.stations.length >= STATIONS_MAX) throw new Error("radio: more stations than STATIONS_MAX");
+    const station = new Station(this, address, this.#options.maxPayload, this.stations.length, path);
+    station.contentionSlots = this.#timing.contentionSlotsMin;
+    station.idleSinceUs = this.#kernel.nowUs;
+    this.stations.push(station);
+    this.#neighbourhood.add(station);
+    return station;
+  }
+
+  /** The queues are empty, what it was sending ends here and now, and it hears nothing. */
+  powerOff(station: Station): void {
+    if (!station.powered) return;
+    station.powered = false;
+    station.powerCycles++;
+    for (const timer of [station.attempt, station.patience, station.processing]) this.#kernel.cancel(timer);
+    station.attempt = station.patience = station.processing = undefined;
+    for (const { transmission, from } of station.inbound) this.#lose(transmission, from, station, "off");
+    station.outbound.length = station.inbound.length = 0;
+    station.taken.clear();
+    if (station.transmitting !== undefined) {
+      for (const arrival of station.transmitting.arrivals) arrival.spoiled ??= "cut";
+      station.transmitting = undefined;
+    }
+    for (const arrival of station.arrivals) arrival.spoiled = "off";
+  }
+
+  powerOn(station: Station): void {
+    if (station.powered) return;
+    station.powered = true;
+    station.idleSinceUs = Math.max(station.idleSinceUs, this.#kernel.nowUs);
+    station.contentionSlots = this.#timing.contentionSlotsMin;
+    station.backOffSlots = 0;
+  }
+
+  /** For Station.send. `bytes` is the medium's from here on. */
+  enqueue(station: Station, bytes: Uint8Array, to: MacAddress): boolean {
+    if (!station.powered || station.outbound.length >= this.#options.txQueueFrames) {
+      this.counters.refused++;
+      return false;
+    }
+    station.sequence = (station.sequence + 1) % 4096;
+    const addressee = isBroadcast(to) ? undefined : to.slice();
+    station.outbound.push({ bytes, to: addressee, sequence: station.sequence, attempts: 0 });
+    if (station.busy && station.backOffSlots === 0) this.#drawBackOff(station);
+    this.#contend(station);
+    return true;
+  }
+
+  /** Whether a station that so many other signals reach can decode none of them. */
+  protected interferes(others: number): boolean {
+    return others > 0;
+  }
+
+  // Contention
+
+  #drawBackOff(station: Station): void {
+    station.backOffSlots = this.#random.below(station.contentionSlots + 1);
+  }
+
+  /** Fix the next attempt, if there is something to send and the air is idle. */
+  #contend(station: Station): void {
+    if (station.outbound.length === 0 || station.busy || station.attempt !== undefined) return;
+    const { difsUs, slotUs } = this.#timing;
+    const dueUs = station.idleSinceUs + difsUs + station.backOffSlots * slotUs;
+    station.attempt = this.#kernel.at(Math.max(dueUs, this.#kernel.nowUs), () => {
+      station.attempt = undefined;
+      station.backOffSlots = 0;
+      this.#sendFirst(station);
+    });
+  }
+
+  /** The air becomes busy for an idle station: keep what is left of its back-off. */
+  #freeze(station: Station): void {
+    const { nowUs } = this.#kernel;
+    const { attempt } = station;
+    if (attempt !== undefined) {
+      // Too late to notice: it will send all the same.
+      if (attempt.timeUs <= nowUs + this.#timing.senseUs) return;
+      this.#kernel.cancel(attempt);
+      station.attempt = undefined;
+    }
+    const idleUs = nowUs - station.idleSinceUs - this.#timing.difsUs;
+    const counted = Math.max(0, Math.floor(idleUs / this.#timing.slotUs));
+    station.backOffSlots = Math.max(0, station.backOffSlots - counted);
+    if (station.outbound.length > 0 && station.backOffSlots === 0) this.#drawBackOff(station);
+  }
+
+  #sendFirst(station: Station): void {
+    const outbound = station.outbound[0]!;
+    if (outbound.attempts++ > 0) this.counters.retries++;
+    this.counters.frames++;
+    const lengthBytes = frameBytes(outbound.bytes.length);
+    const transmission = this.#begin(station, outbound, outbound.to, lengthBytes, this.#options.rateMbps);
+    this.#tap?.sent(this.#kernel.nowUs, transmission.number, station, outbound.to, outbound.bytes);
+  }
+
+  #sendAck(station: Station, to: Station, powerCycles: number): void {
+    if (station.powerCycles !== powerCycles || station.transmitting !== undefined) return;
+    if (!station.busy) this.#freeze(station);
+    // What others would be too late to notice, it knows: it does not send over itself.
+    this.#kernel.cancel(station.attempt);
+    station.attempt = undefined;
+    this.counters.acknowledgements++;
+    this.#begin(station, undefined, to.address, ACK_BYTES, this.#timing.ackRateMbps);
+  }
+
+  // A transmission's life
+
+  #begin(
+    sender: Station,
+    outbound: Outbound | undefined,
+    to: MacAddress | undefined,
+    lengthBytes: number,
+    rateMbps: RateMbps,
+  ): Transmission {
+    if (sender.transmitting !== undefined) throw new Error("radio: a station sends one frame at a time");
+    const transmission: Transmission = { number: this.#transmissions++, sender, outbound, to, arrivals: [] };
+    const airUs = onAirUs(lengthBytes, rateMbps);
+    this.counters.bytesOnAir += lengthBytes;
+    this.counters.airtimeUs += airUs;
+    for (const arrival of sender.arrivals) arrival.spoiled ??= "deaf";
+    sender.transmitting = transmission;
+    this.#neighbourhood.visit(sender, this.#kernel.nowUs, (station, squared) => {
+      const arrival: Arrival = { station, squared, spoiled: undefined };
+      if (!station.powered) arrival.spoiled = "off";
+      else if (station.transmitting !== undefined) arrival.spoiled = "deaf";
+      else if (this.interferes(station.arrivals.length)) {
+        arrival.spoiled = "collision";
+        for (const other of station.arrivals) other.spoiled ??= "collision";
+      }
+      if (!station.busy) this.#freeze(station);
+      station.arrivals.push(arrival);
+      transmission.arrivals.push(arrival);
+    });
+    this.#kernel.after(airUs, () => this.#end(transmission));
+    return transmission;
+  }
+
+  #end(transmission: Transmission): void {
+    const { sender, outbound } = transmission;
+    const { nowUs } = this.#kernel;
+    const complete = sender.transmitting === transmission;
+    if (complete) {
+      sender.transmitting = undefined;
+      sender.idleSinceUs = Math.max(sender.idleSinceUs, nowUs);
+    }
+    for (const arrival of transmission.arrivals) {
+      const { station } = arrival;
+      station.arrivals.splice(station.arrivals.indexOf(arrival), 1);
+      const reserved = transmission.to !== undefined && outbound !== undefined && arrival.spoiled === undefined;
+      const quietUs = reserved && !sameAddress(transmission.to!, station.address) ? this.#reservationUs : 0;
+      station.idleSinceUs = Math.max(station.idleSinceUs, nowUs + quietUs);
+    }
+    if (outbound === undefined) this.#endAck(transmission);
+    else this.#endFrame(transmission, outbound, complete);
+    if (complete) this.#contend(sender);
+    for (const { station } of transmission.arrivals) this.#contend(station);
+  }
+
+  get #reservationUs(): number {
+    return this.#timing.sifsUs + this.#ackUs;
+  }
+
+  #endFrame(transmission: Transmission, outbound: Outbound, complete: boolean): void {
+    const { sender, to } = transmission;
+    let found = to === undefined;
+    for (const arrival of transmission.arrivals) {
+      const { station } = arrival;
+      if (to !== undefined && !sameAddress(to, station.address)) continue;
+      found = true;
+      this.counters.receptions++;
+      const cause = arrival.spoiled ?? this.#losses.draw(sender.index, station.index, arrival.squared);
+      if (cause !== undefined) this.#lose(transmission.number, sender, station, cause);
+      else this.#decode(station, transmission, outbound);
+    }
+    if (!found) {
+      this.counters.receptions++;
+      this.#lose(transmission.number, sender, undefined, "range");
+    }
+    if (!complete) return;
+    if (to === undefined) {
+      this.#finish(sender);
+      return;
+    }
+    const patienceUs = this.#reservationUs + this.#timing.slotUs;
+    sender.patience = this.#kernel.after(patienceUs, () => this.#unacknowledged(sender, outbound));
+  }
+
+  #endAck(transmission: Transmission): void {
+    for (const { station, squared, spoiled } of transmission.arrivals) {
+      if (!sameAddress(transmission.to!, station.address) || station.patience === undefined) continue;
+      if (spoiled !== undefined) continue;
+      if (this.#losses.draw(transmission.sender.index, station.index, squared) !== undefined) continue;
+      this.#kernel.cancel(station.patience);
+      station.patience = undefined;
+      this.#finish(station);
+    }
+  }
+
+  #unacknowledged(station: Station, outbound: Outbound): void {
+    station.patience = undefined;
+    station.idleSinceUs = Math.max(station.idleSinceUs, this.#kernel.nowUs);
+    if (outbound.attempts > this.#options.retriesMax) {
+      this.counters.unacknowledged++;
+      this.#finish(station);
+      return;
+    }
+    station.contentionSlots = Math.min(2 * station.contentionSlots + 1, this.#timing.contentionSlotsMax);
+    this.#drawBackOff(station);
+    this.#contend(station);
+  }
+
+  /** The first frame is done with. A back-off follows even when no other waits, so that nobody takes the air twice running. */
+  #finish(station: Station): void {
+    station.outbound.shift();
+    station.contentionSlots = this.#timing.contentionSlotsMin;
+    this.#drawBackOff(station);
+    this.#contend(station);
+    const { powerCycles } = station;
+    this.#kernel.after(0, () => {
+      if (station.powerCycles === powerCycles) station.ready();
+    });
+  }
+
+  // Reception
+
+  #lose(transmission: number, from: Station, at: Station | undefined, cause: LossCause): void {
+    this.counters.lost[cause]++;
+    this.#tap?.lost(this.#kernel.nowUs, transmission, from, at, cause);
+  }
+
+  #decode(station: Station, transmission: Transmission, outbound: Outbound): void {
+    const { sender, to } = transmission;
+    const { powerCycles } = station;
+    if (to !== undefined) {
+      this.#kernel.after(this.#timing.sifsUs, () => this.#sendAck(station, sender, powerCycles));
+      if (station.taken.get(sender.index) === outbound.sequence) {
+        this.counters.repetitions++;
+        return;
+      }
+      station.taken.set(sender.index, outbound.sequence);
+    }
+    const { duplicatePerMille, reorderPerMille } = this.#options;
+    const copies = this.#random.chance(duplicatePerMille * 1_000) ? 2 : 1;
+    if (copies > 1) this.counters.duplicated++;
+    for (let copy = 0; copy < copies; copy++) {
+      const held = this.#random.chance(reorderPerMille * 1_000);
+      if (held) this.counters.reordered++;
+      const inbound: Inbound = { bytes: outbound.bytes, from: sender, transmission: transmission.number };
+      if (!held) this.#arrive(station, inbound);
+      else {
+        this.#kernel.after(1 + this.#random.below(HOLD_US_MAX), () => {
+          if (station.powerCycles === powerCycles) this.#arrive(station, inbound);
+          else this.#lose(inbound.transmission, sender, station, "off");
+        });
+      }
+    }
+  }
+
+  #arrive(station: Station, frame: Inbound): void {
+    // The first in the queue is the one that the node is busy with.
+    if (station.inbound.length > this.#options.rxQueueFrames) {
+      this.#lose(frame.transmission, frame.from, station, "queue");
+      return;
+    }
+    station.inbound.push(frame);
+    if (station.processing === undefined) this.#process(station);
+  }
+
+  #process(station: Station): void {
+    station.processing = this.#kernel.after(this.#options.processingUs, () => {
+      const { bytes, from, transmission } = station.inbound.shift()!;
+      station.processing = undefined;
+      this.counters.delivered++;
+      this.#tap?.delivered(this.#kernel.nowUs, transmission, from, station, bytes);
+      // The next one first: the node may lose its power while it handles this one.
+      if (station.inbound.length > 0) this.#process(station);
+      station.receive(bytes, from.address);
+    });
+  }
+}
