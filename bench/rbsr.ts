@@ -160,7 +160,6 @@ function measure(given: Case): RbsrResult {
   const bytes: number[] = [];
   const messages: number[] = [];
   const airMs: number[] = [];
-  let elapsedMs = 0;
   for (let trial = 0; trial < given.trials; trial += 1) {
     // Which side holds a lone difference alternates.
     const turned = (trial & 1) === 1;
@@ -171,7 +170,6 @@ function measure(given: Case): RbsrResult {
       turned ? given.onlyA : given.onlyB,
     );
     const [estimate, peerCount] = estimateByBeacon(a, b, idsA, idsB, words);
-    const begun = performance.now();
     sessionKey(words(), words(), words(), words(), key);
     let sizes: number[] = [];
     if (estimate > 0) {
@@ -180,7 +178,6 @@ function measure(given: Case): RbsrResult {
       b.reconciler.respondTo(b.set);
       sizes = exchange(a, b, a.reconciler.initiate(a.set, estimate, a.out, peerCount));
     }
-    elapsedMs += performance.now() - begun;
     const different = given.onlyA + given.onlyB;
     if (a.reconciler.haveCount + b.reconciler.haveCount !== different) {
       throw new Error(`rbsr: ${given.name}, trial ${trial}: a wrong difference`);
@@ -189,7 +186,7 @@ function measure(given: Case): RbsrResult {
     messages.push(sizes.length);
     airMs.push(airMsOf(sizes));
   }
-  const result: RbsrResult = {
+  return {
     name: given.name,
     value: median(bytes),
     unit: "bytes",
@@ -201,8 +198,6 @@ function measure(given: Case): RbsrResult {
     messages: median(messages),
     airMs: median(airMs),
   };
-  if (given.options !== BOARD) result.bothSidesMs = Math.round(elapsedMs / given.trials);
-  return result;
 }
 
 function median(values: number[]): number {

@@ -13,6 +13,8 @@
  *
  * Left out, on purpose: propagation time (0.3 us at 100 m), EIFS, capture, rate adaptation, other networks' traffic.
  */
+
+import type { MacAddress } from "../modules/throwie/ports.ts";
 import { ACK_BYTES, ackUs, frameBytes, onAirUs, type RateMbps, type Timing, timing } from "./airtime.ts";
 import type { Kernel } from "./kernel.ts";
 import { type Burst, type LossCause, Losses, STATIONS_MAX } from "./loss.ts";
@@ -30,7 +32,6 @@ import {
   stationAddress,
   type Transmission,
 } from "./station.ts";
-import type { MacAddress } from "../modules/throwie/ports.ts";
 
 export interface MediumOptions {
   readonly rateMbps: RateMbps;

@@ -31,6 +31,7 @@ export interface Report {
   retries: number;
   /** Summed over all stations: it may pass simulatedSeconds where stations do not hear each other. */
   airtimeSeconds: number;
+  /** Frames lost to a station that another signal reached, or that was sending itself. */
   collisions: number;
   /** Frames lost on the way to a station that they were for, by cause. */
   lost: Record<string, number>;

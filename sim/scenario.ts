@@ -6,7 +6,7 @@
  * silently ignored makes an experiment of something else. What passes needs no further check by anyone.
  */
 import { DROP_SIZE_BYTES_MAX } from "../modules/drop/drop.ts";
-import { type RateMbps, RATES_MBPS } from "./airtime.ts";
+import { RATES_MBPS, type RateMbps } from "./airtime.ts";
 import type { Burst } from "./loss.ts";
 import type { WanderOptions, Waypoint } from "./mobility.ts";
 
@@ -95,7 +95,8 @@ function shown(value: unknown): string {
   return text.length > 40 ? `${text.slice(0, 40)}...` : text;
 }
 
-const refuse = (value: unknown, at: string, expected: string): string => `${at} is ${shown(value)}; expected ${expected}.`;
+const refuse = (value: unknown, at: string, expected: string): string =>
+  `${at} is ${shown(value)}; expected ${expected}.`;
 
 function number(low: number, high: number, unit: string): Check {
   return (value, at) =>

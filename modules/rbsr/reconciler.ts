@@ -16,7 +16,8 @@
  *
  * Exactness. Tags are 32 bits. Two items of one side that share a tag in one range are told apart by their whole mixes (the
  * doubt bit of a list's answer). Two *different* items, one on each side only, in one range and of one tag look like a common
- * one and stay apart until the next session's key: a chance of (differences / 2)^2 / parts / 2^32, one in ten million.
+ * one and stay apart until the next session's key. The chance is (only mine) x (only theirs) / parts / 2^32: at 25 against
+ * 25 three in 10^9, at 750 against 750 in one list one in 8,000.
  *
  * Working memory in bytes at 750 items and 64 ranges: tables 2 x 64 x 9 = 1,152, two bitmaps of 94; with the set's 7,756
  * that is 9,096. All of it is taken in the constructor; a message makes no garbage.

@@ -81,8 +81,9 @@ export class SaltedSet {
 
   /** Sort. Until the next `begin` the set may be read by index and by position. */
   seal(): void {
+    if (!this.sort()) return;
+    this.dropRepeats();
     this.sort();
-    if (this.dropRepeats()) this.sort();
   }
 
   /** The index of the first item at or after `position`; `count` when there is none. */
@@ -98,8 +99,9 @@ export class SaltedSet {
     const tags = this.tags;
     let xor = 0;
     let sum = 0;
+    let tag = 0;
     for (let index = from; index < to; index += 1) {
-      const tag = tags[index]!;
+      tag = tags[index]!;
       xor ^= tag;
       sum = (sum + confirm(tag)) | 0;
     }
@@ -137,57 +139,80 @@ export class SaltedSet {
     }
   }
 
-  private sort(): void {
-    const { positions, count } = this;
+  private sort(): boolean {
+    const { positions, tags, items, count } = this;
     const bins = this.bins;
     const shift = this.binShift;
     bins.fill(0);
     for (let index = 0; index < count; index += 1) {
-      const bin = positions[index]! >>> shift;
-      bins[bin] = bins[bin]! + 1;
+      const leading = positions[index]! >>> shift;
+      bins[leading] = bins[leading]! + 1;
     }
     let end = 0;
-    for (let bin = 0; bin < bins.length; bin += 1) {
-      end += bins[bin]!;
-      bins[bin] = end;
+    for (let each = 0; each < bins.length; each += 1) {
+      end += bins[each]!;
+      bins[each] = end;
     }
     // Each bin fills from its end downwards. What lies below `index` is in place already, so an item at `index` that is
-    // not below its bin's mark is in that bin's filled part.
+    // not below its bin's mark is in that bin's filled part; any other is carried round its cycle back to `index`.
+    let position = 0;
+    let tag = 0;
+    let item = 0;
+    let displaced = 0;
+    let bin = 0;
+    let target = 0;
     for (let index = 0; index < count; index += 1) {
+      position = positions[index]!;
+      bin = position >>> shift;
+      target = bins[bin]!;
+      if (index >= target) continue;
+      tag = tags[index]!;
+      item = items[index]!;
       for (;;) {
-        const bin = positions[index]! >>> shift;
-        if (index >= bins[bin]!) break;
-        bins[bin] = bins[bin]! - 1;
-        this.swap(index, bins[bin]!);
+        target -= 1;
+        bins[bin] = target;
+        if (target === index) break;
+        displaced = positions[target]!;
+        positions[target] = position;
+        position = displaced;
+        displaced = tags[target]!;
+        tags[target] = tag;
+        tag = displaced;
+        displaced = items[target]!;
+        items[target] = item;
+        item = displaced;
+        bin = position >>> shift;
+        target = bins[bin]!;
       }
+      positions[index] = position;
+      tags[index] = tag;
+      items[index] = item;
     }
-    this.sortByInsertion();
+    return this.sortByInsertion();
   }
 
-  private swap(left: number, right: number): void {
-    const { positions, tags, items } = this;
-    const position = positions[left]!;
-    const tag = tags[left]!;
-    const item = items[left]!;
-    positions[left] = positions[right]!;
-    tags[left] = tags[right]!;
-    items[left] = items[right]!;
-    positions[right] = position;
-    tags[right] = tag;
-    items[right] = item;
-  }
-
-  private sortByInsertion(): void {
+  /** For a nearly sorted set. True when two neighbours have one mix. */
+  private sortByInsertion(): boolean {
     const { positions, tags, items, count } = this;
-    for (let index = 1; index < count; index += 1) {
+    let repeats = false;
+    let last = -1;
+    for (let index = 0; index < count; index += 1) {
       const position = positions[index]!;
-      if (position > positions[index - 1]!) continue;
+      if (position > last) {
+        last = position;
+        continue;
+      }
       const tag = tags[index]!;
       const item = items[index]!;
       let hole = index;
       while (hole > 0) {
         const before = positions[hole - 1]!;
-        if (before < position || (before === position && tags[hole - 1]! >>> 0 <= tag >>> 0)) break;
+        if (before < position) break;
+        if (before === position) {
+          const difference = (tags[hole - 1]! >>> 0) - (tag >>> 0);
+          if (difference === 0) repeats = true;
+          if (difference <= 0) break;
+        }
         positions[hole] = before;
         tags[hole] = tags[hole - 1]!;
         items[hole] = items[hole - 1]!;
@@ -197,10 +222,11 @@ export class SaltedSet {
       tags[hole] = tag;
       items[hole] = item;
     }
+    return repeats;
   }
 
-  /** Keep one of each mix: a pair would cancel in every XOR. True when something was dropped. */
-  private dropRepeats(): boolean {
+  /** Keep one of each mix: a pair would cancel in every XOR. */
+  private dropRepeats(): void {
     const { positions, tags, items, count } = this;
     let kept = 0;
     for (let index = 0; index < count; index += 1) {
@@ -213,6 +239,5 @@ export class SaltedSet {
       kept += 1;
     }
     this.count = kept;
-    return kept !== count;
   }
 }

@@ -10,7 +10,7 @@
  * nothing else; no bytes from the air make it throw. It never serves a Drop whose hash it has not checked, and never
  * lets a peer believe that a Drop is stored before it is.
  */
-import { DROP_SIZE_BYTES_MAX, dropId, shortIdHigh, shortIdLow } from "../drop/drop.ts";
+import { dropId, shortIdHigh, shortIdLow } from "../drop/drop.ts";
 import type { Assembly } from "../glacier/assembly.ts";
 import { BEACON, decodeFrame, FRAME_SIZE_BYTES_MAX, Frame, type FrameRefusal, OPEN } from "../glacier/frame.ts";
 import type { LinkRefusal } from "../glacier/link.ts";

@@ -1,0 +1,110 @@
+/**
+ * `npm start`: one message crosses two towns, with real parts, in less than a minute.
+ *
+ * Two simulated towns in this process, in compressed real time; two real gateway processes, each with its radio plugged into
+ * one town's air over UDP, and real QUIC between them on loopback. A gateway that dies at any moment (kill it: its process
+ * id is in the timeline) is started again, as an operator's service manager would, and the message still arrives, once.
+ *
+ * Exit code 0 means that the message was read at the far end, and could not be read with another passphrase. Anything
+ * else says what had happened by then and what had not.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
+import { NONCE_BYTES, open, seal } from "../../modules/drop/seal.ts";
+import { Fixed } from "../../sim/mobility.ts";
+import { loadIdentity } from "../distsoc/identity.ts";
+import { EAST, GATEWAY_AT, WEST } from "./demo-towns.ts";
+import { GatewayProcess } from "./gateway-process.ts";
+import { freeUdpPort } from "./free-port.ts";
+import { keyOf } from "./key-options.ts";
+import { Timeline } from "./timeline.ts";
+import { Town } from "./town.ts";
+
+const MESSAGE = "Meet at the fountain at nine. Bring a lamp.";
+const PASSPHRASE = "paper lanterns over the canal";
+const WRONG_PASSPHRASE = "paper lanterns over the river";
+const AUTHOR = "Alice";
+const READER = "Erin";
+const WRITTEN_AT_S = 5;
+const TICK_MS = 5;
+const GIVE_UP_MS = 58_000;
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: "boolean" } } });
+const text = positionals.join(" ") || MESSAGE;
+const folder = mkdtempSync(join(tmpdir(), "throwie-demo-"));
+const timeline = new Timeline(values.json === true);
+const started: { close(): void }[] = [];
+
+try {
+  await play();
+} catch (error) {
+  console.error(`The message did not arrive: ${(error as Error).message}`);
+  process.exitCode = 1;
+} finally {
+  for (const part of started) part.close();
+  rmSync(folder, { recursive: true, force: true });
+}
+process.exit();
+
+async function play(): Promise<void> {
+  const drop = seal(new TextEncoder().encode(text), keyOf({ passphrase: PASSPHRASE }), randomBytes(NONCE_BYTES));
+  const id = dropId(drop);
+  const shortId = { low: shortIdLow(id), high: shortIdHigh(id) };
+  timeline.begin({ text, drop, id, isolated: process.env.THROWIE_LOOPBACK_ONLY === "1" });
+
+  const west = await Town.open(WEST, 1, new Fixed(...GATEWAY_AT), timeline.observer("west", shortId));
+  started.push(west);
+  const east = await Town.open(EAST, 2, new Fixed(...GATEWAY_AT), timeline.observer("east", shortId));
+  started.push(east);
+  for (const town of [west, east]) timeline.watch(town);
+  await startGateways(west, east);
+
+  let written = false;
+  const begunMs = performance.now();
+  for (let lastMs = begunMs; ; ) {
+    await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+    const nowMs = performance.now();
+    west.advance(nowMs - lastMs);
+    east.advance(nowMs - lastMs);
+    lastMs = nowMs;
+    if (!written && west.world.nowS >= WRITTEN_AT_S) {
+      written = west.world.node(AUTHOR)!.publish(drop) === "stored";
+    }
+    const { store } = east.world.node(READER)!.throwie ?? {};
+    const slot = store?.find(shortId.low, shortId.high) ?? -1;
+    if (store !== undefined && slot >= 0 && store.verified(slot)) {
+      const copy = new Uint8Array(store.lengthBytes(slot));
+      store.read(slot, 0, copy, 0, copy.length);
+      return conclude(copy);
+    }
+    if (nowMs - begunMs > GIVE_UP_MS) throw new Error(`${timeline.lastStep}, and in ${GIVE_UP_MS / 1_000} s it came no further.`);
+  }
+}
+
+async function startGateways(west: Town, east: Town): Promise<void> {
+  const places = [];
+  for (const [name, town] of [["library", west], ["bookshop", east]] as const) {
+    const data = join(folder, name);
+    places.push({ name, town, data, id: loadIdentity(data).id, listen: `127.0.0.1:${await freeUdpPort()}` });
+  }
+  for (const [i, { name, town, data, listen }] of places.entries()) {
+    const other = places[1 - i]!;
+    const peer = `${other.id}@${other.listen}`;
+    const words = ["--data", data, "--listen", listen, "--air", town.air, "--follow", peer, "--audience", peer];
+    started.push(new GatewayProcess(name, words, timeline));
+  }
+}
+
+function conclude(copy: Uint8Array): void {
+  const plaintext = open(copy, keyOf({ passphrase: PASSPHRASE }));
+  if (plaintext === undefined) throw new Error(`${READER} has the Drop, and it does not open.`);
+  const read = new TextDecoder().decode(plaintext);
+  if (read !== text) throw new Error(`${READER} reads "${read}".`);
+  if (open(copy, keyOf({ passphrase: WRONG_PASSPHRASE })) !== undefined) throw new Error("another passphrase opens it too.");
+  timeline.end(READER, read, { passphrase: PASSPHRASE, wrongPassphrase: WRONG_PASSPHRASE });
+}

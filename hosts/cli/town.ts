@@ -1,0 +1,98 @@
+/**
+ * A simulated town in compressed real time, with a place on its air for a real gateway process (hosts/radio/udp-radio.ts).
+ *
+ * The gateway's clock is the real one, and the town's runs COMPRESSION times faster, but for the moments in which the
+ * gateway is in a contact: then the town slows down to real time, so that neither side sees the other hurry or dawdle. The two
+ * share no clock, as nodes never do.
+ */
+import { createSocket, type Socket } from "node:dgram";
+import { BEACON } from "../../modules/glacier/frame.ts";
+import type { MacAddress } from "../../modules/throwie/ports.ts";
+import { Fixed } from "../../sim/mobility.ts";
+import type { SimObserver } from "../../sim/node.ts";
+import type { Scenario } from "../../sim/scenario.ts";
+import type { Station } from "../../sim/station.ts";
+import { World } from "../../sim/world.ts";
+import { decodeDatagram, encodeFrameDatagram, SENT_DATAGRAM } from "../radio/air-datagram.ts";
+
+const COMPRESSION = 40;
+/** Real milliseconds that the town stays slow after the last frame between it and the gateway. */
+const SLOW_MS = 300;
+/** Simulated seconds between two looks at whether a contact with the gateway has begun. */
+const STEP_S = 0.01;
+
+export class Town {
+  readonly world: World;
+  /** The gateway's place on the air; undefined until it was first heard. */
+  gateway: Station | undefined;
+  readonly #gatewayAt: Fixed;
+  readonly #socket: Socket;
+  #gatewayPort = 0;
+  #nowS = 0;
+  #slowUntilMs = 0;
+
+  private constructor(world: World, gatewayAt: Fixed, socket: Socket) {
+    this.world = world;
+    this.#gatewayAt = gatewayAt;
+    this.#socket = socket;
+    socket.on("message", (datagram, { port }) => this.#take(datagram, port));
+    // The gateway may be down; it will be back on a port of its own.
+    socket.on("error", () => {});
+  }
+
+  static async open(scenario: Scenario, seed: number, gatewayAt: Fixed, observer: SimObserver): Promise<Town> {
+    const socket = createSocket("udp4");
+    await new Promise<void>((resolve, reject) => {
+      socket.once("error", reject);
+      socket.bind(0, "127.0.0.1", () => {
+        socket.off("error", reject);
+        resolve();
+      });
+    });
+    return new Town(new World(scenario, seed, observer), gatewayAt, socket);
+  }
+
+  /** Where a gateway finds this town's air. */
+  get air(): string {
+    return `127.0.0.1:${this.#socket.address().port}`;
+  }
+
+  /** Let so many real milliseconds pass. */
+  advance(elapsedMs: number): void {
+    const slow = performance.now() < this.#slowUntilMs;
+    const untilS = this.#nowS + (elapsedMs / 1_000) * (slow ? 1 : COMPRESSION);
+    while (this.#nowS < untilS) {
+      this.#nowS = Math.min(untilS, this.#nowS + STEP_S);
+      this.world.run(this.#nowS);
+      if (!slow && performance.now() < this.#slowUntilMs) return;
+    }
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  #take(datagram: Uint8Array, port: number): void {
+    const decoded = decodeDatagram(datagram);
+    if (decoded === undefined || decoded === "sent") return;
+    this.#gatewayPort = port;
+    this.gateway ??= this.#plugIn(decoded.from);
+    this.#slowDown(decoded.frame);
+    this.gateway.send(decoded.frame, decoded.frame.length, decoded.to);
+  }
+
+  #plugIn(address: MacAddress): Station {
+    const station = this.world.medium.add(this.#gatewayAt, address);
+    station.receive = (frame, from) => {
+      this.#slowDown(frame);
+      this.#socket.send(encodeFrameDatagram({ from, to: address, frame }), this.#gatewayPort, "127.0.0.1");
+    };
+    station.ready = () => this.#socket.send(SENT_DATAGRAM, this.#gatewayPort, "127.0.0.1");
+    return station;
+  }
+
+  /** Anything but a beacon belongs to a contact. */
+  #slowDown(frame: Uint8Array): void {
+    if (frame[1]! >>> 4 !== BEACON) this.#slowUntilMs = performance.now() + SLOW_MS;
+  }
+}

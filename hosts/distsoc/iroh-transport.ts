@@ -1,0 +1,305 @@
+/**
+ * The transport port over real QUIC (transport.ts): the one file that knows @number0/iroh.
+ *
+ * Relays and address look-up are off: the endpoint talks to the addresses it is given and to those that dial it. The
+ * TLS identity is the node's Ed25519 key (RFC 7250), so a connection's NodeId is proven by the handshake.
+ *
+ * What the library does by itself and cannot be told to leave (docs/distsoc.md, "What goes over the network"): a UPnP
+ * discovery packet to a multicast address at every bind, a keep-alive packet every 5 seconds each way, and 32 seconds
+ * until a vanished peer is noticed. Hence deadlines of our own on every wait.
+ *
+ * What the library demands: bytes as `Array<number>` (anything else throws, and `Array.from` takes ten times as long as
+ * a loop); none of its `watch*` calls, which abort the process; no second call on half a stream while one is pending,
+ * since it waits for the same lock. That is why a message that stays incomplete costs its sender the connection.
+ *
+ * Invariant: nothing that a peer does rejects outside a caller's promise, and every stream ends in an answer or a code.
+ */
+import {
+  Endpoint,
+  EndpointAddr,
+  EndpointId,
+  type Incoming,
+  type Connection as IrohConnection,
+  presetMinimal,
+  type RecvStream,
+  RelayMode,
+  type SendStream,
+} from "@number0/iroh";
+import type { Identity } from "./identity.ts";
+import { type NodeAddress, type NodeId, nodeIdBytes, nodeIdOf, parseSocket } from "./node-id.ts";
+import {
+  ALPN,
+  answerTo,
+  CLOSE_DEADLINE_MS,
+  type Connection,
+  ERROR_CODES,
+  type ErrorName,
+  INBOUND_CONNECTIONS_MAX,
+  INBOUND_MESSAGE_DEADLINE_MS,
+  INBOUND_STREAMS_MAX,
+  MESSAGE_BYTES_MAX,
+  type MessageHandler,
+  ProtocolError,
+  type RequestOptions,
+  type Transport,
+  TransportError,
+  within,
+} from "./transport.ts";
+
+export interface IrohTransportOptions {
+  identity: Identity;
+  /** `ip:port`; port 0 for any free one. Only this address is opened to others. */
+  listen: string;
+  inboundConnectionsMax?: number;
+}
+
+/** Binds. Rejects with a TransportError "address" when it cannot. */
+export async function openIrohTransport(options: IrohTransportOptions): Promise<Transport> {
+  const { ip } = parseSocket(options.listen);
+  const builder = Endpoint.builder();
+  presetMinimal(builder);
+  builder.relayMode(RelayMode.disabled());
+  builder.alpns([toNumbers(ALPN_BYTES)]);
+  builder.secretKey(toNumbers(options.identity.secretKey));
+  let endpoint: Endpoint;
+  try {
+    builder.bindAddr(options.listen);
+    // The family that is not named would be bound to all addresses; loopback keeps it in.
+    builder.bindAddr(ip.includes(":") ? "127.0.0.1:0" : "[::1]:0");
+    endpoint = await builder.bind();
+  } catch (error) {
+    throw new TransportError("address", `cannot listen on ${options.listen} (${firstLine(error)})`);
+  }
+  return new IrohTransport(endpoint, options);
+}
+
+const ALPN_BYTES = Uint8Array.from(ALPN, (character) => character.charCodeAt(0));
+
+class IrohTransport implements Transport {
+  readonly self: NodeId;
+  readonly addresses: readonly string[];
+  readonly #endpoint: Endpoint;
+  readonly #inboundMax: number;
+  readonly #connections = new Set<QuicConnection>();
+  /** Open ones and handshakes under way. */
+  #inbound = 0;
+  #open = true;
+  #handler: MessageHandler | undefined;
+  #onConnection: (connection: Connection) => void = () => {};
+
+  constructor(endpoint: Endpoint, { identity, listen, inboundConnectionsMax }: IrohTransportOptions) {
+    this.#endpoint = endpoint;
+    this.self = identity.nodeId;
+    const bracketed = listen.startsWith("[");
+    this.addresses = endpoint.boundSockets().filter((socket) => socket.startsWith("[") === bracketed);
+    this.#inboundMax = inboundConnectionsMax ?? INBOUND_CONNECTIONS_MAX;
+    void this.#accept();
+  }
+
+  onMessage(handler: MessageHandler): void {
+    this.#handler = handler;
+  }
+
+  onConnection(handler: (connection: Connection) => void): void {
+    this.#onConnection = handler;
+  }
+
+  async connect(peer: NodeAddress, { deadlineMs }: RequestOptions): Promise<Connection> {
+    if (!this.#open) throw new TransportError("closed");
+    const address = new EndpointAddr(EndpointId.fromBytes(toNumbers(nodeIdBytes(peer.id))), null, [...peer.sockets]);
+    const dialling = this.#endpoint.connect(address, toNumbers(ALPN_BYTES));
+    let connection: IrohConnection;
+    try {
+      connection = await within(deadlineMs, dialling);
+    } catch (error) {
+      dialling.then((late) => late.close(BigInt(ERROR_CODES.done), [])).catch(() => {});
+      if (!this.#open) throw new TransportError("closed");
+      throw new TransportError("unreachable", firstLine(error));
+    }
+    if (!this.#open) connection.close(BigInt(ERROR_CODES.done), []);
+    return this.#take(connection, true);
+  }
+
+  async close(): Promise<void> {
+    this.#open = false;
+    for (const connection of [...this.#connections]) connection.close("done");
+    await within(CLOSE_DEADLINE_MS, this.#endpoint.close()).catch(() => {});
+  }
+
+  async #accept(): Promise<void> {
+    for (;;) {
+      const incoming = await this.#endpoint.acceptNext().catch(() => null);
+      if (incoming === null) return;
+      if (this.#inbound >= this.#inboundMax) incoming.refuse().catch(() => {});
+      else void this.#admit(incoming);
+    }
+  }
+
+  async #admit(incoming: Incoming): Promise<void> {
+    this.#inbound += 1;
+    try {
+      const accepting = await incoming.accept();
+      const connection = this.#take(await accepting.connect(), false);
+      if (!this.#open) connection.close("done");
+      else this.#onConnection(connection);
+      await connection.closed;
+    } catch {
+      // The handshake came to nothing; the other side knows.
+    } finally {
+      this.#inbound -= 1;
+    }
+  }
+
+  #take(iroh: IrohConnection, dialled: boolean): QuicConnection {
+    const connection = new QuicConnection(iroh, dialled, (from, message) => answerTo(this.#handler, from, message));
+    this.#connections.add(connection);
+    void connection.closed.then(() => this.#connections.delete(connection));
+    return connection;
+  }
+}
+
+type Answering = (from: NodeId, message: Uint8Array) => Promise<Uint8Array | ProtocolError>;
+
+class QuicConnection implements Connection {
+  readonly peer: NodeId;
+  readonly dialled: boolean;
+  readonly closed: Promise<number | undefined>;
+  readonly #iroh: IrohConnection;
+  readonly #answer: Answering;
+  #open = true;
+  #inboundStreams = 0;
+  #streamEnded: () => void = () => {};
+  #closedHere!: (code: number | undefined) => void;
+
+  constructor(iroh: IrohConnection, dialled: boolean, answer: Answering) {
+    this.#iroh = iroh;
+    this.dialled = dialled;
+    this.#answer = answer;
+    this.peer = nodeIdOf(toBytes(iroh.remoteId().toBytes()));
+    this.closed = new Promise((resolve) => {
+      this.#closedHere = resolve;
+    });
+    iroh.closed().then(
+      (reason) => this.#end(codeIn(reason, /\(code (\d+)\)$/)),
+      () => this.#end(undefined),
+    );
+    iroh.setMaxConcurrentBiStreams(BigInt(INBOUND_STREAMS_MAX));
+    iroh.setMaxConcurrentUniStreams(0n);
+    void this.#serve();
+  }
+
+  async request(message: Uint8Array, { deadlineMs }: RequestOptions): Promise<Uint8Array> {
+    if (message.length > MESSAGE_BYTES_MAX) throw new TransportError("too-large");
+    if (!this.#open) throw new TransportError("closed");
+    return within(deadlineMs, this.#exchange(toNumbers(message)));
+  }
+
+  close(code: ErrorName): void {
+    if (!this.#open) return;
+    this.#iroh.close(BigInt(ERROR_CODES[code]), []);
+    this.#end(ERROR_CODES[code]);
+  }
+
+  #end(code: number | undefined): void {
+    this.#open = false;
+    this.#streamEnded();
+    this.#closedHere(code);
+  }
+
+  async #exchange(message: number[]): Promise<Uint8Array> {
+    let receiving: RecvStream | undefined;
+    try {
+      const stream = await this.#iroh.openBi();
+      const sending = stream.send;
+      receiving = stream.recv;
+      // A peer that refuses early stops our side; its reset of the other side then says why.
+      const sent = sending.writeAll(message).then(() => sending.finish());
+      sent.catch(() => {});
+      return toBytes(await receiving.readToEnd(MESSAGE_BYTES_MAX));
+    } catch (error) {
+      const reason = firstLine(error);
+      const code = codeIn(reason, /^Read\(Reset\((\d+)\)\)$/);
+      if (code !== undefined) throw new ProtocolError(code);
+      if (reason !== "TooLong") throw new TransportError("closed", reason);
+      receiving?.stop(BigInt(ERROR_CODES["too-large"])).catch(() => {});
+      throw new TransportError("too-large", "the answer");
+    }
+  }
+
+  /** Takes up a stream only when there is room to serve it: QUIC then holds back the sender. */
+  async #serve(): Promise<void> {
+    try {
+      while (this.#open) {
+        if (this.#inboundStreams >= INBOUND_STREAMS_MAX) {
+          await new Promise<void>((resolve) => {
+            this.#streamEnded = resolve;
+          });
+          continue;
+        }
+        const stream = await this.#iroh.acceptBi();
+        this.#inboundStreams += 1;
+        void this.#serveStream(stream.recv, stream.send);
+      }
+    } catch {
+      // The connection is gone; `closed` tells the owner.
+    }
+  }
+
+  async #serveStream(receiving: RecvStream, sending: SendStream): Promise<void> {
+    try {
+      const answer = await this.#read(receiving, sending);
+      if (answer instanceof ProtocolError) {
+        await sending.reset(BigInt(answer.code));
+      } else if (answer !== undefined) {
+        await sending.writeAll(toNumbers(answer));
+        await sending.finish();
+      }
+    } catch {
+      // The asker no longer wants the answer, or is gone.
+    } finally {
+      this.#inboundStreams -= 1;
+      this.#streamEnded();
+    }
+  }
+
+  async #read(receiving: RecvStream, sending: SendStream): Promise<Uint8Array | ProtocolError | undefined> {
+    let message: number[];
+    try {
+      message = await within(INBOUND_MESSAGE_DEADLINE_MS, receiving.readToEnd(MESSAGE_BYTES_MAX));
+    } catch (error) {
+      if (error instanceof TransportError) {
+        this.close("too-slow");
+        return undefined;
+      }
+      if (firstLine(error) !== "TooLong") {
+        await sending.reset(BigInt(ERROR_CODES.malformed));
+        return undefined;
+      }
+      receiving.stop(BigInt(ERROR_CODES["too-large"])).catch(() => {});
+      return new ProtocolError("too-large");
+    }
+    return this.#answer(this.peer, toBytes(message));
+  }
+}
+
+function codeIn(text: string, pattern: RegExp): number | undefined {
+  const digits = pattern.exec(text)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/** The library appends a stack trace to its messages when RUST_BACKTRACE is set. */
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n", 1)[0]!;
+}
+
+function toNumbers(bytes: Uint8Array): number[] {
+  const numbers = new Array<number>(bytes.length);
+  for (let index = 0; index < bytes.length; index += 1) numbers[index] = bytes[index]!;
+  return numbers;
+}
+
+function toBytes(numbers: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(numbers.length);
+  for (let index = 0; index < numbers.length; index += 1) bytes[index] = numbers[index]!;
+  return bytes;
+}

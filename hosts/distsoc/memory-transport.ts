@@ -1,0 +1,184 @@
+/**
+ * The transport port within one process (transport.ts; docs/distsoc.md, "Connections and streams").
+ *
+ * A `MemoryNetwork` is the wire: transports opened on it find each other by NodeId at socket "memory". It is the twin of
+ * iroh-transport.ts and passes the same contract suite (test/transport-contract.ts): bounds, codes, deadlines and copies
+ * are the same, so that what needs a network of nodes can be tried in one process, with no packet sent.
+ *
+ * Invariant: no call runs the other side's code before it returned; a message is always at least one turn of the event
+ * loop away, as it is with a real network.
+ *
+ * `cut` is what QUIC does not offer: a node is gone at once, as when its process is killed. It refuses to lose, delay or
+ * reorder; QUIC repairs those below this port.
+ */
+import type { NodeAddress, NodeId } from "./node-id.ts";
+import {
+  answerTo,
+  type Connection,
+  ERROR_CODES,
+  type ErrorName,
+  INBOUND_CONNECTIONS_MAX,
+  INBOUND_STREAMS_MAX,
+  MESSAGE_BYTES_MAX,
+  type MessageHandler,
+  ProtocolError,
+  type RequestOptions,
+  type Transport,
+  TransportError,
+  within,
+} from "./transport.ts";
+
+const SOCKET = "memory";
+
+export class MemoryNetwork {
+  readonly #nodes = new Map<NodeId, MemoryTransport>();
+
+  /** A node of this name, which was not there; anybody's name can be taken, since nobody outside the process is fooled. */
+  open(self: NodeId, options: { inboundConnectionsMax?: number } = {}): Transport {
+    if (this.#nodes.has(self)) throw new TransportError("address", "a node of this name is on the network");
+    const find = (id: NodeId): MemoryTransport | undefined => this.#nodes.get(id);
+    const leave = (): void => void (this.#nodes.get(self) === node && this.#nodes.delete(self));
+    const node = new MemoryTransport(self, options.inboundConnectionsMax ?? INBOUND_CONNECTIONS_MAX, find, leave);
+    this.#nodes.set(self, node);
+    return node;
+  }
+
+  /** The node is gone without a word. */
+  cut(self: NodeId): void {
+    this.#nodes.get(self)?.drop(undefined);
+  }
+}
+
+class MemoryTransport implements Transport {
+  readonly self: NodeId;
+  readonly addresses = [SOCKET];
+  readonly connections = new Set<MemoryConnection>();
+  readonly inboundMax: number;
+  handler: MessageHandler | undefined;
+  #onConnection: (connection: Connection) => void = () => {};
+  #open = true;
+  readonly #find: (id: NodeId) => MemoryTransport | undefined;
+  readonly #leave: () => void;
+
+  constructor(self: NodeId, inboundMax: number, find: (id: NodeId) => MemoryTransport | undefined, leave: () => void) {
+    this.self = self;
+    this.inboundMax = inboundMax;
+    this.#find = find;
+    this.#leave = leave;
+  }
+
+  onMessage(handler: MessageHandler): void {
+    this.handler = handler;
+  }
+
+  onConnection(handler: (connection: Connection) => void): void {
+    this.#onConnection = handler;
+  }
+
+  async connect(peer: NodeAddress, { deadlineMs }: RequestOptions): Promise<Connection> {
+    return within(deadlineMs, this.#dial(peer));
+  }
+
+  async close(): Promise<void> {
+    await turn();
+    this.drop(ERROR_CODES.done);
+  }
+
+  drop(code: number | undefined): void {
+    this.#open = false;
+    this.#leave();
+    for (const connection of [...this.connections]) connection.end(code);
+  }
+
+  async #dial(peer: NodeAddress): Promise<Connection> {
+    await turn();
+    if (!this.#open) throw new TransportError("closed");
+    const other = peer.sockets.includes(SOCKET) && peer.id !== this.self ? this.#find(peer.id) : undefined;
+    if (other === undefined) throw new TransportError("unreachable");
+    let inbound = 0;
+    for (const { dialled } of other.connections) if (!dialled) inbound += 1;
+    if (inbound >= other.inboundMax) throw new TransportError("unreachable", "turned away");
+    const near = new MemoryConnection(this, other.self, true);
+    const far = new MemoryConnection(other, this.self, false);
+    near.join(far);
+    far.join(near);
+    queueMicrotask(() => other.#onConnection(far));
+    return near;
+  }
+}
+
+class MemoryConnection implements Connection {
+  readonly peer: NodeId;
+  readonly dialled: boolean;
+  readonly closed: Promise<number | undefined>;
+  readonly #own: MemoryTransport;
+  #other!: MemoryConnection;
+  #resolveClosed!: (code: number | undefined) => void;
+  #open = true;
+  #inboundStreams = 0;
+  /** Requests under way, to be failed when the connection goes. */
+  readonly #pending = new Set<() => void>();
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(own: MemoryTransport, peer: NodeId, dialled: boolean) {
+    this.#own = own;
+    this.peer = peer;
+    this.dialled = dialled;
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    own.connections.add(this);
+  }
+
+  join(other: MemoryConnection): void {
+    this.#other = other;
+  }
+
+  async request(message: Uint8Array, { deadlineMs }: RequestOptions): Promise<Uint8Array> {
+    if (message.length > MESSAGE_BYTES_MAX) throw new TransportError("too-large");
+    if (!this.#open) throw new TransportError("closed");
+    let lost!: () => void;
+    const loss = new Promise<never>((_, reject) => {
+      lost = () => reject(new TransportError("closed"));
+    });
+    this.#pending.add(lost);
+    let answer: Uint8Array | ProtocolError;
+    try {
+      answer = await within(deadlineMs, Promise.race([this.#other.#serve(Uint8Array.from(message)), loss]));
+    } finally {
+      this.#pending.delete(lost);
+    }
+    if (answer instanceof ProtocolError) throw new ProtocolError(answer.code);
+    return Uint8Array.from(answer);
+  }
+
+  close(code: ErrorName): void {
+    this.end(ERROR_CODES[code]);
+  }
+
+  end(code: number | undefined): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#own.connections.delete(this);
+    this.#resolveClosed(code);
+    for (const lost of this.#pending) lost();
+    this.#other.end(code);
+  }
+
+  async #serve(message: Uint8Array): Promise<Uint8Array | ProtocolError> {
+    await turn();
+    while (this.#inboundStreams >= INBOUND_STREAMS_MAX) await new Promise<void>((next) => this.#waiting.push(next));
+    if (!this.#open) throw new TransportError("closed");
+    this.#inboundStreams += 1;
+    try {
+      return await answerTo(this.#own.handler, this.peer, message);
+    } finally {
+      this.#inboundStreams -= 1;
+      this.#waiting.shift()?.();
+    }
+  }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

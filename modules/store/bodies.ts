@@ -1,0 +1,115 @@
+/**
+ * Sectors of bodies that are being filled, and where the next body goes.
+ *
+ * Up to `openSectorsMax` sectors are open at once; a body goes into the one where it leaves the least room, since closing a
+ * sector for the first body that does not fit would waste a sixth of it. Bodies follow each other without gaps
+ * from the front; room once given is never given again, whether or not programming it succeeded, so dirt is never programmed over.
+ * For the same reason mount opens none: where an earlier life stopped filling cannot be known.
+ */
+import { BODY_BYTES_MIN, BODY_SECTOR, encodeSectorHeader, type Layout } from "./layout.ts";
+import { BODIES, OPEN, type Partition, RETIRED, WORN } from "./partition.ts";
+
+export class Bodies {
+  /** Where `take` found room. */
+  sector = 0;
+  offset = 0;
+  readonly #partition: Partition;
+  readonly #layout: Layout;
+  readonly #sectors: Uint16Array;
+  readonly #ends: Uint16Array;
+  readonly #header: Uint8Array;
+  #count = 0;
+
+  constructor(partition: Partition) {
+    const { layout } = partition;
+    this.#partition = partition;
+    this.#layout = layout;
+    this.#sectors = new Uint16Array(Math.max(1, layout.openSectorsMax));
+    this.#ends = new Uint16Array(this.#sectors.length);
+    this.#header = new Uint8Array(layout.bodyStart);
+  }
+
+  clear(): void {
+    this.#count = 0;
+  }
+
+  /** Is there room for a body in an open sector? */
+  fits(roomBytes: number): boolean {
+    return roomBytes === 0 || this.#bestFor(roomBytes) >= 0;
+  }
+
+  /** Take the room; `fits` was true. */
+  take(roomBytes: number): void {
+    const entry = this.#bestFor(roomBytes);
+    const end = this.#ends[entry]! + roomBytes;
+    this.sector = this.#sectors[entry]!;
+    this.offset = this.#ends[entry]!;
+    this.#ends[entry] = end;
+    if (end + BODY_BYTES_MIN > this.#layout.sectorSizeBytes) this.#full = entry;
+  }
+
+  /** After what was taken has been entered or given up: close its sector when nothing more fits in there. */
+  taken(): void {
+    if (this.#full < 0) return;
+    this.#close(this.#full, BODIES);
+    this.#full = -1;
+  }
+
+  /** Programming failed there: put nothing more in it. */
+  fail(sector: number): void {
+    for (let entry = 0; entry < this.#count; entry++) {
+      if (this.#sectors[entry] === sector) this.#close(entry, WORN);
+    }
+    this.#full = -1;
+  }
+
+  /** Begin a sector; of too many the fullest is closed. False: none could be had. */
+  open(sequence: number): boolean {
+    const partition = this.#partition;
+    const layout = this.#layout;
+    for (;;) {
+      const sector = partition.leastWornFree();
+      if (sector < 0) return false;
+      if (!partition.erase(sector)) continue;
+      this.#header.fill(0xff);
+      encodeSectorHeader(this.#header, BODY_SECTOR, partition.eraseCount(sector), sequence);
+      if (!partition.program(sector * layout.sectorSizeBytes, this.#header, 0, layout.bodyStart)) {
+        partition.set(sector, RETIRED);
+        continue;
+      }
+      if (this.#count === this.#sectors.length) this.#close(this.#fullest(), BODIES);
+      partition.set(sector, OPEN);
+      this.#sectors[this.#count] = sector;
+      this.#ends[this.#count] = layout.bodyStart;
+      this.#count++;
+      return true;
+    }
+  }
+
+  #full = -1;
+
+  #bestFor(roomBytes: number): number {
+    const { sectorSizeBytes } = this.#layout;
+    let best = -1;
+    for (let entry = 0; entry < this.#count; entry++) {
+      if (this.#ends[entry]! + roomBytes > sectorSizeBytes) continue;
+      if (best < 0 || this.#ends[entry]! > this.#ends[best]!) best = entry;
+    }
+    return best;
+  }
+
+  #fullest(): number {
+    let fullest = 0;
+    for (let entry = 1; entry < this.#count; entry++) if (this.#ends[entry]! > this.#ends[fullest]!) fullest = entry;
+    return fullest;
+  }
+
+  #close(entry: number, state: number): void {
+    const sector = this.#sectors[entry]!;
+    const last = --this.#count;
+    this.#sectors[entry] = this.#sectors[last]!;
+    this.#ends[entry] = this.#ends[last]!;
+    this.#partition.set(sector, state);
+    this.#partition.settle(sector);
+  }
+}

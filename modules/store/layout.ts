@@ -1,0 +1,244 @@
+/**
+ * Where everything lies in the partition, and its bytes (docs/store.md; format version 1). Little-endian throughout.
+ *
+ * Every sector in use opens with a header. A sector is one of the log, which holds records of fixed size, or a sector of
+ * bodies. A record says all there is to know of one Drop but its body's bytes from `headBytes` on; those lie in one
+ * piece in a sector of bodies. The first bytes travel in the record, so that two bodies of 2,048 bytes and the sector's
+ * header fit in 4,096, and so that nothing a stranger sends ever lies where a header or a record is read.
+ *
+ * | sector header | size | field | meaning |
+ * |---|---|---|---|
+ * | 0 | 2 | magic | "TS" |
+ * | 2 | 1 | version | 1 |
+ * | 3 | 1 | kind | 1 log, 2 bodies |
+ * | 4 | 4 | erases | how often this sector was erased |
+ * | 8 | 4 | sequence | log: its place, counted from 1; bodies: that of the newest log sector when it was opened |
+ * | 12 | 4 | crc32 | of bytes 0 .. 11 |
+ * | 16 | 4 | tail | log only, as all below: the oldest sequence that still counts |
+ * | 20 | 4 | time | heat time when it was opened, signed |
+ * | 24 | 2 | sectors | of the partition |
+ * | 26 | 1 | sector_bits | log2 of the sector's bytes |
+ * | 27 | 1 | unit | least program, in bytes |
+ * | 28 | 4 | crc32 | of bytes 0 .. 27 |
+ *
+ * | record | size | field | meaning |
+ * |---|---|---|---|
+ * | 0 | 1 | kind | 1 Drop, 2 Drop whose hash was checked, 3 heat, 4 tail |
+ * | 1 | 1 | life | low byte of the erases of the body's sector; heat: how many entries |
+ * | 2 | 2 | length | of the Drop |
+ * | 4 | 8 | short_id | |
+ * | 12 | 4 | heat | key, signed |
+ * | 16 | 2 | sector | of the body; 0xffff when the Drop is no longer than its head |
+ * | 18 | 2 | offset | of the body in its sector |
+ * | 20 | headBytes | head | first bytes of the Drop |
+ * | headBytes + 20 | 4 | crc32 | of all before, XOR the sector's sequence, XOR the record's number in it << 24 |
+ *
+ * The last two program units of a record are marks, each programmed once to zeros: VERIFIED, then DEAD.
+ */
+import { crc32 } from "./crc32.ts";
+import type { Flash } from "./flash.ts";
+
+export const FORMAT_VERSION = 1;
+export const SECTOR_HEADER_BYTES = 16;
+export const LOG_HEADER_BYTES = 32;
+export const LOG_SECTOR = 1;
+export const BODY_SECTOR = 2;
+
+export const DROP_RECORD = 1;
+export const VERIFIED_DROP_RECORD = 2;
+export const HEAT_RECORD = 3;
+export const TAIL_RECORD = 4;
+
+export const HEAD_AT = 20;
+export const NOWHERE = 0xffff;
+/** A heat record: kind, count, time (4), then entries: log sectors back (1), record's number (1), key (4). */
+export const HEAT_ENTRIES_AT = 6;
+export const HEAT_ENTRY_BYTES = 6;
+
+/** Shorter bodies take as much room, so that no sector holds more than 64 and a byte can count them. */
+export const BODY_BYTES_MIN = 64;
+/** A sector holds two of the largest Drops; all bounds of the store rest on it. */
+const SECTOR_SIZE_BYTES_MIN = 4096;
+const SECTOR_SIZE_BYTES_MAX = 8192;
+const UNIT_BYTES_MIN = 4;
+const UNIT_BYTES_MAX = 32;
+/** Records that the log has room for, for each Drop of the capacity: more and it copies less, fewer and bodies do. */
+const LOG_ROOM = 1.6;
+const LOG_SECTORS_MIN = 3;
+/** Log sectors beyond its usual size, which only power cuts in the middle of its cleaning make it take. */
+export const LOG_SECTORS_SPARE = 3;
+/** Body sectors being filled at once; the next body goes where it leaves the least room. */
+const OPEN_SECTORS_MAX = 4;
+
+export type SectorRefusal = "blank" | "magic" | "version" | "kind" | "crc";
+export type RecordRefusal = "blank" | "crc" | "kind";
+
+export class Layout {
+  readonly sectorSizeBytes: number;
+  readonly sectorCount: number;
+  /** Least program in bytes. */
+  readonly unitBytes: number;
+  readonly headBytes: number;
+  readonly recordBytes: number;
+  /** Of a record: what its CRC covers, and where that stands. */
+  readonly crcAt: number;
+  readonly verifiedAt: number;
+  readonly deadAt: number;
+  readonly heatEntries: number;
+  readonly logStart: number;
+  readonly bodyStart: number;
+  readonly recordsPerSector: number;
+  /** Sectors of the log when all is well, and at the very most. */
+  readonly logSectors: number;
+  readonly logSectorsMax: number;
+  readonly openSectorsMax: number;
+  /** Can the partition hold `capacity` Drops of any size? */
+  readonly fits: boolean;
+
+  constructor(flash: Flash, capacity: number) {
+    const { sizeBytes, sectorSizeBytes, programSizeBytes } = flash;
+    const unit = Math.max(programSizeBytes, UNIT_BYTES_MIN);
+    this.sectorSizeBytes = sectorSizeBytes;
+    this.sectorCount = Math.floor(sizeBytes / sectorSizeBytes);
+    this.unitBytes = unit;
+    this.headBytes = Math.max(8, unit);
+    this.crcAt = HEAD_AT + this.headBytes;
+    this.verifiedAt = roundUp(this.crcAt + 4, unit);
+    this.deadAt = this.verifiedAt + unit;
+    this.recordBytes = this.deadAt + unit;
+    this.heatEntries = Math.floor((this.crcAt - HEAT_ENTRIES_AT) / HEAT_ENTRY_BYTES);
+    this.logStart = roundUp(LOG_HEADER_BYTES, unit);
+    this.bodyStart = roundUp(SECTOR_HEADER_BYTES, unit);
+    this.recordsPerSector = Math.floor((sectorSizeBytes - this.logStart) / this.recordBytes);
+    this.logSectors = Math.max(LOG_SECTORS_MIN, Math.ceil((capacity * LOG_ROOM) / this.recordsPerSector));
+    this.logSectorsMax = this.logSectors + LOG_SECTORS_SPARE;
+    // With one sector free, and every full one holding at least two Drops but one, cleaning always finds that one.
+    const fullSectorsMin = Math.floor(capacity / 2) + 1;
+    this.openSectorsMax = Math.min(OPEN_SECTORS_MAX, this.sectorCount - this.logSectorsMax - 1 - fullSectorsMin);
+    this.fits =
+      this.openSectorsMax >= 1 &&
+      sizeBytes === this.sectorCount * sectorSizeBytes &&
+      this.sectorCount < NOWHERE &&
+      sectorSizeBytes >= SECTOR_SIZE_BYTES_MIN &&
+      sectorSizeBytes <= SECTOR_SIZE_BYTES_MAX &&
+      powerOfTwo(sectorSizeBytes) &&
+      powerOfTwo(unit) &&
+      unit <= UNIT_BYTES_MAX;
+  }
+
+  /** Bytes of a Drop that are programmed as its body; 0 when the record holds all of it. */
+  bodyBytes(lengthBytes: number): number {
+    return lengthBytes <= this.headBytes ? 0 : roundUp(lengthBytes - this.headBytes, this.unitBytes);
+  }
+
+  /** Room that such a body takes in its sector. */
+  bodyRoom(lengthBytes: number): number {
+    const bytes = this.bodyBytes(lengthBytes);
+    return bytes === 0 ? 0 : Math.max(bytes, BODY_BYTES_MIN);
+  }
+
+  recordAddress(sector: number, number: number): number {
+    return sector * this.sectorSizeBytes + this.logStart + number * this.recordBytes;
+  }
+}
+
+/** Fill `into[0 .. 16)`. */
+export function encodeSectorHeader(into: Uint8Array, kind: number, erases: number, sequence: number): void {
+  into[0] = 0x54;
+  into[1] = 0x53;
+  into[2] = FORMAT_VERSION;
+  into[3] = kind;
+  putWord(into, 4, erases);
+  putWord(into, 8, sequence);
+  putWord(into, 12, crc32(into, 12));
+}
+
+/** Fill `into[16 .. 32)`, after `encodeSectorHeader`. */
+export function encodeLogHeader(into: Uint8Array, tail: number, time: number, layout: Layout): void {
+  putWord(into, 16, tail);
+  putWord(into, 20, time);
+  putHalf(into, 24, layout.sectorCount);
+  into[26] = bitsOf(layout.sectorSizeBytes);
+  into[27] = layout.unitBytes;
+  putWord(into, 28, crc32(into, 28));
+}
+
+/** Why the 16 bytes are not a sector header of this version; undefined when they are. The CRC's place is for all versions. */
+export function refuseSector(bytes: Uint8Array): SectorRefusal | undefined {
+  if (blank(bytes, 0, SECTOR_HEADER_BYTES)) return "blank";
+  if (bytes[0] !== 0x54 || bytes[1] !== 0x53) return "magic";
+  if (word(bytes, 12) !== crc32(bytes, 12)) return "crc";
+  if (bytes[2] !== FORMAT_VERSION) return "version";
+  if (bytes[3] !== LOG_SECTOR && bytes[3] !== BODY_SECTOR) return "kind";
+  return undefined;
+}
+
+/** Whether the 32 bytes, whose first 16 were accepted, are whole. */
+export function logHeaderWhole(bytes: Uint8Array): boolean {
+  return word(bytes, 28) === crc32(bytes, 28);
+}
+
+export function sameGeometry(bytes: Uint8Array, layout: Layout): boolean {
+  return (
+    half(bytes, 24) === layout.sectorCount &&
+    bytes[26] === bitsOf(layout.sectorSizeBytes) &&
+    bytes[27] === layout.unitBytes
+  );
+}
+
+/** What stands at `crcAt` of the record in `bytes`. Bound to its place, so that an old record in a reused sector is none. */
+export function recordCrc(bytes: Uint8Array, crcAt: number, sequence: number, number: number): number {
+  return crc32(bytes, crcAt) ^ sequence ^ (number << 24);
+}
+
+/** Why the record is not to be used; undefined when it is. */
+export function refuseRecord(
+  bytes: Uint8Array,
+  layout: Layout,
+  sequence: number,
+  number: number,
+): RecordRefusal | undefined {
+  if (blank(bytes, 0, layout.recordBytes)) return "blank";
+  if (word(bytes, layout.crcAt) !== recordCrc(bytes, layout.crcAt, sequence, number)) return "crc";
+  if (bytes[0]! < DROP_RECORD || bytes[0]! > TAIL_RECORD) return "kind";
+  return undefined;
+}
+
+/** Are the bytes as an erase leaves them? */
+export function blank(bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
+  for (let i = offset; i < offset + lengthBytes; i++) if (bytes[i] !== 0xff) return false;
+  return true;
+}
+
+/** A signed 32-bit integer; `>>> 0` makes it the unsigned one. */
+export function word(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+}
+
+export function putWord(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value & 0xff;
+  bytes[at + 1] = (value >>> 8) & 0xff;
+  bytes[at + 2] = (value >>> 16) & 0xff;
+  bytes[at + 3] = value >>> 24;
+}
+
+export function half(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8);
+}
+
+export function putHalf(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value & 0xff;
+  bytes[at + 1] = (value >>> 8) & 0xff;
+}
+
+export function roundUp(value: number, unit: number): number {
+  return Math.ceil(value / unit) * unit;
+}
+
+function powerOfTwo(value: number): boolean {
+  return value > 0 && (value & (value - 1)) === 0;
+}
+
+function bitsOf(powerOfTwoBytes: number): number {
+  return 31 - Math.clz32(powerOfTwoBytes);
+}

@@ -1,0 +1,347 @@
+/**
+ * The log of records: what the store knows, in the order in which it came to know it (docs/store.md, "The log").
+ *
+ * A ring of sectors in order of their sequence, filled one record after another. The newest record of a Drop says where its body
+ * is and, by its DEAD mark, whether it is still in the store; heat records say keys that changed since. The oldest
+ * sector is cleaned first: its living records are copied to the end, and the header of the next sector (or a tail
+ * record) says that it no longer counts. So a record is only ever dropped after all that are older, and no mark, no heat and
+ * no copy can outlive what corrected it.
+ *
+ * Invariants: a record's place is programmed at most once; the log never takes a free sector that `ensure` was not asked
+ * for; in its usual size it gives back one for each it takes. Refuses to choose what is evicted.
+ */
+import {
+  DROP_RECORD,
+  encodeLogHeader,
+  encodeSectorHeader,
+  HEAD_AT,
+  HEAT_ENTRIES_AT,
+  HEAT_ENTRY_BYTES,
+  HEAT_RECORD,
+  LOG_HEADER_BYTES,
+  LOG_SECTOR,
+  type Layout,
+  putHalf,
+  putWord,
+  recordCrc,
+  TAIL_RECORD,
+  VERIFIED_DROP_RECORD,
+  word,
+} from "./layout.ts";
+import { FREE, LOG, type Partition, RETIRED, WORN } from "./partition.ts";
+import type { Slots } from "./slots.ts";
+
+const NONE = 0xffff;
+
+export class RecordLog {
+  /** Sequence of the sector that is being filled, 0 before the first; of the oldest that counts. */
+  head = 0;
+  tail = 1;
+  /** Number of the next record in the head, and of the one that `append` wrote last. */
+  next = 0;
+  lastNumber = 0;
+  /** Heat time for the header of a sector that is opened, and the latest that is on flash. */
+  now = 0;
+  recordedTime = 0;
+  /** Records copied when they or their bodies moved, and those found damaged then. */
+  copied = 0;
+  corrupt = 0;
+  /** A record to be appended; the caller fills it with one of the `put` functions. */
+  readonly record: Uint8Array;
+  /** Sector of each row; a row is a sequence modulo `rows`. */
+  readonly sectors: Uint16Array;
+  readonly rows: number;
+  readonly #partition: Partition;
+  readonly #layout: Layout;
+  readonly #slots: Slots;
+  /** The slot that a record was written for, by row and number. True only while the slot's record is that one. */
+  readonly #slotAt: Uint16Array;
+  readonly #zeros: Uint8Array;
+
+  constructor(partition: Partition, slots: Slots) {
+    const { layout } = partition;
+    this.#partition = partition;
+    this.#layout = layout;
+    this.#slots = slots;
+    this.rows = layout.logSectorsMax;
+    this.sectors = new Uint16Array(this.rows);
+    this.#slotAt = new Uint16Array(this.rows * layout.recordsPerSector);
+    this.record = new Uint8Array(Math.max(layout.recordBytes, layout.logStart));
+    this.#zeros = new Uint8Array(layout.unitBytes);
+    this.clear();
+  }
+
+  clear(): void {
+    this.head = 0;
+    this.tail = 1;
+    this.next = this.#layout.recordsPerSector;
+    this.now = 0;
+    this.recordedTime = 0;
+    this.#slotAt.fill(NONE);
+  }
+
+  /** Sectors in the ring. */
+  get length(): number {
+    return this.head - this.tail + 1;
+  }
+
+  /** Free sectors that the log will still take to reach its usual size. Nobody else may have them. */
+  get claims(): number {
+    return Math.max(0, this.#layout.logSectors - this.length);
+  }
+
+  /** Make room for so many more records, cleaning as needed. False: no sector could be had. */
+  ensure(records: number): boolean {
+    const { logSectors, recordsPerSector } = this.#layout;
+    // Each pass cleans or opens a sector; a ring of them all over again is already more than its garbage allows.
+    for (let passes = 0; passes < 4 * this.rows; passes++) {
+      const left = recordsPerSector - this.next;
+      if (this.length < logSectors) {
+        if (left >= records) return true;
+        if (!this.#open()) return false;
+        continue;
+      }
+      const living = this.#partition.live[this.sectors[this.tail % this.rows]!]!;
+      if (this.length > logSectors) {
+        // Only after power failed during cleaning: empty the oldest at once and say so.
+        if (left > living) {
+          if (!this.#cleanOldest() || !this.#dropTail()) return false;
+        } else if (!this.#open()) return false;
+        continue;
+      }
+      if (left - living >= records) return true;
+      if (left >= living && !this.#cleanOldest()) return false;
+      if (!this.#open()) return false;
+    }
+    return false;
+  }
+
+  /** Program `record` at the end, CRC added. False: the sector failed; it is not used further. Room is the caller's to ensure. */
+  append(): boolean {
+    const { crcAt, recordsPerSector, recordBytes, verifiedAt } = this.#layout;
+    if (this.next >= recordsPerSector) return false;
+    const { record } = this;
+    const sector = this.sectors[this.head % this.rows]!;
+    const number = this.next++;
+    putWord(record, crcAt, recordCrc(record, crcAt, this.head, number));
+    record.fill(0xff, crcAt + 4, recordBytes);
+    this.lastNumber = number;
+    if (this.#partition.program(this.#layout.recordAddress(sector, number), record, 0, verifiedAt)) return true;
+    this.#partition.set(sector, WORN);
+    this.next = recordsPerSector;
+    return false;
+  }
+
+  /** The record appended last is the slot's. */
+  bind(slot: number): void {
+    this.bindAt(slot, this.head, this.lastNumber);
+    this.#slots.written(slot);
+  }
+
+  bindAt(slot: number, sequence: number, number: number): void {
+    const row = sequence % this.rows;
+    const sector = this.sectors[row]!;
+    this.#slots.recordRow[slot] = row;
+    this.#slots.recordNumber[slot] = number;
+    this.#slotAt[row * this.#layout.recordsPerSector + number] = slot;
+    this.#partition.live[sector] = this.#partition.live[sector]! + 1;
+  }
+
+  /** The slot's record no longer is. */
+  unbind(slot: number): void {
+    const sector = this.sectors[this.#slots.recordRow[slot]!]!;
+    this.#partition.live[sector] = this.#partition.live[sector]! - 1;
+  }
+
+  /** The slot whose newest record is that one, -1 when none's is. */
+  slotOf(row: number, number: number): number {
+    const slot = this.#slotAt[row * this.#layout.recordsPerSector + number]!;
+    if (slot === NONE || !this.#slots.occupied(slot)) return -1;
+    return this.#slots.recordRow[slot] === row && this.#slots.recordNumber[slot] === number ? slot : -1;
+  }
+
+  /** Address of the slot's record. */
+  addressOf(slot: number): number {
+    return this.#layout.recordAddress(this.sectors[this.#slots.recordRow[slot]!]!, this.#slots.recordNumber[slot]!);
+  }
+
+  /** Fill `record` for a Drop whose first bytes stand in `bytes` from `offset` on. */
+  putDrop(
+    verified: boolean,
+    low: number,
+    high: number,
+    heatKey: number,
+    bodySector: number,
+    bodyOffset: number,
+    bytes: Uint8Array,
+    offset: number,
+    lengthBytes: number,
+  ): void {
+    const { record } = this;
+    this.#putFields(verified, low, high, heatKey, bodySector, bodyOffset, lengthBytes);
+    for (let i = 0; i < this.#layout.headBytes; i++) record[HEAD_AT + i] = i < lengthBytes ? bytes[offset + i]! : 0xff;
+  }
+
+  /** Fill `record` with a copy of the slot's, its heat as it is now, its body in another place. */
+  putCopy(slot: number, bodySector: number, bodyOffset: number): void {
+    const { record } = this;
+    const slots = this.#slots;
+    const { crcAt } = this.#layout;
+    this.#partition.flash.read(this.addressOf(slot), record, 0, crcAt + 4);
+    const sequence = this.#sequenceOf(slots.recordRow[slot]!);
+    if (word(record, crcAt) !== recordCrc(record, crcAt, sequence, slots.recordNumber[slot]!)) {
+      // All but the head is known; whether that is whole, only the Drop's hash can tell.
+      this.corrupt++;
+      slots.setVerified(slot, false);
+    }
+    this.#putFields(
+      slots.verified(slot),
+      slots.low[slot]!,
+      slots.high[slot]!,
+      slots.heat[slot]!,
+      bodySector,
+      bodyOffset,
+      slots.lengthBytes[slot]!,
+    );
+  }
+
+  /** Fill `record` with heat keys that changed, from slot `from` on. Returns the slot to go on from. */
+  putHeat(from: number): number {
+    const { record } = this;
+    const slots = this.#slots;
+    const { heatEntries } = this.#layout;
+    record.fill(0, 0, this.#layout.crcAt);
+    let entries = 0;
+    let slot = from;
+    for (; slot < slots.capacity && entries < heatEntries; slot++) {
+      if (!slots.heatChanged(slot)) continue;
+      const at = HEAT_ENTRIES_AT + entries * HEAT_ENTRY_BYTES;
+      record[at] = this.head - this.#sequenceOf(slots.recordRow[slot]!);
+      record[at + 1] = slots.recordNumber[slot]!;
+      putWord(record, at + 2, slots.heat[slot]!);
+      slots.written(slot);
+      entries++;
+    }
+    record[0] = HEAT_RECORD;
+    record[1] = entries;
+    putWord(record, 2, this.now);
+    return slot;
+  }
+
+  /** Mark the slot's record DEAD. */
+  kill(slot: number): void {
+    this.markDead(this.addressOf(slot));
+    this.unbind(slot);
+  }
+
+  markDead(recordAddress: number): void {
+    const { deadAt, unitBytes } = this.#layout;
+    this.#partition.program(recordAddress + deadAt, this.#zeros, 0, unitBytes);
+  }
+
+  /** Mark the slot's record VERIFIED. False: a torn mark is in the way, and only a copy of the record can say it. */
+  markVerified(slot: number): boolean {
+    const { verifiedAt, unitBytes } = this.#layout;
+    const address = this.addressOf(slot) + verifiedAt;
+    this.#partition.flash.read(address, this.record, 0, unitBytes);
+    for (let i = 0; i < unitBytes; i++) if (this.record[i] !== 0xff) return false;
+    return this.#partition.program(address, this.#zeros, 0, unitBytes);
+  }
+
+  #putFields(
+    verified: boolean,
+    low: number,
+    high: number,
+    heatKey: number,
+    bodySector: number,
+    bodyOffset: number,
+    lengthBytes: number,
+  ): void {
+    const { record } = this;
+    record[0] = verified ? VERIFIED_DROP_RECORD : DROP_RECORD;
+    record[1] = bodySector === NONE ? 0 : this.#partition.eraseCount(bodySector) & 0xff;
+    putHalf(record, 2, lengthBytes);
+    putWord(record, 4, low);
+    putWord(record, 8, high);
+    putWord(record, 12, heatKey);
+    putHalf(record, 16, bodySector);
+    putHalf(record, 18, bodyOffset);
+  }
+
+  #sequenceOf(row: number): number {
+    return this.head - ((this.head - row) % this.rows);
+  }
+
+  /** Copy the living records of the oldest sector to the end. There must be room. */
+  #cleanOldest(): boolean {
+    const slots = this.#slots;
+    const row = this.tail % this.rows;
+    for (let number = 0; number < this.#layout.recordsPerSector; number++) {
+      const slot = this.slotOf(row, number);
+      if (slot < 0) continue;
+      this.putCopy(slot, slots.bodySector[slot]!, slots.bodyOffset[slot]!);
+      if (!this.append()) return false;
+      this.copied++;
+      this.unbind(slot);
+      this.bind(slot);
+    }
+    return true;
+  }
+
+  /** Say that the oldest sectors, which hold nothing living, no longer count. */
+  #dropTail(): boolean {
+    const tail = this.#firstLiving();
+    this.record.fill(0, 0, this.#layout.crcAt);
+    this.record[0] = TAIL_RECORD;
+    putWord(this.record, 4, tail);
+    if (!this.append()) return false;
+    this.#release(tail);
+    return true;
+  }
+
+  /** The oldest sequence with a living record; the head when there is none. */
+  #firstLiving(): number {
+    let sequence = this.tail;
+    while (sequence < this.head && this.#partition.live[this.sectors[sequence % this.rows]!] === 0) sequence++;
+    return sequence;
+  }
+
+  #release(tail: number): void {
+    const partition = this.#partition;
+    for (; this.tail < tail; this.tail++) {
+      const sector = this.sectors[this.tail % this.rows]!;
+      partition.set(sector, partition.state[sector] === WORN ? RETIRED : FREE);
+    }
+  }
+
+  /** Begin a new sector, and let go of the oldest ones that hold nothing living. */
+  #open(): boolean {
+    const partition = this.#partition;
+    const layout = this.#layout;
+    const { record } = this;
+    const tail = this.head === 0 ? 1 : this.#firstLiving();
+    const sequence = this.head + 1;
+    if (sequence - tail >= this.rows) return false;
+    for (;;) {
+      const sector = partition.leastWornFree();
+      if (sector < 0) return false;
+      if (!partition.erase(sector)) continue;
+      record.fill(0xff, LOG_HEADER_BYTES, layout.logStart);
+      encodeSectorHeader(record, LOG_SECTOR, partition.eraseCount(sector), sequence);
+      encodeLogHeader(record, tail, this.now, layout);
+      if (!partition.program(sector * layout.sectorSizeBytes, record, 0, layout.logStart)) {
+        partition.set(sector, RETIRED);
+        continue;
+      }
+      partition.set(sector, LOG);
+      const row = sequence % this.rows;
+      this.#slotAt.fill(NONE, row * layout.recordsPerSector, (row + 1) * layout.recordsPerSector);
+      this.sectors[row] = sector;
+      this.head = sequence;
+      this.next = 0;
+      this.recordedTime = this.now;
+      this.#release(tail);
+      return true;
+    }
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * The index in RAM: one slot for each Drop in the store, found by ShortId, and the coldest of them.
+ *
+ * A slot's number stays the same while its Drop lives. 24 bytes a slot, hash chains included, all taken in the
+ * constructor. Chains are by the id's low bits as they are: ids are hashes, and a sender who forges them to lengthen a
+ * chain gets a search of at most `capacity` steps, as long as any search for the coldest.
+ */
+const NONE = 0xffff;
+/** Drops a chain at full load: one more comparison in a search, against 2 bytes a chain. */
+const DROPS_PER_CHAIN = 3;
+
+const OCCUPIED = 1;
+const VERIFIED = 2;
+/** Its heat key changed since it was last written to flash. */
+const CHANGED = 4;
+
+export class Slots {
+  readonly capacity: number;
+  count = 0;
+  /** Slots whose heat key changed since it was last written. */
+  changed = 0;
+  readonly low: Uint32Array;
+  readonly high: Uint32Array;
+  readonly heat: Int32Array;
+  readonly lengthBytes: Uint16Array;
+  /** Where the body is: sector (NOWHERE when there is none) and byte in it. */
+  readonly bodySector: Uint16Array;
+  readonly bodyOffset: Uint16Array;
+  /** Where the record is: the log sector's sequence modulo the log's length, and its number in there. */
+  readonly recordRow: Uint8Array;
+  readonly recordNumber: Uint8Array;
+  readonly #flags: Uint8Array;
+  /** Of an occupied slot the next in its chain, of a free one the next free one. */
+  readonly #next: Uint16Array;
+  readonly #chains: Uint16Array;
+  readonly #mask: number;
+  #firstFree = 0;
+
+  constructor(capacity: number) {
+    let chains = 1;
+    while (chains * DROPS_PER_CHAIN < capacity) chains *= 2;
+    this.capacity = capacity;
+    this.low = new Uint32Array(capacity);
+    this.high = new Uint32Array(capacity);
+    this.heat = new Int32Array(capacity);
+    this.lengthBytes = new Uint16Array(capacity);
+    this.bodySector = new Uint16Array(capacity);
+    this.bodyOffset = new Uint16Array(capacity);
+    this.recordRow = new Uint8Array(capacity);
+    this.recordNumber = new Uint8Array(capacity);
+    this.#flags = new Uint8Array(capacity);
+    this.#next = new Uint16Array(capacity);
+    this.#chains = new Uint16Array(chains);
+    this.#mask = chains - 1;
+    this.clear();
+  }
+
+  clear(): void {
+    const next = this.#next;
+    this.count = 0;
+    this.changed = 0;
+    this.#flags.fill(0);
+    this.#chains.fill(NONE);
+    for (let slot = 0; slot < this.capacity; slot++) next[slot] = slot + 1;
+    next[this.capacity - 1] = NONE;
+    this.#firstFree = 0;
+  }
+
+  /** The slot of the Drop, -1 when it is not here. */
+  find(low: number, high: number): number {
+    const lows = this.low;
+    const highs = this.high;
+    const next = this.#next;
+    let slot = this.#chains[low & this.#mask]!;
+    while (slot !== NONE) {
+      if (lows[slot] === low && highs[slot] === high) return slot;
+      slot = next[slot]!;
+    }
+    return -1;
+  }
+
+  /** The slot with the least heat key, the lowest number among equals. Only of a full index. */
+  coldest(): number {
+    const { heat, capacity } = this;
+    let coldest = 0;
+    let least = heat[0]!;
+    for (let slot = 1; slot < capacity; slot++) {
+      const key = heat[slot]!;
+      if (key < least) {
+        least = key;
+        coldest = slot;
+      }
+    }
+    return coldest;
+  }
+
+  /** A new slot for the Drop, unverified; the caller enters where body and record are. There must be room. */
+  add(low: number, high: number, lengthBytes: number, heatKey: number): number {
+    const slot = this.#firstFree;
+    if (slot === NONE) throw new Error("store: no free slot");
+    const chain = low & this.#mask;
+    this.#firstFree = this.#next[slot]!;
+    this.#next[slot] = this.#chains[chain]!;
+    this.#chains[chain] = slot;
+    this.low[slot] = low;
+    this.high[slot] = high;
+    this.lengthBytes[slot] = lengthBytes;
+    this.heat[slot] = heatKey;
+    this.#flags[slot] = OCCUPIED;
+    this.count++;
+    return slot;
+  }
+
+  remove(slot: number): void {
+    const next = this.#next;
+    const chain = this.low[slot]! & this.#mask;
+    this.written(slot);
+    if (this.#chains[chain] === slot) {
+      this.#chains[chain] = next[slot]!;
+    } else {
+      let before = this.#chains[chain]!;
+      while (next[before] !== slot) before = next[before]!;
+      next[before] = next[slot]!;
+    }
+    next[slot] = this.#firstFree;
+    this.#firstFree = slot;
+    this.#flags[slot] = 0;
+    this.count--;
+  }
+
+  occupied(slot: number): boolean {
+    return (this.#flags[slot]! & OCCUPIED) !== 0;
+  }
+
+  verified(slot: number): boolean {
+    return (this.#flags[slot]! & VERIFIED) !== 0;
+  }
+
+  setVerified(slot: number, verified: boolean): void {
+    const flags = this.#flags[slot]!;
+    this.#flags[slot] = verified ? flags | VERIFIED : flags & ~VERIFIED;
+  }
+
+  heatChanged(slot: number): boolean {
+    return (this.#flags[slot]! & CHANGED) !== 0;
+  }
+
+  setHeat(slot: number, key: number): void {
+    if (this.heat[slot] === key) return;
+    this.heat[slot] = key;
+    if (this.heatChanged(slot)) return;
+    this.#flags[slot] = this.#flags[slot]! | CHANGED;
+    this.changed++;
+  }
+
+  /** The slot's heat key is on flash as it is here. */
+  written(slot: number): void {
+    if (!this.heatChanged(slot)) return;
+    this.#flags[slot] = this.#flags[slot]! & ~CHANGED;
+    this.changed--;
+  }
+}

@@ -1,0 +1,284 @@
+/**
+ * A scenario come to life: kernel, medium and nodes, built from a scenario and a seed, with its bookkeeping.
+ *
+ * `run` may be called with any times in any steps, so a host can show progress, follow its own clock, or attach stations
+ * of its own to `medium` (a bridge to other programs). The history depends only on scenario and seed, and on what
+ * such a host does; its hash is in the report.
+ *
+ * Every Drop that a node verifies is compared with what its author wrote, byte by byte: a difference is a bug in the modules,
+ * and stops the simulation with an assertion that names the node.
+ */
+import { dropId, shortIdHigh, shortIdLow } from "../modules/drop/drop.ts";
+import { Kernel } from "./kernel.ts";
+import { Fixed, type Path, Wander, Waypoints } from "./mobility.ts";
+import { SimNode, type SimObserver } from "./node.ts";
+import { NorFlash } from "./nor-flash.ts";
+import { Medium } from "./radio.ts";
+import { SeededRandom } from "./random.ts";
+import { percentiles, type Report } from "./report.ts";
+import { CAPACITY_MAX, type DropScenario, type NodeScenario, nodeNames, type Scenario } from "./scenario.ts";
+import { Trace } from "./trace.ts";
+
+const SECOND_US = 1_000_000;
+/** Nodes are switched on within this time, each at a moment of its own. */
+const START_US_MAX = 1_000_000;
+/** A Drop that is written where there is no power is written once there is: the author tries again. */
+const RETRY_US = 1_000_000;
+const SECTOR_BYTES = 4_096;
+/** A board's partition for CAPACITY_MAX Drops; smaller stores get their share, and what the store needs to clean. */
+const SECTORS_MAX = 448;
+const SECTORS_SPARE = 8;
+
+interface Pending {
+  readonly bytes: Uint8Array;
+  createdUs: number;
+  readonly author: SimNode;
+  readonly wanting: Set<SimNode>;
+}
+
+export class World {
+  readonly scenario: Scenario;
+  readonly seed: number;
+  readonly kernel = new Kernel();
+  readonly medium: Medium;
+  readonly nodes: SimNode[] = [];
+  readonly trace = new Trace();
+  readonly durationUs: number;
+  readonly #host: SimObserver;
+  readonly #groups = new Map<string, SimNode[]>();
+  /** Drops by their ShortId, and who still wants each. */
+  readonly #drops = new Map<string, Pending>();
+  readonly #latenciesUs: number[] = [];
+  readonly #scratch = new Uint8Array(2_048);
+  #created = 0;
+  #wanted = 0;
+  #contacts = 0;
+  #transferred = 0;
+  #evictions = 0;
+  #corrupt = 0;
+
+  constructor(scenario: Scenario, seed: number, host: SimObserver = {}) {
+    this.scenario = scenario;
+    this.seed = seed;
+    this.#host = host;
+    this.durationUs = Math.floor(scenario.durationS * SECOND_US);
+    this.medium = new Medium(this.kernel, new SeededRandom(seed, "radio"), scenario.radio, this.trace);
+    for (const entry of scenario.nodes) {
+      const group = nodeNames(entry).map((name) => this.#addNode(entry, name));
+      this.#groups.set(entry.name, group);
+      for (const node of group) this.#groups.set(node.name, [node]);
+    }
+    this.#groups.set("all", this.nodes);
+    const random = new SeededRandom(seed, "drops");
+    for (const entry of scenario.drops) this.#plan(entry, random);
+  }
+
+  /** The node of that name, or the first of the group. */
+  node(name: string): SimNode | undefined {
+    return this.#groups.get(name)?.[0];
+  }
+
+  /** Let it be so many simulated seconds since the start, at most the scenario's duration. */
+  run(untilS: number = this.scenario.durationS): void {
+    this.kernel.run(Math.min(this.durationUs, Math.floor(untilS * SECOND_US)));
+  }
+
+  get nowS(): number {
+    return this.kernel.nowUs / SECOND_US;
+  }
+
+  report(): Report {
+    const { counters } = this.medium;
+    const refusals: Record<string, number> = {};
+    let crashes = 0;
+    for (const node of this.nodes) {
+      crashes += node.crashes;
+      for (const totals of [node.counters, node.throwie?.counters ?? {}]) {
+        for (const [reason, count] of Object.entries(totals)) {
+          if (reason !== "used" && count > 0) refusals[reason] = (refusals[reason] ?? 0) + count;
+        }
+      }
+    }
+    return {
+      scenario: this.scenario.name,
+      seed: this.seed,
+      traceHash: this.trace.hex(),
+      simulatedSeconds: this.nowS,
+      nodes: this.nodes.length,
+      created: this.#created,
+      wanted: this.#wanted,
+      delivered: this.#latenciesUs.length,
+      latencySeconds: percentiles(this.#latenciesUs),
+      bytesOnAir: counters.bytesOnAir,
+      frames: counters.frames,
+      retries: counters.retries,
+      airtimeSeconds: counters.airtimeUs / SECOND_US,
+      collisions: counters.lost.collision + counters.lost.deaf,
+      lost: { ...counters.lost },
+      contacts: this.#contacts,
+      transferred: this.#transferred,
+      evictions: this.#evictions,
+      corrupt: this.#corrupt,
+      duplicates: counters.duplicated,
+      repeats: refusals.repeat ?? 0,
+      crashes,
+      refusals,
+    };
+  }
+
+  #addNode(entry: NodeScenario, name: string): SimNode {
+    const { seed, kernel, medium, scenario } = this;
+    const capacity = entry.capacity ?? CAPACITY_MAX;
+    const sectors = SECTORS_SPARE + Math.ceil(((SECTORS_MAX - SECTORS_SPARE) * capacity) / CAPACITY_MAX);
+    const node = new SimNode({
+      name,
+      role: entry.role,
+      kernel,
+      medium,
+      station: medium.add(pathOf(entry, new SeededRandom(seed, `walk ${name}`))),
+      flash: new NorFlash({ sizeBytes: sectors * SECTOR_BYTES }),
+      random: new SeededRandom(seed, `node ${name}`),
+      capacity,
+      beaconIntervalMs: scenario.beaconIntervalMs,
+      halfLifeMs: scenario.halfLifeS === undefined ? undefined : scenario.halfLifeS * 1_000,
+      observer: this.#observer,
+    });
+    this.nodes.push(node);
+    const start = (): void => {
+      if (node.throwie === undefined) node.start();
+    };
+    kernel.at(new SeededRandom(seed, `start ${name}`).below(START_US_MAX), start);
+    for (const { atS, downS, midWrite } of entry.crashes ?? []) {
+      const atUs = Math.floor(atS * SECOND_US);
+      const downUs = Math.floor(downS * SECOND_US);
+      kernel.at(atUs, () => (midWrite === true ? node.crashMidWrite(Math.floor(downUs / 2)) : node.crash()));
+      kernel.at(atUs + downUs, start);
+    }
+    return node;
+  }
+
+  #plan(entry: DropScenario, random: SeededRandom): void {
+    const authors = this.#groups.get(entry.from)!;
+    const names = entry.wantedBy === undefined || entry.wantedBy === "all" ? ["all"] : entry.wantedBy;
+    const wanting = new Set<SimNode>();
+    for (const name of names) for (const node of this.#groups.get(name)!) wanting.add(node);
+    const [low, high] = typeof entry.sizeBytes === "number" ? [entry.sizeBytes, entry.sizeBytes] : entry.sizeBytes;
+    for (let i = 0; i < (entry.count ?? 1); i++) {
+      const bytes = new Uint8Array(low + random.below(high - low + 1));
+      random.fill(bytes);
+      const author = authors[random.below(authors.length)]!;
+      const others = new Set(wanting);
+      others.delete(author);
+      const createdUs = Math.floor((entry.atS + i * (entry.everyS ?? 0)) * SECOND_US);
+      this.kernel.at(createdUs, () => this.#write({ bytes, createdUs, author, wanting: others }));
+    }
+  }
+
+  #write(drop: Pending): void {
+    const id = dropId(drop.bytes);
+    const key = keyOf(shortIdLow(id), shortIdHigh(id));
+    this.#drops.set(key, drop);
+    drop.createdUs = this.kernel.nowUs;
+    const outcome = drop.author.publish(drop.bytes);
+    if (outcome === undefined) {
+      this.kernel.after(RETRY_US, () => this.#write(drop));
+    } else if (outcome === "stored" || outcome === "known") {
+      this.#created++;
+      this.#wanted += drop.wanting.size;
+    } else {
+      this.#drops.delete(key);
+    }
+  }
+
+  readonly #observer: SimObserver = {
+    started: (node) => {
+      this.trace.power("started", this.kernel.nowUs, node.station.index);
+      this.#host.started?.(node);
+    },
+    stopped: (node) => {
+      this.trace.power("stopped", this.kernel.nowUs, node.station.index);
+      this.#host.stopped?.(node);
+    },
+    contactOpened: (node, peer, sessionId) => {
+      this.#contacts++;
+      this.trace.contact("contactOpened", this.kernel.nowUs, node.station.index, peer, sessionId);
+      this.#host.contactOpened?.(node, peer, sessionId);
+    },
+    reconciled: (node, peer, offered) => {
+      this.trace.contact("reconciled", this.kernel.nowUs, node.station.index, peer, offered);
+      this.#host.reconciled?.(node, peer, offered);
+    },
+    dropSent: (node, slot, peer) => {
+      this.#traceDrop("dropSent", node, slot, peer);
+      this.#host.dropSent?.(node, slot, peer);
+    },
+    dropStored: (node, slot, peer) => {
+      if (peer !== undefined) this.#transferred++;
+      this.#traceDrop(peer === undefined ? "dropCreated" : "dropStored", node, slot, peer);
+      this.#host.dropStored?.(node, slot, peer);
+    },
+    dropVerified: (node, slot) => {
+      this.#traceDrop("dropVerified", node, slot, undefined);
+      this.#deliver(node, slot);
+      this.#host.dropVerified?.(node, slot);
+    },
+    dropLost: (node, low, high, cause) => {
+      if (cause === "evicted") this.#evictions++;
+      else this.#corrupt++;
+      this.trace.drop("dropLost", this.kernel.nowUs, node.station.index, undefined, 0, low, high, cause);
+      this.#host.dropLost?.(node, low, high, cause);
+    },
+    contactClosed: (node, peer, sessionId, reason) => {
+      this.trace.contact("contactClosed", this.kernel.nowUs, node.station.index, peer, sessionId, reason);
+      this.#host.contactClosed?.(node, peer, sessionId, reason);
+    },
+  };
+
+  #traceDrop(
+    kind: "dropSent" | "dropCreated" | "dropStored" | "dropVerified",
+    node: SimNode,
+    slot: number,
+    peer: Uint8Array | undefined,
+  ): void {
+    const { store } = node.throwie!;
+    const { index } = node.station;
+    const lengthBytes = store.lengthBytes(slot);
+    this.trace.drop(kind, this.kernel.nowUs, index, peer, lengthBytes, store.idLow(slot), store.idHigh(slot));
+  }
+
+  #deliver(node: SimNode, slot: number): void {
+    const { store } = node.throwie!;
+    const drop = this.#drops.get(keyOf(store.idLow(slot), store.idHigh(slot)));
+    if (drop === undefined) return;
+    const lengthBytes = store.lengthBytes(slot);
+    store.read(slot, 0, this.#scratch, 0, lengthBytes);
+    let same = lengthBytes === drop.bytes.length;
+    for (let i = 0; same && i < lengthBytes; i++) same = this.#scratch[i] === drop.bytes[i];
+    if (!same) throw new Error(`world: seed ${this.seed}: ${node.name} verified a Drop that nobody wrote`);
+    if (drop.wanting.delete(node)) this.#latenciesUs.push(this.kernel.nowUs - drop.createdUs);
+  }
+}
+
+/** Run a scenario to its end. `progress` is told the simulated seconds so far, a hundred times. */
+export function simulate(
+  scenario: Scenario,
+  seed: number,
+  progress: (nowS: number, durationS: number) => void = () => {},
+): Report {
+  const world = new World(scenario, seed);
+  for (let percent = 1; percent <= 100; percent++) {
+    world.run((scenario.durationS * percent) / 100);
+    progress(world.nowS, scenario.durationS);
+  }
+  return world.report();
+}
+
+function pathOf(entry: NodeScenario, random: SeededRandom): Path {
+  if (entry.wander !== undefined) return new Wander(entry.wander, random);
+  if (entry.path !== undefined) return new Waypoints(entry.path);
+  return new Fixed(entry.at![0], entry.at![1]);
+}
+
+function keyOf(shortIdLow: number, shortIdHigh: number): string {
+  return `${shortIdLow} ${shortIdHigh}`;
+}

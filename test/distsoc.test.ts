@@ -1,0 +1,371 @@
+/**
+ * hosts/distsoc: posts and messages against the vectors of docs/distsoc.md and against other people's code (OpenSSL's
+ * Ed25519 through node:crypto, hash-wasm's BLAKE3); the key file; both transports against one contract. Replay a property
+ * test with SEED=n. What starts the QUIC library is skipped outside a loopback-only network namespace.
+ */
+import { createPublicKey, verify } from "node:crypto";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { Endpoint, EndpointAddr, EndpointId, presetMinimal, RelayMode } from "@number0/iroh";
+import test from "ava";
+import { blake3 as blake3Wasm } from "hash-wasm";
+import { decodeCbor, encodeCbor, equalBytes } from "../hosts/distsoc/cbor.ts";
+import { Identity, IdentityError, loadIdentity } from "../hosts/distsoc/identity.ts";
+import { openIrohTransport } from "../hosts/distsoc/iroh-transport.ts";
+import { MemoryNetwork } from "../hosts/distsoc/memory-transport.ts";
+import { parseNodeAddress, parseNodeId, parseSocket } from "../hosts/distsoc/node-id.ts";
+import { openPost, POST_BYTES_MAX, POST_DOMAIN, signPost } from "../hosts/distsoc/post.ts";
+import { ALPN, ERROR_CODES, errorName, INBOUND_STREAMS_MAX, MESSAGE_BYTES_MAX } from "../hosts/distsoc/transport.ts";
+import {
+  type Answer,
+  decodeAnswer,
+  decodeRequest,
+  encodeAnswer,
+  encodeRequest,
+  errorOf,
+  MESSAGE_TYPES,
+  type Request,
+} from "../hosts/distsoc/wire.ts";
+import { identityOf, transportContract } from "./transport-contract.ts";
+import vectors from "./vectors/distsoc.json" with { type: "json" };
+
+interface Vector {
+  op: string;
+  note: string;
+  reason?: string;
+  secretKey?: string;
+  author?: string;
+  sequence?: number;
+  drop?: string;
+  record?: string;
+  postId?: string;
+  to?: string;
+  fields?: Record<string, unknown>;
+  bytes?: string;
+}
+const valid = vectors.valid as Vector[];
+const invalid = vectors.invalid as Vector[];
+
+const SEED = Number(process.env.SEED ?? 20_260_101) >>> 0;
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+const unhex = (text: string | undefined): Uint8Array => Uint8Array.from(Buffer.from(text!, "hex"));
+
+/** xorshift32: chance that a seed repeats. */
+function chance(seed: number): (below: number) => number {
+  let state = seed | 1;
+  return (below) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % below;
+  };
+}
+
+function randomBytes(next: (below: number) => number, length: number): Uint8Array {
+  return Uint8Array.from({ length }, () => next(256));
+}
+
+/** Byte strings as hex, as the vectors have them. */
+function shown(value: object): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(value).map(([key, field]) => [key, field instanceof Uint8Array ? hex(field) : field]),
+  );
+}
+
+function taken(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, field]) => [key, key === "postId" || key === "record" ? unhex(field as string) : field]),
+  );
+}
+
+type Open = typeof openPost;
+
+function postFaults(open: Open): string[] {
+  const faults: string[] = [];
+  for (const vector of valid.filter(({ op }) => op === "post")) {
+    const post = open(unhex(vector.record));
+    if (typeof post === "string") faults.push(`${vector.note}: ${post}`);
+    else if (hex(post.drop) !== vector.drop || post.sequence !== vector.sequence || post.author !== vector.author) {
+      faults.push(`${vector.note}: read wrongly`);
+    } else if (hex(post.id) !== vector.postId) faults.push(`${vector.note}: another id`);
+  }
+  for (const vector of invalid.filter(({ op }) => op === "post")) {
+    const post = open(unhex(vector.record));
+    if (post !== vector.reason) faults.push(`${vector.note}: ${typeof post === "string" ? post : "taken"}`);
+  }
+  return faults;
+}
+
+test("vectors: posts", (t) => {
+  t.true(valid.filter(({ op }) => op === "post").length >= 6);
+  t.deepEqual(postFaults(openPost), []);
+  for (const vector of valid.filter(({ op }) => op === "post")) {
+    const post = signPost(new Identity(unhex(vector.secretKey)), vector.sequence!, unhex(vector.drop));
+    t.is(hex(post.record), vector.record!, vector.note);
+    t.is(hex(post.id), vector.postId!);
+  }
+});
+
+test("vectors catch a reader that is lax", (t) => {
+  const unsigned: Open = (record) => {
+    const post = openPost(record);
+    if (post !== "bad-signature") return post;
+    const last = valid.find(({ op }) => op === "post")!;
+    return openPost(unhex(last.record));
+  };
+  t.is(postFaults(unsigned).length, invalid.filter(({ reason }) => reason === "bad-signature").length);
+  t.is(postFaults((record) => openPost(record.subarray(0, record.length - (record.at(-1) === 0 ? 1 : 0)))).length > 0, true);
+});
+
+test("posts agree with OpenSSL's Ed25519 and another BLAKE3, byte positions as documented", async (t) => {
+  for (const vector of valid.filter(({ op }) => op === "post")) {
+    const record = unhex(vector.record);
+    const key = createPublicKey({
+      key: { kty: "OKP", crv: "Ed25519", x: Buffer.from(unhex(vector.author)).toString("base64url") },
+      format: "jwk",
+    });
+    // The signature is the last entry: key 6, a head of two bytes, 64 bytes. The map before it has five entries.
+    const message = Buffer.concat([POST_DOMAIN, Uint8Array.of(0xa5), record.subarray(1, record.length - 67)]);
+    t.true(verify(null, message, key, record.subarray(record.length - 64)), vector.note);
+    t.is(await blake3Wasm(record), vector.postId!);
+  }
+  t.is(Buffer.from(POST_DOMAIN).toString("latin1"), "distsoc/2 post\0");
+  t.is(Math.max(...valid.map(({ record }) => (record?.length ?? 0) / 2)), POST_BYTES_MAX);
+});
+
+test("vectors: messages", (t) => {
+  const requests = valid.filter(({ op }) => op === "request");
+  const answers = valid.filter(({ op }) => op === "answer");
+  t.deepEqual([requests.length, answers.length], [3, 5]);
+  for (const { note, fields, bytes } of requests) {
+    t.is(hex(encodeRequest(taken(fields!) as unknown as Request)), bytes!, note);
+    t.deepEqual(shown(decodeRequest(unhex(bytes)) as object), fields!, note);
+  }
+  for (const { note, fields, bytes, to } of answers) {
+    t.is(hex(encodeAnswer(taken(fields!) as unknown as Answer)), bytes!, note);
+    t.deepEqual(shown(decodeAnswer(to as Request["type"], unhex(bytes)) as object), fields!, note);
+  }
+  for (const { note, op, bytes, to, reason } of invalid.filter(({ op }) => op !== "post")) {
+    const refused = op === "request" ? decodeRequest(unhex(bytes)) : decodeAnswer(to as Request["type"], unhex(bytes));
+    t.is(refused as string, reason!, note);
+  }
+});
+
+test("every reason there is has a vector or a test of its own", (t) => {
+  const reasons = new Set(invalid.map(({ reason }) => reason!));
+  for (const reason of ["malformed", "trailing", "not-canonical", "too-large", "unknown-version", "unknown-kind"]) {
+    t.true(reasons.has(reason), reason);
+  }
+  for (const reason of ["bad-field", "bad-signature", "empty", "unknown-type", "unsupported-type", "unexpected-type"]) {
+    t.true(reasons.has(reason), reason);
+  }
+  t.is(decodeRequest(new Uint8Array(MESSAGE_BYTES_MAX + 1).fill(MESSAGE_TYPES.PushPost)), "too-large");
+});
+
+test("the table of types is the seed's, and all but three open no stream here", (t) => {
+  t.is(Object.keys(MESSAGE_TYPES).length, 21);
+  const known = new Set<number>(Object.values(MESSAGE_TYPES));
+  t.is(known.size, 21);
+  for (let type = 0; type < 256; type += 1) {
+    const refused = decodeRequest(Uint8Array.of(type, 0xa0));
+    if (type === 0x30 || type === 0x35 || type === 0x42) t.is(refused, "bad-field");
+    else if (type === 0x31) t.is(refused, "unexpected-type");
+    else t.is(refused, known.has(type) ? "unsupported-type" : "unknown-type");
+    t.true(typeof refused === "string" && errorOf(refused) in ERROR_CODES);
+  }
+});
+
+test("sizes fit each other", (t) => {
+  const largest = encodeRequest({ type: "PushPost", record: new Uint8Array(POST_BYTES_MAX) });
+  t.is(largest.length, 2175);
+  t.true(largest.length <= MESSAGE_BYTES_MAX);
+  t.is(new Set(Object.values(ERROR_CODES)).size, Object.keys(ERROR_CODES).length);
+  t.is(errorName(5), "refused");
+  t.is(errorName(77), "code 77");
+});
+
+test("random and mutated bytes are refused or mean what they say, never thrown on", (t) => {
+  const next = chance(SEED);
+  const bases = valid.map(({ record, bytes }) => unhex(bytes ?? record));
+  const outcomes = new Map<string, number>();
+  for (let round = 0; round < 20_000; round += 1) {
+    let bytes: Uint8Array;
+    if (round % 2 === 0) {
+      bytes = randomBytes(next, next(80));
+      if (bytes.length > 0) bytes[0] = [0x30, 0x31, 0x35, 0x42][next(4)]!;
+    } else {
+      bytes = Uint8Array.from(bases[next(bases.length)]!);
+      for (let flips = 1 + next(3); flips > 0; flips -= 1) bytes[next(Math.min(bytes.length, 90))] = next(256);
+      if (next(4) === 0) bytes = bytes.slice(0, next(bytes.length));
+    }
+    const where = `SEED=${SEED} round ${round}: ${hex(bytes)}`;
+    const request = decodeRequest(bytes);
+    if (typeof request !== "string" && !equalBytes(encodeRequest(request), bytes)) t.fail(where);
+    for (const to of ["FileRequest", "PostNotification", "PushPost"] as const) {
+      const answer = decodeAnswer(to, bytes);
+      if (typeof answer !== "string" && !equalBytes(encodeAnswer(answer), bytes)) t.fail(where);
+    }
+    const outcome = typeof request === "string" ? request : request.type;
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+    if (round % 16 === 1) {
+      const post = openPost(bytes);
+      if (typeof post !== "string" && !valid.some(({ record }) => record === hex(bytes))) t.fail(where);
+    }
+  }
+  t.true(outcomes.size >= 6, JSON.stringify([...outcomes]));
+});
+
+test("CBOR that is deep, huge by its own word, or of odd types is a reason", (t) => {
+  t.is(decodeCbor(new Uint8Array(MESSAGE_BYTES_MAX - 1).fill(0x81)), "malformed");
+  t.is(decodeCbor(new Uint8Array(MESSAGE_BYTES_MAX - 1).fill(0xa1)), "malformed");
+  t.is(decodeCbor(Uint8Array.of(0x5b, 0, 0, 0, 1, 0, 0, 0, 0)), "malformed");
+  t.is(decodeCbor(Uint8Array.of(0x9b, 0, 0, 0, 1, 0, 0, 0, 0)), "malformed");
+  t.is(decodeCbor(Uint8Array.of(0xbb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)), "malformed");
+  t.is(decodeCbor(Uint8Array.of(0xc0, 0x00)), "malformed");
+  t.is(decodeCbor(Uint8Array.of(0xf7)), "malformed");
+  t.is(typeof decodeCbor(Uint8Array.of(0x61, 0xff)), "string");
+  const deep = Uint8Array.from([...new Uint8Array(4000).fill(0x81), 0x00]);
+  const read = decodeCbor(deep);
+  t.true(read === "malformed" || typeof read === "object");
+  t.deepEqual(decodeCbor(encodeCbor(new Map([[1, Uint8Array.of(1)]]))), { value: new Map([[1, Uint8Array.of(1)]]) });
+});
+
+function folder(t: { teardown(work: () => void): void }): string {
+  const path = mkdtempSync(join(tmpdir(), "throwie-distsoc-"));
+  t.teardown(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+test("identity: created once, private, the same after a restart", (t) => {
+  const path = join(folder(t), "identity.key");
+  const first = loadIdentity(path);
+  t.is(statSync(path).mode & 0o777, 0o600);
+  t.is(statSync(path).size, 32);
+  t.regex(first.nodeId, /^[0-9a-f]{64}$/);
+  t.is(loadIdentity(path).nodeId, first.nodeId);
+  t.deepEqual(readdirSync(join(path, "..")), ["identity.key"]);
+  t.not(loadIdentity(join(path, "../other.key")).nodeId, first.nodeId);
+  t.is(
+    new Identity(unhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")).nodeId,
+    "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+    "RFC 8032, test 1",
+  );
+});
+
+test("identity: a file that is open to others, of the wrong length or no file is refused and left as it is", (t) => {
+  const path = join(folder(t), "identity.key");
+  const refused = (): string => t.throws(() => loadIdentity(path), { instanceOf: IdentityError })?.message ?? "";
+  loadIdentity(path);
+  for (const mode of [0o640, 0o604, 0o666, 0o620]) {
+    chmodSync(path, mode);
+    t.regex(refused(), new RegExp(`mode 0${mode.toString(8)}\\).*chmod 600`));
+  }
+  for (const length of [0, 31, 33, 64]) {
+    rmSync(path);
+    writeFileSync(path, new Uint8Array(length), { mode: 0o600 });
+    t.regex(refused(), new RegExp(`holds ${length} bytes instead of 32`));
+    t.is(readFileSync(path).length, length);
+  }
+  rmSync(path);
+  writeFileSync(`${path}.real`, new Uint8Array(32), { mode: 0o600 });
+  symlinkSync(`${path}.real`, path);
+  t.regex(refused(), /is a link/);
+  t.throws(() => loadIdentity(join(path, "..")), { instanceOf: IdentityError, message: /is not a file/ });
+  t.throws(() => loadIdentity(join(path, "../absent/identity.key")), { instanceOf: IdentityError, message: /ENOENT/ });
+});
+
+test("node addresses are read strictly, and say what they want", (t) => {
+  const id = identityOf(1).nodeId;
+  t.deepEqual(parseNodeAddress(`${id.toUpperCase()}@127.0.0.1:4433,[::1]:5`), { id, sockets: ["127.0.0.1:4433", "[::1]:5"] });
+  for (const text of ["", id, `${id}@`, `${id}@localhost:1`, `${id}@127.0.0.1`, `${id}@127.0.0.1:0`, `${id}@127.0.0.1:65536`]) {
+    t.throws(() => parseNodeAddress(text), { instanceOf: RangeError }, text);
+  }
+  for (const text of [`${id}@::1:5`, `${id}@[127.0.0.1]:5`, `${id.slice(1)}@127.0.0.1:1`, `${id}@999.0.0.1:1`]) {
+    t.throws(() => parseNodeAddress(text), { instanceOf: RangeError }, text);
+  }
+  t.throws(() => parseNodeAddress(`${id}@${"127.0.0.1:1,".repeat(8)}127.0.0.1:1`), { message: /at most 8/ });
+  t.throws(() => parseNodeId("x"), { instanceOf: RangeError });
+  t.deepEqual(parseSocket("127.0.0.1:0"), { ip: "127.0.0.1", port: 0 });
+});
+
+const network = new Map<string, MemoryNetwork>();
+let tests = 0;
+/** A network of its own for each test: the suite names its nodes by small numbers, and 1, 3 or 7 opens first. */
+transportContract(test.serial, "memory", async (identity, options) => {
+  if ([1, 3, 7].includes(identity.secretKey[0]!)) tests += 1;
+  const own = network.get(String(tests)) ?? new MemoryNetwork();
+  network.set(String(tests), own);
+  return own.open(identity.nodeId, options);
+});
+
+const loopbackOnly = process.env.THROWIE_LOOPBACK_ONLY === "1";
+const quic = loopbackOnly ? test.serial : test.skip;
+const why = loopbackOnly ? "" : " (skipped: the QUIC library sends UPnP; run through npm test for a namespace of its own)";
+
+transportContract(quic, `QUIC${why}`, (identity, options) =>
+  openIrohTransport({ identity, listen: "127.0.0.1:0", ...options }),
+);
+
+const numbers = (bytes: Uint8Array): number[] => [...bytes];
+
+async function foreignEndpoint(alpn: string): Promise<Endpoint> {
+  const builder = Endpoint.builder();
+  presetMinimal(builder);
+  builder.relayMode(RelayMode.disabled());
+  builder.alpns([numbers(Buffer.from(alpn))]);
+  builder.bindAddr("127.0.0.1:0");
+  builder.bindAddr("[::1]:0");
+  return builder.bind();
+}
+
+quic(`QUIC${why}: an ill-behaved peer gets codes, and others are served on`, async (t) => {
+  const own = await openIrohTransport({ identity: identityOf(1), listen: "127.0.0.1:0" });
+  const foreign = await foreignEndpoint(ALPN);
+  t.teardown(() => Promise.all([own.close(), Promise.race([foreign.close(), new Promise((r) => setTimeout(r, 2000))])]).then());
+  own.onMessage(async (_, message) => message);
+  const to = new EndpointAddr(EndpointId.fromString(own.self), null, [...own.addresses]);
+  const connection = await foreign.connect(to, numbers(Buffer.from(ALPN)));
+  const ask = async (message: number[]): Promise<string> => {
+    const stream = await connection.openBi();
+    const [sending, receiving] = [stream.send, stream.recv];
+    sending.writeAll(message).then(() => sending.finish(), () => {});
+    return receiving.readToEnd(5000).then(
+      (answer) => `${answer.length} bytes`,
+      (error: Error) => error.message.split("\n")[0]!,
+    );
+  };
+  t.is(await ask([1, 2, 3]), "3 bytes");
+  t.is(await ask(new Array(MESSAGE_BYTES_MAX + 1).fill(1)), `Read(Reset(${ERROR_CODES["too-large"]}))`);
+  t.is(await ask(new Array(1_000_000).fill(1)), `Read(Reset(${ERROR_CODES["too-large"]}))`);
+  const abandoned = await connection.openBi();
+  await abandoned.send.writeAll([1]);
+  await abandoned.send.reset(9n);
+  t.is(await ask([1, 2]), "2 bytes");
+
+  // More incomplete messages than there is room for: the connection is given up, a new one is served.
+  for (let count = 0; count < INBOUND_STREAMS_MAX; count += 1) {
+    const stream = await connection.openBi();
+    await stream.send.writeAll([0x30]);
+  }
+  t.regex(await connection.closed(), new RegExp(`code ${ERROR_CODES["too-slow"]}`));
+  const again = await foreign.connect(to, numbers(Buffer.from(ALPN)));
+  const stream = await again.openBi();
+  const [sending, receiving] = [stream.send, stream.recv];
+  await sending.writeAll([5]);
+  await sending.finish();
+  t.deepEqual(await receiving.readToEnd(10), [5]);
+});
+
+quic(`QUIC${why}: another protocol name is turned away, a taken port is one sentence`, async (t) => {
+  const own = await openIrohTransport({ identity: identityOf(1), listen: "127.0.0.1:0" });
+  const foreign = await foreignEndpoint("distsoc/1");
+  t.teardown(() => Promise.all([own.close(), Promise.race([foreign.close(), new Promise((r) => setTimeout(r, 2000))])]).then());
+  const to = new EndpointAddr(EndpointId.fromString(own.self), null, [...own.addresses]);
+  await t.throwsAsync(foreign.connect(to, numbers(Buffer.from("distsoc/1"))));
+  t.is(own.addresses.length, 1);
+  await t.throwsAsync(openIrohTransport({ identity: identityOf(2), listen: own.addresses[0]! }), {
+    message: /^address: cannot listen on 127\.0\.0\.1/,
+  });
+});

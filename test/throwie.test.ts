@@ -1,0 +1,289 @@
+/** The node, between simulated parts: what a contact does, and what no frame can make it do. */
+import test from "ava";
+import { dropId, shortIdHigh, shortIdLow } from "../modules/drop/drop.ts";
+import { DROP, FRAME_SIZE_BYTES_MAX } from "../modules/glacier/frame.ts";
+import { Store } from "../modules/store/store.ts";
+import { freshKey } from "../modules/temperature/temperature.ts";
+import type { MacAddress } from "../modules/throwie/ports.ts";
+import { Throwie } from "../modules/throwie/throwie.ts";
+import type { SimNode, SimObserver } from "../sim/node.ts";
+import { NorFlash } from "../sim/nor-flash.ts";
+import { SeededRandom } from "../sim/random.ts";
+import type { NodeScenario, RadioScenario } from "../sim/scenario.ts";
+import { World } from "../sim/world.ts";
+
+const seed = Number(process.env.SEED ?? 1);
+const FLASH_BYTES = 448 * 4096;
+
+function worldOf(nodes: NodeScenario[], radio: Partial<RadioScenario> = {}, worldSeed = seed, observer: SimObserver = {}) {
+  const scenario = { name: "test", description: "", durationS: 3_600, drops: [], nodes };
+  const world = new World({ ...scenario, radio: { rateMbps: 1, rangeM: 80, ...radio } }, worldSeed, observer);
+  world.run(1.5);
+  return world;
+}
+
+const board = (name: string, x: number, more: Partial<NodeScenario> = {}): NodeScenario => ({
+  name,
+  role: "throwie",
+  at: [x, 0],
+  ...more,
+});
+
+function write(node: SimNode, random: SeededRandom, count: number, sizeBytes = 2048): Uint8Array[] {
+  return Array.from({ length: count }, () => {
+    const drop = new Uint8Array(sizeBytes);
+    random.fill(drop);
+    if (node.publish(drop) !== "stored") throw new Error("not stored");
+    return drop;
+  });
+}
+
+/** The Drops that a node holds, in hex, sorted; throws if one is not what its ShortId says. */
+function holdings({ throwie }: SimNode): string[] {
+  const { store } = throwie!;
+  const all: string[] = [];
+  for (let slot = 0; slot < store.capacity; slot++) {
+    if (!store.occupied(slot)) continue;
+    const drop = new Uint8Array(store.lengthBytes(slot));
+    store.read(slot, 0, drop, 0, drop.length);
+    const id = dropId(drop);
+    if (shortIdLow(id) !== store.idLow(slot) || shortIdHigh(id) !== store.idHigh(slot)) throw new Error("a false Drop");
+    all.push(Buffer.from(drop).toString("hex"));
+  }
+  return all.sort();
+}
+
+const hexOf = (drops: Uint8Array[]): string[] => drops.map((drop) => Buffer.from(drop).toString("hex")).sort();
+
+test("two nodes end with the union, both ways in one contact, and then are quiet", (t) => {
+  const closed: string[] = [];
+  const world = worldOf([board("a", 0), board("b", 30)], {}, seed, {
+    contactClosed: (_node, _peer, _session, reason) => closed.push(reason),
+  });
+  const [a, b] = world.nodes as [SimNode, SimNode];
+  const random = new SeededRandom(seed, "union");
+  const drops = [...write(a, random, 40), ...write(b, random, 25, 300)];
+  world.run(20);
+  t.deepEqual(holdings(a), hexOf(drops));
+  t.deepEqual(holdings(b), hexOf(drops));
+  t.deepEqual(closed, ["done", "done"]);
+  const { frames } = world.medium.counters;
+  world.run(40);
+  t.true(world.medium.counters.frames - frames <= 2 * 24, "only beacons");
+});
+
+test("histories of loss, repetition, delay, hidden nodes and power cuts end with the union, each Drop once", (t) => {
+  for (let run = seed; run < seed + 12; run++) {
+    const random = new SeededRandom(run, "history");
+    const crashes = (): NodeScenario["crashes"] =>
+      Array.from({ length: 2 }, (_, i) => ({
+        atS: 3 + i * 8 + random.below(5_000) / 1_000,
+        downS: 1 + random.below(2_000) / 1_000,
+        midWrite: random.below(2) === 1,
+      }));
+    const world = worldOf(
+      [board("a", 0, { crashes: crashes()! }), board("b", 60, { crashes: crashes()! }), board("c", 120)],
+      { lossPerMille: random.below(250), duplicatePerMille: 50, reorderPerMille: 50, rxQueueFrames: 8, processingUs: 500 },
+      run,
+    );
+    const drops = world.nodes.flatMap((node) => write(node, random, 12, 1 + random.below(2048)));
+    for (let untilS = 60; untilS <= 600; untilS += 60) {
+      world.run(untilS);
+      if (world.nodes.every((node) => node.throwie!.store.count === drops.length)) break;
+    }
+    for (const node of world.nodes) t.deepEqual(holdings(node), hexOf(drops), `SEED=${run}, ${node.name}`);
+    world.run(world.nowS + 5);
+    t.true(world.nodes.every((node) => node.throwie!.contacts === 0), `SEED=${run}: a contact goes on`);
+  }
+});
+
+test("the hottest Drop goes first", (t) => {
+  const order: number[] = [];
+  const world = worldOf([board("a", 0), board("b", 30)], {}, seed, {
+    dropStored: (node, slot, peer) => {
+      if (peer !== undefined) order.push(node.throwie!.store.idLow(slot));
+    },
+  });
+  const a = world.nodes[0]!;
+  const drops = write(a, new SeededRandom(seed, "heat"), 8);
+  const { store } = a.throwie!;
+  const byHeat = drops.map((drop, i) => {
+    const low = shortIdLow(dropId(drop));
+    store.setHeat(store.find(low, shortIdHigh(dropId(drop))), freshKey(0) + ((i * 5) % 8) * 1_000);
+    return { low, heat: (i * 5) % 8 };
+  });
+  world.run(10);
+  t.deepEqual(order, byHeat.sort((x, y) => y.heat - x.heat).map(({ low }) => low));
+});
+
+test("a full store keeps the hottest: the coldest dies, at the announced capacity", (t) => {
+  const world = worldOf([board("a", 0, { capacity: 20 }), board("b", 30, { capacity: 20 })]);
+  const [a, b] = world.nodes as [SimNode, SimNode];
+  const random = new SeededRandom(seed, "full");
+  write(a, random, 20, 500);
+  write(b, random, 20, 500);
+  world.run(120);
+  for (const node of [a, b]) t.is(node.throwie!.store.count, 20);
+  const { frames } = world.medium.counters;
+  world.run(180);
+  t.true((world.medium.counters.frames - frames) / 60 < 25, "two full stores do not trade for ever");
+});
+
+test("a Drop that is not what it was announced as is never served, and is forgotten", (t) => {
+  const lost: string[] = [];
+  const world = worldOf([board("liar", 0), board("b", 30), board("c", 90)], {}, seed, {
+    dropLost: (node, _low, _high, cause) => lost.push(`${node.name} ${cause}`),
+  });
+  const [liar, b, c] = world.nodes as [SimNode, SimNode, SimNode];
+  const { store } = liar.throwie!;
+  const junk = new Uint8Array(700).fill(7);
+  t.is(store.insert(1, 2, junk, 0, junk.length, freshKey(0), 0), "stored");
+  store.markVerified(store.lastSlot);
+  write(liar, new SeededRandom(seed, "liar"), 1);
+  world.run(30);
+  t.true(lost.length > 0 && lost.every((entry) => entry === "b corrupt"), lost.join());
+  t.is(b.throwie!.store.count, 1);
+  t.is(c.throwie!.store.count, 1);
+});
+
+test("a half-received Drop is resumed at the next contact", (t) => {
+  const sent = new Map<number, number>();
+  const world = worldOf([board("a", 0), board("b", 30)]);
+  const [a, b] = world.nodes as [SimNode, SimNode];
+  const send = a.station.send.bind(a.station);
+  let allowed = 6;
+  a.station.send = (frame: Uint8Array, lengthBytes: number, to: MacAddress) => {
+    if (frame[1]! >>> 4 !== DROP) return send(frame, lengthBytes, to);
+    if (allowed === 0) return true;
+    allowed--;
+    const fragment = frame[4]! & 15;
+    sent.set(fragment, (sent.get(fragment) ?? 0) + 1);
+    return send(frame, lengthBytes, to);
+  };
+  const drops = write(a, new SeededRandom(seed, "half"), 1);
+  world.run(4);
+  t.is(b.throwie!.store.count, 0);
+  world.medium.powerOff(b.station);
+  world.run(20);
+  world.medium.powerOn(b.station);
+  allowed = Infinity;
+  world.run(60);
+  t.deepEqual(holdings(b), hexOf(drops));
+  const total = [...sent.values()].reduce((sum, count) => sum + count, 0);
+  t.is(sent.size, 10);
+  t.true(total <= 11, `${total} fragments sent for a Drop of 10`);
+});
+
+test("four contacts run at once and a fifth node waits its turn", (t) => {
+  const world = worldOf(Array.from({ length: 6 }, (_, i) => board(`n${i}`, i)));
+  const random = new SeededRandom(seed, "crowd");
+  const drops = world.nodes.flatMap((node) => write(node, random, 5, 1_000));
+  let most = 0;
+  for (let untilS = 2; untilS <= 60; untilS += 0.05) {
+    world.run(untilS);
+    for (const node of world.nodes) most = Math.max(most, node.throwie!.contacts);
+  }
+  t.true(most > 1 && most <= 4, `${most} contacts at once`);
+  for (const node of world.nodes) t.deepEqual(holdings(node), hexOf(drops), node.name);
+});
+
+interface LoneNode {
+  node: Throwie;
+  store: Store;
+  now: number;
+  sent: Uint8Array[];
+}
+
+/** A node whose radio only keeps what it is told to send. */
+function loneNode(drops: number, random: SeededRandom): LoneNode {
+  const lone = { now: 0, sent: [] as Uint8Array[] } as LoneNode;
+  lone.store = new Store(new NorFlash({ sizeBytes: FLASH_BYTES }));
+  lone.store.mount();
+  lone.node = new Throwie({
+    radio: {
+      address: Uint8Array.of(2, 0, 0, 0, 0, 1),
+      maxPayload: 250,
+      send: (frame, lengthBytes) => {
+        lone.sent.push(frame.slice(0, lengthBytes));
+        return true;
+      },
+    },
+    clock: { now: () => lone.now },
+    random,
+    store: lone.store,
+  });
+  for (let i = 0; i < drops; i++) {
+    const drop = new Uint8Array(1 + random.below(2048));
+    random.fill(drop);
+    lone.node.publish(drop, "own");
+  }
+  return lone;
+}
+
+/** Frames that two nodes sent each other, to mutate. */
+function realFrames(random: SeededRandom): Uint8Array[] {
+  const world = worldOf([board("a", 0), board("b", 30)], { lossPerMille: 50 }, seed);
+  const frames: Uint8Array[] = [];
+  for (const { station } of world.nodes) {
+    const receive = station.receive;
+    station.receive = (frame, from) => {
+      frames.push(frame.slice());
+      receive(frame, from);
+    };
+  }
+  for (const node of world.nodes) write(node, random, 20, 1_500);
+  world.run(15);
+  return frames;
+}
+
+test("20,000 frames of noise and mutation: nothing thrown, nothing grown, each counted under its reason", (t) => {
+  const random = new SeededRandom(seed, "fuzz");
+  const frames = realFrames(random);
+  t.true(frames.length > 300);
+  const lone = loneNode(30, random);
+  const held = lone.store.count;
+  const peers = Array.from({ length: 12 }, (_, i) => Uint8Array.of(2, 0, 0, 0, 1, i));
+  const feed = (bytes: Uint8Array, lengthBytes: number): void => {
+    lone.node.receive(bytes, lengthBytes, peers[random.below(peers.length)]!);
+    lone.now += random.below(5);
+    lone.node.turn();
+    lone.sent.length = 0;
+    t.true(lone.node.contacts <= 4);
+  };
+  const noise = new Uint8Array(FRAME_SIZE_BYTES_MAX + 30);
+  for (let i = 0; i < 10_000; i++) {
+    random.fill(noise);
+    feed(noise, random.below(noise.length + 1));
+  }
+  for (let i = 0; i < 10_000; i++) {
+    const frame = frames[random.below(frames.length)]!.slice();
+    for (let flips = random.below(3); flips >= 0; flips--) frame[random.below(frame.length)]! ^= 1 << random.below(8);
+    // Every other one with a CRC that fits, so that the layers above the codec are reached.
+    feed(random.below(2) === 0 ? frame : resealed(frame), frame.length);
+  }
+  const { counters } = lone.node;
+  t.is(Object.values(counters).reduce((sum, count) => sum + count, 0), 20_000);
+  for (const reason of ["short", "long", "magic", "version", "crc", "type", "session"] as const) {
+    t.true(counters[reason] > 0, `${reason}: ${counters[reason]}`);
+  }
+  t.true(counters.used > 500, `${counters.used} used`);
+  lone.now += 60_000;
+  lone.node.turn();
+  t.is(lone.node.contacts, 0);
+  for (let turns = 0; lone.node.unverified > 0; turns++) {
+    t.true(turns < 100_000);
+    lone.node.turn();
+  }
+  t.true(lone.store.count >= held, "what was here is here");
+});
+
+function resealed(frame: Uint8Array): Uint8Array {
+  let crc = 0;
+  for (const byte of frame.subarray(0, -2)) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xa001 : crc >>> 1;
+  }
+  frame[frame.length - 2] = crc;
+  frame[frame.length - 1] = crc >>> 8;
+  return frame;
+}

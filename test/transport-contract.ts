@@ -1,0 +1,220 @@
+/**
+ * What every transport must do (hosts/distsoc/transport.ts), as tests that any implementation runs. The simulation's twin
+ * and real QUIC pass the same list; otherwise what is tried on the first says nothing about the second.
+ */
+import type { ExecutionContext, TestFn } from "ava";
+import { Identity } from "../hosts/distsoc/identity.ts";
+import type { NodeAddress } from "../hosts/distsoc/node-id.ts";
+import {
+  type Connection,
+  ERROR_CODES,
+  INBOUND_STREAMS_MAX,
+  MESSAGE_BYTES_MAX,
+  ProtocolError,
+  type Transport,
+  TransportError,
+} from "../hosts/distsoc/transport.ts";
+
+export type OpenTransport = (identity: Identity, options?: { inboundConnectionsMax?: number }) => Promise<Transport>;
+
+const DEADLINE = { deadlineMs: 5000 };
+
+export function identityOf(number: number): Identity {
+  return new Identity(new Uint8Array(32).fill(number));
+}
+
+export function addressOf(transport: Transport): NodeAddress {
+  return { id: transport.self, sockets: transport.addresses };
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function pattern(length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, index) => (index * 31 + (index >> 8)) & 0xff);
+}
+
+async function failure(t: ExecutionContext, work: Promise<unknown>): Promise<string> {
+  const error = await t.throwsAsync(work);
+  if (error instanceof ProtocolError) return `protocol ${error.code}`;
+  return error instanceof TransportError ? `transport ${error.failure}` : `other: ${error?.message}`;
+}
+
+interface Pair {
+  near: Transport;
+  far: Transport;
+  out: Connection;
+  in: Connection;
+}
+
+/** Registers the suite. `test` is ava's, its `serial` or its `skip`. */
+export function transportContract(test: TestFn["serial"] | TestFn["skip"], name: string, open: OpenTransport): void {
+  const check = (title: string, body: (t: ExecutionContext) => Promise<void>): void => {
+    test(`${name}: ${title}`, body);
+  };
+
+  async function pair(t: ExecutionContext): Promise<Pair> {
+    const near = await open(identityOf(1));
+    const far = await open(identityOf(2));
+    t.teardown(() => Promise.all([near.close(), far.close()]).then(() => {}));
+    const opened = new Promise<Connection>((resolve) => far.onConnection(resolve));
+    near.onMessage(async (_, message) => message);
+    far.onMessage(async (_, message) => message);
+    const out = await near.connect(addressOf(far), DEADLINE);
+    return { near, far, out, in: await opened };
+  }
+
+  check("names are proven, both sides know who dialled", async (t) => {
+    const { near, far, out, in: inbound } = await pair(t);
+    t.is(near.self, identityOf(1).nodeId);
+    t.is(out.peer, far.self);
+    t.is(inbound.peer, near.self);
+    t.true(out.dialled);
+    t.false(inbound.dialled);
+  });
+
+  check("messages of 0 to the most bytes come back whole, both ways on one connection", async (t) => {
+    const { near, far, out, in: inbound } = await pair(t);
+    const seen: string[] = [];
+    near.onMessage(async (from, message) => {
+      seen.push(from);
+      return message;
+    });
+    for (const length of [0, 1, 2048, MESSAGE_BYTES_MAX]) {
+      t.deepEqual(await out.request(pattern(length), DEADLINE), pattern(length));
+      t.deepEqual(await inbound.request(pattern(length), DEADLINE), pattern(length));
+    }
+    t.deepEqual(seen, [far.self, far.self, far.self, far.self]);
+  });
+
+  check("a refusal arrives with its code and the connection lives on", async (t) => {
+    const { far, out } = await pair(t);
+    far.onMessage(async (_, message) => {
+      if (message[0] === 1) throw new ProtocolError("refused");
+      if (message[0] === 2) throw new ProtocolError(4321);
+      if (message[0] === 3) throw new Error("our own bug");
+      if (message[0] === 4) return new Uint8Array(MESSAGE_BYTES_MAX + 1);
+      return message;
+    });
+    t.is(await failure(t, out.request(Uint8Array.of(1), DEADLINE)), `protocol ${ERROR_CODES.refused}`);
+    t.is(await failure(t, out.request(Uint8Array.of(2), DEADLINE)), "protocol 4321");
+    t.is(await failure(t, out.request(Uint8Array.of(3), DEADLINE)), `protocol ${ERROR_CODES.internal}`);
+    t.is(await failure(t, out.request(Uint8Array.of(4), DEADLINE)), `protocol ${ERROR_CODES.internal}`);
+    t.is(await failure(t, out.request(new Uint8Array(MESSAGE_BYTES_MAX + 1), DEADLINE)), "transport too-large");
+    t.deepEqual(await out.request(Uint8Array.of(9), DEADLINE), Uint8Array.of(9));
+  });
+
+  check("a slow answer is given up at the deadline, and harms no other", async (t) => {
+    const { far, out } = await pair(t);
+    far.onMessage(async (_, message) => {
+      if (message[0] === 1) await sleep(400);
+      return message;
+    });
+    const before = performance.now();
+    t.is(await failure(t, out.request(Uint8Array.of(1), { deadlineMs: 100 })), "transport deadline");
+    t.true(performance.now() - before < 380);
+    t.deepEqual(await out.request(Uint8Array.of(2), DEADLINE), Uint8Array.of(2));
+    await sleep(450);
+    t.deepEqual(await out.request(Uint8Array.of(2), DEADLINE), Uint8Array.of(2));
+  });
+
+  check("many requests at once are all answered, a bounded number at a time", async (t) => {
+    const { far, out } = await pair(t);
+    let active = 0;
+    let peak = 0;
+    far.onMessage(async (_, message) => {
+      active += 1;
+      peak = Math.max(peak, active);
+      await sleep(10);
+      active -= 1;
+      return message;
+    });
+    const count = INBOUND_STREAMS_MAX * 5;
+    const answers = await Promise.all(
+      Array.from({ length: count }, (_, index) => out.request(Uint8Array.of(index & 0xff, index >> 8), DEADLINE)),
+    );
+    t.deepEqual(
+      answers.map((answer) => answer[0]! + answer[1]! * 256),
+      Array.from({ length: count }, (_, index) => index),
+    );
+    t.true(peak > 1);
+    t.true(peak <= INBOUND_STREAMS_MAX, `${peak} at once`);
+  });
+
+  check("close tells the other side its code, and fails what is under way", async (t) => {
+    const { near, far, out, in: inbound } = await pair(t);
+    near.onMessage(() => new Promise(() => {}));
+    const pending = failure(t, inbound.request(Uint8Array.of(1), DEADLINE));
+    await sleep(50);
+    out.close("duplicate");
+    out.close("busy");
+    t.is(await pending, "transport closed");
+    t.is(await inbound.closed, ERROR_CODES.duplicate);
+    t.is(await out.closed, ERROR_CODES.duplicate);
+    t.is(await failure(t, out.request(Uint8Array.of(1), DEADLINE)), "transport closed");
+    t.is(await failure(t, inbound.request(Uint8Array.of(1), DEADLINE)), "transport closed");
+    const again = await near.connect(addressOf(far), DEADLINE);
+    t.deepEqual(await again.request(Uint8Array.of(7), DEADLINE), Uint8Array.of(7));
+  });
+
+  check("nobody there, or somebody else there, is unreachable", async (t) => {
+    const { near, far } = await pair(t);
+    const absent = identityOf(9).nodeId;
+    const soon = { deadlineMs: 300 };
+    t.is(await failure(t, near.connect({ id: absent, sockets: ["127.0.0.1:9"] }, soon)), "transport unreachable");
+    t.is(await failure(t, near.connect({ id: absent, sockets: far.addresses }, soon)), "transport unreachable");
+    t.is(await failure(t, near.connect(addressOf(near), soon)), "transport unreachable");
+    t.is(await failure(t, near.connect({ id: far.self, sockets: [] }, soon)), "transport unreachable");
+  });
+
+  check("a closed transport is closed in time, and says so", async (t) => {
+    const { near, far, out, in: inbound } = await pair(t);
+    const before = performance.now();
+    await near.close();
+    t.true(performance.now() - before < 2500);
+    t.is(await inbound.closed, ERROR_CODES.done);
+    t.is(await failure(t, out.request(Uint8Array.of(1), DEADLINE)), "transport closed");
+    t.is(await failure(t, near.connect(addressOf(far), DEADLINE)), "transport closed");
+    await near.close();
+  });
+
+  check("more inbound connections than the bound are turned away, and room that is freed is used", async (t) => {
+    const hub = await open(identityOf(3), { inboundConnectionsMax: 2 });
+    const others = await Promise.all([4, 5, 6].map((number) => open(identityOf(number))));
+    t.teardown(() => Promise.all([hub, ...others].map((transport) => transport.close())).then(() => {}));
+    hub.onMessage(async (_, message) => message);
+    const first = await others[0]!.connect(addressOf(hub), DEADLINE);
+    const second = await others[1]!.connect(addressOf(hub), DEADLINE);
+    t.is(await failure(t, others[2]!.connect(addressOf(hub), { deadlineMs: 1000 })), "transport unreachable");
+    t.deepEqual(await second.request(Uint8Array.of(1), DEADLINE), Uint8Array.of(1));
+    first.close("done");
+    await sleep(100);
+    const third = await others[2]!.connect(addressOf(hub), DEADLINE);
+    t.deepEqual(await third.request(Uint8Array.of(1), DEADLINE), Uint8Array.of(1));
+  });
+
+  check("buffers belong to their side: later changes do not travel", async (t) => {
+    const { far, out } = await pair(t);
+    const kept: Uint8Array[] = [];
+    far.onMessage(async (_, message) => {
+      kept.push(message);
+      return message;
+    });
+    const sent = Uint8Array.of(1, 2, 3);
+    const asking = out.request(sent, DEADLINE);
+    sent.fill(0);
+    const answer = await asking;
+    t.deepEqual(answer, Uint8Array.of(1, 2, 3));
+    answer.fill(9);
+    t.deepEqual(kept[0], Uint8Array.of(1, 2, 3));
+  });
+
+  check("before a handler is set a message is answered busy", async (t) => {
+    const near = await open(identityOf(7));
+    const far = await open(identityOf(8));
+    t.teardown(() => Promise.all([near.close(), far.close()]).then(() => {}));
+    const out = await near.connect(addressOf(far), DEADLINE);
+    t.is(await failure(t, out.request(Uint8Array.of(1), DEADLINE)), `protocol ${ERROR_CODES.busy}`);
+  });
+}
