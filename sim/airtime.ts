@@ -16,9 +16,9 @@
  *     DSSS (1, 2, 11), long preamble   192 + ceil(8 L / R)
  *     OFDM (6, 24, 54)                 20 + 4 ceil((22 + 8 L) / (4 R)) + 6
  *
- * Before it stand DIFS and a back-off of 0 .. CW slots; after a unicast frame SIFS and an acknowledgement of 14 bytes at the
- * highest mandatory rate that is no faster. Sources: IEEE 802.11-2020 clauses 10.3, 15 and 18; ESP-NOW's frame in Espressif's
- * programming guide. test/airtime.test.ts holds all of it against values computed by hand.
+ * Before it stand DIFS and a back-off of 0 .. CW slots; after a unicast frame SIFS and an acknowledgement of 14 bytes
+ * at the highest mandatory rate that is no faster. Sources: IEEE 802.11-2020 clauses 10.3, 15 and 18; ESP-NOW's frame
+ * in Espressif's programming guide. test/airtime.test.ts holds all of it against values computed by hand.
  *
  * Pure tables and arithmetic; nothing here draws a number or knows a station.
  */

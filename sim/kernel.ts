@@ -6,10 +6,11 @@
  * order in which they were asked for, on every engine.
  *
  * A host that wants simulated time to follow its own clock runs to a time, waits, and runs on: `run(untilUs)` may be
- * called any number of times, and what the host schedules between two runs happens at the time the first ended at or later.
+ * called any number of times, and what the host schedules between two runs happens at the time the first ended at or
+ * later.
  *
- * Invariant: `nowUs` never goes back. It refuses to schedule into the past or between two microseconds, and to hold more
- * than EVENTS_MAX events: each is a bug of the caller's.
+ * Invariant: `nowUs` never goes back. It refuses to schedule into the past or between two microseconds, and to hold
+ * more than EVENTS_MAX events: each is a bug of the caller's.
  */
 
 /** Ten thousand nodes of a hundred events each; more is a loop that schedules itself without end. */

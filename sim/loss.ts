@@ -2,11 +2,11 @@
  * Which frames the air loses besides collisions: for each frame and each receiver, three independent chances.
  *
  * - noise: the same for every frame;
- * - distance: nothing at the sender's side, `edgeLossPerMille` at the end of the range, growing with the fourth power of the
- *   distance (the exponent of path loss between antennas near the ground);
- * - bursts: Gilbert's model (Bell System Technical Journal 39, 1960; Elliott 1963): the way from one station to another is
- *   good or bad, in bad nothing arrives, and it changes from frame to frame. A stay in bad lasts `meanFrames` on average,
- *   and `lossPerMille` of all frames fall into one.
+ * - distance: nothing at the sender's side, `edgeLossPerMille` at the end of the range, growing with the fourth power of
+ *   the distance (the exponent of path loss between antennas near the ground);
+ * - bursts: Gilbert's model (Bell System Technical Journal 39, 1960; Elliott 1963): the way from one station to another
+ *   is good or bad, in bad nothing arrives, and it changes from frame to frame. A stay in bad lasts `meanFrames` on
+ *   average, and `lossPerMille` of all frames fall into one.
  *
  * Each direction of each pair of stations has its own state, drawn from the stationary distribution when first used.
  * Invariant: a chance that is zero draws no number.
@@ -29,8 +29,8 @@ export interface LossOptions {
 export type NaturalLoss = "noise" | "distance" | "burst";
 
 /**
- * Why a frame did not reach one that it was for: chance (three kinds), another signal, the receiver was sending, the receiver
- * was off, the sender's power failed in the middle, its queue was full, or it was nowhere near.
+ * Why a frame did not reach one that it was for: chance (three kinds), another signal, the receiver was sending, the
+ * receiver was off, the sender's power failed in the middle, its queue was full, or it was nowhere near.
  */
 export type LossCause = NaturalLoss | "collision" | "deaf" | "off" | "cut" | "queue" | "range";
 

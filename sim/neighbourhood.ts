@@ -1,8 +1,9 @@
 /**
  * Who may be in range of whom, without asking everybody: stations sorted into square cells.
  *
- * A cell is as wide as the range and as two stations can approach each other until the cells are sorted again, so whoever is
- * in range stands in the same cell or one of the eight around it. The exact distance is taken then.
+ * A cell is as wide as the range and as two stations can approach each other until the cells are sorted again, so
+ * whoever is in range stands in the same cell or one of the eight around it. The exact distance is taken then. With two
+ * thousand walkers that is a dozen distances for a frame instead of two thousand.
  *
  * Invariant: `visit` names every station within range, and each at most once, in an order that depends only on how the
  * stations were added.

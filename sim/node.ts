@@ -1,16 +1,16 @@
 /**
  * A node of the simulation: the very modules that a board runs, over simulated parts.
  *
- * It wires a Throwie to a station, to NOR flash, to a clock that counts from this boot and to a stream of chance of its own, and
- * does what the node's host has to: call `turn` at the time that it returned, after every frame and when the radio has room. Its
- * clock has nothing in common with that of any other node.
+ * It wires a Throwie to a station, to NOR flash, to a clock that counts from this boot and to a stream of chance of its
+ * own, and does what the node's host has to: call `turn` at the time that it returned, after every frame and when the
+ * radio has room. Its clock has nothing in common with that of any other node.
  *
  * Power may fail at any moment. Then everything in RAM is gone, what was on air is cut off, and the flash keeps what
- * was programmed, which with `midWrite` includes a write that was cut in the middle. A restart mounts that flash with a new
- * Store and a new Throwie, as a board's boot does.
+ * was programmed, which with `midWrite` includes a write that was cut in the middle. A restart mounts that flash with a
+ * new Store and a new Throwie, as a board's boot does.
  *
- * Invariant: nothing but the flash outlives a crash. What it leaves out: computing takes no time except for the medium's
- * processing time for each frame.
+ * Invariant: nothing but the flash outlives a crash. What it leaves out: computing takes no time except for the
+ * medium's processing time for each frame.
  */
 import { Store, type StoreOutcome } from "../modules/store/store.ts";
 import type { CloseReason, NodeEvents } from "../modules/throwie/events.ts";

@@ -2,20 +2,22 @@
  * The medium: 802.11 as ESP-NOW uses it, frame by frame (docs/simulator.md, "The medium").
  *
  * Stations within `rangeM` hear each other, all others do not. A station sends when the air around it has been idle for
- * DIFS and its back-off has run down, counted only while the air is idle. Who starts within the time that it takes to notice
- * another's start, or cannot hear the other, collides with it: a receiver that is reached by two signals at once, or that
- * is sending, decodes neither (no capture). A unicast frame is acknowledged after SIFS, and sent again with a doubled
- * window when no acknowledgement comes, `retriesMax` times; bystanders who decoded it stay silent for that long. What
- * survives may be lost by chance (loss.ts), then may be held back or doubled, and then needs a place in the receive queue.
+ * DIFS and its back-off has run down, counted only while the air is idle. Who starts within the time that it takes to
+ * notice another's start, or cannot hear the other, collides with it: a receiver that is reached by two signals at
+ * once, or that is sending, decodes neither (no capture). A unicast frame is acknowledged after SIFS, and sent again
+ * with a doubled window when no acknowledgement comes, `retriesMax` times; bystanders who decoded it stay silent for
+ * that long. What survives may be lost by chance (loss.ts), then may be held back or doubled, and then needs a place in
+ * the receive queue.
  *
- * Invariant: for everyone whom it was for (`receptions`) a frame ends exactly once: delivered, lost with a cause, or known to be a
- * repetition; a duplicate makes one more delivery or loss. The same seed gives the same history.
+ * Invariant: for everyone whom it was for (`receptions`) a frame ends exactly once: delivered, lost with a cause, or
+ * known to be a repetition; a duplicate makes one more delivery or loss. The same seed gives the same history.
  *
  * Left out, on purpose: propagation time (0.3 us at 100 m), EIFS, capture, rate adaptation, other networks' traffic.
  */
 
 import type { MacAddress } from "../modules/throwie/ports.ts";
 import { ACK_BYTES, ackUs, frameBytes, onAirUs, type RateMbps, type Timing, timing } from "./airtime.ts";
+import { type FrameTap, MediumCounters } from "./frame-tap.ts";
 import type { Kernel } from "./kernel.ts";
 import { type Burst, type LossCause, Losses, STATIONS_MAX } from "./loss.ts";
 import type { Path } from "./mobility.ts";
@@ -71,50 +73,6 @@ export const MEDIUM_DEFAULTS = {
 
 /** About eight full frames at 1 Mbit/s. */
 const HOLD_US_MAX = 20_000;
-
-/** Sees every frame. Acknowledgements are not frames here, but their airtime and bytes are counted. */
-export interface FrameTap {
-  sent(timeUs: number, transmission: number, from: Station, to: MacAddress | undefined, frame: Uint8Array): void;
-  /** At the moment the node gets it. */
-  delivered(timeUs: number, transmission: number, from: Station, at: Station, frame: Uint8Array): void;
-  /** `at` is undefined when the only one it was for is not in range. */
-  lost(timeUs: number, transmission: number, from: Station, at: Station | undefined, cause: LossCause): void;
-}
-
-/** Counted over all stations. Frames are transmissions of queued frames, repetitions by the hardware included. */
-export class MediumCounters {
-  frames = 0;
-  /** Of them, repetitions by the hardware. */
-  retries = 0;
-  acknowledgements = 0;
-  /** Whole 802.11 frames, acknowledgements included. */
-  bytesOnAir = 0;
-  airtimeUs = 0;
-  /** Each frame once for each station in range that it was for; an addressee out of range counts too. */
-  receptions = 0;
-  /** Frames handed to nodes. */
-  delivered = 0;
-  /** Frames handed over twice, and frames held back. */
-  duplicated = 0;
-  reordered = 0;
-  /** Repetitions that a receiver's hardware knew and kept from its node. */
-  repetitions = 0;
-  /** Unicast frames given up after `retriesMax` repetitions. */
-  unacknowledged = 0;
-  /** Calls of `send` that found the queue full. */
-  refused = 0;
-  readonly lost: Record<LossCause, number> = {
-    noise: 0,
-    distance: 0,
-    burst: 0,
-    collision: 0,
-    deaf: 0,
-    off: 0,
-    cut: 0,
-    queue: 0,
-    range: 0,
-  };
-}
 
 export class Medium implements Air {
   readonly counters = new MediumCounters();
@@ -354,7 +312,7 @@ export class Medium implements Air {
     this.#contend(station);
   }
 
-  /** The first frame is done with. A back-off follows even when no other waits, so that nobody takes the air twice running. */
+  /** The first frame is done with. A back-off follows even when no other waits: nobody takes the air twice running. */
   #finish(station: Station): void {
     station.outbound.shift();
     station.contentionSlots = this.#timing.contentionSlotsMin;

@@ -1,10 +1,10 @@
 /**
  * Seeded chance: the only source of it in the simulator.
  *
- * The generator is sfc32 (Chris Doty-Humphrey's Small Fast Counter, 32-bit, from PractRand): four 32-bit words of state,
- * integer operations only, so XS and V8 draw the same numbers. A generator is named by a seed and a stream. Every
- * node, the radio and every walker has a stream of its own, so that a draw more in one place moves nothing elsewhere:
- * without that, one more frame would change where everybody walks.
+ * The generator is sfc32 (Chris Doty-Humphrey's Small Fast Counter, 32-bit, from PractRand): four 32-bit words of
+ * state, integer operations only, so XS and V8 draw the same numbers. A generator is named by a seed and a stream.
+ * Every node, the radio and every walker has a stream of its own, so that a draw more in one place moves nothing
+ * elsewhere: without that, one more frame would change where everybody walks.
  *
  * Invariant: the numbers drawn depend on seed, stream and how many were drawn before, and on nothing else.
  * It refuses a seed that is not a whole number from 0 to 2^53 - 1, since two such seeds could be one.

@@ -1,9 +1,12 @@
 /**
  * What a simulation came to, in numbers: the document that `--json` prints (docs/simulator.md, "Report").
  *
- * A pair is one Drop and one node that wants it. It is delivered when that node has the whole Drop and has checked its hash;
- * its latency is the simulated time from creation until then. Percentiles are by nearest rank over the pairs delivered, and null
- * when there is none: no number stands for what did not happen.
+ * A pair is one Drop and one node that wants it. It is delivered when that node has the whole Drop and has checked its
+ * hash; its latency is the simulated time from creation until then. Percentiles are by nearest rank over the pairs
+ * delivered, and null when there is none: no number stands for what did not happen.
+ *
+ * All but the percentiles are sums over the whole simulation and all nodes, those without power at the end included. It
+ * holds no wall-clock time and nothing of the machine, so two runs of one seed print the same bytes.
  */
 export interface Percentiles {
   p50: number | null;

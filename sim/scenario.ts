@@ -1,9 +1,13 @@
 /**
- * A scenario: who is where, what the air is like, and which Drops are written when (docs/simulator.md, "Scenario files").
+ * A scenario: who is where, what the air is like, and which Drops are written when (docs/simulator.md, "Scenario
+ * files").
  *
- * It is plain JSON, so that a person can write one. `parseScenario` is strict: a field that is missing, of another kind,
- * out of range or unknown is refused by a sentence that names it and says what is expected, for a misspelt field that is
- * silently ignored makes an experiment of something else. What passes needs no further check by anyone.
+ * It is plain JSON, so that a person can write one. `parseScenario` is strict: a field that is missing, of another
+ * kind, out of range or unknown is refused by a sentence that names it and says what is expected, for a misspelt field
+ * that is silently ignored makes an experiment of something else. What passes needs no further check by anyone.
+ *
+ * Nothing is filled in: an optional field that is absent stays absent, and whoever uses it knows its default. Times are
+ * seconds and places metres, as people count them; the kernel's microseconds begin in world.ts.
  */
 import { DROP_SIZE_BYTES_MAX } from "../modules/drop/drop.ts";
 import { RATES_MBPS, type RateMbps } from "./airtime.ts";

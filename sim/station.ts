@@ -1,10 +1,11 @@
 /**
  * One radio on the medium: the queues between a node and the air, and what its 802.11 hardware remembers.
  *
- * A station is the Radio port of a node (modules/throwie/ports.ts). Outward: `send` copies a frame into a bounded queue,
- * false when it is full, and `ready` is called when a place came free. Inward: frames that the hardware decoded wait in a
- * bounded queue, each takes `processingUs` of the node's time, then `receive` is called; a frame that finds the queue full is
- * lost, acknowledged by the hardware or not. That is how ESP-NOW's driver behaves (docs/simulator.md).
+ * A station is the Radio port of a node (modules/throwie/ports.ts). Outward: `send` copies a frame into a bounded
+ * queue, false when it is full, and `ready` is called when a place came free. Inward: frames that the hardware decoded
+ * wait in a bounded queue, each takes `processingUs` of the node's time, then `receive` is called; a frame that finds
+ * the queue full is lost, acknowledged by the hardware or not. That is how ESP-NOW's driver behaves
+ * (docs/simulator.md).
  *
  * Callbacks come from the kernel, never from inside `send`. The frame that `receive` is given belongs to the medium, is
  * shared with other receivers and is only to be read during the call.

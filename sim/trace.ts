@@ -13,13 +13,13 @@
  * | 8      | 8    | time   | simulated microseconds                                                     |
  * | 16     | 8    | value  | transmission number, or ShortId                                            |
  *
- * Invariant: equal hashes mean equal histories, frame for frame. So one hash shows that a seed replays on another machine or
- * engine, and a change that was meant to change nothing did not. It keeps no history itself.
+ * Invariant: equal hashes mean equal histories, frame for frame. So one hash shows that a seed replays on another
+ * machine or engine, and a change that was meant to change nothing did not. It keeps no history itself.
  */
 import { blake3 } from "@noble/hashes/blake3.js";
 import type { MacAddress } from "../modules/throwie/ports.ts";
+import type { FrameTap } from "./frame-tap.ts";
 import type { LossCause } from "./loss.ts";
-import type { FrameTap } from "./radio.ts";
 import type { Station } from "./station.ts";
 
 const KINDS = [

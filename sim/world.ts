@@ -1,12 +1,12 @@
 /**
  * A scenario come to life: kernel, medium and nodes, built from a scenario and a seed, with its bookkeeping.
  *
- * `run` may be called with any times in any steps, so a host can show progress, follow its own clock, or attach stations
- * of its own to `medium` (a bridge to other programs). The history depends only on scenario and seed, and on what
- * such a host does; its hash is in the report.
+ * `run` may be called with any times in any steps, so a host can show progress, follow its own clock, or attach
+ * stations of its own to `medium` (a bridge to other programs). The history depends only on scenario and seed, and on
+ * what such a host does; its hash is in the report.
  *
- * Every Drop that a node verifies is compared with what its author wrote, byte by byte: a difference is a bug in the modules,
- * and stops the simulation with an assertion that names the node.
+ * Every Drop that a node verifies is compared with what its author wrote, byte by byte: a difference is a bug in the
+ * modules, and stops the simulation with an assertion that names the node.
  */
 import { dropId, shortIdHigh, shortIdLow } from "../modules/drop/drop.ts";
 import { Kernel } from "./kernel.ts";
@@ -136,7 +136,7 @@ export class World {
       kernel,
       medium,
       station: medium.add(pathOf(entry, new SeededRandom(seed, `walk ${name}`))),
-      flash: new NorFlash({ sizeBytes: sectors * SECTOR_BYTES }),
+      flash: new NorFlash({ sizeBytes: sectors * SECTOR_BYTES, chance: new SeededRandom(seed, `flash ${name}`) }),
       random: new SeededRandom(seed, `node ${name}`),
       capacity,
       beaconIntervalMs: scenario.beaconIntervalMs,
@@ -193,6 +193,11 @@ export class World {
   readonly #observer: SimObserver = {
     started: (node) => {
       this.trace.power("started", this.kernel.nowUs, node.station.index);
+      // Power may fail when the verdict on a Drop is in flash already and nobody was told.
+      const { store } = node.throwie!;
+      for (let slot = 0; slot < store.capacity; slot++) {
+        if (store.occupied(slot) && store.verified(slot)) this.#deliver(node, slot);
+      }
       this.#host.started?.(node);
     },
     stopped: (node) => {

@@ -4,7 +4,16 @@
  * test with SEED=n. What starts the QUIC library is skipped outside a loopback-only network namespace.
  */
 import { createPublicKey, verify } from "node:crypto";
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -76,7 +85,10 @@ function shown(value: object): Record<string, unknown> {
 
 function taken(fields: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(fields).map(([key, field]) => [key, key === "postId" || key === "record" ? unhex(field as string) : field]),
+    Object.entries(fields).map(([key, field]) => [
+      key,
+      key === "postId" || key === "record" ? unhex(field as string) : field,
+    ]),
   );
 }
 
@@ -116,7 +128,10 @@ test("vectors catch a reader that is lax", (t) => {
     return openPost(unhex(last.record));
   };
   t.is(postFaults(unsigned).length, invalid.filter(({ reason }) => reason === "bad-signature").length);
-  t.is(postFaults((record) => openPost(record.subarray(0, record.length - (record.at(-1) === 0 ? 1 : 0)))).length > 0, true);
+  t.is(
+    postFaults((record) => openPost(record.subarray(0, record.length - (record.at(-1) === 0 ? 1 : 0)))).length > 0,
+    true,
+  );
 });
 
 test("posts agree with OpenSSL's Ed25519 and another BLAKE3, byte positions as documented", async (t) => {
@@ -278,8 +293,19 @@ test("identity: a file that is open to others, of the wrong length or no file is
 
 test("node addresses are read strictly, and say what they want", (t) => {
   const id = identityOf(1).nodeId;
-  t.deepEqual(parseNodeAddress(`${id.toUpperCase()}@127.0.0.1:4433,[::1]:5`), { id, sockets: ["127.0.0.1:4433", "[::1]:5"] });
-  for (const text of ["", id, `${id}@`, `${id}@localhost:1`, `${id}@127.0.0.1`, `${id}@127.0.0.1:0`, `${id}@127.0.0.1:65536`]) {
+  t.deepEqual(parseNodeAddress(`${id.toUpperCase()}@127.0.0.1:4433,[::1]:5`), {
+    id,
+    sockets: ["127.0.0.1:4433", "[::1]:5"],
+  });
+  for (const text of [
+    "",
+    id,
+    `${id}@`,
+    `${id}@localhost:1`,
+    `${id}@127.0.0.1`,
+    `${id}@127.0.0.1:0`,
+    `${id}@127.0.0.1:65536`,
+  ]) {
     t.throws(() => parseNodeAddress(text), { instanceOf: RangeError }, text);
   }
   for (const text of [`${id}@::1:5`, `${id}@[127.0.0.1]:5`, `${id.slice(1)}@127.0.0.1:1`, `${id}@999.0.0.1:1`]) {
@@ -302,7 +328,9 @@ transportContract(test.serial, "memory", async (identity, options) => {
 
 const loopbackOnly = process.env.THROWIE_LOOPBACK_ONLY === "1";
 const quic = loopbackOnly ? test.serial : test.skip;
-const why = loopbackOnly ? "" : " (skipped: the QUIC library sends UPnP; run through npm test for a namespace of its own)";
+const why = loopbackOnly
+  ? ""
+  : " (skipped: the QUIC library sends UPnP; run through npm test for a namespace of its own)";
 
 transportContract(quic, `QUIC${why}`, (identity, options) =>
   openIrohTransport({ identity, listen: "127.0.0.1:0", ...options }),
@@ -323,14 +351,19 @@ async function foreignEndpoint(alpn: string): Promise<Endpoint> {
 quic(`QUIC${why}: an ill-behaved peer gets codes, and others are served on`, async (t) => {
   const own = await openIrohTransport({ identity: identityOf(1), listen: "127.0.0.1:0" });
   const foreign = await foreignEndpoint(ALPN);
-  t.teardown(() => Promise.all([own.close(), Promise.race([foreign.close(), new Promise((r) => setTimeout(r, 2000))])]).then());
+  t.teardown(() =>
+    Promise.all([own.close(), Promise.race([foreign.close(), new Promise((r) => setTimeout(r, 2000))])]).then(),
+  );
   own.onMessage(async (_, message) => message);
   const to = new EndpointAddr(EndpointId.fromString(own.self), null, [...own.addresses]);
   const connection = await foreign.connect(to, numbers(Buffer.from(ALPN)));
   const ask = async (message: number[]): Promise<string> => {
     const stream = await connection.openBi();
     const [sending, receiving] = [stream.send, stream.recv];
-    sending.writeAll(message).then(() => sending.finish(), () => {});
+    sending.writeAll(message).then(
+      () => sending.finish(),
+      () => {},
+    );
     return receiving.readToEnd(5000).then(
       (answer) => `${answer.length} bytes`,
       (error: Error) => error.message.split("\n")[0]!,
@@ -349,7 +382,7 @@ quic(`QUIC${why}: an ill-behaved peer gets codes, and others are served on`, asy
     const stream = await connection.openBi();
     await stream.send.writeAll([0x30]);
   }
-  t.regex(await connection.closed(), new RegExp(`code ${ERROR_CODES["too-slow"]}`));
+  t.regex(await connection.closed(), new RegExp(`: ${ERROR_CODES["too-slow"]}$`));
   const again = await foreign.connect(to, numbers(Buffer.from(ALPN)));
   const stream = await again.openBi();
   const [sending, receiving] = [stream.send, stream.recv];
@@ -361,7 +394,9 @@ quic(`QUIC${why}: an ill-behaved peer gets codes, and others are served on`, asy
 quic(`QUIC${why}: another protocol name is turned away, a taken port is one sentence`, async (t) => {
   const own = await openIrohTransport({ identity: identityOf(1), listen: "127.0.0.1:0" });
   const foreign = await foreignEndpoint("distsoc/1");
-  t.teardown(() => Promise.all([own.close(), Promise.race([foreign.close(), new Promise((r) => setTimeout(r, 2000))])]).then());
+  t.teardown(() =>
+    Promise.all([own.close(), Promise.race([foreign.close(), new Promise((r) => setTimeout(r, 2000))])]).then(),
+  );
   const to = new EndpointAddr(EndpointId.fromString(own.self), null, [...own.addresses]);
   await t.throwsAsync(foreign.connect(to, numbers(Buffer.from("distsoc/1"))));
   t.is(own.addresses.length, 1);

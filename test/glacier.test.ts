@@ -72,18 +72,18 @@ test("constants agree: a Drop is 10 frames, a frame fits ESP-NOW v1, a message f
 
 test("an acknowledgement survives its codec and is refused when cut, padded or out of range", (t) => {
   const ack = new Ack();
-  Object.assign(ack, { base: 4095, credit: 3, done: true, count: 3 });
+  Object.assign(ack, { number: 9, base: 4095, credit: 3, done: true, count: 3 });
   ack.masks.set([0x3ff, 0, SETTLED]);
   const bytes = new Uint8Array(FRAME_SIZE_BYTES_MAX);
   const frame = new Frame();
   const payload = encodeAck(bytes, ack);
-  const length = sealFrame(bytes, ACK, 1, 0, 0, 0, 0, payload);
+  const length = sealFrame(bytes, ACK, 1, 9, 0, 0, 0, payload);
   t.is(decodeFrame(bytes, length, frame), undefined);
   const read = new Ack();
   t.true(decodeAck(frame, read));
   t.deepEqual(
     { ...read, masks: [...read.masks.subarray(0, 3)] },
-    { base: 4095, credit: 3, done: true, count: 3, masks: [0x3ff, 0, SETTLED] },
+    { number: 9, base: 4095, credit: 3, done: true, count: 3, masks: [0x3ff, 0, SETTLED] },
   );
   for (const payloadBytes of [0, 3, 5, 22]) {
     frame.payloadBytes = payloadBytes;
@@ -138,6 +138,9 @@ test("an assembly refuses what cannot belong to the message", (t) => {
   const frames = fragmentsOf(new Uint8Array(500).fill(9));
   const assembly = new Assembly(2048);
   assembly.begin(1, 2, 0);
+  const absurd = Object.assign(new Frame(), frames[0], { bytes: frames[0]!.bytes.slice() });
+  absurd.bytes.set([0xbb, 0x1a], FRAME_HEADER_BYTES);
+  t.is(assembly.put(absurd, 0), "misfit", "a body of 33 fragments, whose mask would wrap to that of one");
   t.is(assembly.put(frames[2]!, 0), "new");
   t.is(assembly.put(Object.assign(new Frame(), frames[2], { fragment: 3 }), 0), "misfit", "past the short last fragment");
   t.is(assembly.put(Object.assign(new Frame(), frames[1], { payloadBytes: 100 }), 0), "misfit", "short in the middle");

@@ -38,7 +38,10 @@ function write(node: SimNode, random: SeededRandom, count: number, sizeBytes = 2
   });
 }
 
-/** The Drops that a node holds, in hex, sorted; throws if one is not what its ShortId says. */
+const nameOf = (drop: Uint8Array): string => Buffer.from(dropId(drop)).toString("hex").slice(0, 16);
+const namesOf = (drops: Uint8Array[]): string[] => drops.map(nameOf).sort();
+
+/** The Drops that a node holds, by name, sorted; throws if one is not what its ShortId says. */
 function holdings({ throwie }: SimNode): string[] {
   const { store } = throwie!;
   const all: string[] = [];
@@ -48,12 +51,10 @@ function holdings({ throwie }: SimNode): string[] {
     store.read(slot, 0, drop, 0, drop.length);
     const id = dropId(drop);
     if (shortIdLow(id) !== store.idLow(slot) || shortIdHigh(id) !== store.idHigh(slot)) throw new Error("a false Drop");
-    all.push(Buffer.from(drop).toString("hex"));
+    all.push(nameOf(drop));
   }
   return all.sort();
 }
-
-const hexOf = (drops: Uint8Array[]): string[] => drops.map((drop) => Buffer.from(drop).toString("hex")).sort();
 
 test("two nodes end with the union, both ways in one contact, and then are quiet", (t) => {
   const closed: string[] = [];
@@ -64,8 +65,8 @@ test("two nodes end with the union, both ways in one contact, and then are quiet
   const random = new SeededRandom(seed, "union");
   const drops = [...write(a, random, 40), ...write(b, random, 25, 300)];
   world.run(20);
-  t.deepEqual(holdings(a), hexOf(drops));
-  t.deepEqual(holdings(b), hexOf(drops));
+  t.deepEqual(holdings(a), namesOf(drops));
+  t.deepEqual(holdings(b), namesOf(drops));
   t.deepEqual(closed, ["done", "done"]);
   const { frames } = world.medium.counters;
   world.run(40);
@@ -91,7 +92,7 @@ test("histories of loss, repetition, delay, hidden nodes and power cuts end with
       world.run(untilS);
       if (world.nodes.every((node) => node.throwie!.store.count === drops.length)) break;
     }
-    for (const node of world.nodes) t.deepEqual(holdings(node), hexOf(drops), `SEED=${run}, ${node.name}`);
+    for (const node of world.nodes) t.deepEqual(holdings(node), namesOf(drops), `SEED=${run}, ${node.name}`);
     world.run(world.nowS + 5);
     t.true(world.nodes.every((node) => node.throwie!.contacts === 0), `SEED=${run}: a contact goes on`);
   }
@@ -155,10 +156,11 @@ test("a half-received Drop is resumed at the next contact", (t) => {
   a.station.send = (frame: Uint8Array, lengthBytes: number, to: MacAddress) => {
     if (frame[1]! >>> 4 !== DROP) return send(frame, lengthBytes, to);
     if (allowed === 0) return true;
+    if (!send(frame, lengthBytes, to)) return false;
     allowed--;
     const fragment = frame[4]! & 15;
     sent.set(fragment, (sent.get(fragment) ?? 0) + 1);
-    return send(frame, lengthBytes, to);
+    return true;
   };
   const drops = write(a, new SeededRandom(seed, "half"), 1);
   world.run(4);
@@ -168,10 +170,11 @@ test("a half-received Drop is resumed at the next contact", (t) => {
   world.medium.powerOn(b.station);
   allowed = Infinity;
   world.run(60);
-  t.deepEqual(holdings(b), hexOf(drops));
+  t.deepEqual(holdings(b), namesOf(drops));
   const total = [...sent.values()].reduce((sum, count) => sum + count, 0);
   t.is(sent.size, 10);
-  t.true(total <= 11, `${total} fragments sent for a Drop of 10`);
+  // 6 went out before the cut; at the next contact those on their way before the first acknowledgement go again.
+  t.true(total <= 16, `${total} fragments sent for a Drop of 10`);
 });
 
 test("four contacts run at once and a fifth node waits its turn", (t) => {
@@ -184,7 +187,7 @@ test("four contacts run at once and a fifth node waits its turn", (t) => {
     for (const node of world.nodes) most = Math.max(most, node.throwie!.contacts);
   }
   t.true(most > 1 && most <= 4, `${most} contacts at once`);
-  for (const node of world.nodes) t.deepEqual(holdings(node), hexOf(drops), node.name);
+  for (const node of world.nodes) t.deepEqual(holdings(node), namesOf(drops), node.name);
 });
 
 interface LoneNode {
@@ -266,7 +269,7 @@ test("20,000 frames of noise and mutation: nothing thrown, nothing grown, each c
   for (const reason of ["short", "long", "magic", "version", "crc", "type", "session"] as const) {
     t.true(counters[reason] > 0, `${reason}: ${counters[reason]}`);
   }
-  t.true(counters.used > 500, `${counters.used} used`);
+  t.true(counters.used > 100, `${counters.used} used`);
   lone.now += 60_000;
   lone.node.turn();
   t.is(lone.node.contacts, 0);
@@ -275,6 +278,37 @@ test("20,000 frames of noise and mutation: nothing thrown, nothing grown, each c
     lone.node.turn();
   }
   t.true(lone.store.count >= held, "what was here is here");
+});
+
+test("10,000 mutations of frames under way, their CRC made to fit: no false Drop is served, and truth returns after", (t) => {
+  const random = new SeededRandom(seed, "live");
+  const world = worldOf([board("a", 0), board("b", 20), board("c", 40)]);
+  let mutating = true;
+  let mutations = 0;
+  for (const { station } of world.nodes) {
+    const { receive } = station;
+    station.receive = (frame, from) => {
+      if (!mutating || random.below(3) > 0) return receive(frame, from);
+      mutations++;
+      const copy = frame.slice();
+      for (let flips = random.below(3); flips >= 0; flips--) copy[random.below(copy.length)]! ^= 1 << random.below(8);
+      receive(resealed(copy), from);
+    };
+  }
+  const drops = world.nodes.flatMap((node) => write(node, random, 40, 1 + random.below(2048)));
+  for (let untilS = 2; mutations < 10_000; untilS++) {
+    world.run(untilS);
+    t.true(untilS < 3_000 && world.nodes.every((node) => node.throwie!.contacts <= 4));
+  }
+  const before = world.nodes.map((node) => ({ ...node.throwie!.counters }));
+  t.true(before.every(({ misfit, changed, ahead }) => misfit + changed + ahead > 0));
+  mutating = false;
+  // Junk that a mutation made is removed once it is hashed; what it displaced comes again.
+  world.run(world.nowS + 180);
+  for (const node of world.nodes) {
+    t.is(node.throwie!.unverified, 0);
+    t.deepEqual(holdings(node), namesOf(drops), node.name);
+  }
 });
 
 function resealed(frame: Uint8Array): Uint8Array {

@@ -180,7 +180,7 @@ class QuicConnection implements Connection {
       this.#closedHere = resolve;
     });
     iroh.closed().then(
-      (reason) => this.#end(codeIn(reason, /\(code (\d+)\)$/)),
+      (reason) => this.#end(codeIn(reason, /^closed by peer: (?:.* \(code )?(\d+)\)?$/s)),
       () => this.#end(undefined),
     );
     iroh.setMaxConcurrentBiStreams(BigInt(INBOUND_STREAMS_MAX));

@@ -1,5 +1,6 @@
 /**
- * The payload of an ACK frame (docs/protocol.md, "ACK").
+ * ACK frames (docs/protocol.md, "ACK"). The header's sequence number counts the acknowledgements of a session, so that one
+ * which was overtaken is known and dropped: the latest is the whole truth. The payload:
  *
  * | offset | size | field   | meaning                                                                            |
  * |--------|------|---------|------------------------------------------------------------------------------------|
@@ -20,6 +21,7 @@ export const SETTLED = 0xffff;
 const DONE = 1;
 
 export class Ack {
+  number = 0;
   base = 0;
   credit = 0;
   done = false;
@@ -44,6 +46,7 @@ export function encodeAck(out: Uint8Array, ack: Ack): number {
 /** False when the payload is not exactly an acknowledgement; `ack` is then undefined in content. */
 export function decodeAck(frame: Frame, ack: Ack): boolean {
   const { bytes, payloadBytes } = frame;
+  ack.number = frame.sequence;
   const at = FRAME_HEADER_BYTES;
   const maskBytes = payloadBytes - ACK_PREFIX_BYTES;
   if (maskBytes < 0 || maskBytes & 1 || maskBytes > 2 * MESSAGES_AHEAD_MAX) return false;

@@ -50,6 +50,7 @@ export class Assembly {
     if (fragment === 0) {
       if (payloadBytes <= MESSAGE_PREFIX_BYTES) return "misfit";
       const body = frame.bytes[FRAME_HEADER_BYTES]! | (frame.bytes[FRAME_HEADER_BYTES + 1]! << 8);
+      if (MESSAGE_PREFIX_BYTES + body > this.bytes.length) return "misfit";
       const last = fragmentCount(body) - 1;
       const rest = MESSAGE_PREFIX_BYTES + body - last * FRAME_PAYLOAD_BYTES_MAX;
       if (lastFragment >= 0 && (lastFragment !== last || lastBytes !== rest)) return "misfit";

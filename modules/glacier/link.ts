@@ -13,7 +13,7 @@ import { ACK, type Frame, sealFrame } from "./frame.ts";
 import { type FragmentRefusal, type MessageSink, Receiver } from "./receiver.ts";
 import { type MessageSource, Sender } from "./sender.ts";
 
-export type LinkRefusal = FragmentRefusal | "ack";
+export type LinkRefusal = FragmentRefusal | "ack" | "overtaken";
 
 export class Link {
   sessionId = 0;
@@ -63,13 +63,14 @@ export class Link {
   receive(frame: Frame, now: number): LinkRefusal | undefined {
     if (frame.type === ACK) {
       if (!decodeAck(frame, this.#ack)) return "ack";
+      if (!this.sender.acknowledged(this.#ack, now)) return "overtaken";
       this.heardMs = now;
       this.peerDone = this.#ack.done;
-      this.sender.acknowledged(this.#ack, now);
       return undefined;
     }
     const refusal = this.#receiver.receive(frame, now);
-    this.heardMs = now;
+    // What is of no use keeps no contact alive.
+    if (refusal === undefined || refusal === "repeat") this.heardMs = now;
     return refusal;
   }
 
@@ -79,7 +80,7 @@ export class Link {
     if (!this.#preparedAck) return this.sender.prepare(out, this.sessionId, now);
     this.#receiver.describe(this.#ack);
     this.#ack.done = this.#done;
-    return sealFrame(out, ACK, this.sessionId, 0, 0, 0, 0, encodeAck(out, this.#ack));
+    return sealFrame(out, ACK, this.sessionId, this.#ack.number, 0, 0, 0, encodeAck(out, this.#ack));
   }
 
   /** The radio took what `prepare` built. */

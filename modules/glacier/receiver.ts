@@ -38,6 +38,7 @@ export class Receiver {
   #unanswered = 0;
   #answerByMs = Infinity;
   #answeredMs = 0;
+  #number = 0;
 
   constructor(sink: MessageSink) {
     this.#sink = sink;
@@ -50,6 +51,7 @@ export class Receiver {
     this.#unanswered = 0;
     this.#answerByMs = Infinity;
     this.#answeredMs = now - ACK_GAP_MS;
+    this.#number = 0;
   }
 
   /** When an acknowledgement is due, in clock milliseconds. */
@@ -80,7 +82,13 @@ export class Receiver {
     }
     const outcome = assembly.put(frame, now);
     if (outcome === "repeat") return this.#repeated(now);
-    if (outcome === "misfit") return outcome;
+    if (outcome === "misfit") {
+      // This fragment or what is here is false, and nobody can tell which: all of it comes again.
+      assembly.begin(frame.shortIdLow, frame.shortIdHigh, now);
+      this.#masks[i] = 0;
+      this.#answerSoon(now);
+      return outcome;
+    }
     this.#masks[i] = assembly.mask;
     this.#unanswered++;
     const delay = this.#unanswered >= ACK_EVERY_FRAMES ? 0 : ACK_DELAY_MS;
@@ -95,6 +103,7 @@ export class Receiver {
 
   /** Fill in what an acknowledgement says now, all but `done`. */
   describe(ack: Ack): void {
+    ack.number = this.#number;
     ack.base = this.#base;
     ack.credit = this.#sink.credit;
     ack.count = 0;
@@ -107,6 +116,7 @@ export class Receiver {
 
   /** The acknowledgement was sent. */
   answered(now: number): void {
+    this.#number = (this.#number + 1) & (SEQUENCE_COUNT - 1);
     this.#unanswered = 0;
     this.#answerByMs = Infinity;
     this.#answeredMs = now;

@@ -23,8 +23,8 @@ const REORDER_FRAMES = 3;
 const TIMEOUT_INITIAL_MS = 150;
 const TIMEOUT_MIN_MS = 30;
 const TIMEOUT_MAX_MS = 800;
-/** Until the peer has said how much room it has. */
-const CREDIT_INITIAL = 1;
+/** Until the peer has said how much room it has: the opening, and a Drop to keep the air busy meanwhile. */
+const CREDIT_INITIAL = 2;
 
 export class Outgoing {
   active = false;
@@ -60,6 +60,7 @@ export class Sender {
   readonly #outgoing: Outgoing[] = [];
   #sequence = 0;
   #peerBase = 0;
+  #ackNumber = 0;
   #credit = CREDIT_INITIAL;
   #order = 0;
   #inFlight = 0;
@@ -78,11 +79,12 @@ export class Sender {
   }
 
   begin(now: number): void {
-    for (const message of this.#outgoing) message.active = false;
+    for (let i = 0; i < OUTGOING_MAX; i++) this.#outgoing[i]!.active = false;
     this.framesSent = 0;
     this.framesResent = 0;
     this.#sequence = 0;
     this.#peerBase = 0;
+    this.#ackNumber = 0;
     this.#credit = CREDIT_INITIAL;
     this.#order = 0;
     this.#inFlight = 0;
@@ -96,7 +98,7 @@ export class Sender {
 
   /** Nothing under way; whether the source has more is the source's to say. */
   get idle(): boolean {
-    for (const message of this.#outgoing) if (message.active) return false;
+    for (let i = 0; i < OUTGOING_MAX; i++) if (this.#outgoing[i]!.active) return false;
     return true;
   }
 
@@ -141,15 +143,19 @@ export class Sender {
     if (message.resent & (1 << fragment)) this.framesResent++;
   }
 
-  acknowledged(ack: Ack, now: number): void {
+  /** Take in what the peer has. False: a later acknowledgement came before this one. */
+  acknowledged(ack: Ack, now: number): boolean {
+    if (((ack.number - this.#ackNumber) & (SEQUENCE_COUNT - 1)) >= SEQUENCE_COUNT / 2) return false;
+    this.#ackNumber = ack.number;
     let latest = 0;
     let latestMs = -1;
-    for (const message of this.#outgoing) {
+    for (let i = 0; i < OUTGOING_MAX; i++) {
+      const message = this.#outgoing[i]!;
       if (!message.active) continue;
       const ahead = (message.sequence - ack.base) & (SEQUENCE_COUNT - 1);
       const settled = ahead >= SEQUENCE_COUNT / 2 || (ahead < ack.count && ack.masks[ahead] === SETTLED);
-      if (!settled && ahead >= ack.count) continue;
-      const received = settled ? fragmentMask(message.fragments) : ack.masks[ahead]! & fragmentMask(message.fragments);
+      const all = fragmentMask(message.fragments);
+      const received = settled ? all : ahead < ack.count ? ack.masks[ahead]! & all : 0;
       const arrived = received & message.sent & ~message.acked;
       for (let rest = arrived; rest !== 0; rest &= rest - 1) {
         const fragment = lowestBit(rest);
@@ -159,23 +165,24 @@ export class Sender {
           latestMs = message.resent & (1 << fragment) ? -1 : message.sentMs[fragment]!;
         }
       }
-      // A resumed Drop: fragments that the peer held before this contact are never sent.
-      message.acked |= received;
-      message.sent |= received;
+      // Fragments that the peer holds from an earlier contact are never sent; those that it gave up are sent again.
+      const givenUp = message.acked & ~received;
+      message.resent |= givenUp;
+      message.acked = received;
+      message.sent = (message.sent & ~givenUp) | received;
       if (settled) {
         message.active = false;
         this.#source.settled(message);
       }
     }
-    if (((ack.base - this.#peerBase) & (SEQUENCE_COUNT - 1)) < SEQUENCE_COUNT / 2) {
-      this.#peerBase = ack.base;
-      this.#credit = ack.credit;
-    }
-    if (latest === 0) return;
+    this.#peerBase = ack.base;
+    this.#credit = ack.credit;
+    if (latest === 0) return true;
     this.#progressMs = now;
     this.#backoff = 0;
     if (latestMs >= 0) this.#measure(now - latestMs);
     this.#loseBefore(latest - REORDER_FRAMES);
+    return true;
   }
 
   /** Smoothed round trip and variation (RFC 6298, section 2), in whole milliseconds times 8 and times 4. */
@@ -193,7 +200,8 @@ export class Sender {
   }
 
   #loseBefore(order: number): void {
-    for (const message of this.#outgoing) {
+    for (let i = 0; i < OUTGOING_MAX; i++) {
+      const message = this.#outgoing[i]!;
       if (!message.active) continue;
       for (let rest = message.sent & ~message.acked; rest !== 0; rest &= rest - 1) {
         const fragment = lowestBit(rest);
@@ -211,7 +219,8 @@ export class Sender {
   #probe(now: number): void {
     let oldest: Outgoing | undefined;
     let oldestFragment = 0;
-    for (const message of this.#outgoing) {
+    for (let i = 0; i < OUTGOING_MAX; i++) {
+      const message = this.#outgoing[i]!;
       if (!message.active) continue;
       for (let rest = message.sent & ~message.acked; rest !== 0; rest &= rest - 1) {
         const fragment = lowestBit(rest);
@@ -229,7 +238,8 @@ export class Sender {
   /** The message with a fragment to send that comes first in sequence. */
   #unsent(): Outgoing | undefined {
     let first: Outgoing | undefined;
-    for (const message of this.#outgoing) {
+    for (let i = 0; i < OUTGOING_MAX; i++) {
+      const message = this.#outgoing[i]!;
       if (!message.active || message.sent === fragmentMask(message.fragments)) continue;
       if (first === undefined || ((message.sequence - first.sequence) & (SEQUENCE_COUNT - 1)) >= SEQUENCE_COUNT / 2) {
         first = message;
@@ -242,7 +252,8 @@ export class Sender {
     if (((this.#sequence - this.#peerBase) & (SEQUENCE_COUNT - 1)) >= MESSAGES_AHEAD_MAX) return undefined;
     let free: Outgoing | undefined;
     let unsettled = 0;
-    for (const message of this.#outgoing) {
+    for (let i = 0; i < OUTGOING_MAX; i++) {
+      const message = this.#outgoing[i]!;
       if (message.active) unsettled++;
       else free = message;
     }

@@ -38,21 +38,15 @@ export class Bodies {
     return roomBytes === 0 || this.#bestFor(roomBytes) >= 0;
   }
 
-  /** Take the room; `fits` was true. */
+  /** Take the room for a Drop's body; `fits` was true. `Partition.release` gives it back as garbage. */
   take(roomBytes: number): void {
     const entry = this.#bestFor(roomBytes);
     const end = this.#ends[entry]! + roomBytes;
     this.sector = this.#sectors[entry]!;
     this.offset = this.#ends[entry]!;
     this.#ends[entry] = end;
-    if (end + BODY_BYTES_MIN > this.#layout.sectorSizeBytes) this.#full = entry;
-  }
-
-  /** After what was taken has been entered or given up: close its sector when nothing more fits in there. */
-  taken(): void {
-    if (this.#full < 0) return;
-    this.#close(this.#full, BODIES);
-    this.#full = -1;
+    this.#partition.hold(this.sector, roomBytes);
+    if (end + BODY_BYTES_MIN > this.#layout.sectorSizeBytes) this.#close(entry, BODIES);
   }
 
   /** Programming failed there: put nothing more in it. */
@@ -60,7 +54,7 @@ export class Bodies {
     for (let entry = 0; entry < this.#count; entry++) {
       if (this.#sectors[entry] === sector) this.#close(entry, WORN);
     }
-    this.#full = -1;
+    if (this.#partition.state[sector] === BODIES) this.#partition.set(sector, WORN);
   }
 
   /** Begin a sector; of too many the fullest is closed. False: none could be had. */
@@ -85,8 +79,6 @@ export class Bodies {
       return true;
     }
   }
-
-  #full = -1;
 
   #bestFor(roomBytes: number): number {
     const { sectorSizeBytes } = this.#layout;

@@ -95,11 +95,7 @@ export class Partition {
     let best = -1;
     for (let sector = 0; sector < state.length; sector++) {
       if (state[sector] !== BODIES || drops[sector]! > dropsMax) continue;
-      if (
-        best < 0 ||
-        live[sector]! < live[best]! ||
-        (live[sector] === live[best] && worn[sector]! < worn[best]!)
-      ) {
+      if (best < 0 || live[sector]! < live[best]! || (live[sector] === live[best] && worn[sector]! < worn[best]!)) {
         best = sector;
       }
     }
@@ -122,7 +118,8 @@ export class Partition {
   /** A sector of bodies that failed and still holds some; -1 when there is none. */
   failing(): number {
     const { state, drops } = this;
-    for (let sector = 0; sector < state.length; sector++) if (state[sector] === WORN && drops[sector]! > 0) return sector;
+    for (let sector = 0; sector < state.length; sector++)
+      if (state[sector] === WORN && drops[sector]! > 0) return sector;
     return -1;
   }
 

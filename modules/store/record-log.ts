@@ -18,9 +18,9 @@ import {
   HEAT_ENTRIES_AT,
   HEAT_ENTRY_BYTES,
   HEAT_RECORD,
+  type Layout,
   LOG_HEADER_BYTES,
   LOG_SECTOR,
-  type Layout,
   putHalf,
   putWord,
   recordCrc,
@@ -48,7 +48,7 @@ export class RecordLog {
   corrupt = 0;
   /** A record to be appended; the caller fills it with one of the `put` functions. */
   readonly record: Uint8Array;
-  /** Sector of each row; a row is a sequence modulo `rows`. */
+  /** Sector of each row, 0xffff when mount did not find it; a row is a sequence modulo `rows`. */
   readonly sectors: Uint16Array;
   readonly rows: number;
   readonly #partition: Partition;
@@ -77,6 +77,7 @@ export class RecordLog {
     this.next = this.#layout.recordsPerSector;
     this.now = 0;
     this.recordedTime = 0;
+    this.sectors.fill(NONE);
     this.#slotAt.fill(NONE);
   }
 
@@ -101,16 +102,17 @@ export class RecordLog {
         if (!this.#open()) return false;
         continue;
       }
-      const living = this.#partition.live[this.sectors[this.tail % this.rows]!]!;
+      const living = this.#living(this.tail);
       if (this.length > logSectors) {
         // Only after power failed during cleaning: empty the oldest at once and say so.
         if (left > living) {
-          if (!this.#cleanOldest() || !this.#dropTail()) return false;
+          if (this.#cleanOldest()) this.#dropTail();
         } else if (!this.#open()) return false;
         continue;
       }
       if (left - living >= records) return true;
-      if (left >= living && !this.#cleanOldest()) return false;
+      // A sector that fails under a copy ends the head, and the next pass goes on in a new one.
+      if (left >= living && !this.#cleanOldest()) continue;
       if (!this.#open()) return false;
     }
     return false;
@@ -158,6 +160,11 @@ export class RecordLog {
     const slot = this.#slotAt[row * this.#layout.recordsPerSector + number]!;
     if (slot === NONE || !this.#slots.occupied(slot)) return -1;
     return this.#slots.recordRow[slot] === row && this.#slots.recordNumber[slot] === number ? slot : -1;
+  }
+
+  /** Does the slot's record stand in the oldest sector? */
+  inTail(slot: number): boolean {
+    return this.#slots.recordRow[slot] === this.tail % this.rows;
   }
 
   /** Address of the slot's record. */
@@ -289,27 +296,31 @@ export class RecordLog {
   }
 
   /** Say that the oldest sectors, which hold nothing living, no longer count. */
-  #dropTail(): boolean {
+  #dropTail(): void {
     const tail = this.#firstLiving();
     this.record.fill(0, 0, this.#layout.crcAt);
     this.record[0] = TAIL_RECORD;
     putWord(this.record, 4, tail);
-    if (!this.append()) return false;
-    this.#release(tail);
-    return true;
+    if (this.append()) this.#release(tail);
   }
 
   /** The oldest sequence with a living record; the head when there is none. */
   #firstLiving(): number {
     let sequence = this.tail;
-    while (sequence < this.head && this.#partition.live[this.sectors[sequence % this.rows]!] === 0) sequence++;
+    while (sequence < this.head && this.#living(sequence) === 0) sequence++;
     return sequence;
+  }
+
+  #living(sequence: number): number {
+    const sector = this.sectors[sequence % this.rows]!;
+    return sector === NONE ? 0 : this.#partition.live[sector]!;
   }
 
   #release(tail: number): void {
     const partition = this.#partition;
     for (; this.tail < tail; this.tail++) {
       const sector = this.sectors[this.tail % this.rows]!;
+      if (sector === NONE) continue;
       partition.set(sector, partition.state[sector] === WORN ? RETIRED : FREE);
     }
   }

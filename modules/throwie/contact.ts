@@ -29,8 +29,6 @@ import type { CloseReason, NodeEvents } from "./events.ts";
 import { ADDRESS_BYTES, type MacAddress } from "./ports.ts";
 import { NONCE_BYTES, type Reconciliation } from "./reconciliation.ts";
 
-/** Message reference of what stands in the reconciliation's outbound buffer; Drops are named by their slot. */
-const OUTBOUND = -1;
 /** An opening that nobody answers: three of the link's probes. */
 const OPENING_TIMEOUT_MS = 1_500;
 /** Not even a beacon heard: the peer has walked away. Two beacon intervals and a half. */
@@ -79,7 +77,7 @@ export class Contact implements MessageSource, MessageSink {
 
   begin(peer: MacAddress, sessionId: number, initiator: boolean, now: number): void {
     this.peer.set(peer);
-    this.phase = initiator ? "opening" : "reconciling";
+    this.phase = "opening";
     this.initiator = initiator;
     this.peerNonceKnown = false;
     this.moved = 0;
@@ -88,6 +86,11 @@ export class Contact implements MessageSource, MessageSink {
     this.#beaconMs = now;
     this.#broken = false;
     this.link.begin(sessionId, now);
+  }
+
+  /** Our own OPEN has had no answer yet. */
+  get awaitsAnswer(): boolean {
+    return this.phase === "opening" && this.initiator;
   }
 
   end(): void {
@@ -136,12 +139,12 @@ export class Contact implements MessageSource, MessageSink {
     if (reconciliation.owner === this.#index && reconciliation.outboundWaiting) {
       reconciliation.outboundWaiting = false;
       digest(reconciliation.outbound, 0, reconciliation.outboundBytes, this.#digest);
-      message.type = this.phase === "opening" ? OPEN : RECONCILE;
+      message.type = this.awaitsAnswer ? OPEN : RECONCILE;
       message.shortIdLow = this.#digest[0]!;
       message.shortIdHigh = this.#digest[1]!;
       message.bodyBytes = reconciliation.outboundBytes;
       message.claim = 0;
-      message.reference = OUTBOUND;
+      message.reference = -reconciliation.outboundNumber;
       return true;
     }
     if (this.#offersLeft === 0) return false;
@@ -162,7 +165,7 @@ export class Contact implements MessageSource, MessageSink {
 
   read(message: Outgoing, from: number, into: Uint8Array, offset: number, lengthBytes: number): void {
     const { store, reconciliation } = this.#node;
-    if (message.reference === OUTBOUND) {
+    if (message.reference < 0) {
       for (let i = 0; i < lengthBytes; i++) into[offset + i] = reconciliation.outbound[from + i]!;
     } else if (store.find(message.shortIdLow, message.shortIdHigh) === message.reference) {
       store.read(message.reference, from, into, offset, lengthBytes);
@@ -174,8 +177,9 @@ export class Contact implements MessageSource, MessageSink {
 
   settled(message: Outgoing): void {
     const { reconciliation, events } = this.#node;
-    if (message.reference === OUTBOUND) {
-      if (reconciliation.concluded) reconciliation.release(this.#index);
+    if (message.reference < 0) {
+      const last = message.reference === -reconciliation.outboundNumber;
+      if (last && reconciliation.concluded) reconciliation.release(this.#index);
     } else {
       this.moved++;
       events.dropSent(message.reference, this.peer);
@@ -221,7 +225,8 @@ export class Contact implements MessageSource, MessageSink {
   #reconcile(type: number, bytes: Uint8Array, bodyBytes: number): void {
     const { reconciliation } = this.#node;
     const opening = type === OPEN;
-    if (opening === this.initiator || this.phase === "transferring") {
+    const expectsOpening = this.phase === "opening" && !this.initiator;
+    if (opening !== expectsOpening || this.phase === "transferring") {
       this.#broken = true;
       return;
     }

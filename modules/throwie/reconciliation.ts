@@ -34,6 +34,8 @@ export class Reconciliation {
   readonly inbound = new Assembly(MESSAGE_BODY_BYTES_MAX);
   readonly outbound = new Uint8Array(MESSAGE_BODY_BYTES_MAX);
   outboundBytes = 0;
+  /** Counts outbound messages from 1, so that one which is settled late is not taken for the next. */
+  outboundNumber = 0;
   /** The link has not taken the outbound message yet. */
   outboundWaiting = false;
   readonly #store: Store;
@@ -108,6 +110,7 @@ export class Reconciliation {
   #send(lengthBytes: number): void {
     this.outboundBytes = lengthBytes;
     this.outboundWaiting = lengthBytes > 0;
+    if (lengthBytes > 0) this.outboundNumber++;
   }
 
   #fill(initiatorNonce: Uint8Array, offset: number, responderNonce: Uint8Array): void {

@@ -69,6 +69,7 @@ export class Throwie implements ContactOwner {
     misfit: 0,
     changed: 0,
     ack: 0,
+    overtaken: 0,
   };
   readonly #radio: Radio;
   readonly #clock: Clock;
@@ -108,7 +109,7 @@ export class Throwie implements ContactOwner {
 
   get contacts(): number {
     let open = 0;
-    for (const contact of this.#contacts) if (contact.phase !== "free") open++;
+    for (let i = 0; i < CONTACTS_MAX; i++) if (this.#contacts[i]!.phase !== "free") open++;
     return open;
   }
 
@@ -120,7 +121,8 @@ export class Throwie implements ContactOwner {
   /** Do what is due. Returns when to call again at the latest, in clock milliseconds. */
   turn(): number {
     const now = this.#clock.now();
-    for (const contact of this.#contacts) {
+    for (let i = 0; i < CONTACTS_MAX; i++) {
+      const contact = this.#contacts[i]!;
       if (contact.phase === "free") continue;
       const reason = contact.review(now);
       if (reason !== undefined) this.#close(contact, reason, now);
@@ -128,7 +130,8 @@ export class Throwie implements ContactOwner {
     const roomLeft = this.#transmit(now);
     this.#verify();
     let deadline = this.#beacons.dueMs;
-    for (const contact of this.#contacts) {
+    for (let i = 0; i < CONTACTS_MAX; i++) {
+      const contact = this.#contacts[i]!;
       if (contact.phase !== "free") deadline = Math.min(deadline, contact.deadline);
     }
     if (this.#verification.pending > 0) deadline = now;
@@ -190,7 +193,9 @@ export class Throwie implements ContactOwner {
 
   #forget(slot: number, low: number, high: number, cause: "evicted" | "corrupt"): void {
     this.#beacons.remove(low, high);
-    for (const contact of this.#contacts) if (contact.phase !== "free") contact.withdraw(slot);
+    for (let i = 0; i < CONTACTS_MAX; i++) {
+      if (this.#contacts[i]!.phase !== "free") this.#contacts[i]!.withdraw(slot);
+    }
     this.events.dropLost(low, high, cause);
   }
 
@@ -239,11 +244,11 @@ export class Throwie implements ContactOwner {
     const owner = this.reconciliation.owner;
     const engaged = owner < 0 ? undefined : this.#contacts[owner];
     if (engaged !== undefined && engaged !== known) {
-      if (engaged.phase !== "opening" || !lowerAddress(from, this.#radio.address)) return "busy";
+      if (!engaged.awaitsAnswer || !lowerAddress(from, this.#radio.address)) return "busy";
       this.#close(engaged, "superseded", now);
     }
     if (known === undefined) return undefined;
-    if (known.phase === "opening" && !lowerAddress(from, this.#radio.address)) return "tie";
+    if (known.awaitsAnswer && !lowerAddress(from, this.#radio.address)) return "tie";
     this.#close(known, "superseded", now);
     return undefined;
   }
@@ -313,7 +318,8 @@ export class Throwie implements ContactOwner {
   }
 
   #contactWith(peer: MacAddress): Contact | undefined {
-    for (const contact of this.#contacts) {
+    for (let i = 0; i < CONTACTS_MAX; i++) {
+      const contact = this.#contacts[i]!;
       if (contact.phase !== "free" && sameAddress(contact.peer, peer)) return contact;
     }
     return undefined;

@@ -2,6 +2,7 @@
 import { parseScenario } from "../../sim/scenario.ts";
 import pair from "../../sim/scenarios/pair.json" with { type: "json" };
 import { simulate } from "../../sim/world.ts";
+import { OPERATIONS } from "./operations.ts";
 import { checkVectors } from "./vectors.ts";
 
 /** A two-node sync from beginning to end; its report, trace hash included. */
@@ -11,4 +12,4 @@ export function syncPair(seed: number) {
   return simulate(scenario, seed);
 }
 
-Object.assign(globalThis, { checkVectors, syncPair });
+Object.assign(globalThis, { checkVectors, OPERATIONS, syncPair });

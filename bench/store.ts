@@ -1,0 +1,173 @@
+/**
+ * What the store costs its flash: 10,000 inserts, each of which evicts, on a full store of 750 Drops in 1.75 MB, heat
+ * unrelated to place. Counts, not times: they repeat. The littlefs figures are its own C code on the same work
+ * (one file a Drop, 16-byte pages); it needs 4 MB for 750 full-size Drops, of which 426 fit in 1.75 MB.
+ */
+import { Store } from "../modules/store/store.ts";
+import { NorFlash } from "../sim/nor-flash.ts";
+import { SeededRandom } from "../sim/random.ts";
+
+export interface StoreBenchResult {
+  name: string;
+  value: number;
+  unit: string;
+  limit?: number;
+}
+
+interface Work {
+  name: "full" | "uniform";
+  sizeBytes(random: SeededRandom): number;
+  programmedMax: number;
+  erasesMax: number;
+  littlefs: { programmed: number; erases: number };
+}
+
+const CAPACITY = 750;
+const CYCLES = 10_000;
+const SEED = 1;
+const HEAT_CHANGES_PER_INSERT = 5;
+/** A checkpoint each time that so many Drops came: some hours on a busy board. */
+const INSERTS_PER_CHECKPOINT = 1_000;
+const HEAT_OVERHEAD_PERCENT_MAX = 2;
+const WEAR_MAX = 1.35;
+const MOUNT_READ_BYTES_MAX = 65_536;
+const INDEX_RAM_BYTES_MAX = 24_576;
+const DROP_BYTES_MAX = 2_048;
+const KEY_SPAN = 2 ** 30;
+
+const WORKS: Work[] = [
+  {
+    name: "full",
+    sizeBytes: () => DROP_BYTES_MAX,
+    programmedMax: 1.75,
+    erasesMax: 0.9,
+    littlefs: { programmed: 1.085, erases: 1.05 },
+  },
+  {
+    name: "uniform",
+    sizeBytes: (random) => 100 + random.below(DROP_BYTES_MAX - 100 + 1),
+    programmedMax: 1.25,
+    erasesMax: 0.4,
+    littlefs: { programmed: 1.167, erases: 0.97 },
+  },
+];
+
+class Churn {
+  readonly flash = new NorFlash();
+  readonly store = new Store(this.flash);
+  readonly #random: SeededRandom;
+  readonly #work: Work;
+  readonly #bytes = new Uint8Array(DROP_BYTES_MAX);
+  #inserts = 0;
+
+  constructor(work: Work) {
+    this.#work = work;
+    this.#random = new SeededRandom(SEED, `bench ${work.name}`);
+    this.#random.fill(this.#bytes);
+    this.store.mount();
+    for (let i = 0; i < CAPACITY; i++) this.#insert();
+  }
+
+  /** Returns the bytes inserted. */
+  run(heatChanges: number): { payloadBytes: number; erasesPerInsertMost: number } {
+    const { store, flash } = this;
+    const random = this.#random;
+    let payloadBytes = 0;
+    let erasesPerInsertMost = 0;
+    for (let i = 0; i < CYCLES; i++) {
+      // Any Drop may be the next to die: heat has nothing to do with place.
+      store.setHeat(random.below(CAPACITY), -1 - this.#inserts);
+      for (let k = 0; k < heatChanges; k++) {
+        const slot = random.below(CAPACITY);
+        store.setHeat(slot, store.heat(slot) + 1);
+      }
+      const before = flash.counters.erases;
+      payloadBytes += this.#insert();
+      erasesPerInsertMost = Math.max(erasesPerInsertMost, flash.counters.erases - before);
+      if (heatChanges > 0 && i % INSERTS_PER_CHECKPOINT === 0) store.checkpoint(this.#inserts);
+    }
+    return { payloadBytes, erasesPerInsertMost };
+  }
+
+  #insert(): number {
+    const { store } = this;
+    const random = this.#random;
+    const size = this.#work.sizeBytes(random);
+    const key = random.below(KEY_SPAN);
+    const outcome = store.insert(random.u32(), random.u32(), this.#bytes, 0, size, key, this.#inserts++);
+    if (outcome !== "stored") throw new Error(`bench: insert gave ${outcome}`);
+    store.markVerified(store.lastSlot);
+    return size;
+  }
+}
+
+/** Bytes of every typed array that a Store of this capacity takes, its buffers included. */
+function indexRamBytes(): number {
+  const flash = new NorFlash();
+  const arrays = [Uint8Array, Uint16Array, Uint32Array, Int32Array] as const;
+  const originals = arrays.map((array) => array);
+  const scope = globalThis as unknown as Record<string, unknown>;
+  let bytes = 0;
+  for (const original of originals) {
+    scope[original.name] = new Proxy(original, {
+      construct(target, args, newTarget): object {
+        const made = Reflect.construct(target, args, newTarget) as Uint8Array;
+        bytes += made.byteLength;
+        return made;
+      },
+    });
+  }
+  try {
+    new Store(flash);
+  } finally {
+    for (const original of originals) scope[original.name] = original;
+  }
+  return bytes;
+}
+
+function measure(work: Work): StoreBenchResult[] {
+  const churn = new Churn(work);
+  const { flash, store } = churn;
+  const before = { ...flash.counters };
+  const { payloadBytes, erasesPerInsertMost } = churn.run(0);
+  const programmed = (flash.counters.programmedBytes - before.programmedBytes) / payloadBytes;
+  const erases = (flash.counters.erases - before.erases) / CYCLES;
+  let most = 0;
+  let sum = 0;
+  for (const count of flash.erasesOf) {
+    most = Math.max(most, count);
+    sum += count;
+  }
+  const readBefore = flash.counters.readBytes;
+  const again = new Store(flash);
+  again.mount();
+  const mountRead = flash.counters.readBytes - readBefore;
+
+  const heated = new Churn(work);
+  const heatedBefore = heated.flash.counters.programmedBytes;
+  const heatedPayload = heated.run(HEAT_CHANGES_PER_INSERT).payloadBytes;
+  const heatedProgrammed = (heated.flash.counters.programmedBytes - heatedBefore) / heatedPayload;
+
+  const { name, littlefs } = work;
+  return [
+    { name: `${name}.capacity`, value: Math.min(store.count, again.count), unit: "Drops" },
+    { name: `${name}.programmed`, value: programmed, unit: "bytes/payload byte", limit: work.programmedMax },
+    { name: `${name}.programmedOverLittlefs`, value: programmed / littlefs.programmed, unit: "ratio" },
+    { name: `${name}.erases`, value: erases, unit: "sectors/insert", limit: work.erasesMax },
+    { name: `${name}.erasesOverLittlefs`, value: erases / littlefs.erases, unit: "ratio" },
+    { name: `${name}.erasesWorst`, value: erasesPerInsertMost, unit: "sectors in one insert" },
+    { name: `${name}.wear`, value: most / (sum / flash.erasesOf.length), unit: "most/mean", limit: WEAR_MAX },
+    { name: `${name}.mountRead`, value: mountRead, unit: "bytes", limit: MOUNT_READ_BYTES_MAX },
+    { name: `${name}.indexRam`, value: indexRamBytes(), unit: "bytes", limit: INDEX_RAM_BYTES_MAX },
+    {
+      name: `${name}.heat`,
+      value: (heatedProgrammed / programmed - 1) * 100,
+      unit: "% more programmed",
+      limit: HEAT_OVERHEAD_PERCENT_MAX,
+    },
+  ];
+}
+
+export async function store(): Promise<{ bench: "store"; results: StoreBenchResult[] }> {
+  return { bench: "store", results: WORKS.flatMap(measure) };
+}

@@ -1,0 +1,48 @@
+/**
+ * Bytecodes on real XS (the meter of @agoric/xsnap, exact): what a board's life costs, in a unit that no machine's load moves.
+ *
+ * Each figure is the difference between many repetitions and few, so that parsing and set-up cancel.
+ */
+import { bundleForXs, XsMachine } from "../test/xs/machine.ts";
+import type { Result } from "./bench.ts";
+
+interface Measure {
+  name: string;
+  operation: string;
+  times: number;
+  /** The operation does this many of what is named. */
+  each?: number;
+  limit?: number;
+}
+
+/** Limits are the project's for the parts that it promises for already (issue 3 and 4's tables). */
+const MEASURES: Measure[] = [
+  { name: "frame encoded", operation: "frameEncoded", times: 200, limit: 10_000 },
+  { name: "frame received", operation: "frameReceived", times: 200, limit: 10_000 },
+  { name: "frame sent and received, with its share of ACK", operation: "dropOfFrames", times: 20, each: 10 },
+  { name: "reconciliation, a side", operation: "reconciliation", times: 1, each: 2, limit: 1_500_000 },
+  { name: "Drop inserted", operation: "dropInserted", times: 200, limit: 150_000 },
+  { name: "Drop found", operation: "dropFound", times: 200, limit: 2_000 },
+  { name: "Drop hashed", operation: "dropHashed", times: 2 },
+];
+
+export async function xs(): Promise<{ bench: "xs"; results: Result[] }> {
+  const bundle = await bundleForXs("test/xs/program.ts");
+  const results: Result[] = [];
+  for (const { name, operation, times, each = 1, limit } of MEASURES) {
+    const machine = new XsMachine();
+    try {
+      await machine.evaluate(bundle);
+      await machine.evaluate(`globalThis.operation = OPERATIONS.${operation}()`);
+      const run = async (count: number): Promise<number> =>
+        (await machine.evaluate(`for (let i = 0; i < ${count}; i++) operation()`)).compute;
+      const few = await run(times);
+      const many = await run(2 * times);
+      const value = Math.round((many - few) / times / each);
+      results.push({ name, value, unit: "XS bytecodes", ...(limit === undefined ? {} : { limit }) });
+    } finally {
+      machine.close();
+    }
+  }
+  return { bench: "xs", results };
+}

@@ -1,0 +1,250 @@
+/**
+ * Mount: from the headers of all sectors and the records of the log to the index in RAM. Bodies are not read.
+ *
+ * The head of the log is the log sector of the highest sequence; it says where the tail is. From tail to head each
+ * record overrides what came before it. What a power cut can have left behind is settled here:
+ * - a torn record fails its CRC and is passed over;
+ * - a Drop's older record that a newer copy replaced, but that was not marked, is marked DEAD now;
+ * - one Drop too many, its insert cut before the eviction: the coldest is evicted now;
+ * - the place after the last record may hold a write that did not begin to show: it is left empty;
+ * - sectors of bodies that nothing lives in, and those without a header, are free; the others are full.
+ * All of it may be cut again at any point, and is then done again.
+ */
+import { DROP_SIZE_BYTES_MAX } from "../drop/drop.ts";
+import type { StoreCounters } from "./counters.ts";
+import {
+  BODY_SECTOR,
+  blank,
+  FORMAT_VERSION,
+  HEAT_ENTRIES_AT,
+  HEAT_ENTRY_BYTES,
+  HEAT_RECORD,
+  half,
+  LOG_HEADER_BYTES,
+  logHeaderWhole,
+  NOWHERE,
+  refuseRecord,
+  refuseSector,
+  SECTOR_HEADER_BYTES,
+  sameGeometry,
+  TAIL_RECORD,
+  VERIFIED_DROP_RECORD,
+  word,
+} from "./layout.ts";
+import { BODIES, FREE, LOG, type Partition } from "./partition.ts";
+import type { RecordLog } from "./record-log.ts";
+import type { Slots } from "./slots.ts";
+
+/** `newer`: of a later format, untouched. `geometry`: of another shape, or too small for the capacity; untouched. */
+export type MountOutcome = "mounted" | "formatted" | "newer" | "geometry" | "flash";
+
+export function recover(partition: Partition, slots: Slots, log: RecordLog, counters: StoreCounters): MountOutcome {
+  partition.clear();
+  slots.clear();
+  log.clear();
+  const obstacle = readHeaders(partition, log);
+  if (obstacle !== undefined) return obstacle;
+  if (log.head === 0) {
+    for (let sector = 0; sector < partition.state.length; sector++) partition.set(sector, FREE);
+    return log.ensure(1) ? "formatted" : "flash";
+  }
+  readTail(partition, log);
+  readWindow(partition, log);
+  for (let sequence = log.tail; sequence <= log.head; sequence++)
+    readRecords(sequence, partition, slots, log, counters);
+  const { layout } = partition;
+  for (let slot = 0; slot < slots.capacity; slot++) {
+    const sector = slots.bodySector[slot]!;
+    if (slots.occupied(slot) && sector !== NOWHERE) partition.hold(sector, layout.bodyRoom(slots.lengthBytes[slot]!));
+  }
+  for (let sector = 0; sector < partition.state.length; sector++) partition.settle(sector);
+  log.now = log.recordedTime;
+  return "mounted";
+}
+
+/** Learn what each sector is and how worn, and where the log's head is. `live` serves to tell whose wear is known. */
+function readHeaders(partition: Partition, log: RecordLog): MountOutcome | undefined {
+  const { flash, layout, live } = partition;
+  const bytes = log.record;
+  let known = 0;
+  let sum = 0;
+  for (let sector = 0; sector < layout.sectorCount; sector++) {
+    const address = sector * layout.sectorSizeBytes;
+    flash.read(address, bytes, 0, SECTOR_HEADER_BYTES);
+    const refusal = refuseSector(bytes);
+    if (refusal === "version" && bytes[2]! > FORMAT_VERSION) return "newer";
+    if (refusal !== undefined) continue;
+    const erases = word(bytes, 4) >>> 0;
+    partition.learnEraseCount(sector, erases, known === 0);
+    live[sector] = 1;
+    known++;
+    sum += erases;
+    if (bytes[3] === BODY_SECTOR) {
+      partition.set(sector, BODIES);
+      continue;
+    }
+    flash.read(address + SECTOR_HEADER_BYTES, bytes, SECTOR_HEADER_BYTES, LOG_HEADER_BYTES - SECTOR_HEADER_BYTES);
+    if (!logHeaderWhole(bytes)) continue;
+    if (!sameGeometry(bytes, layout)) return "geometry";
+    partition.set(sector, LOG);
+    const sequence = word(bytes, 8) >>> 0;
+    if (sequence > log.head) {
+      log.head = sequence;
+      log.tail = word(bytes, 16) >>> 0;
+      log.sectors[sequence % log.rows] = sector;
+    }
+    log.recordedTime = Math.max(log.recordedTime, word(bytes, 20));
+  }
+  // A sector that lost its header in a cut erase has worn about as much as the others.
+  const mean = known === 0 ? 0 : Math.floor(sum / known);
+  for (let sector = 0; sector < layout.sectorCount; sector++) {
+    if (live[sector] === 0) partition.learnEraseCount(sector, mean, false);
+    live[sector] = 0;
+  }
+  return undefined;
+}
+
+/** Find the end of the head, and whether a tail record there moved the tail. */
+function readTail(partition: Partition, log: RecordLog): void {
+  const { flash, layout } = partition;
+  const bytes = log.record;
+  const sector = log.sectors[log.head % log.rows]!;
+  let last = -1;
+  for (let number = 0; number < layout.recordsPerSector; number++) {
+    flash.read(layout.recordAddress(sector, number), bytes, 0, layout.recordBytes);
+    if (blank(bytes, 0, layout.recordBytes)) continue;
+    last = number;
+    if (refuseRecord(bytes, layout, log.head, number) === undefined && bytes[0] === TAIL_RECORD) {
+      log.tail = Math.max(log.tail, word(bytes, 4) >>> 0);
+    }
+  }
+  // The record after the last may have been begun: its bits can look erased and not hold.
+  log.next = Math.min(last + 2, layout.recordsPerSector);
+  log.tail = Math.max(log.tail, log.head - log.rows + 1);
+}
+
+/** Enter the sectors of the log from tail to head; log sectors outside are free. */
+function readWindow(partition: Partition, log: RecordLog): void {
+  const { flash, layout, state } = partition;
+  const bytes = log.record;
+  log.sectors.fill(NOWHERE);
+  for (let sector = 0; sector < layout.sectorCount; sector++) {
+    if (state[sector] !== LOG) continue;
+    flash.read(sector * layout.sectorSizeBytes, bytes, 0, SECTOR_HEADER_BYTES);
+    const sequence = word(bytes, 8) >>> 0;
+    if (sequence < log.tail || sequence > log.head) partition.set(sector, FREE);
+    else log.sectors[sequence % log.rows] = sector;
+  }
+}
+
+function readRecords(
+  sequence: number,
+  partition: Partition,
+  slots: Slots,
+  log: RecordLog,
+  counters: StoreCounters,
+): void {
+  const { flash, layout } = partition;
+  const bytes = log.record;
+  const sector = log.sectors[sequence % log.rows]!;
+  if (sector === NOWHERE) {
+    counters.corrupt++;
+    return;
+  }
+  for (let number = 0; number < layout.recordsPerSector; number++) {
+    const address = layout.recordAddress(sector, number);
+    flash.read(address, bytes, 0, layout.recordBytes);
+    const refusal = refuseRecord(bytes, layout, sequence, number);
+    if (refusal === "crc") counters.torn++;
+    if (refusal !== undefined) continue;
+    if (bytes[0] === HEAT_RECORD) applyHeat(sequence, slots, log);
+    else if (bytes[0] !== TAIL_RECORD) applyDrop(sequence, number, address, partition, slots, log, counters);
+  }
+}
+
+function applyHeat(sequence: number, slots: Slots, log: RecordLog): void {
+  const bytes = log.record;
+  log.recordedTime = Math.max(log.recordedTime, word(bytes, 2));
+  for (let entry = 0; entry < bytes[1]!; entry++) {
+    const at = HEAT_ENTRIES_AT + entry * HEAT_ENTRY_BYTES;
+    const of = sequence - bytes[at]!;
+    if (of < log.tail) continue;
+    const slot = log.slotOf(of % log.rows, bytes[at + 1]!);
+    if (slot >= 0) slots.heat[slot] = word(bytes, at + 2);
+  }
+}
+
+function applyDrop(
+  sequence: number,
+  number: number,
+  address: number,
+  partition: Partition,
+  slots: Slots,
+  log: RecordLog,
+  counters: StoreCounters,
+): void {
+  const { layout } = partition;
+  const bytes = log.record;
+  const low = word(bytes, 4) >>> 0;
+  const high = word(bytes, 8) >>> 0;
+  const heatKey = word(bytes, 12);
+  const older = slots.find(low, high);
+  if (!blank(bytes, layout.deadAt, layout.unitBytes)) {
+    if (older >= 0) forget(older, slots, log);
+    return;
+  }
+  if (!bodyInPlace(bytes, partition)) {
+    counters.corrupt++;
+    return;
+  }
+  let slot = older;
+  if (older >= 0) {
+    log.kill(older);
+  } else {
+    if (slots.count === slots.capacity) {
+      counters.evicted++;
+      const coldest = slots.coldest();
+      if (heatKey <= slots.heat[coldest]!) {
+        log.markDead(address);
+        return;
+      }
+      forget(coldest, slots, log);
+    }
+    slot = slots.add(low, high, half(bytes, 2), heatKey);
+  }
+  slots.lengthBytes[slot] = half(bytes, 2);
+  slots.heat[slot] = heatKey;
+  slots.bodySector[slot] = half(bytes, 16);
+  slots.bodyOffset[slot] = half(bytes, 18);
+  slots.setVerified(slot, bytes[0] === VERIFIED_DROP_RECORD || marked(bytes, layout.verifiedAt, layout.unitBytes));
+  log.bindAt(slot, sequence, number);
+}
+
+function forget(slot: number, slots: Slots, log: RecordLog): void {
+  log.kill(slot);
+  slots.remove(slot);
+}
+
+/** Does the record name a place that still is what it was when the body was put there? */
+function bodyInPlace(bytes: Uint8Array, partition: Partition): boolean {
+  const { layout, state } = partition;
+  const lengthBytes = half(bytes, 2);
+  const sector = half(bytes, 16);
+  const offset = half(bytes, 18);
+  if (lengthBytes < 1 || lengthBytes > DROP_SIZE_BYTES_MAX) return false;
+  const room = layout.bodyRoom(lengthBytes);
+  if (room === 0) return sector === NOWHERE;
+  return (
+    sector < layout.sectorCount &&
+    state[sector] === BODIES &&
+    (partition.eraseCount(sector) & 0xff) === bytes[1] &&
+    offset >= layout.bodyStart &&
+    offset + room <= layout.sectorSizeBytes
+  );
+}
+
+/** Only a mark that took entirely counts: its opposite is always safe to believe. */
+function marked(bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
+  for (let i = offset; i < offset + lengthBytes; i++) if (bytes[i] !== 0) return false;
+  return true;
+}

@@ -1,0 +1,425 @@
+/**
+ * The store: a node's Drops on NOR flash, with an index in RAM (design section 7; docs/store.md).
+ *
+ *     const store = new Store(flash);
+ *     const outcome = store.mount();            // "mounted" or "formatted", else do not use it
+ *     store.insert(low, high, bytes, 0, bytes.length, heatKey, now);
+ *
+ * A log of records says what is stored; bodies lie in sectors of their own. A Drop is written body first, then record: the
+ * record's CRC commits it. Full means that the strictly coldest dies. Heat keys live in RAM and go to flash with
+ * whatever record of the Drop is written next, and by `checkpoint`.
+ *
+ * Invariant: when `insert` says "stored" the Drop outlives a power cut at any later moment, until it is evicted or
+ * removed; and a Drop that was evicted or removed does not come back. A cut during a call leaves that call done or not
+ * done. Neither a torn write nor a half-erased sector is ever served, or keeps `mount` from succeeding.
+ *
+ * A slot names a Drop while it lives; `insert` and `remove` are all that ends one. Nothing is allocated after the
+ * constructor. Refuses to know what time it is, to check a hash (it keeps what the node says of it: `markVerified`), to
+ * touch a partition that carries a newer format, and to be used before it is mounted. Not re-entrant; one at a time on a flash.
+ */
+import { DROP_SIZE_BYTES_MAX } from "../drop/drop.ts";
+import { Bodies } from "./bodies.ts";
+import { StoreCounters } from "./counters.ts";
+import type { Flash } from "./flash.ts";
+import { HEAD_AT, Layout, NOWHERE } from "./layout.ts";
+import { Partition } from "./partition.ts";
+import { RecordLog } from "./record-log.ts";
+import { type MountOutcome, recover } from "./recover.ts";
+import { Slots } from "./slots.ts";
+
+export type { MountOutcome } from "./recover.ts";
+
+/** What 1.75 MB holds at the largest size with room left for cleaning. */
+export const DROPS_MAX = 750;
+
+/** `colder`: full, and the newcomer would be the coldest or equal it. `flash`: no sector could be written. */
+export type StoreOutcome = "stored" | "known" | "colder" | "flash";
+/** Heat time passes this much before a checkpoint with nothing else to say is written: an hour, at a week's half-life. */
+const TIME_STEP = 390;
+/** A body is copied through RAM in pieces; a multiple of every program unit. */
+const COPY_BYTES = 256;
+/** Sectors tried for one write before the part is taken to be broken. */
+const ATTEMPTS_MAX = 4;
+/** Rounds of making room: the first frees a sector or fits the body, the second puts it there; more only with worn sectors. */
+const ROUNDS_MAX = 8;
+/** Records that an insert may need besides those of cleaning, which asks for its own. */
+const INSERT_RECORDS = 1;
+/** Erases between two looks for a sector that wears too little. */
+const LEVELLING_INTERVAL_ERASES = 16;
+
+export class Store {
+  readonly capacity: number;
+  readonly counters = new StoreCounters();
+  /** Heat time goes on from here after a restart: the latest that was on flash at mount. Does not change until the next. */
+  epoch = 0;
+  /** Slot of the Drop that `insert` last stored or found known. */
+  lastSlot = -1;
+  /** Whether the last `insert` evicted a Drop, and which. */
+  evicted = false;
+  lastEvictedSlot = -1;
+  lastEvictedLow = 0;
+  lastEvictedHigh = 0;
+  readonly #flash: Flash;
+  readonly #layout: Layout;
+  readonly #partition: Partition;
+  readonly #slots: Slots;
+  readonly #log: RecordLog;
+  readonly #bodies: Bodies;
+  readonly #copy = new Uint8Array(COPY_BYTES);
+  #mounted = false;
+  #levelledAt = 0;
+
+  constructor(flash: Flash, capacity: number = DROPS_MAX) {
+    this.capacity = capacity;
+    this.#flash = flash;
+    this.#layout = new Layout(flash, capacity);
+    this.#partition = new Partition(flash, this.#layout);
+    this.#slots = new Slots(capacity);
+    this.#log = new RecordLog(this.#partition, this.#slots);
+    this.#bodies = new Bodies(this.#partition);
+  }
+
+  /** Read headers and records, not bodies; format what carries no store. May be called again, as after a restart. */
+  mount(): MountOutcome {
+    this.#mounted = false;
+    if (!this.#layout.fits) return "geometry";
+    this.#bodies.clear();
+    const outcome = recover(this.#partition, this.#slots, this.#log, this.counters);
+    if (outcome !== "mounted" && outcome !== "formatted") return outcome;
+    this.epoch = this.#log.recordedTime;
+    this.#mounted = true;
+    return outcome;
+  }
+
+  /** Drops in the store. */
+  get count(): number {
+    return this.#slots.count;
+  }
+
+  /** Sectors erased, and bytes programmed, since the constructor. */
+  get erases(): number {
+    return this.#partition.erases;
+  }
+
+  get programmedBytes(): number {
+    return this.#partition.programmedBytes;
+  }
+
+  /** Sectors that failed since the mount and are no longer used. */
+  get retiredSectors(): number {
+    return this.#partition.retired;
+  }
+
+  /** The slot of the Drop with this ShortId, -1 when it is not here. Verified or not makes no difference. */
+  find(low: number, high: number): number {
+    return this.#slots.find(low, high);
+  }
+
+  /**
+   * Store `bytes[offset .. offset + lengthBytes)` as an unverified Drop: 1 to DROP_SIZE_BYTES_MAX bytes. When full, the
+   * coldest goes if the newcomer is strictly hotter. Durable on return.
+   */
+  insert(
+    low: number,
+    high: number,
+    bytes: Uint8Array,
+    offset: number,
+    lengthBytes: number,
+    heatKey: number,
+    now: number,
+  ): StoreOutcome {
+    this.#use(now);
+    if (lengthBytes < 1 || lengthBytes > DROP_SIZE_BYTES_MAX) throw new Error("store: a Drop is 1 to 2,048 bytes");
+    this.evicted = false;
+    const slots = this.#slots;
+    const known = slots.find(low, high);
+    if (known >= 0) {
+      this.lastSlot = known;
+      return "known";
+    }
+    const full = slots.count === this.capacity;
+    if (full && heatKey <= slots.heat[slots.coldest()]!) return "colder";
+    const room = this.#layout.bodyRoom(lengthBytes);
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      if (!this.#makeRoom(room)) return "flash";
+      const sector = this.#takeRoom(room);
+      const start = this.#bodies.offset;
+      if (sector !== NOWHERE && !this.#programBody(sector, start, bytes, offset, lengthBytes)) {
+        this.#giveUp(sector, room);
+        continue;
+      }
+      this.#flash.sync();
+      this.#log.putDrop(false, low, high, heatKey, sector, start, bytes, offset, lengthBytes);
+      if (!this.#log.append()) {
+        if (sector !== NOWHERE) this.#partition.release(sector, room);
+        continue;
+      }
+      // The newcomer is committed; a cut from here on leaves one Drop too many, and mount evicts the coldest.
+      if (full) this.#evict(slots.coldest());
+      this.lastSlot = slots.add(low, high, lengthBytes, heatKey);
+      slots.bodySector[this.lastSlot] = sector;
+      slots.bodyOffset[this.lastSlot] = start;
+      this.#log.bind(this.lastSlot);
+      this.#flash.sync();
+      this.counters.inserted++;
+      return "stored";
+    }
+    return "flash";
+  }
+
+  occupied(slot: number): boolean {
+    return this.#slots.occupied(slot);
+  }
+
+  idLow(slot: number): number {
+    return this.#slots.low[slot]!;
+  }
+
+  idHigh(slot: number): number {
+    return this.#slots.high[slot]!;
+  }
+
+  lengthBytes(slot: number): number {
+    return this.#slots.lengthBytes[slot]!;
+  }
+
+  heat(slot: number): number {
+    return this.#slots.heat[slot]!;
+  }
+
+  /** Was the Drop's hash found right, in this life or an earlier one? */
+  verified(slot: number): boolean {
+    return this.#slots.verified(slot);
+  }
+
+  /** Copy the Drop's bytes from its byte `from` on into `into[offset .. offset + lengthBytes)`. */
+  read(slot: number, from: number, into: Uint8Array, offset: number, lengthBytes: number): void {
+    const slots = this.#slots;
+    if (!slots.occupied(slot)) throw new Error("store: no Drop in this slot");
+    if (from < 0 || lengthBytes < 0 || from + lengthBytes > slots.lengthBytes[slot]!) {
+      throw new Error("store: read beyond the Drop");
+    }
+    const { headBytes, sectorSizeBytes } = this.#layout;
+    let done = 0;
+    if (from < headBytes) {
+      done = Math.min(headBytes - from, lengthBytes);
+      this.#flash.read(this.#log.addressOf(slot) + HEAD_AT + from, into, offset, done);
+    }
+    if (done === lengthBytes) return;
+    const body = slots.bodySector[slot]! * sectorSizeBytes + slots.bodyOffset[slot]!;
+    this.#flash.read(body + from + done - headBytes, into, offset + done, lengthBytes - done);
+  }
+
+  /** The Drop's hash was found right. Kept across restarts; a power cut soon after may lose it. */
+  markVerified(slot: number): void {
+    const slots = this.#slots;
+    if (!slots.occupied(slot)) throw new Error("store: no Drop in this slot");
+    if (slots.verified(slot)) return;
+    slots.setVerified(slot, true);
+    if (!this.#log.markVerified(slot)) this.#rewrite(slot, slots.bodySector[slot]!, slots.bodyOffset[slot]!);
+  }
+
+  /** Forget the Drop. Durable on return. */
+  remove(slot: number): void {
+    if (!this.#slots.occupied(slot)) throw new Error("store: no Drop in this slot");
+    this.#drop(slot);
+    this.#flash.sync();
+    this.counters.removed++;
+  }
+
+  /** Change the heat key in RAM; `checkpoint` makes it durable. */
+  setHeat(slot: number, key: number): void {
+    if (!this.#slots.occupied(slot)) throw new Error("store: no Drop in this slot");
+    this.#slots.setHeat(slot, key);
+  }
+
+  /** Make the heat keys that changed durable, and the time. */
+  checkpoint(now: number): void {
+    this.#use(now);
+    const log = this.#log;
+    const slots = this.#slots;
+    let slot = 0;
+    let time = this.#log.recordedTime + TIME_STEP <= now;
+    while (slots.changed > 0 || time) {
+      // Making room may copy records, and with them heat: so look for what changed only after it.
+      if (!this.#ensureLog(1)) return;
+      slot = log.putHeat(slot);
+      if (log.append()) log.recordedTime = Math.max(log.recordedTime, log.now);
+      time = false;
+      if (slot >= slots.capacity) break;
+    }
+    this.#flash.sync();
+    this.counters.checkpoints++;
+  }
+
+  /**
+   * Do one step of what the next inserts would otherwise wait for: open a sector, empty one, or even out wear. At most three
+   * erases. Returns false when there is nothing to do.
+   */
+  clean(now: number): boolean {
+    this.#use(now);
+    const failing = this.#partition.failing();
+    if (failing >= 0 && this.#allowance() >= 2) return this.#empty(failing);
+    if (this.#level()) return true;
+    if (this.#bodies.fits(this.#layout.bodyRoom(DROP_SIZE_BYTES_MAX))) return false;
+    return this.#allowance() >= 2 ? this.#bodies.open(this.#log.head) : this.#cleanCheapest();
+  }
+
+  #use(now: number): void {
+    if (!this.#mounted) throw new Error("store: not mounted");
+    if (now > this.#log.now) this.#log.now = now;
+  }
+
+  /** Free sectors that bodies may have. One is always kept, for cleaning to begin with. */
+  #allowance(): number {
+    return this.#partition.free - this.#log.claims;
+  }
+
+  /** Make an insert of a body of `room` bytes possible: a record's room in the log, and an open sector. */
+  #makeRoom(room: number): boolean {
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      if (!this.#ensureLog(INSERT_RECORDS)) return false;
+      if (this.#bodies.fits(room)) return true;
+      if (this.#allowance() >= 2) {
+        if (this.#level()) continue;
+        if (!this.#bodies.open(this.#log.head)) return false;
+      } else if (!this.#cleanCheapest()) {
+        return false;
+      }
+    }
+    return false;
+  }
+
+  /** Where a body of `room` bytes goes; `makeRoom` was true. The offset is in `bodies`. */
+  #takeRoom(room: number): number {
+    if (room === 0) return NOWHERE;
+    this.#bodies.take(room);
+    return this.#bodies.sector;
+  }
+
+  #giveUp(sector: number, room: number): void {
+    this.#bodies.fail(sector);
+    this.#partition.release(sector, room);
+  }
+
+  /**
+   * Free a sector. With one free sector left a cut must not leave it half used for a sector half emptied, so then only sectors
+   * with a single Drop qualify; there always is one (docs/store.md, "Why cleaning never gets stuck").
+   */
+  #cleanCheapest(): boolean {
+    const sector = this.#partition.cheapest(this.#allowance() >= 2 ? 0xff : 1);
+    return sector >= 0 && this.#empty(sector);
+  }
+
+  /** Give a sector that is erased too seldom its turn. */
+  #level(): boolean {
+    const partition = this.#partition;
+    if (partition.erases - this.#levelledAt < LEVELLING_INTERVAL_ERASES || this.#allowance() < 2) return false;
+    this.#levelledAt = partition.erases;
+    const sector = partition.laggard();
+    return sector >= 0 && this.#empty(sector);
+  }
+
+  /** Move all bodies out of the sector. */
+  #empty(sector: number): boolean {
+    const slots = this.#slots;
+    if (!this.#ensureLog(this.#partition.drops[sector]!)) return false;
+    for (let slot = 0; slot < slots.capacity && this.#partition.drops[sector]! > 0; slot++) {
+      if (slots.bodySector[slot] === sector && slots.occupied(slot) && !this.#move(slot)) return false;
+    }
+    return true;
+  }
+
+  #move(slot: number): boolean {
+    const slots = this.#slots;
+    const room = this.#layout.bodyRoom(slots.lengthBytes[slot]!);
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      if (!this.#bodies.fits(room) && (this.#allowance() < 1 || !this.#bodies.open(this.#log.head))) return false;
+      const sector = this.#takeRoom(room);
+      const start = this.#bodies.offset;
+      if (!this.#copyBody(slot, sector, start)) {
+        this.#giveUp(sector, room);
+        continue;
+      }
+      if (!this.#rewrite(slot, sector, start)) {
+        this.#partition.release(sector, room);
+        return false;
+      }
+      const from = slots.bodySector[slot]!;
+      slots.bodySector[slot] = sector;
+      slots.bodyOffset[slot] = start;
+      this.#partition.release(from, room);
+      this.counters.moved++;
+      return true;
+    }
+    return false;
+  }
+
+  /** Append a new record for the slot and mark the old one DEAD. */
+  #rewrite(slot: number, bodySector: number, bodyOffset: number): boolean {
+    const log = this.#log;
+    if (!this.#ensureLog(1)) return false;
+    this.#flash.sync();
+    log.putCopy(slot, bodySector, bodyOffset);
+    if (!log.append()) return false;
+    log.kill(slot);
+    log.bind(slot);
+    return true;
+  }
+
+  #programBody(sector: number, start: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
+    const { headBytes, unitBytes, sectorSizeBytes } = this.#layout;
+    const address = sector * sectorSizeBytes + start;
+    const size = lengthBytes - headBytes;
+    const rest = size % unitBytes;
+    const whole = size - rest;
+    if (whole > 0 && !this.#partition.program(address, bytes, offset + headBytes, whole)) return false;
+    if (rest === 0) return true;
+    const copy = this.#copy;
+    for (let i = 0; i < unitBytes; i++) copy[i] = i < rest ? bytes[offset + headBytes + whole + i]! : 0xff;
+    return this.#partition.program(address + whole, copy, 0, unitBytes);
+  }
+
+  #copyBody(slot: number, sector: number, start: number): boolean {
+    const { sectorSizeBytes } = this.#layout;
+    const slots = this.#slots;
+    const size = this.#layout.bodyBytes(slots.lengthBytes[slot]!);
+    const from = slots.bodySector[slot]! * sectorSizeBytes + slots.bodyOffset[slot]!;
+    const to = sector * sectorSizeBytes + start;
+    for (let done = 0; done < size; done += COPY_BYTES) {
+      const piece = Math.min(COPY_BYTES, size - done);
+      this.#flash.read(from + done, this.#copy, 0, piece);
+      if (!this.#partition.program(to + done, this.#copy, 0, piece)) return false;
+    }
+    return true;
+  }
+
+  #evict(slot: number): void {
+    this.evicted = true;
+    this.lastEvictedSlot = slot;
+    this.lastEvictedLow = this.#slots.low[slot]!;
+    this.lastEvictedHigh = this.#slots.high[slot]!;
+    this.#drop(slot);
+    this.counters.evicted++;
+  }
+
+  #drop(slot: number): void {
+    const slots = this.#slots;
+    this.#log.kill(slot);
+    const sector = slots.bodySector[slot]!;
+    if (sector !== NOWHERE) this.#partition.release(sector, this.#layout.bodyRoom(slots.lengthBytes[slot]!));
+    slots.remove(slot);
+  }
+
+  #ensureLog(records: number): boolean {
+    if (this.#log.ensure(records)) return true;
+    // A log that hundreds of cuts during its own cleaning made too long: its oldest Drops go, rather than all to come.
+    if (this.#log.claims > 0 || this.#partition.retired > 0) return false;
+    for (let slot = 0; slot < this.capacity; slot++) {
+      if (!this.#slots.occupied(slot) || !this.#log.inTail(slot)) continue;
+      this.#drop(slot);
+      this.counters.sacrificed++;
+    }
+    return this.#log.ensure(records);
+  }
+}

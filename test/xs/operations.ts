@@ -1,0 +1,210 @@
+/** What `npm run bench -- xs` meters: operations of a board's life, each ready to be repeated. */
+import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
+import { Assembly } from "../../modules/glacier/assembly.ts";
+import { DROP, decodeFrame, FRAME_HEADER_BYTES, FRAME_SIZE_BYTES_MAX, Frame, sealFrame } from "../../modules/glacier/frame.ts";
+import { Link } from "../../modules/glacier/link.ts";
+import type { Outgoing } from "../../modules/glacier/sender.ts";
+import { MESSAGE_SIZE_BYTES_MAX, Reconciler } from "../../modules/rbsr/reconciler.ts";
+import { SaltedSet } from "../../modules/rbsr/salted-set.ts";
+import { Store } from "../../modules/store/store.ts";
+import { freshKey } from "../../modules/temperature/temperature.ts";
+import { NorFlash } from "../../sim/nor-flash.ts";
+import { SeededRandom } from "../../sim/random.ts";
+
+const DROPS = 750;
+const DIFFERENCES = 50;
+const FLASH_BYTES = 448 * 4096;
+const DROP_BYTES = 2048;
+const FRAGMENTS = 10;
+const BUFFERS = 4;
+
+export type Operation = () => void;
+
+const random = new SeededRandom(1, "operations");
+
+function randomDrop(): Uint8Array {
+  const drop = new Uint8Array(DROP_BYTES);
+  random.fill(drop);
+  return drop;
+}
+
+/** A sender with Drops without end, and a receiver that throws them away: the link's own work. */
+class Endless {
+  readonly link = new Link(this, this);
+  readonly #drop = randomDrop();
+  readonly #free = Array.from({ length: BUFFERS }, () => new Assembly(DROP_BYTES));
+  #number = 0;
+
+  next(message: Outgoing): boolean {
+    message.type = DROP;
+    message.shortIdLow = ++this.#number;
+    message.shortIdHigh = 1;
+    message.bodyBytes = DROP_BYTES;
+    message.claim = 0;
+    return true;
+  }
+
+  read(_message: Outgoing, from: number, into: Uint8Array, offset: number, lengthBytes: number): void {
+    for (let i = 0; i < lengthBytes; i++) into[offset + i] = this.#drop[from + i]!;
+  }
+
+  settled(): void {}
+
+  wants(): boolean {
+    return true;
+  }
+
+  assembly(frame: Frame, now: number): Assembly | undefined {
+    const assembly = this.#free.pop();
+    assembly?.begin(frame.shortIdLow, frame.shortIdHigh, now);
+    return assembly;
+  }
+
+  complete(_type: number, assembly: Assembly): boolean {
+    assembly.clear();
+    this.#free.push(assembly);
+    return true;
+  }
+
+  get credit(): number {
+    return BUFFERS;
+  }
+}
+
+/** Data frames and acknowledgements between two links, and what each side's part of it is. */
+class Conversation {
+  readonly #sender = new Endless();
+  readonly #receiver = new Endless();
+  readonly #frame = new Frame();
+  readonly #out = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+  #now = 0;
+  #lengthBytes = 0;
+
+  constructor() {
+    this.#sender.link.begin(1, 0);
+    this.#receiver.link.begin(1, 0);
+  }
+
+  /** The next frame of the sender; what the receiver answers is taken in when there is nothing to send. */
+  send(): void {
+    this.#lengthBytes = this.#sender.link.prepare(this.#out, this.#now);
+    if (this.#lengthBytes > 0) this.#sender.link.sent(this.#now);
+  }
+
+  receive(): void {
+    if (decodeFrame(this.#out, this.#lengthBytes, this.#frame) !== undefined) throw new Error("not a frame");
+    const refusal = this.#receiver.link.receive(this.#frame, this.#now);
+    if (refusal !== undefined) throw new Error(refusal);
+  }
+
+  answer(): void {
+    this.#now += 20;
+    const lengthBytes = this.#receiver.link.prepare(this.#out, this.#now);
+    if (lengthBytes === 0) throw new Error("no acknowledgement");
+    this.#receiver.link.sent(this.#now);
+    decodeFrame(this.#out, lengthBytes, this.#frame);
+    this.#sender.link.receive(this.#frame, this.#now);
+  }
+}
+
+/** One Drop's frames, sent and received, and one acknowledgement. */
+function dropOfFrames(): Operation {
+  const conversation = new Conversation();
+  return () => {
+    for (let i = 0; i < FRAGMENTS; i++) {
+      conversation.send();
+      conversation.receive();
+    }
+    conversation.answer();
+  };
+}
+
+function frameEncoded(): Operation {
+  const out = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+  return () => {
+    sealFrame(out, DROP, 1, 2, 3, 4, 5, 210);
+  };
+}
+
+function frameReceived(): Operation {
+  const frame = new Frame();
+  const assembly = new Assembly(DROP_BYTES);
+  const out = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+  const lengthBytes = sealFrame(out, DROP, 1, 2, 3, 4, 5, 210);
+  return () => {
+    assembly.begin(4, 5, 0);
+    if (decodeFrame(out, lengthBytes, frame) !== undefined || assembly.put(frame, 0) !== "new") throw new Error("refused");
+  };
+}
+
+/** Both sides, salting included; each side's share is about half. */
+function reconciliation(): Operation {
+  const sides = [0, 1].map(() => ({
+    set: new SaltedSet(DROPS),
+    reconciler: new Reconciler({ capacity: DROPS }),
+    out: new Uint8Array(MESSAGE_SIZE_BYTES_MAX),
+    ids: new Uint32Array(2 * DROPS),
+  }));
+  const [a, b] = sides as [(typeof sides)[0], (typeof sides)[0]];
+  for (let i = 0; i < 2 * DROPS; i++) a.ids[i] = b.ids[i] = random.u32();
+  for (let i = 0; i < DIFFERENCES; i++) b.ids[i] = random.u32();
+  return () => {
+    for (const { set, ids } of sides) {
+      set.begin(1, 2);
+      for (let item = 0; item < DROPS; item++) set.add(ids[2 * item]!, ids[2 * item + 1]!, item);
+      set.seal();
+    }
+    b.reconciler.respondTo(b.set);
+    let lengthBytes = a.reconciler.initiate(a.set, DIFFERENCES, a.out, DROPS);
+    for (let [from, to] = [a, b]; lengthBytes > 0; [from, to] = [to, from]) {
+      lengthBytes = to.reconciler.receive(from.out, 0, lengthBytes, to.out);
+    }
+    if (a.reconciler.haveCount !== DIFFERENCES / 2) throw new Error(`${a.reconciler.haveCount} differences`);
+  };
+}
+
+/** Into a full store, so that each costs an eviction and its share of cleaning; flash itself is the simulator's. */
+function dropInserted(): Operation {
+  const store = new Store(new NorFlash({ sizeBytes: FLASH_BYTES }));
+  store.mount();
+  const drop = randomDrop();
+  let number = 0;
+  const insert = (): void => {
+    number++;
+    const outcome = store.insert(number, random.u32(), drop, 0, DROP_BYTES, freshKey(number), number);
+    if (outcome !== "stored") throw new Error(outcome);
+  };
+  while (store.count < store.capacity) insert();
+  return insert;
+}
+
+function dropFound(): Operation {
+  const store = new Store(new NorFlash({ sizeBytes: FLASH_BYTES }));
+  store.mount();
+  const drop = randomDrop();
+  const ids = Array.from({ length: DROPS }, () => [random.u32(), random.u32()] as const);
+  for (const [low, high] of ids) store.insert(low, high, drop, 0, 100, freshKey(0), 0);
+  let next = 0;
+  return () => {
+    const [low, high] = ids[next++ % DROPS]!;
+    if (store.find(low, high) < 0) throw new Error("not found");
+  };
+}
+
+function dropHashed(): Operation {
+  const drop = randomDrop();
+  return () => {
+    const id = dropId(drop);
+    if (shortIdLow(id) === 0 && shortIdHigh(id) === 0) throw new Error("a hash of zeros");
+  };
+}
+
+export const OPERATIONS: Record<string, () => Operation> = {
+  frameEncoded,
+  frameReceived,
+  dropOfFrames,
+  reconciliation,
+  dropInserted,
+  dropFound,
+  dropHashed,
+};
