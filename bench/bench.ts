@@ -8,18 +8,9 @@ import process from "node:process";
 import Table from "cli-table3";
 import { link } from "./link.ts";
 import { rbsr } from "./rbsr.ts";
+import type { Result } from "./result.ts";
 import { store } from "./store.ts";
 import { xs } from "./xs.ts";
-
-export interface Result {
-  name: string;
-  value: number;
-  unit: string;
-  /** What the project promises: at most this, or at least this for a capacity. */
-  limit?: number;
-  /** Further figures of the same run. */
-  [figure: string]: number | string | undefined;
-}
 
 const BENCHES: Record<string, () => Promise<{ bench: string; results: Result[] }>> = { link, rbsr, store, xs };
 
@@ -32,7 +23,13 @@ function print(results: Result[]): void {
   const table = new Table({ head: ["name", "value", "unit", "limit", ""], style: { head: [], border: [] } });
   for (const result of results) {
     const { name, value, unit, limit } = result;
-    table.push([name, value.toLocaleString("en"), unit, limit?.toLocaleString("en") ?? "", missed(result) ? "MISSED" : ""]);
+    table.push([
+      name,
+      value.toLocaleString("en"),
+      unit,
+      limit?.toLocaleString("en") ?? "",
+      missed(result) ? "MISSED" : "",
+    ]);
   }
   console.log(table.toString());
 }

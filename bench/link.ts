@@ -9,7 +9,7 @@ import { cycleUs } from "../sim/airtime.ts";
 import { SeededRandom } from "../sim/random.ts";
 import type { RadioScenario } from "../sim/scenario.ts";
 import { World } from "../sim/world.ts";
-import type { Result } from "./bench.ts";
+import type { Result } from "./result.ts";
 
 const DROPS = 750;
 const DROP_BYTES = 2048;
@@ -39,7 +39,14 @@ function transferSeconds(seed: number, fromSecond: number, radio: Partial<RadioS
       radio: { rateMbps: 1, rangeM: 80, ...radio },
       nodes: [
         { name: "a", role: "throwie", at: [0, 0] },
-        { name: "b", role: "mule", path: [[MEETING_S - 0.001, 1_000, 0], [MEETING_S, 10, 0]] },
+        {
+          name: "b",
+          role: "mule",
+          path: [
+            [MEETING_S - 0.001, 1_000, 0],
+            [MEETING_S, 10, 0],
+          ],
+        },
       ],
     },
     seed,

@@ -7,12 +7,7 @@ import { Store } from "../modules/store/store.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
 
-export interface StoreBenchResult {
-  name: string;
-  value: number;
-  unit: string;
-  limit?: number;
-}
+export type StoreBenchResult = { name: string; value: number; unit: string; limit?: number };
 
 interface Work {
   name: "full" | "uniform";
@@ -150,7 +145,7 @@ function measure(work: Work): StoreBenchResult[] {
 
   const { name, littlefs } = work;
   return [
-    { name: `${name}.capacity`, value: Math.min(store.count, again.count), unit: "Drops" },
+    { name: `${name}.capacity`, value: Math.min(store.count, again.count), unit: "Drops", limit: CAPACITY },
     { name: `${name}.programmed`, value: programmed, unit: "bytes/payload byte", limit: work.programmedMax },
     { name: `${name}.programmedOverLittlefs`, value: programmed / littlefs.programmed, unit: "ratio" },
     { name: `${name}.erases`, value: erases, unit: "sectors/insert", limit: work.erasesMax },

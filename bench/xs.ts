@@ -4,7 +4,7 @@
  * Each figure is the difference between many repetitions and few, so that parsing and set-up cancel.
  */
 import { bundleForXs, XsMachine } from "../test/xs/machine.ts";
-import type { Result } from "./bench.ts";
+import type { Result } from "./result.ts";
 
 interface Measure {
   name: string;

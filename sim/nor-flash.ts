@@ -1,8 +1,8 @@
 /**
  * NOR flash that keeps the rules (design section 7) and loses power where it is told to.
  *
- * The rules of modules/store/flash.ts, and one that encrypted parts add: no program unit is programmed twice between
- * erases. Whoever breaks one gets an assertion, so that a simulation proves that a store never does.
+ * The rules of modules/store/flash.ts, and one that encrypted parts add: between erases no program unit is programmed
+ * again with other bytes than those it was programmed with, or was to be when the power failed. Whoever breaks one gets an assertion, so that a simulation proves that a store never does.
  *
  * `cutAt(n)` cuts the power inside the n-th program or erase from now. Of a cut program some first bytes took, and of the next
  * byte some bits; of a cut erase some sectors' pages are ones, some are as before, and some bytes are neither: those read
@@ -45,6 +45,7 @@ export interface FlashImage {
   readonly bytes: Uint8Array;
   readonly programmed: Uint8Array;
   readonly unstable: Uint8Array;
+  readonly intended: ReadonlyMap<number, Uint8Array>;
 }
 
 export class NorFlashCounters {
@@ -66,6 +67,8 @@ export class NorFlash implements Flash {
   readonly #bytes: Uint8Array;
   /** Units programmed since their erase. */
   readonly #programmed: Uint8Array;
+  /** By unit, what a program that was cut there would have left. */
+  readonly #intended = new Map<number, Uint8Array>();
   /** Sectors whose last erase was cut: some of their bytes read as chance has it. */
   readonly #unstable: Uint8Array;
   readonly #worn: Uint8Array;
@@ -122,7 +125,7 @@ export class NorFlash implements Flash {
     this.counters.programs++;
     this.counters.programmedBytes += lengthBytes;
     for (let at = address; at < address + lengthBytes; at += unit) {
-      if (this.#programmed[at / unit] === 1) throw new Error(`nor-flash: unit at ${at} programmed twice`);
+      if (this.#programmed[at / unit] === 1) this.#sameAgain(at, bytes, offset + at - address);
     }
     for (let i = 0; i < lengthBytes; i++) {
       if ((bytes[offset + i]! & ~this.#bytes[address + i]! & 0xff) !== 0) {
@@ -137,7 +140,12 @@ export class NorFlash implements Flash {
     if (cut && took < lengthBytes) {
       this.#bytes[address + took] = this.#bytes[address + took]! & (bytes[offset + took]! | this.#draw(256));
     }
+    // Of the units after the one that it stopped in, the part knows nothing.
     const touched = Math.min(lengthBytes, took + 1);
+    if (cut && took < lengthBytes) {
+      const torn = took - (took % unit);
+      this.#intended.set((address + torn) / unit, bytes.slice(offset + torn, offset + torn + unit));
+    }
     for (let at = address; at < address + touched; at += unit) this.#programmed[at / unit] = 1;
     if (cut) throw new PowerCut();
     return true;
@@ -157,6 +165,7 @@ export class NorFlash implements Flash {
     }
     this.#bytes.fill(0xff, start, end);
     this.#programmed.fill(0, start / this.programSizeBytes, end / this.programSizeBytes);
+    this.#forgetIntended(start, end);
     this.#unstable[sector] = 0;
     return true;
   }
@@ -168,24 +177,52 @@ export class NorFlash implements Flash {
 
   /** A copy of what the flash holds now, for `restore`. Counts and wear are not part of it. */
   snapshot(): FlashImage {
-    return { bytes: this.#bytes.slice(), programmed: this.#programmed.slice(), unstable: this.#unstable.slice() };
+    return {
+      bytes: this.#bytes.slice(),
+      programmed: this.#programmed.slice(),
+      unstable: this.#unstable.slice(),
+      intended: new Map(this.#intended),
+    };
   }
 
   restore(image: FlashImage): void {
     this.#bytes.set(image.bytes);
     this.#programmed.set(image.programmed);
     this.#unstable.set(image.unstable);
+    this.#intended.clear();
+    for (const [unit, bytes] of image.intended) this.#intended.set(unit, bytes);
   }
 
-  /** Change bytes as wear or radiation would: no rule holds. */
-  corrupt(address: number, flippedBits: number): void {
-    this.#within(address, 1);
-    this.#bytes[address] = this.#bytes[address]! ^ flippedBits;
+  /** Change bytes as wear, radiation or a file's writer would: no rule holds, and all of it may be programmed again. */
+  overwrite(address: number, bytes: Uint8Array): void {
+    this.#within(address, bytes.length);
+    this.#bytes.set(bytes, address);
+    const unit = this.programSizeBytes;
+    for (let at = 0; at < bytes.length; at++) {
+      this.#programmed[Math.floor((address + at) / unit)] = bytes[at] === 0xff ? 0 : 1;
+    }
+  }
+
+  /** Throw unless the unit at `address` was programmed, or was to be, with these very bytes. */
+  #sameAgain(address: number, bytes: Uint8Array, offset: number): void {
+    const unit = this.programSizeBytes;
+    const intended = this.#intended.get(address / unit);
+    for (let i = 0; i < unit; i++) {
+      const before = intended === undefined ? this.#bytes[address + i] : intended[i];
+      if (before !== bytes[offset + i]) throw new Error(`nor-flash: unit at ${address} programmed twice`);
+    }
+  }
+
+  #forgetIntended(start: number, end: number): void {
+    for (const unit of this.#intended.keys()) {
+      if (unit * this.programSizeBytes >= start && unit * this.programSizeBytes < end) this.#intended.delete(unit);
+    }
   }
 
   /** Pieces erased, pieces as they were, pieces that are neither; units count as used, so that nobody builds on them. */
   #eraseHalf(sector: number, start: number, end: number): void {
     this.#programmed.fill(1, start / this.programSizeBytes, end / this.programSizeBytes);
+    this.#forgetIntended(start, end);
     this.#unstable[sector] = 1;
     for (let piece = start; piece < end; piece += ERASE_PIECE_BYTES) {
       const fate = this.#draw(3);

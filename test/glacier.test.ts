@@ -142,7 +142,11 @@ test("an assembly refuses what cannot belong to the message", (t) => {
   absurd.bytes.set([0xbb, 0x1a], FRAME_HEADER_BYTES);
   t.is(assembly.put(absurd, 0), "misfit", "a body of 33 fragments, whose mask would wrap to that of one");
   t.is(assembly.put(frames[2]!, 0), "new");
-  t.is(assembly.put(Object.assign(new Frame(), frames[2], { fragment: 3 }), 0), "misfit", "past the short last fragment");
+  t.is(
+    assembly.put(Object.assign(new Frame(), frames[2], { fragment: 3 }), 0),
+    "misfit",
+    "past the short last fragment",
+  );
   t.is(assembly.put(Object.assign(new Frame(), frames[1], { payloadBytes: 100 }), 0), "misfit", "short in the middle");
   t.is(assembly.put(fragmentsOf(new Uint8Array(800))[0]!, 0), "misfit", "another length");
   t.is(assembly.put(Object.assign(new Frame(), frames[0], { payloadBytes: 3 }), 0), "misfit", "no body");

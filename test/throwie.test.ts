@@ -15,7 +15,12 @@ import { World } from "../sim/world.ts";
 const seed = Number(process.env.SEED ?? 1);
 const FLASH_BYTES = 448 * 4096;
 
-function worldOf(nodes: NodeScenario[], radio: Partial<RadioScenario> = {}, worldSeed = seed, observer: SimObserver = {}) {
+function worldOf(
+  nodes: NodeScenario[],
+  radio: Partial<RadioScenario> = {},
+  worldSeed = seed,
+  observer: SimObserver = {},
+) {
   const scenario = { name: "test", description: "", durationS: 3_600, drops: [], nodes };
   const world = new World({ ...scenario, radio: { rateMbps: 1, rangeM: 80, ...radio } }, worldSeed, observer);
   world.run(1.5);
@@ -84,7 +89,13 @@ test("histories of loss, repetition, delay, hidden nodes and power cuts end with
       }));
     const world = worldOf(
       [board("a", 0, { crashes: crashes()! }), board("b", 60, { crashes: crashes()! }), board("c", 120)],
-      { lossPerMille: random.below(250), duplicatePerMille: 50, reorderPerMille: 50, rxQueueFrames: 8, processingUs: 500 },
+      {
+        lossPerMille: random.below(250),
+        duplicatePerMille: 50,
+        reorderPerMille: 50,
+        rxQueueFrames: 8,
+        processingUs: 500,
+      },
       run,
     );
     const drops = world.nodes.flatMap((node) => write(node, random, 12, 1 + random.below(2048)));
@@ -94,7 +105,10 @@ test("histories of loss, repetition, delay, hidden nodes and power cuts end with
     }
     for (const node of world.nodes) t.deepEqual(holdings(node), namesOf(drops), `SEED=${run}, ${node.name}`);
     world.run(world.nowS + 5);
-    t.true(world.nodes.every((node) => node.throwie!.contacts === 0), `SEED=${run}: a contact goes on`);
+    t.true(
+      world.nodes.every((node) => node.throwie!.contacts === 0),
+      `SEED=${run}: a contact goes on`,
+    );
   }
 });
 
@@ -114,7 +128,10 @@ test("the hottest Drop goes first", (t) => {
     return { low, heat: (i * 5) % 8 };
   });
   world.run(10);
-  t.deepEqual(order, byHeat.sort((x, y) => y.heat - x.heat).map(({ low }) => low));
+  t.deepEqual(
+    order,
+    byHeat.sort((x, y) => y.heat - x.heat).map(({ low }) => low),
+  );
 });
 
 test("a full store keeps the hottest: the coldest dies, at the announced capacity", (t) => {
@@ -265,7 +282,10 @@ test("20,000 frames of noise and mutation: nothing thrown, nothing grown, each c
     feed(random.below(2) === 0 ? frame : resealed(frame), frame.length);
   }
   const { counters } = lone.node;
-  t.is(Object.values(counters).reduce((sum, count) => sum + count, 0), 20_000);
+  t.is(
+    Object.values(counters).reduce((sum, count) => sum + count, 0),
+    20_000,
+  );
   for (const reason of ["short", "long", "magic", "version", "crc", "type", "session"] as const) {
     t.true(counters[reason] > 0, `${reason}: ${counters[reason]}`);
   }

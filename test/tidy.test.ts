@@ -45,8 +45,12 @@ function withoutComments(text: string): string {
 }
 
 function importsOf({ path, text }: Source): string[] {
-  const specifiers = [...withoutComments(text).matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map((match) => match[1]!);
-  return specifiers.map((specifier) => (specifier.startsWith(".") ? normalize(join(dirname(path), specifier)) : specifier));
+  const specifiers = [...withoutComments(text).matchAll(/(?:\bfrom\s|\bimport\s*\(?)\s*"([^"]+)"/g)].map(
+    (match) => match[1]!,
+  );
+  return specifiers.map((specifier) =>
+    specifier.startsWith(".") ? normalize(join(dirname(path), specifier)) : specifier,
+  );
 }
 
 function againstArrows(source: Source): string[] {
@@ -74,7 +78,10 @@ const BANNED: [RegExp, string][] = [
   [/\b(BigInt|BigInt64Array|BigUint64Array|\d+n)\b/, "BigInt"],
   [/\b(globalThis|process|window|self|performance|crypto)\s*\./, "a runtime's global"],
   [/\bText(En|De)coder\b/, "TextEncoder"],
-  [/\bMath\.(pow|exp|expm1|log|log2|log10|log1p|sin|cos|tan|atan2?|sinh|cosh|tanh|cbrt|hypot)\b|\*\*\s*-?[a-z]/, "arithmetic that engines do differently"],
+  [
+    /\bMath\.(pow|exp|expm1|log|log2|log10|log1p|sin|cos|tan|atan2?|sinh|cosh|tanh|cbrt|hypot)\b|\*\*\s*-?[a-z]/,
+    "arithmetic that engines do differently",
+  ],
 ];
 
 function impure({ path, text }: Source): string[] {
@@ -99,7 +106,9 @@ function circles(graph: Map<string, string[]>): string[] {
   return found;
 }
 
-const portable = sources.filter(({ path }) => path.startsWith("modules/") || path.startsWith("sim/") || path === "main.ts");
+const portable = sources.filter(
+  ({ path }) => path.startsWith("modules/") || path.startsWith("sim/") || path === "main.ts",
+);
 
 test("imports run one way", (t) => {
   t.deepEqual(sources.flatMap(againstArrows), []);
@@ -114,7 +123,15 @@ test("imports run one way", (t) => {
 test("no circles", (t) => {
   const graph = new Map(sources.map((source) => [source.path, importsOf(source).filter((path) => existsSync(path))]));
   t.deepEqual(circles(graph), []);
-  t.is(circles(new Map([["a", ["b"]], ["b", ["a"]]])).length, 1);
+  t.is(
+    circles(
+      new Map([
+        ["a", ["b"]],
+        ["b", ["a"]],
+      ]),
+    ).length,
+    1,
+  );
 });
 
 test("modules and sim name no runtime, no clock and no chance", (t) => {

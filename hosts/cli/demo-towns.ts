@@ -32,7 +32,7 @@ export const WEST: Scenario = {
       path: [
         [0, -20, 5],
         [20, -20, 5],
-        [120, -180, 5],
+        [120, -20, 160],
       ],
     },
     { name: "Bob", role: "mule", path: commute(-150, 240, 60) },

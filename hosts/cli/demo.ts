@@ -9,7 +9,7 @@
  * else says what had happened by then and what had not.
  */
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -19,8 +19,9 @@ import { NONCE_BYTES, open, seal } from "../../modules/drop/seal.ts";
 import { Fixed } from "../../sim/mobility.ts";
 import { loadIdentity } from "../distsoc/identity.ts";
 import { EAST, GATEWAY_AT, WEST } from "./demo-towns.ts";
-import { GatewayProcess } from "./gateway-process.ts";
 import { freeUdpPort } from "./free-port.ts";
+import { IDENTITY_FILE } from "./gateway.ts";
+import { GatewayProcess } from "./gateway-process.ts";
 import { keyOf } from "./key-options.ts";
 import { Timeline } from "./timeline.ts";
 import { Town } from "./town.ts";
@@ -82,15 +83,21 @@ async function play(): Promise<void> {
       store.read(slot, 0, copy, 0, copy.length);
       return conclude(copy);
     }
-    if (nowMs - begunMs > GIVE_UP_MS) throw new Error(`${timeline.lastStep}, and in ${GIVE_UP_MS / 1_000} s it came no further.`);
+    if (nowMs - begunMs > GIVE_UP_MS)
+      throw new Error(`${timeline.lastStep}, and in ${GIVE_UP_MS / 1_000} s it came no further.`);
   }
 }
 
 async function startGateways(west: Town, east: Town): Promise<void> {
   const places = [];
-  for (const [name, town] of [["library", west], ["bookshop", east]] as const) {
+  for (const [name, town] of [
+    ["library", west],
+    ["bookshop", east],
+  ] as const) {
     const data = join(folder, name);
-    places.push({ name, town, data, id: loadIdentity(data).id, listen: `127.0.0.1:${await freeUdpPort()}` });
+    mkdirSync(data, { mode: 0o700 });
+    const { nodeId: id } = loadIdentity(join(data, IDENTITY_FILE));
+    places.push({ name, town, data, id, listen: `127.0.0.1:${await freeUdpPort()}` });
   }
   for (const [i, { name, town, data, listen }] of places.entries()) {
     const other = places[1 - i]!;
@@ -105,6 +112,7 @@ function conclude(copy: Uint8Array): void {
   if (plaintext === undefined) throw new Error(`${READER} has the Drop, and it does not open.`);
   const read = new TextDecoder().decode(plaintext);
   if (read !== text) throw new Error(`${READER} reads "${read}".`);
-  if (open(copy, keyOf({ passphrase: WRONG_PASSPHRASE })) !== undefined) throw new Error("another passphrase opens it too.");
+  if (open(copy, keyOf({ passphrase: WRONG_PASSPHRASE })) !== undefined)
+    throw new Error("another passphrase opens it too.");
   timeline.end(READER, read, { passphrase: PASSPHRASE, wrongPassphrase: WRONG_PASSPHRASE });
 }

@@ -48,7 +48,10 @@ export class GatewayProcess {
     });
     child.on("close", (code, signal) => {
       if (this.#closed) return;
-      this.#watcher.gatewayEnded(this.#name, signal ?? `exit code ${code}${complaint === "" ? "" : `, ${complaint.trim()}`}`);
+      this.#watcher.gatewayEnded(
+        this.#name,
+        signal ?? `exit code ${code}${complaint === "" ? "" : `, ${complaint.trim()}`}`,
+      );
       this.#restart = setTimeout(() => this.#start(), RESTART_MS);
     });
   }

@@ -12,8 +12,8 @@ import { spawn, spawnSync } from "node:child_process";
 import process from "node:process";
 
 // SIOCSIFFLAGS on "lo" with IFF_UP | IFF_LOOPBACK | IFF_RUNNING, then become the command.
-const LOOPBACK_UP =
-  'socket(my $s, 2, 2, 0) && ioctl($s, 0x8914, my $r = pack("a16s", "lo", 0x49)) or die "loopback: $!\\n"; exec @ARGV or die "$ARGV[0]: $!\\n"';
+const LOOPBACK_UP = `my $flags = pack("a16s", "lo", 0x49);
+  socket(S, 2, 2, 0) && ioctl(S, 0x8914, $flags) or die "loopback: $!"; exec @ARGV or die "$ARGV[0]: $!";`;
 
 const command = process.argv.slice(2);
 if (command.length === 0) {

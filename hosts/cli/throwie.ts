@@ -7,9 +7,9 @@
  */
 import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
+import { defaultStorePath } from "./drop-file.ts";
 import { gateway } from "./gateway.ts";
 import { readDrops } from "./read.ts";
-import { defaultStorePath } from "./drop-file.ts";
 import { simulate } from "./simulate.ts";
 import { writeDrop } from "./write.ts";
 

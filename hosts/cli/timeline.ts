@@ -34,7 +34,6 @@ export class Timeline implements GatewayWatcher {
   readonly #hops = new Map<string, number>();
   readonly #arrivals = new Map<string, number>();
   readonly #contacts = new Map<string, Account>();
-  #text = "";
   #dropId = "";
   #beganMs = 0;
 
@@ -43,7 +42,6 @@ export class Timeline implements GatewayWatcher {
   }
 
   begin({ text, drop, id, isolated }: { text: string; drop: Uint8Array; id: Uint8Array; isolated: boolean }): void {
-    this.#text = text;
     this.#dropId = Buffer.from(id).toString("hex");
     this.#beganMs = performance.now();
     this.#say("Two towns, two gateways, one message.");
@@ -60,7 +58,11 @@ export class Timeline implements GatewayWatcher {
     this.#towns.set(town.world.scenario.name, town);
   }
 
-  end(reader: string, read: string, { passphrase, wrongPassphrase }: { passphrase: string; wrongPassphrase: string }): void {
+  end(
+    reader: string,
+    read: string,
+    { passphrase, wrongPassphrase }: { passphrase: string; wrongPassphrase: string },
+  ): void {
     const seconds = (performance.now() - this.#beganMs) / 1_000;
     const arrivals = this.#arrivals.get(reader) ?? 0;
     const hops = this.#hops.get(reader) ?? 0;
@@ -73,7 +75,17 @@ export class Timeline implements GatewayWatcher {
     }
     if (this.#json) {
       const { length } = this.#entries;
-      const report = { message: read, dropId: this.#dropId, reader, arrivals, hops, seconds, frames, bytesOnAir, length };
+      const report = {
+        message: read,
+        dropId: this.#dropId,
+        reader,
+        arrivals,
+        hops,
+        seconds,
+        frames,
+        bytesOnAir,
+        length,
+      };
       console.log(JSON.stringify({ ...report, timeline: this.#entries }));
       return;
     }
@@ -139,7 +151,10 @@ export class Timeline implements GatewayWatcher {
         break;
       case "posted":
         this.#hops.set(name, this.#hopsInto(town) + 1);
-        this.#step(town, `the ${name} heard the message on the air, and signed a post of it (hop ${this.#hops.get(name)})`);
+        this.#step(
+          town,
+          `the ${name} heard the message on the air, and signed a post of it (hop ${this.#hops.get(name)})`,
+        );
         break;
       case "pushed":
         this.#step(town, `the ${name} pushed the post to the ${other}: ${line.outcome}`);

@@ -8,7 +8,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import { BEACON } from "../../modules/glacier/frame.ts";
 import type { MacAddress } from "../../modules/throwie/ports.ts";
-import { Fixed } from "../../sim/mobility.ts";
+import type { Fixed } from "../../sim/mobility.ts";
 import type { SimObserver } from "../../sim/node.ts";
 import type { Scenario } from "../../sim/scenario.ts";
 import type { Station } from "../../sim/station.ts";

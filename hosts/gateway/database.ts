@@ -68,6 +68,7 @@ export class GatewayDatabase {
   readonly #statements: ReturnType<typeof prepare>;
   readonly #postsMax: number;
   #posts: number;
+  #open = true;
 
   /** Opens or creates. Throws a DatabaseError. */
   constructor(path: string, self: NodeId, options: { postsMax?: number } = {}) {
@@ -166,6 +167,8 @@ export class GatewayDatabase {
   }
 
   close(): void {
+    this.#mustBeOpen();
+    this.#open = false;
     this.#database.pragma("wal_checkpoint(TRUNCATE)");
     this.#database.close();
     unlock(this.#lock);
@@ -187,7 +190,13 @@ export class GatewayDatabase {
     return Number(lastInsertRowid);
   }
 
+  /** libsql would go on, without our lock. */
+  #mustBeOpen(): void {
+    if (!this.#open) throw new Error("database: used after close");
+  }
+
   #kept(statement: Libsql.Statement<unknown[]>, ...parameters: unknown[]): KeptPost[] {
+    this.#mustBeOpen();
     return (statement.all(parameters) as Row[]).map((row) => {
       const post = readPost(bytes(row.record!));
       if (typeof post === "string") throw new Error(`database: a post that was verified now reads as ${post}`);
@@ -196,15 +205,18 @@ export class GatewayDatabase {
   }
 
   #get(statement: Libsql.Statement<unknown[]>, ...parameters: unknown[]): Row | undefined {
+    this.#mustBeOpen();
     return statement.get(parameters) as Row | undefined;
   }
 
   #run(statement: Libsql.Statement<unknown[]>, ...parameters: unknown[]): void {
+    this.#mustBeOpen();
     statement.run(parameters);
   }
 
   /** For the two that add a post: a result other than a reason means that there is one more. */
   #transaction<T extends Post | "stored" | "known" | "full">(work: () => T): T {
+    this.#mustBeOpen();
     this.#database.exec("BEGIN IMMEDIATE");
     try {
       const result = work();

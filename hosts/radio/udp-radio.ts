@@ -7,17 +7,13 @@
  */
 import { createSocket, type Socket } from "node:dgram";
 import { isIPv4 } from "node:net";
-import type { MacAddress, Radio } from "../../modules/throwie/ports.ts";
+import type { MacAddress } from "../../modules/throwie/ports.ts";
 import { AIR_FRAME_BYTES_MAX, decodeDatagram, encodeFrameDatagram } from "./air-datagram.ts";
+import type { HostRadio, RadioHandlers } from "./host-radio.ts";
 
 const QUEUE_FRAMES = 4;
 /** An air that is gone answers nothing; its radio is then as deaf and as ready as a real one. */
 const SENT_TIMEOUT_MS = 250;
-
-export interface RadioHandlers {
-  onFrame(frame: Uint8Array, from: MacAddress): void;
-  onRoom(): void;
-}
 
 /** `host:port` of the air. Throws a RangeError that says what is expected. */
 export function parseAirAddress(text: string): { host: string; port: number } {
@@ -25,12 +21,14 @@ export function parseAirAddress(text: string): { host: string; port: number } {
   const host = text.slice(0, colon);
   const port = Number(text.slice(colon + 1));
   if (!isIPv4(host) || !host.startsWith("127.") || !Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw new RangeError(`${text} is not the address of an air: give a loopback address and a port, like 127.0.0.1:7400.`);
+    throw new RangeError(
+      `${text} is not the address of an air: give a loopback address and a port, like 127.0.0.1:7400.`,
+    );
   }
   return { host, port };
 }
 
-export class UdpRadio implements Radio {
+export class UdpRadio implements HostRadio {
   readonly address: MacAddress;
   readonly maxPayload = AIR_FRAME_BYTES_MAX;
   readonly #socket: Socket;
@@ -47,7 +45,11 @@ export class UdpRadio implements Radio {
     socket.on("error", () => {});
   }
 
-  static async open(air: { host: string; port: number }, address: MacAddress, handlers: RadioHandlers): Promise<UdpRadio> {
+  static async open(
+    air: { host: string; port: number },
+    address: MacAddress,
+    handlers: RadioHandlers,
+  ): Promise<UdpRadio> {
     const socket = createSocket("udp4");
     await new Promise<void>((resolve, reject) => {
       socket.once("error", reject);

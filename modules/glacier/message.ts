@@ -21,7 +21,7 @@ export const MESSAGE_PREFIX_BYTES = 3;
 export const MESSAGE_BODY_BYTES_MAX = FRAGMENTS_MAX * FRAME_PAYLOAD_BYTES_MAX - MESSAGE_PREFIX_BYTES;
 
 export function fragmentCount(bodyBytes: number): number {
-  return (MESSAGE_PREFIX_BYTES + bodyBytes + FRAME_PAYLOAD_BYTES_MAX - 1) / FRAME_PAYLOAD_BYTES_MAX | 0;
+  return ((MESSAGE_PREFIX_BYTES + bodyBytes + FRAME_PAYLOAD_BYTES_MAX - 1) / FRAME_PAYLOAD_BYTES_MAX) | 0;
 }
 
 /** The mask of `count` fragments: bit i is fragment i. */

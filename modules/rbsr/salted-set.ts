@@ -47,12 +47,12 @@ export class SaltedSet {
   constructor(capacity: number) {
     const wide = capacity > 0xffff;
     let binBits = 1;
-    while (binBits < BIN_BITS_MAX && 2 ** binBits * ITEMS_PER_BIN < capacity) binBits += 1;
+    while (binBits < BIN_BITS_MAX && (1 << binBits) * ITEMS_PER_BIN < capacity) binBits += 1;
     this.capacity = capacity;
     this.positions = new Uint32Array(capacity);
     this.tags = new Int32Array(capacity);
     this.items = wide ? new Uint32Array(capacity) : new Uint16Array(capacity);
-    this.bins = wide ? new Uint32Array(2 ** binBits) : new Uint16Array(2 ** binBits);
+    this.bins = wide ? new Uint32Array(1 << binBits) : new Uint16Array(1 << binBits);
     this.binShift = 32 - binBits;
   }
 

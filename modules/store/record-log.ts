@@ -235,24 +235,28 @@ export class RecordLog {
     return slot;
   }
 
-  /** Mark the slot's record DEAD. */
-  kill(slot: number): void {
-    this.markDead(this.addressOf(slot));
+  /** Mark the slot's record DEAD. False: its sector failed, and the mark may not be there at the next mount. */
+  kill(slot: number): boolean {
+    const took = this.markDead(this.addressOf(slot));
     this.unbind(slot);
+    return took;
   }
 
-  markDead(recordAddress: number): void {
+  markDead(recordAddress: number): boolean {
     const { deadAt, unitBytes } = this.#layout;
-    this.#partition.program(recordAddress + deadAt, this.#zeros, 0, unitBytes);
+    return this.#partition.program(recordAddress + deadAt, this.#zeros, 0, unitBytes);
   }
 
-  /** Mark the slot's record VERIFIED. False: a torn mark is in the way, and only a copy of the record can say it. */
+  /** After `kill` failed: say the same in the head, by a copy of the record that is DEAD at once. Room is the caller's. */
+  bury(slot: number): void {
+    this.putCopy(slot, this.#slots.bodySector[slot]!, this.#slots.bodyOffset[slot]!);
+    if (this.append()) this.markDead(this.#layout.recordAddress(this.sectors[this.head % this.rows]!, this.lastNumber));
+  }
+
+  /** Mark the slot's record VERIFIED. Over a torn mark is well: the same bytes again. False: only a copy can say it. */
   markVerified(slot: number): boolean {
     const { verifiedAt, unitBytes } = this.#layout;
-    const address = this.addressOf(slot) + verifiedAt;
-    this.#partition.flash.read(address, this.record, 0, unitBytes);
-    for (let i = 0; i < unitBytes; i++) if (this.record[i] !== 0xff) return false;
-    return this.#partition.program(address, this.#zeros, 0, unitBytes);
+    return this.#partition.program(this.addressOf(slot) + verifiedAt, this.#zeros, 0, unitBytes);
   }
 
   #putFields(

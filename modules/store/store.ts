@@ -42,8 +42,8 @@ const COPY_BYTES = 256;
 const ATTEMPTS_MAX = 4;
 /** Rounds of making room: the first frees a sector or fits the body, the second puts it there; more only with worn sectors. */
 const ROUNDS_MAX = 8;
-/** Records that an insert may need besides those of cleaning, which asks for its own. */
-const INSERT_RECORDS = 1;
+/** The newcomer's, and one for the evicted should its mark fail. Cleaning asks for its own. */
+const INSERT_RECORDS = 2;
 /** Erases between two looks for a sector that wears too little. */
 const LEVELLING_INTERVAL_ERASES = 16;
 
@@ -155,11 +155,12 @@ export class Store {
         continue;
       }
       // The newcomer is committed; a cut from here on leaves one Drop too many, and mount evicts the coldest.
+      const number = this.#log.lastNumber;
       if (full) this.#evict(slots.coldest());
       this.lastSlot = slots.add(low, high, lengthBytes, heatKey);
       slots.bodySector[this.lastSlot] = sector;
       slots.bodyOffset[this.lastSlot] = start;
-      this.#log.bind(this.lastSlot);
+      this.#log.bindAt(this.lastSlot, this.#log.head, number);
       this.#flash.sync();
       this.counters.inserted++;
       return "stored";
@@ -222,7 +223,8 @@ export class Store {
   /** Forget the Drop. Durable on return. */
   remove(slot: number): void {
     if (!this.#slots.occupied(slot)) throw new Error("store: no Drop in this slot");
-    this.#drop(slot);
+    this.#ensureLog(1);
+    if (this.#slots.occupied(slot)) this.#drop(slot);
     this.#flash.sync();
     this.counters.removed++;
   }
@@ -405,7 +407,7 @@ export class Store {
 
   #drop(slot: number): void {
     const slots = this.#slots;
-    this.#log.kill(slot);
+    if (!this.#log.kill(slot)) this.#log.bury(slot);
     const sector = slots.bodySector[slot]!;
     if (sector !== NOWHERE) this.#partition.release(sector, this.#layout.bodyRoom(slots.lengthBytes[slot]!));
     slots.remove(slot);

@@ -5,8 +5,9 @@
  * next contact that brings the same Drop resumes it; under need the orphan that was touched longest ago is given up.
  * So reassembly is bounded in bytes whatever peers do, and a peer cannot take the buffers of another contact.
  */
-import { Assembly } from "../glacier/assembly.ts";
+
 import { DROP_SIZE_BYTES_MAX } from "../drop/drop.ts";
+import { Assembly } from "../glacier/assembly.ts";
 
 /** 6 x 2,051 bytes: a full sender's window for one contact (4), and one Drop each for two more. */
 const ASSEMBLIES_MAX = 6;

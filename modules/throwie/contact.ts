@@ -179,7 +179,10 @@ export class Contact implements MessageSource, MessageSink {
     const { reconciliation, events } = this.#node;
     if (message.reference < 0) {
       const last = message.reference === -reconciliation.outboundNumber;
-      if (last && reconciliation.concluded) reconciliation.release(this.#index);
+      if (!last || !reconciliation.concluded) return;
+      // An OPEN that lists nothing asks nothing: that it was taken in is all there is to wait for.
+      if (this.phase === "opening") this.#conclude();
+      reconciliation.release(this.#index);
     } else {
       this.moved++;
       events.dropSent(message.reference, this.peer);
@@ -239,13 +242,18 @@ export class Contact implements MessageSource, MessageSink {
     }
     this.phase = "reconciling";
     if (!reconciliation.concluded) return;
+    this.#conclude();
+    if (reconciliation.outboundBytes === 0) reconciliation.release(this.#index);
+  }
+
+  /** What the peer lacks is known: from now on it is on offer. */
+  #conclude(): void {
     this.phase = "transferring";
     for (let slot = 0; slot < this.#node.store.capacity; slot++) {
-      if (!reconciliation.has(slot)) continue;
+      if (!this.#node.reconciliation.has(slot)) continue;
       this.#offers[slot >>> 3]! |= 1 << (slot & 7);
       this.#offersLeft++;
     }
-    if (reconciliation.outboundBytes === 0) reconciliation.release(this.#index);
     this.#node.events.reconciled(this.peer, this.#offersLeft);
   }
 

@@ -14,8 +14,9 @@
  *
  * The salt is made of both nonces: neither side chooses it, and nobody knew it when the Drops were made.
  */
-import { readU32 } from "../glacier/frame.ts";
+
 import { Assembly } from "../glacier/assembly.ts";
+import { readU32 } from "../glacier/frame.ts";
 import { MESSAGE_BODY_BYTES_MAX } from "../glacier/message.ts";
 import { Mix, sessionKey } from "../rbsr/half-siphash.ts";
 import { Reconciler } from "../rbsr/reconciler.ts";

@@ -183,7 +183,14 @@ export class Throwie implements ContactOwner {
     this.events.dropStored(this.store.lastSlot, from.peer);
   }
 
-  #insert(low: number, high: number, bytes: Uint8Array, offset: number, lengthBytes: number, key: number): StoreOutcome {
+  #insert(
+    low: number,
+    high: number,
+    bytes: Uint8Array,
+    offset: number,
+    lengthBytes: number,
+    key: number,
+  ): StoreOutcome {
     const { store } = this;
     const outcome = store.insert(low, high, bytes, offset, lengthBytes, key, this.heatNow());
     if (store.evicted) this.#forget(store.lastEvictedSlot, store.lastEvictedLow, store.lastEvictedHigh, "evicted");

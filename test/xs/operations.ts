@@ -1,7 +1,13 @@
 /** What `npm run bench -- xs` meters: operations of a board's life, each ready to be repeated. */
 import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
 import { Assembly } from "../../modules/glacier/assembly.ts";
-import { DROP, decodeFrame, FRAME_HEADER_BYTES, FRAME_SIZE_BYTES_MAX, Frame, sealFrame } from "../../modules/glacier/frame.ts";
+import {
+  DROP,
+  decodeFrame,
+  FRAME_SIZE_BYTES_MAX,
+  Frame,
+  sealFrame,
+} from "../../modules/glacier/frame.ts";
 import { Link } from "../../modules/glacier/link.ts";
 import type { Outgoing } from "../../modules/glacier/sender.ts";
 import { MESSAGE_SIZE_BYTES_MAX, Reconciler } from "../../modules/rbsr/reconciler.ts";
@@ -133,7 +139,8 @@ function frameReceived(): Operation {
   const lengthBytes = sealFrame(out, DROP, 1, 2, 3, 4, 5, 210);
   return () => {
     assembly.begin(4, 5, 0);
-    if (decodeFrame(out, lengthBytes, frame) !== undefined || assembly.put(frame, 0) !== "new") throw new Error("refused");
+    if (decodeFrame(out, lengthBytes, frame) !== undefined || assembly.put(frame, 0) !== "new")
+      throw new Error("refused");
   };
 }
 

@@ -19,14 +19,7 @@ import { FINGERPRINT_SIZE_BYTES, Fingerprint } from "../../modules/rbsr/fingerpr
 import { halfSipHash, Mix, sessionKey } from "../../modules/rbsr/half-siphash.ts";
 import { MESSAGE_SIZE_BYTES_MAX, Reconciler } from "../../modules/rbsr/reconciler.ts";
 import { SaltedSet } from "../../modules/rbsr/salted-set.ts";
-import {
-  claim,
-  coldKey,
-  freshKey,
-  heatTime,
-  keyOfClaim,
-  raise,
-} from "../../modules/temperature/temperature.ts";
+import { claim, coldKey, freshKey, heatTime, keyOfClaim, raise } from "../../modules/temperature/temperature.ts";
 import dropVectors from "../vectors/drop.json" with { type: "json" };
 import glacierVectors from "../vectors/glacier.json" with { type: "json" };
 import hashVectors from "../vectors/half-siphash.json" with { type: "json" };

@@ -1,0 +1,40 @@
+/** `throwie read`: what of a store a passphrase or a place opens, hottest first. */
+import { existsSync } from "node:fs";
+import { dropId } from "../../modules/drop/drop.ts";
+import { open } from "../../modules/drop/seal.ts";
+import { dropAt } from "../store/drop-store.ts";
+import { openStore } from "./drop-file.ts";
+import { type KeyOptions, keyOf } from "./key-options.ts";
+
+export function readDrops(options: KeyOptions & { store: string; json?: boolean }): void {
+  if (!existsSync(options.store))
+    throw new RangeError(`There is no store ${options.store}: name another with --store.`);
+  const key = keyOf(options);
+  const { store, close } = openStore(options.store);
+  try {
+    const slots = Array.from({ length: store.capacity }, (_, slot) => slot).filter((slot) => store.occupied(slot));
+    slots.sort((a, b) => store.heat(b) - store.heat(a));
+    const messages = slots.flatMap((slot) => {
+      const drop = dropAt(store, slot);
+      const plaintext = open(drop, key);
+      if (plaintext === undefined) return [];
+      return [{ dropId: Buffer.from(dropId(drop)).toString("hex"), text: new TextDecoder().decode(plaintext) }];
+    });
+    if (options.json) console.log(JSON.stringify({ store: options.store, held: store.count, messages }));
+    else print(messages, store.count);
+  } finally {
+    close();
+  }
+}
+
+function print(messages: { dropId: string; text: string }[], held: number): void {
+  for (const { dropId, text } of messages) console.log(`${dropId.slice(0, 16)}  ${printable(text)}`);
+  if (messages.length === 0) console.log(`None of the ${held} Drops here opens with that.`);
+}
+
+/** A message comes from anyone: control characters could rewrite the reader's terminal. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, (character) =>
+    character === "\n" || character === "\t" ? character : "\ufffd",
+  );
+}

@@ -1,0 +1,71 @@
+/**
+ * A gateway in a process of its own, so that test/gateway.test.ts can kill it: real QUIC, a real database, and an air that
+ * is a file of hexadecimal lines. It takes lines on standard input, `hear <hex>`, and logs to standard output.
+ *
+ * Arguments: data folder, listen address, air file, then any of `follow=<address>` and `audience=<address>`.
+ */
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { pino } from "pino";
+import { loadIdentity } from "../hosts/distsoc/identity.ts";
+import { openIrohTransport } from "../hosts/distsoc/iroh-transport.ts";
+import { parseNodeAddress } from "../hosts/distsoc/node-id.ts";
+import { type Air, Gateway, openDatabase } from "../hosts/gateway/gateway.ts";
+import type { AirOutcome } from "../hosts/gateway/overlay.ts";
+
+/** A line is a Drop once its line feed is on the disk. */
+class FileAir implements Air {
+  readonly #path: string;
+  #handler: (drop: Uint8Array) => void = () => {};
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  *heardDrops(): Iterable<Uint8Array> {
+    if (!existsSync(this.#path)) return;
+    const lines = readFileSync(this.#path, "latin1").split("\n");
+    for (const line of lines.slice(0, -1)) yield Uint8Array.from(Buffer.from(line, "hex"));
+  }
+
+  offer(drop: Uint8Array): AirOutcome {
+    for (const held of this.heardDrops()) if (Buffer.compare(held, drop) === 0) return "known";
+    const file = openSync(this.#path, "a", 0o600);
+    writeSync(file, `${Buffer.from(drop).toString("hex")}\n`);
+    fsyncSync(file);
+    closeSync(file);
+    this.#handler(drop);
+    return "stored";
+  }
+
+  onHeard(handler: (drop: Uint8Array) => void): void {
+    this.#handler = handler;
+  }
+}
+
+const [dataPath, listen, airPath, ...peers] = process.argv.slice(2);
+const named = (role: string) =>
+  peers.filter((peer) => peer.startsWith(`${role}=`)).map((peer) => parseNodeAddress(peer.slice(role.length + 1)));
+const logger = pino({ base: null }, pino.destination({ dest: 1, sync: true }));
+const air = new FileAir(airPath!);
+// The folder comes with the database, and only one process may have it.
+const keyPath = join(dataPath!, "identity.key");
+const identity = loadIdentity(keyPath);
+const database = openDatabase(dataPath!, identity.nodeId);
+const transport = await openIrohTransport({ identity, listen: listen! });
+const gateway = new Gateway(
+  {
+    ...{ dataPath: dataPath!, identity, transport, air, logger },
+    ...{ follow: named("follow"), audience: named("audience"), timings: { baseMs: 20, capMs: 200 } },
+    requestDeadlineMs: 1000,
+  },
+  database,
+);
+gateway.start();
+createInterface({ input: process.stdin }).on("line", (line) => {
+  const [word, argument] = line.split(" ");
+  if (word === "hear") air.offer(Uint8Array.from(Buffer.from(argument!, "hex")));
+});
+process.once("SIGTERM", () => void gateway.stop().then(() => process.exit(0)));

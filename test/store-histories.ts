@@ -1,0 +1,287 @@
+/** Random histories of a store, a model of what must be in it, and power cuts anywhere in them. */
+import type { Flash } from "../modules/store/flash.ts";
+import { Store } from "../modules/store/store.ts";
+import { type FlashImage, NorFlash, PowerCut } from "../sim/nor-flash.ts";
+import { SeededRandom } from "../sim/random.ts";
+
+const HOTTEST = 2 ** 30;
+
+/** Few sectors, so that short histories clean, roll the log over and evict. */
+export const SMALL_CAPACITY = 12;
+export const SMALL_SECTORS = 18;
+
+export type Step =
+  | { kind: "insert"; id: number; sizeBytes: number; heat: number }
+  | { kind: "remove" | "verify"; choice: number }
+  | { kind: "heat"; choice: number; heat: number }
+  | { kind: "checkpoint" | "clean" | "mount" };
+
+interface Expected {
+  verified: boolean;
+}
+
+/** The bytes of the Drop number `id`: its length too follows from it. */
+export function dropBytes(id: number, sizeBytes: number): Uint8Array {
+  const bytes = new Uint8Array(sizeBytes);
+  new SeededRandom(id, "drop").fill(bytes);
+  return bytes;
+}
+
+export const lowOf = (id: number): number => Math.imul(id, 0x9e3779b1) >>> 0;
+export const highOf = (id: number): number => (Math.imul(id, 0x85ebca6b) ^ 0x5bd1e995) >>> 0;
+
+export function randomSteps(random: SeededRandom, count: number, firstId: number): Step[] {
+  const steps: Step[] = [];
+  for (let i = 0; i < count; i++) {
+    const draw = random.below(100);
+    const choice = random.below(1000);
+    // Later Drops are hotter on the whole, so most get in; enough are not.
+    const heat = random.below(1000) + (firstId + i) * 40;
+    if (draw < 55) steps.push({ kind: "insert", id: firstId + i, sizeBytes: sizeOf(random), heat });
+    else if (draw < 65) steps.push({ kind: "verify", choice });
+    else if (draw < 70) steps.push({ kind: "remove", choice });
+    else if (draw < 80) steps.push({ kind: "heat", choice, heat });
+    else if (draw < 87) steps.push({ kind: "checkpoint" });
+    else if (draw < 96) steps.push({ kind: "clean" });
+    else steps.push({ kind: "mount" });
+  }
+  return steps;
+}
+
+function sizeOf(random: SeededRandom): number {
+  const draw = random.below(10);
+  if (draw < 5) return 2048;
+  if (draw < 6) return 1 + random.below(20);
+  return 1 + random.below(2048);
+}
+
+export interface Subject {
+  flash: NorFlash;
+  /** What the store sees: the flash, or something broken around it. */
+  seen: Flash;
+}
+
+/** A store and what must be in it. A method that a PowerCut leaves has its doubt in `pending`. */
+export class Witness {
+  store: Store;
+  readonly expected = new Map<number, Expected>();
+  readonly sizes = new Map<number, number>();
+  pending: Step | undefined = undefined;
+  pendingId = -1;
+  time = 0;
+  readonly #seen: Flash;
+  readonly #capacity: number;
+
+  constructor(seen: Flash, capacity: number) {
+    this.#seen = seen;
+    this.#capacity = capacity;
+    this.store = new Store(seen, capacity);
+  }
+
+  mount(): void {
+    this.store = new Store(this.#seen, this.#capacity);
+    const outcome = this.store.mount();
+    if (outcome !== "mounted" && outcome !== "formatted") throw new Error(`mount gave ${outcome}`);
+  }
+
+  run(steps: Step[]): void {
+    for (const step of steps) {
+      this.pending = step;
+      this.#do(step);
+      this.pending = undefined;
+      this.pendingId = -1;
+    }
+  }
+
+  #do(step: Step): void {
+    const { store, expected } = this;
+    this.time += 100;
+    if (step.kind === "insert") {
+      this.sizes.set(step.id, step.sizeBytes);
+      this.pendingId = step.id;
+      const bytes = dropBytes(step.id, step.sizeBytes);
+      const coldest = this.#coldest();
+      const full = store.count === store.capacity;
+      const outcome = store.insert(lowOf(step.id), highOf(step.id), bytes, 0, step.sizeBytes, step.heat, this.time);
+      if (outcome === "flash") throw new Error("insert gave flash");
+      const wanted = expected.has(step.id) ? "known" : full && step.heat <= store.heat(coldest) ? "colder" : "stored";
+      if (!store.evicted && outcome !== wanted) throw new Error(`insert gave ${outcome}, not ${wanted}`);
+      if (outcome !== "stored") return;
+      if (store.evicted !== full) throw new Error("evicted when not full, or not evicted");
+      if (store.evicted) {
+        if (store.lastEvictedSlot !== coldest) throw new Error("evicted another than the coldest");
+        expected.delete(this.#idOf(store.lastEvictedLow, store.lastEvictedHigh));
+      }
+      expected.set(step.id, { verified: false });
+      return;
+    }
+    if (step.kind === "checkpoint") store.checkpoint(this.time);
+    if (step.kind === "clean") store.clean(this.time);
+    if (step.kind === "mount") this.mount();
+    if (!("choice" in step)) return;
+    const ids = [...expected.keys()];
+    if (ids.length === 0) return;
+    const id = ids[step.choice % ids.length]!;
+    this.pendingId = id;
+    const slot = store.find(lowOf(id), highOf(id));
+    if (step.kind === "heat") store.setHeat(slot, step.heat);
+    if (step.kind === "verify") {
+      expected.get(id)!.verified = true;
+      store.markVerified(slot);
+    }
+    if (step.kind === "remove") {
+      store.remove(slot);
+      expected.delete(id);
+    }
+  }
+
+  #coldest(): number {
+    const { store } = this;
+    let coldest = -1;
+    for (let slot = 0; slot < store.capacity; slot++) {
+      if (store.occupied(slot) && (coldest < 0 || store.heat(slot) < store.heat(coldest))) coldest = slot;
+    }
+    return coldest;
+  }
+
+  #idOf(low: number, high: number): number {
+    for (const id of this.sizes.keys()) if (lowOf(id) === low && highOf(id) === high) return id;
+    throw new Error("a Drop that was never inserted");
+  }
+
+  /** Throws unless the store holds exactly what it must; of a step that was cut, done and not done are both right. */
+  check(): void {
+    const { store, expected, pending, pendingId } = this;
+    const found = new Set<number>();
+    for (let slot = 0; slot < store.capacity; slot++) {
+      if (!store.occupied(slot)) continue;
+      const id = this.#idOf(store.idLow(slot), store.idHigh(slot));
+      if (found.has(id)) throw new Error(`Drop ${id} is there twice`);
+      if (store.find(store.idLow(slot), store.idHigh(slot)) !== slot) throw new Error(`Drop ${id} is not found`);
+      found.add(id);
+      const wanted = dropBytes(id, this.sizes.get(id)!);
+      if (store.lengthBytes(slot) !== wanted.length) throw new Error(`Drop ${id} has another length`);
+      const bytes = new Uint8Array(wanted.length);
+      store.read(slot, 0, bytes, 0, bytes.length);
+      if (Buffer.compare(bytes, wanted) !== 0) throw new Error(`Drop ${id} has other bytes`);
+      const from = bytes.length >> 1;
+      store.read(slot, from, bytes, from, bytes.length - from);
+      if (Buffer.compare(bytes, wanted) !== 0) throw new Error(`Drop ${id} has other bytes from its middle on`);
+      if (store.verified(slot) && expected.get(id)?.verified !== true) throw new Error(`Drop ${id} was never verified`);
+      if (!store.verified(slot) && expected.get(id)?.verified === true && pending === undefined) {
+        throw new Error(`Drop ${id} was verified`);
+      }
+    }
+    if (found.size !== store.count) throw new Error("count is not what is there");
+    const missing = [...expected.keys()].filter((id) => !found.has(id));
+    const extra = [...found].filter((id) => !expected.has(id));
+    if (pending?.kind === "insert") {
+      const arrived = extra.length === 1 && extra[0] === pendingId;
+      const room = arrived && expected.size === store.capacity ? 1 : 0;
+      if ((extra.length === 0 || arrived) && missing.length === room) return;
+    } else if (pending?.kind === "remove") {
+      if (extra.length === 0 && missing.every((id) => id === pendingId)) return;
+    } else if (missing.length === 0 && extra.length === 0) {
+      return;
+    }
+    throw new Error(`missing [${missing}], not expected [${extra}]`);
+  }
+
+  /** Take what is there for what must be: after a check, the doubt is over. */
+  settle(): void {
+    const { store, expected, sizes } = this;
+    expected.clear();
+    for (const id of sizes.keys()) {
+      const slot = store.find(lowOf(id), highOf(id));
+      if (slot >= 0) expected.set(id, { verified: store.verified(slot) });
+    }
+    this.pending = undefined;
+  }
+}
+
+export interface CutPlan {
+  seed: number;
+  programSizeBytes: number;
+  /** Something broken between store and flash, for the canaries. */
+  around?: (flash: NorFlash) => Flash;
+  /** Histories are this long after a start of random length. */
+  steps: number;
+  startStepsMax: number;
+}
+
+/**
+ * Run one history, cut at each of its operations; mount, with two more cuts in that; check. Returns how many cuts were
+ * tried, or throws with the seed and the cut.
+ */
+export function cutEverywhere(plan: CutPlan): number {
+  const { seed, programSizeBytes, steps: count } = plan;
+  const around = plan.around ?? ((flash: NorFlash): Flash => flash);
+  const random = new SeededRandom(seed, "history");
+  const cutRandom = new SeededRandom(seed, "cuts");
+  const flash = new NorFlash({ sizeBytes: SMALL_SECTORS * 4096, programSizeBytes, chance: cutRandom });
+  const start = new Witness(flash, SMALL_CAPACITY);
+  start.mount();
+  start.run(randomSteps(random, random.below(plan.startStepsMax), 1));
+  const image = flash.snapshot();
+  const steps = randomSteps(random, count, 100_000);
+  let cuts = 0;
+  for (let cut = 1; ; cut++) {
+    const where = `seed ${seed} unit ${programSizeBytes} cut ${cut}`;
+    try {
+      if (!cutOnce(flash, around, image, start, steps, cut, cutRandom)) return cuts;
+      cuts++;
+    } catch (error) {
+      throw new Error(`${where}: ${error instanceof Error ? error.message : error}`, { cause: error });
+    }
+  }
+}
+
+/** False when the history ended before the cut. */
+function cutOnce(
+  flash: NorFlash,
+  around: (flash: NorFlash) => Flash,
+  image: FlashImage,
+  start: Witness,
+  steps: Step[],
+  cut: number,
+  random: SeededRandom,
+): boolean {
+  flash.cutAt(undefined);
+  flash.restore(image);
+  const witness = new Witness(around(flash), SMALL_CAPACITY);
+  witness.mount();
+  for (const [id, expected] of start.expected) witness.expected.set(id, { ...expected });
+  for (const [id, size] of start.sizes) witness.sizes.set(id, size);
+  witness.time = start.time;
+  flash.cutAt(cut);
+  const cutHere = powerFails(() => witness.run(steps));
+  flash.cutAt(undefined);
+  const { pending } = witness;
+  // Cut the mount as well, twice, if it writes that often.
+  for (const again of [1 + random.below(2), 1]) {
+    flash.cutAt(again);
+    const failed = powerFails(() => witness.mount());
+    flash.cutAt(undefined);
+    if (!failed) break;
+  }
+  witness.mount();
+  witness.check();
+  witness.settle();
+  // And life goes on: with what is left of the history, and a last look after a last mount.
+  witness.run([{ kind: "insert", id: 999_999, sizeBytes: 2048, heat: HOTTEST }]);
+  if (witness.store.find(lowOf(999_999), highOf(999_999)) < 0) throw new Error("the next insert did not store");
+  witness.run(steps.slice(steps.indexOf(pending!) + 1).filter((step) => step.kind !== "insert" || step.heat % 3 !== 0));
+  witness.mount();
+  witness.check();
+  return cutHere;
+}
+
+function powerFails(action: () => void): boolean {
+  try {
+    action();
+    return false;
+  } catch (error) {
+    if (!(error instanceof PowerCut)) throw error;
+    return true;
+  }
+}
