@@ -6,8 +6,8 @@
  *
  * Invariant: at most two connections a peer, one for each direction of dialling, and the newest is used. Of two with one
  * direction the older is closed: the peer has lost it, or it would not have dialled. Of two with both directions the node
- * with the greater NodeId closes the one that it dialled itself; no agreement is needed for that, and a connection that a
- * restarted peer has no memory of is left to its deadlines.
+ * with the greater NodeId closes, after a while, the one that it dialled itself; no agreement is needed for that, and a
+ * connection that a restarted peer has no memory of is left to its deadlines.
  *
  * It refuses no stranger: the transport bounds their number, and the overlay judges what they say.
  */
@@ -97,8 +97,15 @@ export class Peers {
     if (others.length === 0) this.#options.onUp(peer);
     for (const other of others) {
       if (other.dialled === connection.dialled) other.close("duplicate");
-      else if (this.#options.transport.self > peer) (other.dialled ? other : connection).close("duplicate");
+      else if (this.#options.transport.self > peer) void this.#settle(peer);
     }
+  }
+
+  /** By then the other side has both, so that neither is ever without one, and what was under way is done. */
+  async #settle(peer: NodeId): Promise<void> {
+    await this.#pause(this.#options.timings.capMs);
+    const open = this.#open.get(peer) ?? [];
+    if (open.length > 1) open.find(({ dialled }) => dialled)?.close("duplicate");
   }
 
   #drop(connection: Connection): void {

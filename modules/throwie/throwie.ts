@@ -266,7 +266,7 @@ export class Throwie implements ContactOwner {
       if (contact.phase !== "free") continue;
       contact.begin(peer, sessionId, initiator, now);
       this.reconciliation.lend(i);
-      this.events.contactOpened(peer, sessionId);
+      this.events.contactOpened(contact.peer, sessionId);
       return contact;
     }
     return undefined;
