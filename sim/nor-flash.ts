@@ -5,7 +5,7 @@
  * again with other bytes than those it was programmed with, or was to be when the power failed. Whoever breaks one gets an assertion, so that a simulation proves that a store never does.
  *
  * `cutAt(n)` cuts the power inside the n-th program or erase from now. Of a cut program some first bytes took, and of the next
- * byte some bits; of a cut erase some sectors' pages are ones, some are as before, and some bytes are neither: those read
+ * byte some bits, or none of it at all; of a cut erase some sectors' pages are ones, some are as before, and some bytes are neither: those read
  * differently each time, until the sector is erased whole. A cut throws a PowerCut and leaves the part off: every
  * call throws again until `cutAt` is called for the next life. Where in the operation it fell is drawn from `chance`.
  *
@@ -137,12 +137,12 @@ export class NorFlash implements Flash {
     const cut = this.#counts();
     const took = cut ? this.#draw(lengthBytes + 1) : lengthBytes;
     this.#bytes.set(bytes.subarray(offset, offset + took), address);
+    let touched = took;
     if (cut && took < lengthBytes) {
-      this.#bytes[address + took] = this.#bytes[address + took]! & (bytes[offset + took]! | this.#draw(256));
-    }
-    // Of the units after the one that it stopped in, the part knows nothing.
-    const touched = Math.min(lengthBytes, took + 1);
-    if (cut && took < lengthBytes) {
+      const before = this.#bytes[address + took]!;
+      const after = before & (bytes[offset + took]! | this.#draw(256));
+      this.#bytes[address + took] = after;
+      if (after !== before) touched++;
       const torn = took - (took % unit);
       this.#intended.set((address + torn) / unit, bytes.slice(offset + torn, offset + torn + unit));
     }

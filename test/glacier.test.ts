@@ -106,7 +106,10 @@ function fragmentsOf(body: Uint8Array): Frame[] {
     const payload = stream.subarray(i * FRAME_PAYLOAD_BYTES_MAX, (i + 1) * FRAME_PAYLOAD_BYTES_MAX);
     const bytes = new Uint8Array(FRAME_SIZE_BYTES_MAX);
     bytes.set(payload, FRAME_HEADER_BYTES);
-    frames.push(Object.assign(new Frame(), { type: DROP, fragment: i, bytes, payloadBytes: payload.length }));
+    const frame = new Frame();
+    const shortId = { low: 1, high: 2 };
+    decodeFrame(bytes, sealFrame(bytes, DROP, 1, 0, i, shortId.low, shortId.high, payload.length), frame);
+    frames.push(frame);
   }
   return frames;
 }

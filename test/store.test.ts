@@ -364,6 +364,8 @@ test("canary: nor flash finds whoever breaks its rules, and loses power inside a
   flash.program(4, zeros, 0, 4);
   t.throws(() => flash.program(64, zeros, 0, 64), { instanceOf: PowerCut });
   t.throws(() => flash.read(0, zeros, 0, 1), { instanceOf: PowerCut });
+  flash.cutAt(undefined);
+  flash.program(2048, new Uint8Array(2048), 0, 2048);
   flash.cutAt(1);
   t.throws(() => flash.eraseSector(0), { instanceOf: PowerCut });
   flash.cutAt(undefined);

@@ -66,8 +66,8 @@ export class Assembly {
     }
     this.#lastFragment = lastFragment;
     this.#lastBytes = lastBytes;
-    const { bytes } = frame;
-    for (let i = 0; i < payloadBytes; i++) this.bytes[start + i] = bytes[FRAME_HEADER_BYTES + i]!;
+    if (payloadBytes === FRAME_PAYLOAD_BYTES_MAX) this.bytes.set(frame.fullPayload, start);
+    else for (let i = 0; i < payloadBytes; i++) this.bytes[start + i] = frame.bytes[FRAME_HEADER_BYTES + i]!;
     this.mask |= bit;
     this.touchedMs = now;
     return "new";

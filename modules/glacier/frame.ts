@@ -12,7 +12,8 @@
  * | 14 + n | 2        | crc16      | over bytes 0 .. 14+n-1                                            |
  *
  * Little-endian. A frame is built in place: write the payload at FRAME_HEADER_BYTES, then call `sealFrame`.
- * Decoding copies nothing and allocates nothing: `Frame.bytes` is the radio's buffer and is only valid in that call.
+ * Decoding copies nothing and, as long as the radio uses the same buffer, allocates nothing: `Frame.bytes` is that buffer
+ * and is only valid in the call.
  * A frame that is not well formed is weather: `decodeFrame` names the reason, and the caller counts it.
  */
 import { crc16 } from "./crc16.ts";
@@ -47,6 +48,8 @@ export class Frame {
   shortIdHigh = 0;
   bytes: Uint8Array = new Uint8Array(0);
   payloadBytes = 0;
+  /** The payload of a full frame in `bytes`, to copy at the engine's speed; made once for each buffer of the radio. */
+  fullPayload: Uint8Array = this.bytes;
 }
 
 /** Write header and trailer round a payload that already stands in `out`; returns the frame's length in bytes. */
@@ -95,8 +98,11 @@ export function decodeFrame(bytes: Uint8Array, lengthBytes: number, frame: Frame
   frame.sequence = (bytes[4]! >>> 4) | (bytes[5]! << 4);
   frame.shortIdLow = readU32(bytes, 6);
   frame.shortIdHigh = readU32(bytes, 10);
-  frame.bytes = bytes;
   frame.payloadBytes = end - FRAME_HEADER_BYTES;
+  if (frame.bytes !== bytes) {
+    frame.bytes = bytes;
+    frame.fullPayload = bytes.subarray(FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + FRAME_PAYLOAD_BYTES_MAX);
+  }
   return undefined;
 }
 

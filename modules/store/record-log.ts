@@ -143,10 +143,15 @@ export class RecordLog {
   bindAt(slot: number, sequence: number, number: number): void {
     const row = sequence % this.rows;
     const sector = this.sectors[row]!;
+    this.moveTo(slot, row, number);
+    this.#partition.live[sector] = this.#partition.live[sector]! + 1;
+  }
+
+  /** The record that was bound to another slot is this one's now. */
+  moveTo(slot: number, row: number, number: number): void {
     this.#slots.recordRow[slot] = row;
     this.#slots.recordNumber[slot] = number;
     this.#slotAt[row * this.#layout.recordsPerSector + number] = slot;
-    this.#partition.live[sector] = this.#partition.live[sector]! + 1;
   }
 
   /** The slot's record no longer is. */

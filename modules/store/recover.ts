@@ -52,6 +52,7 @@ export function recover(partition: Partition, slots: Slots, log: RecordLog, coun
   readWindow(partition, log);
   for (let sequence = log.tail; sequence <= log.head; sequence++)
     readRecords(sequence, partition, slots, log, counters);
+  evictSurplus(slots, log, counters);
   const { layout } = partition;
   for (let slot = 0; slot < slots.capacity; slot++) {
     const sector = slots.bodySector[slot]!;
@@ -201,15 +202,7 @@ function applyDrop(
   if (older >= 0) {
     log.kill(older);
   } else {
-    if (slots.count === slots.capacity) {
-      counters.evicted++;
-      const coldest = slots.coldest();
-      if (heatKey <= slots.heat[coldest]!) {
-        log.markDead(address);
-        return;
-      }
-      forget(coldest, slots, log);
-    }
+    if (slots.count === slots.length) evictColdest(slots, log, counters);
     slot = slots.add(low, high, half(bytes, 2), heatKey);
   }
   slots.lengthBytes[slot] = half(bytes, 2);
@@ -218,6 +211,33 @@ function applyDrop(
   slots.bodyOffset[slot] = half(bytes, 18);
   slots.setVerified(slot, bytes[0] === VERIFIED_DROP_RECORD || marked(bytes, layout.verifiedAt, layout.unitBytes));
   log.bindAt(slot, sequence, number);
+}
+
+/** An insert that was cut before its eviction leaves one Drop too many. Then bring the rest into slots below the capacity. */
+function evictSurplus(slots: Slots, log: RecordLog, counters: StoreCounters): void {
+  while (slots.count > slots.capacity) evictColdest(slots, log, counters);
+  slots.closeSpares();
+  for (let from = slots.capacity; from < slots.length; from++) {
+    if (!slots.occupied(from)) continue;
+    const verified = slots.verified(from);
+    const row = slots.recordRow[from]!;
+    const number = slots.recordNumber[from]!;
+    const sector = slots.bodySector[from]!;
+    const offset = slots.bodyOffset[from]!;
+    const lengthBytes = slots.lengthBytes[from]!;
+    const to = slots.add(slots.low[from]!, slots.high[from]!, lengthBytes, slots.heat[from]!);
+    slots.setVerified(to, verified);
+    slots.bodySector[to] = sector;
+    slots.bodyOffset[to] = offset;
+    slots.remove(from);
+    log.moveTo(to, row, number);
+  }
+  slots.closeSpares();
+}
+
+function evictColdest(slots: Slots, log: RecordLog, counters: StoreCounters): void {
+  forget(slots.coldestOccupied(), slots, log);
+  counters.evicted++;
 }
 
 function forget(slot: number, slots: Slots, log: RecordLog): void {

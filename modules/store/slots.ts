@@ -9,6 +9,9 @@ const NONE = 0xffff;
 /** Drops a chain at full load: one more comparison in a search, against 2 bytes a chain. */
 const DROPS_PER_CHAIN = 3;
 
+/** Records that wear kept from being marked DEAD take a slot each until mount meets what came after them. */
+const SPARE_SLOTS = 8;
+
 const OCCUPIED = 1;
 const VERIFIED = 2;
 /** Its heat key changed since it was last written to flash. */
@@ -16,6 +19,8 @@ const CHANGED = 4;
 
 export class Slots {
   readonly capacity: number;
+  /** All slots there are: those beyond the capacity are only used, and emptied again, while mounting. */
+  readonly length: number;
   count = 0;
   /** Slots whose heat key changed since it was last written. */
   changed = 0;
@@ -39,17 +44,19 @@ export class Slots {
   constructor(capacity: number) {
     let chains = 1;
     while (chains * DROPS_PER_CHAIN < capacity) chains *= 2;
+    const length = capacity + SPARE_SLOTS;
     this.capacity = capacity;
-    this.low = new Uint32Array(capacity);
-    this.high = new Uint32Array(capacity);
-    this.heat = new Int32Array(capacity);
-    this.lengthBytes = new Uint16Array(capacity);
-    this.bodySector = new Uint16Array(capacity);
-    this.bodyOffset = new Uint16Array(capacity);
-    this.recordRow = new Uint8Array(capacity);
-    this.recordNumber = new Uint8Array(capacity);
-    this.#flags = new Uint8Array(capacity);
-    this.#next = new Uint16Array(capacity);
+    this.length = length;
+    this.low = new Uint32Array(length);
+    this.high = new Uint32Array(length);
+    this.heat = new Int32Array(length);
+    this.lengthBytes = new Uint16Array(length);
+    this.bodySector = new Uint16Array(length);
+    this.bodyOffset = new Uint16Array(length);
+    this.recordRow = new Uint8Array(length);
+    this.recordNumber = new Uint8Array(length);
+    this.#flags = new Uint8Array(length);
+    this.#next = new Uint16Array(length);
     this.#chains = new Uint16Array(chains);
     this.#mask = chains - 1;
     this.clear();
@@ -61,8 +68,8 @@ export class Slots {
     this.changed = 0;
     this.#flags.fill(0);
     this.#chains.fill(NONE);
-    for (let slot = 0; slot < this.capacity; slot++) next[slot] = slot + 1;
-    next[this.capacity - 1] = NONE;
+    for (let slot = 0; slot < this.length; slot++) next[slot] = slot + 1;
+    next[this.length - 1] = NONE;
     this.#firstFree = 0;
   }
 
@@ -92,6 +99,25 @@ export class Slots {
       }
     }
     return coldest;
+  }
+
+  /** The coldest of an index in any state; -1 when it is empty. */
+  coldestOccupied(): number {
+    let coldest = -1;
+    for (let slot = 0; slot < this.length; slot++) {
+      if (this.occupied(slot) && (coldest < 0 || this.heat[slot]! < this.heat[coldest]!)) coldest = slot;
+    }
+    return coldest;
+  }
+
+  /** Take the spare slots out of the free ones; with no more Drops than the capacity, none is in use by then. */
+  closeSpares(): void {
+    this.#firstFree = NONE;
+    for (let slot = this.capacity - 1; slot >= 0; slot--) {
+      if (this.occupied(slot)) continue;
+      this.#next[slot] = this.#firstFree;
+      this.#firstFree = slot;
+    }
   }
 
   /** A new slot for the Drop, unverified; the caller enters where body and record are. There must be room. */
