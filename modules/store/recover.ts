@@ -159,7 +159,7 @@ function readRecords(
     if (refusal === "crc") counters.torn++;
     if (refusal !== undefined) continue;
     if (bytes[0] === HEAT_RECORD) applyHeat(sequence, slots, log);
-    else if (bytes[0] !== TAIL_RECORD) applyDrop(sequence, number, address, partition, slots, log, counters);
+    else if (bytes[0] !== TAIL_RECORD) applyDrop(sequence, number, partition, slots, log, counters);
   }
 }
 
@@ -178,7 +178,6 @@ function applyHeat(sequence: number, slots: Slots, log: RecordLog): void {
 function applyDrop(
   sequence: number,
   number: number,
-  address: number,
   partition: Partition,
   slots: Slots,
   log: RecordLog,

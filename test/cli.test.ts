@@ -1,0 +1,132 @@
+/** The command as a person types it: what it prints, what it refuses, and what other programs can read of it. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "ava";
+import { openDropStore } from "../hosts/store/drop-store.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "throwie-cli-"));
+test.after.always(() => rmSync(folder, { recursive: true, force: true }));
+
+function run(program: string, words: string[], input = "") {
+  const env = { ...process.env, THROWIE_PASSPHRASE: undefined, XDG_DATA_HOME: folder } as NodeJS.ProcessEnv;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [`build/${program}.js`, ...words], {
+    encoding: "utf8",
+    env,
+    input,
+  });
+  return { status, stdout, stderr };
+}
+
+const throwie = (words: string[], input?: string) => run("hosts/cli/throwie", words, input);
+
+test("write, then read: with the passphrase, with another, in another spelling of Unicode", (t) => {
+  const store = ["--store", join(folder, "phrase.flash")];
+  const written = throwie(["write", ...store, "--passphrase", "café lanterns", "--json", "Bring a lamp."]);
+  t.is(written.status, 0, written.stderr);
+  const { dropId, sizeBytes, held } = JSON.parse(written.stdout);
+  t.regex(dropId, /^[0-9a-f]{64}$/);
+  t.deepEqual([sizeBytes, held], [13 + 40, 1]);
+  const decomposed = throwie(["read", ...store, "--passphrase", "cafe\u0301 lanterns", "--json"]);
+  t.deepEqual(JSON.parse(decomposed.stdout).messages, [{ dropId, text: "Bring a lamp." }]);
+  const wrong = throwie(["read", ...store, "--passphrase", "tea lanterns"]);
+  t.is(wrong.status, 0);
+  t.is(wrong.stdout, "None of the 1 Drops here opens with that.\n");
+});
+
+test("a place opens what was left there, from anywhere within its square", (t) => {
+  const store = ["--store", join(folder, "place.flash")];
+  t.is(throwie(["write", ...store, "--place", "57.64911,10.40744"], "from standard input").status, 0);
+  const read = throwie(["read", ...store, "--place", "57.6492,10.4075,7", "--json"]);
+  t.is(JSON.parse(read.stdout).messages[0].text, "from standard input");
+  const elsewhere = throwie(["read", ...store, "--place", "57.7,10.4", "--json"]);
+  t.deepEqual(JSON.parse(elsewhere.stdout).messages, []);
+});
+
+test("what a stranger wrote cannot steer the reader's terminal", (t) => {
+  const store = ["--store", join(folder, "escape.flash"), "--passphrase", "x"];
+  throwie(["write", ...store, "red \u001b[31m alert"]);
+  t.false(throwie(["read", ...store]).stdout.includes("\u001b"));
+});
+
+for (const [name, words, expected] of [
+  ["no key", ["write", "hello"], /--passphrase WORDS, or --place/],
+  ["two keys", ["write", "--passphrase", "a", "--place", "1,2", "x"], /not both/],
+  ["an empty message", ["write", "--passphrase", "a", ""], /empty/],
+  ["a message too long", ["write", "--passphrase", "a", "x".repeat(2009)], /2009 bytes and a Drop holds 2008/],
+  ["no such place", ["read", "--store", "LICENSE", "--place", "91,0"], /latitude/i],
+  ["a place without longitude", ["read", "--store", "LICENSE", "--place", "51"], /LATITUDE,LONGITUDE/],
+  ["no such store", ["read", "--store", "nowhere.flash", "--passphrase", "a"], /no store nowhere\.flash/],
+  ["no such scenario", ["sim", "atlantis"], /no scenario atlantis/],
+  ["a seed that is none", ["sim", "pair", "--seed", "-1"], /whole number from 0/],
+  ["no such command", ["fly"], /unknown command/],
+  ["a peer without an id", ["gateway", "--data", folder, "--listen", "127.0.0.1:0", "--air", "127.0.0.1:1", "--follow", "x"], /id@ip:port/],
+  ["an air that is not on this machine", ["gateway", "--data", folder, "--listen", "127.0.0.1:0", "--air", "10.0.0.1:1"], /loopback/],
+] as [string, string[], RegExp][]) {
+  test(`refused in one sentence: ${name}`, (t) => {
+    const { status, stdout, stderr } = throwie(words);
+    t.is(status, 1, stdout);
+    t.regex(stderr, expected);
+    t.notRegex(stderr, /\n {4}at /, "a stack is not an answer");
+    t.is(stdout, "");
+  });
+}
+
+test("a store that another process has open is refused by name", (t) => {
+  const path = join(folder, "busy.flash");
+  const { close } = openDropStore(path);
+  const { status, stderr } = throwie(["read", "--store", path, "--passphrase", "a"]);
+  t.is(status, 1);
+  t.true(stderr.includes(path), stderr);
+  close();
+  t.is(throwie(["read", "--store", path, "--passphrase", "a"]).status, 0);
+});
+
+test("a scenario that is wrong is refused by the name of its field", (t) => {
+  const file = join(folder, "bad.json");
+  writeFileSync(file, JSON.stringify({ name: "bad", description: "bad", durationS: -1, radio: {}, nodes: [], drops: [] }));
+  const { status, stderr } = throwie(["sim", file]);
+  t.is(status, 1);
+  t.regex(stderr, /durationS/);
+  writeFileSync(file, "{");
+  t.regex(throwie(["sim", file]).stderr, /not JSON/);
+});
+
+test("help names every command, and each command its options", (t) => {
+  const { status, stdout } = throwie(["--help"]);
+  t.is(status, 0);
+  for (const command of ["write", "read", "gateway", "sim"]) {
+    t.regex(stdout, new RegExp(`^ {2}${command} `, "m"));
+    t.regex(throwie([command, "--help"]).stdout, /Options:/);
+  }
+});
+
+test("sim: the seed first, then the figures; the same seed the same trace, another seed another", (t) => {
+  const text = throwie(["sim", "pair", "--seed", "3"]);
+  t.is(text.status, 0, text.stderr);
+  t.regex(text.stdout, /^seed 3: pair\./);
+  t.regex(text.stdout, /delivered/);
+  const [first, second, other] = ["3", "3", "4"].map((seed) =>
+    JSON.parse(throwie(["sim", "pair", "--seed", seed, "--json"]).stdout),
+  );
+  t.deepEqual(first, second);
+  t.not(first.traceHash, other.traceHash);
+  t.true(text.stdout.includes(first.traceHash));
+  t.like(first, { seed: 3, created: 60, wanted: 60, delivered: 60, evictions: 0 });
+  for (const field of ["bytesOnAir", "frames"]) t.true(first[field] > 0);
+  for (const field of ["p50", "p90", "p99"]) t.true(first.latencySeconds[field] > 0);
+});
+
+test("bench: JSON with names, values and units; an unknown name is told which there are", (t) => {
+  const { status, stdout } = run("bench/bench", ["rbsr", "--json"]);
+  t.is(status, 0);
+  const { bench, results } = JSON.parse(stdout);
+  t.is(bench, "rbsr");
+  for (const { name, value, unit } of results) {
+    t.deepEqual([typeof name, typeof value, typeof unit], ["string", "number", "string"]);
+  }
+  const unknown = run("bench/bench", ["speed"]);
+  t.is(unknown.status, 2);
+  t.regex(unknown.stderr, /rbsr/);
+});
