@@ -61,8 +61,16 @@ for (const [name, words, expected] of [
   ["no such scenario", ["sim", "atlantis"], /no scenario atlantis/],
   ["a seed that is none", ["sim", "pair", "--seed", "-1"], /whole number from 0/],
   ["no such command", ["fly"], /unknown command/],
-  ["a peer without an id", ["gateway", "--data", folder, "--listen", "127.0.0.1:0", "--air", "127.0.0.1:1", "--follow", "x"], /id@ip:port/],
-  ["an air that is not on this machine", ["gateway", "--data", folder, "--listen", "127.0.0.1:0", "--air", "10.0.0.1:1"], /loopback/],
+  [
+    "a peer without an id",
+    ["gateway", "--data", folder, "--listen", "127.0.0.1:0", "--air", "127.0.0.1:1", "--follow", "x"],
+    /id@ip:port/,
+  ],
+  [
+    "an air that is not on this machine",
+    ["gateway", "--data", folder, "--listen", "127.0.0.1:0", "--air", "10.0.0.1:1"],
+    /loopback/,
+  ],
 ] as [string, string[], RegExp][]) {
   test(`refused in one sentence: ${name}`, (t) => {
     const { status, stdout, stderr } = throwie(words);
@@ -85,7 +93,10 @@ test("a store that another process has open is refused by name", (t) => {
 
 test("a scenario that is wrong is refused by the name of its field", (t) => {
   const file = join(folder, "bad.json");
-  writeFileSync(file, JSON.stringify({ name: "bad", description: "bad", durationS: -1, radio: {}, nodes: [], drops: [] }));
+  writeFileSync(
+    file,
+    JSON.stringify({ name: "bad", description: "bad", durationS: -1, radio: {}, nodes: [], drops: [] }),
+  );
   const { status, stderr } = throwie(["sim", file]);
   t.is(status, 1);
   t.regex(stderr, /durationS/);

@@ -192,6 +192,14 @@ test("the table of types is the seed's, and all but three open no stream here", 
   }
 });
 
+test("docs/distsoc.md has the same tables of types and codes", (t) => {
+  const rows = [...readFileSync("docs/distsoc.md", "utf8").matchAll(/^\| (0x[0-9a-f]{2}) \| ([\w-]+) \|/gm)];
+  const documented = (names: RegExp) =>
+    Object.fromEntries(rows.filter((row) => names.test(row[2]!)).map((row) => [row[2], Number(row[1])]));
+  t.deepEqual(documented(/^[A-Z]/), MESSAGE_TYPES);
+  t.deepEqual(documented(/^[a-z]/), ERROR_CODES);
+});
+
 test("sizes fit each other", (t) => {
   const largest = encodeRequest({ type: "PushPost", record: new Uint8Array(POST_BYTES_MAX) });
   t.is(largest.length, 2175);

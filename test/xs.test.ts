@@ -1,7 +1,7 @@
 /** The modules on the boards' engine: every vector, and one sync that must be the same history as on Node. */
 import test from "ava";
 import { bundleForXs, XsMachine } from "./xs/machine.ts";
-import { syncPair } from "./xs/program.ts";
+import { bootTwice, syncPair } from "./xs/program.ts";
 import { checkVectors } from "./xs/vectors.ts";
 
 async function withXs<T>(use: (machine: XsMachine) => Promise<T>): Promise<T> {
@@ -39,4 +39,26 @@ test("one two-node sync gives the same trace hash on XS as on Node, and another 
   t.true(here.wanted > 0);
   t.deepEqual(there, here);
   t.not(syncPair(seed + 1).traceHash, here.traceHash);
+});
+
+test("the firmware's entry boots on XS, and finds after a restart what it kept before", async (t) => {
+  const { told } = await withXs((machine) => machine.evaluate("tell(JSON.stringify(bootTwice()))"));
+  t.deepEqual(JSON.parse(told[0]!), bootTwice());
+  t.deepEqual(bootTwice().held, [0, 1]);
+  t.true(bootTwice().frames >= 8, "a beacon a second");
+});
+
+test("no frame leaves garbage behind: the heap of XS is the same after 10,000 as after 1,000", async (t) => {
+  await withXs(async (machine) => {
+    await machine.evaluate(
+      "globalThis.operation = OPERATIONS.dropOfFrames(); const run = (n) => { for (let i = 0; i < n; i++) operation(); }; globalThis.run = run; run(10)",
+    );
+    const before = await machine.evaluate("run(100)");
+    const after = await machine.evaluate("run(1000)");
+    // A slot or two is the script's own; a single slot a frame would be 9,000.
+    t.true(after.heapCount - before.heapCount < 100, `${after.heapCount - before.heapCount} slots for 10,000 frames`);
+    t.true(
+      (await machine.evaluate("for (let i = 0; i < 1000; i++) new Uint8Array(1)")).heapCount > after.heapCount + 1_000,
+    );
+  });
 });

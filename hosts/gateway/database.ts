@@ -138,15 +138,6 @@ export class GatewayDatabase {
     this.#run(this.#statements.delivered, nodeIdBytes(peer), number);
   }
 
-  /** Owes nothing more to peers that are not in this list: the operator took them out of the audience. */
-  keepOnlyAudience(audience: readonly NodeId[]): void {
-    const keep = new Set(audience);
-    for (const row of this.#statements.owedPeers.all([]) as Row[]) {
-      const peer = bytes(row.peer!);
-      if (!keep.has(Buffer.from(peer).toString("hex"))) this.#run(this.#statements.forgetPeer, peer);
-    }
-  }
-
   /** Posts whose Drops the air store does not hold yet, above `after`, oldest first. */
   awaiting(after: number, countMax: number): KeptPost[] {
     return this.#kept(this.#statements.awaiting, after, countMax);
@@ -257,9 +248,7 @@ function prepare(database: Libsql.Database) {
     owed: sql(
       "SELECT number, record FROM deliveries JOIN posts ON number = post_number WHERE peer = ? AND state = 0 AND post_number > ? ORDER BY post_number LIMIT ?",
     ),
-    owedPeers: sql("SELECT DISTINCT peer FROM deliveries WHERE state = 0"),
     delivered: sql("UPDATE deliveries SET state = 1 WHERE peer = ? AND post_number = ?"),
-    forgetPeer: sql("DELETE FROM deliveries WHERE peer = ? AND state = 0"),
     await: sql("INSERT INTO awaiting VALUES (?)"),
     awaiting: sql(
       "SELECT number, record FROM awaiting JOIN posts ON number = post_number WHERE post_number > ? ORDER BY post_number LIMIT ?",

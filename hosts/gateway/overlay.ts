@@ -108,7 +108,6 @@ export class Overlay {
   }
 
   start(): void {
-    this.#options.database.keepOnlyAudience(this.#audience);
     this.#options.transport.onMessage(async (from, message) => this.#answer(from, message));
     this.#peers.start();
     this.#airWorker.wake();

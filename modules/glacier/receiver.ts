@@ -134,7 +134,7 @@ export class Receiver {
 
   #answerSoon(now: number): void {
     const soon = this.#answeredMs + ACK_GAP_MS;
-    const due = soon > now ? soon : now;
+    const due = Math.max(soon, now);
     if (due < this.#answerByMs) this.#answerByMs = due;
   }
 

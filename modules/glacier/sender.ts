@@ -106,7 +106,7 @@ export class Sender {
   get deadline(): number {
     if (this.#inFlight === 0) return Infinity;
     const timeout = this.#timeoutMs * (1 << this.#backoff);
-    return this.#progressMs + (timeout < TIMEOUT_MAX_MS ? timeout : TIMEOUT_MAX_MS);
+    return this.#progressMs + Math.min(timeout, TIMEOUT_MAX_MS);
   }
 
   /** Build the next frame in `out`; 0 when there is nothing to send. Counts only when `sent` follows. */
@@ -196,7 +196,7 @@ export class Sender {
       this.#variationMs += (error < 0 ? -error : error) - (this.#variationMs >> 2);
     }
     const timeout = (this.#smoothedMs >> 3) + this.#variationMs;
-    this.#timeoutMs = timeout < TIMEOUT_MIN_MS ? TIMEOUT_MIN_MS : timeout;
+    this.#timeoutMs = Math.max(timeout, TIMEOUT_MIN_MS);
   }
 
   #loseBefore(order: number): void {
@@ -271,7 +271,7 @@ export class Sender {
   #payload(message: Outgoing, fragment: number, out: Uint8Array): number {
     const start = fragment * FRAME_PAYLOAD_BYTES_MAX;
     const rest = MESSAGE_PREFIX_BYTES + message.bodyBytes - start;
-    const size = rest < FRAME_PAYLOAD_BYTES_MAX ? rest : FRAME_PAYLOAD_BYTES_MAX;
+    const size = Math.min(rest, FRAME_PAYLOAD_BYTES_MAX);
     if (fragment > 0) {
       this.#source.read(message, start - MESSAGE_PREFIX_BYTES, out, FRAME_HEADER_BYTES, size);
       return size;

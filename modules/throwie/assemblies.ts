@@ -63,7 +63,7 @@ export class Assemblies {
       const owner = this.#owners[i]!;
       if (owner === contact || owner === ORPHAN) credit++;
     }
-    return credit < ASSEMBLIES_PER_CONTACT_MAX ? credit : ASSEMBLIES_PER_CONTACT_MAX;
+    return Math.min(credit, ASSEMBLIES_PER_CONTACT_MAX);
   }
 }
 

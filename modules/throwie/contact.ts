@@ -115,7 +115,7 @@ export class Contact implements MessageSource, MessageSink {
     const { link } = this;
     if (this.#broken) return "refused";
     if (this.phase === "opening" && now - link.begunMs >= OPENING_TIMEOUT_MS) return "unanswered";
-    const heardMs = link.heardMs > this.#beaconMs ? link.heardMs : this.#beaconMs;
+    const heardMs = Math.max(link.heardMs, this.#beaconMs);
     if (now - heardMs >= SILENT_TIMEOUT_MS || now - link.heardMs >= IDLE_TIMEOUT_MS) return "silent";
     const done =
       this.phase === "transferring" &&

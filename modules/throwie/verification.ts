@@ -39,7 +39,7 @@ export class Verification {
     const store = this.#store;
     if (!this.#underWay() && !this.#take()) return undefined;
     const rest = store.lengthBytes(this.slot) - this.#from;
-    const size = rest < VERIFY_SLICE_BYTES ? rest : VERIFY_SLICE_BYTES;
+    const size = Math.min(rest, VERIFY_SLICE_BYTES);
     store.read(this.slot, this.#from, this.#slice, 0, size);
     this.#hasher.update(this.#slice, size);
     this.#from += size;

@@ -32,7 +32,12 @@ export async function bundleForXs(entry: string): Promise<string> {
     write: false,
     format: "iife",
     target: "es2020",
-    supported: { "class-private-field": true, "class-private-method": true, "class-private-accessor": true, "class-private-brand-check": true },
+    supported: {
+      "class-private-field": true,
+      "class-private-method": true,
+      "class-private-accessor": true,
+      "class-private-brand-check": true,
+    },
     logLevel: "silent",
   });
   return `globalThis.tell = (text) => issueCommand(new TextEncoder().encode(text).buffer);\n${result.outputFiles[0]!.text}`;

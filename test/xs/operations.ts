@@ -4,11 +4,13 @@ import { Assembly } from "../../modules/glacier/assembly.ts";
 import {
   DROP,
   decodeFrame,
+  FRAME_PAYLOAD_BYTES_MAX,
   FRAME_SIZE_BYTES_MAX,
   Frame,
   sealFrame,
 } from "../../modules/glacier/frame.ts";
 import { Link } from "../../modules/glacier/link.ts";
+import { MESSAGE_PREFIX_BYTES } from "../../modules/glacier/message.ts";
 import type { Outgoing } from "../../modules/glacier/sender.ts";
 import { MESSAGE_SIZE_BYTES_MAX, Reconciler } from "../../modules/rbsr/reconciler.ts";
 import { SaltedSet } from "../../modules/rbsr/salted-set.ts";
@@ -58,10 +60,16 @@ class NativeFlash implements Flash {
   sync(): void {}
 }
 
+function fragmentsOf(drop: Uint8Array): Uint8Array[] {
+  const ends = Array.from({ length: FRAGMENTS }, (_, i) => (i + 1) * FRAME_PAYLOAD_BYTES_MAX - MESSAGE_PREFIX_BYTES);
+  return ends.map((end, i) => drop.subarray(ends[i - 1] ?? 0, end));
+}
+
 /** A sender with Drops without end, and a receiver that throws them away: the link's own work. */
 class Endless {
   readonly link = new Link(this, this);
-  readonly #drop = randomDrop();
+  /** The Drop as its fragments cut it, so that reading makes no views: on a board it is native code that reads flash. */
+  readonly #fragments = fragmentsOf(randomDrop());
   readonly #free = Array.from({ length: BUFFERS }, () => new Assembly(DROP_BYTES));
   #number = 0;
 
@@ -74,8 +82,8 @@ class Endless {
     return true;
   }
 
-  read(_message: Outgoing, from: number, into: Uint8Array, offset: number, lengthBytes: number): void {
-    into.set(this.#drop.subarray(from, from + lengthBytes), offset);
+  read(_message: Outgoing, from: number, into: Uint8Array, offset: number): void {
+    into.set(this.#fragments[((from + MESSAGE_PREFIX_BYTES) / FRAME_PAYLOAD_BYTES_MAX) | 0]!, offset);
   }
 
   settled(): void {}
