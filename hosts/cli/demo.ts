@@ -41,16 +41,21 @@ const folder = mkdtempSync(join(tmpdir(), "throwie-demo-"));
 const timeline = new Timeline(values.json === true);
 const started: { close(): void }[] = [];
 
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => leave(130));
 try {
   await play();
+  leave(0);
 } catch (error) {
   console.error(`The message did not arrive: ${(error as Error).message}`);
-  process.exitCode = 1;
-} finally {
+  leave(1);
+}
+
+/** Leave nothing behind: no process, no file. */
+function leave(code: number): never {
   for (const part of started) part.close();
   rmSync(folder, { recursive: true, force: true });
+  process.exit(code);
 }
-process.exit();
 
 async function play(): Promise<void> {
   const drop = seal(new TextEncoder().encode(text), keyOf({ passphrase: PASSPHRASE }), randomBytes(NONCE_BYTES));
