@@ -174,7 +174,7 @@ test("every test file is built, and has tests in it", (t) => {
   t.true(tests.length > 5);
   for (const name of tests) {
     t.true(existsSync(`build/test/${name.replace(".ts", ".js")}`), `${name} is not built`);
-    t.regex(readFileSync(`test/${name}`, "utf8"), /^\s*(test|run)(\.\w+)*\(/m, `${name} declares no test`);
+    t.regex(readFileSync(`test/${name}`, "utf8"), /^\s*(test|\w+Test)(\.\w+)*\(/m, `${name} declares no test`);
   }
 });
 

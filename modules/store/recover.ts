@@ -215,9 +215,10 @@ function applyDrop(
 /** An insert that was cut before its eviction leaves one Drop too many. Then bring the rest into slots below the capacity. */
 function evictSurplus(slots: Slots, log: RecordLog, counters: StoreCounters): void {
   while (slots.count > slots.capacity) evictColdest(slots, log, counters);
-  slots.closeSpares();
   for (let from = slots.capacity; from < slots.length; from++) {
     if (!slots.occupied(from)) continue;
+    // So that the next slot handed out is none of the spare ones, which removing them makes free.
+    slots.closeSpares();
     const verified = slots.verified(from);
     const row = slots.recordRow[from]!;
     const number = slots.recordNumber[from]!;
