@@ -1,14 +1,15 @@
 /** Random histories of a store, a model of what must be in it, and power cuts anywhere in them. */
 import type { Flash } from "../modules/store/flash.ts";
 import { Store } from "../modules/store/store.ts";
-import { type FlashImage, NorFlash, PowerCut } from "../sim/nor-flash.ts";
+import { type FlashImage, NorFlash, type NorFlashOptions, PowerCut } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
 
 const HOTTEST = 2 ** 30;
 
 /** Few sectors, so that short histories clean, roll the log over and evict. */
-export const SMALL_CAPACITY = 12;
 export const SMALL_SECTORS = 18;
+/** As many as fit there: cleaning moves bodies all the time. */
+export const SMALL_CAPACITY = 19;
 
 export type Step =
   | { kind: "insert"; id: number; sizeBytes: number; heat: number }
@@ -199,9 +200,54 @@ export class Witness {
   }
 }
 
+/** What is not synced may or may not have happened, in any order: a kernel's page cache when the machine loses power. */
+export class UnsyncedFlash extends NorFlash {
+  #synced = this.snapshot();
+  #since: (() => void)[] = [];
+  readonly #random: SeededRandom;
+
+  constructor(options: NorFlashOptions, random: SeededRandom) {
+    super(options);
+    this.#random = random;
+  }
+
+  override program(address: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
+    const copy = bytes.slice(offset, offset + lengthBytes);
+    this.#since.push(() => this.overwrite(address, copy));
+    return super.program(address, bytes, offset, lengthBytes);
+  }
+
+  override eraseSector(sector: number): boolean {
+    const ones = new Uint8Array(this.sectorSizeBytes).fill(0xff);
+    this.#since.push(() => this.overwrite(sector * this.sectorSizeBytes, ones));
+    return super.eraseSector(sector);
+  }
+
+  override sync(): void {
+    super.sync();
+    if (this.#since.length > 0) this.#synced = this.snapshot();
+    this.#since = [];
+  }
+
+  override restore(image: FlashImage): void {
+    super.restore(image);
+    this.#synced = image;
+    this.#since = [];
+  }
+
+  lose(): void {
+    const since = this.#since;
+    this.restore(this.#synced);
+    for (const write of since) if (this.#random.below(2) === 0) write();
+    this.#synced = this.snapshot();
+  }
+}
+
 export interface CutPlan {
   seed: number;
   programSizeBytes: number;
+  /** What was not synced when the power failed may or may not have happened, in any order. */
+  reordered?: boolean;
   /** Something broken between store and flash, for the canaries. */
   around?: (flash: NorFlash) => Flash;
   /** Histories are this long after a start of random length. */
@@ -218,7 +264,8 @@ export function cutEverywhere(plan: CutPlan): number {
   const around = plan.around ?? ((flash: NorFlash): Flash => flash);
   const random = new SeededRandom(seed, "history");
   const cutRandom = new SeededRandom(seed, "cuts");
-  const flash = new NorFlash({ sizeBytes: SMALL_SECTORS * 4096, programSizeBytes, chance: cutRandom });
+  const options = { sizeBytes: SMALL_SECTORS * 4096, programSizeBytes, chance: cutRandom };
+  const flash = plan.reordered === true ? new UnsyncedFlash(options, cutRandom) : new NorFlash(options);
   const start = new Witness(flash, SMALL_CAPACITY);
   start.mount();
   start.run(randomSteps(random, random.below(plan.startStepsMax), 1));
@@ -256,12 +303,14 @@ function cutOnce(
   flash.cutAt(cut);
   const cutHere = powerFails(() => witness.run(steps));
   flash.cutAt(undefined);
+  if (flash instanceof UnsyncedFlash) flash.lose();
   const { pending } = witness;
   // Cut the mount as well, twice, if it writes that often.
   for (const again of [1 + random.below(2), 1]) {
     flash.cutAt(again);
     const failed = powerFails(() => witness.mount());
     flash.cutAt(undefined);
+    if (failed && flash instanceof UnsyncedFlash) flash.lose();
     if (!failed) break;
   }
   witness.mount();

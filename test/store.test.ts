@@ -381,57 +381,11 @@ test("canary: nor flash finds whoever breaks its rules, and loses power inside a
   t.false(flash.eraseSector(1));
 });
 
-/** What is not synced may or may not have happened, in any order: a kernel's page cache when the machine loses power. */
-class Unsynced extends NorFlash {
-  #synced = this.snapshot();
-  #since: (() => void)[] = [];
-  readonly #random: SeededRandom;
-
-  constructor(seed: number) {
-    super({ sizeBytes: SMALL_BYTES });
-    this.#random = new SeededRandom(seed, "unsynced");
-  }
-
-  override program(address: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
-    const copy = bytes.slice(offset, offset + lengthBytes);
-    this.#since.push(() => this.overwrite(address, copy));
-    return super.program(address, bytes, offset, lengthBytes);
-  }
-
-  override eraseSector(sector: number): boolean {
-    this.#since.push(() => this.overwrite(sector * 4096, new Uint8Array(4096).fill(0xff)));
-    return super.eraseSector(sector);
-  }
-
-  override sync(): void {
-    super.sync();
-    this.#synced = this.snapshot();
-    this.#since = [];
-  }
-
-  lose(): void {
-    this.restore(this.#synced);
-    for (const write of this.#since) if (this.#random.below(2) === 0) write();
-    this.#since = [];
-    this.#synced = this.snapshot();
-  }
-}
-
 test("what was reported stored outlives a kernel that writes in any order what was not synced", (t) => {
-  for (let seed = SEED; seed < SEED + 30; seed++) {
+  for (let seed = SEED; seed < SEED + HISTORIES; seed++) {
     t.notThrows(() => {
-      const flash = new Unsynced(seed);
-      const witness = new Witness(flash, SMALL_CAPACITY);
-      witness.mount();
-      const random = new SeededRandom(seed, "order");
-      for (let part = 0; part < 12; part++) {
-        const steps = randomSteps(random, 1 + random.below(40), 1 + part * 100);
-        witness.run(steps.filter(({ kind }) => kind !== "verify" && kind !== "mount"));
-        flash.lose();
-        witness.mount();
-        witness.check();
-      }
-    }, `replay: SEED=${seed}`);
+      cutEverywhere({ seed, programSizeBytes: 4, steps: 24, startStepsMax: 300, reordered: true });
+    }, `replay: SEED=${seed} HISTORIES=1`);
   }
 });
 

@@ -253,9 +253,10 @@ export class RecordLog {
   }
 
   /** After `kill` failed: say the same in the head, by a copy of the record that is DEAD at once. Room is the caller's. */
-  bury(slot: number): void {
+  bury(slot: number): boolean {
     this.putCopy(slot, this.#slots.bodySector[slot]!, this.#slots.bodyOffset[slot]!);
-    if (this.append()) this.markDead(this.#layout.recordAddress(this.sectors[this.head % this.rows]!, this.lastNumber));
+    if (!this.append()) return false;
+    return this.markDead(this.#layout.recordAddress(this.sectors[this.head % this.rows]!, this.lastNumber));
   }
 
   /** Mark the slot's record VERIFIED. Over a torn mark is well: the same bytes again. False: only a copy can say it. */

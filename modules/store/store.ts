@@ -223,8 +223,9 @@ export class Store {
   /** Forget the Drop. Durable on return. */
   remove(slot: number): void {
     if (!this.#slots.occupied(slot)) throw new Error("store: no Drop in this slot");
+    // Room to say it again, should the mark fail; and once more, should the head have failed with it.
     this.#ensureLog(1);
-    if (this.#slots.occupied(slot)) this.#drop(slot);
+    if (this.#slots.occupied(slot)) this.#drop(slot, true);
     this.#flash.sync();
     this.counters.removed++;
   }
@@ -405,9 +406,9 @@ export class Store {
     this.counters.evicted++;
   }
 
-  #drop(slot: number): void {
+  #drop(slot: number, patiently = false): void {
     const slots = this.#slots;
-    if (!this.#log.kill(slot)) this.#log.bury(slot);
+    if (!this.#log.kill(slot) && !this.#log.bury(slot) && patiently && this.#log.ensure(1)) this.#log.bury(slot);
     const sector = slots.bodySector[slot]!;
     if (sector !== NOWHERE) this.#partition.release(sector, this.#layout.bodyRoom(slots.lengthBytes[slot]!));
     slots.remove(slot);
