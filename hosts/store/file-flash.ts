@@ -52,7 +52,8 @@ export class FileFlash implements Flash {
   readonly #before: Uint8Array;
   readonly #ones = new Uint8Array(SECTOR_SIZE_BYTES).fill(0xff);
   #file: number;
-  #dirty = false;
+  /** From the start: what a crashed process left in the kernel's hands is read like the rest, and is not synced. */
+  #dirty = true;
 
   constructor(path: string, options: FileFlashOptions = {}) {
     this.#path = path;

@@ -308,6 +308,7 @@ export class RecordLog {
   /** Say that the oldest sectors, which hold nothing living, no longer count. */
   #dropTail(): void {
     const tail = this.#firstLiving();
+    this.#partition.flash.sync();
     this.record.fill(0, 0, this.#layout.crcAt);
     this.record[0] = TAIL_RECORD;
     putWord(this.record, 4, tail);

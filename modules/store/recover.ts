@@ -42,6 +42,8 @@ export function recover(partition: Partition, slots: Slots, log: RecordLog, coun
   partition.clear();
   slots.clear();
   log.clear();
+  // What is read here is acted upon, so it must be there to stay: another process may have written it and crashed.
+  partition.flash.sync();
   const obstacle = readHeaders(partition, log);
   if (obstacle !== undefined) return obstacle;
   if (log.head === 0) {

@@ -156,7 +156,10 @@ export class Store {
       }
       // The newcomer is committed; a cut from here on leaves one Drop too many, and mount evicts the coldest.
       const number = this.#log.lastNumber;
-      if (full) this.#evict(slots.coldest());
+      if (full) {
+        this.#flash.sync();
+        this.#evict(slots.coldest());
+      }
       this.lastSlot = slots.add(low, high, lengthBytes, heatKey);
       slots.bodySector[this.lastSlot] = sector;
       slots.bodyOffset[this.lastSlot] = start;
@@ -365,6 +368,7 @@ export class Store {
     this.#flash.sync();
     log.putCopy(slot, bodySector, bodyOffset);
     if (!log.append()) return false;
+    this.#flash.sync();
     log.kill(slot);
     log.bind(slot);
     return true;

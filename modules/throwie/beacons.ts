@@ -18,6 +18,11 @@ import type { Store } from "../store/store.ts";
 import type { Random } from "./ports.ts";
 import { NONCE_BYTES } from "./reconciliation.ts";
 
+/** Beacons remembered, so that a neighbour whose set does not change costs no second look: 20 bytes each. */
+const SEEN_MAX = 8;
+/** What tells one beacon from another: its nonce and the 64 bits of its fingerprint. */
+const SEEN_KEY_BYTES = NONCE_BYTES + 8;
+
 const FINGERPRINT_AT = FRAME_HEADER_BYTES + NONCE_BYTES;
 const BEACON_PAYLOAD_BYTES = NONCE_BYTES + FINGERPRINT_SIZE_BYTES;
 
@@ -36,6 +41,9 @@ export class Beacons {
   readonly #underPeer = new Fingerprint();
   readonly #peer = new Uint8Array(FINGERPRINT_SIZE_BYTES);
   readonly #chance = new Uint8Array(2);
+  readonly #seen = new Uint8Array(SEEN_MAX * SEEN_KEY_BYTES);
+  readonly #seenEstimates = new Uint32Array(SEEN_MAX);
+  #seenCount = 0;
 
   constructor(store: Store, random: Random, intervalMs: number, now: number) {
     this.#store = store;
@@ -48,10 +56,12 @@ export class Beacons {
 
   add(shortIdLow: number, shortIdHigh: number): void {
     this.#own.add(shortIdLow, shortIdHigh);
+    this.#seenCount = 0;
   }
 
   remove(shortIdLow: number, shortIdHigh: number): void {
     this.#own.remove(shortIdLow, shortIdHigh);
+    this.#seenCount = 0;
   }
 
   /** Build the beacon in `out`; returns the frame's length in bytes. */
@@ -78,8 +88,24 @@ export class Beacons {
 
   /** About how many Drops the set of the beacon last read and ours differ by; 0 exactly when they are the same. */
   estimate(): number {
+    const held = Math.min(this.#seenCount, SEEN_MAX);
+    for (let i = 0; i < held; i++) if (this.#isSeen(i)) return this.#seenEstimates[i]!;
     this.#summarise(this.#underPeer, this.peerNonce);
-    return this.#underPeer.estimate(this.#peer, 0);
+    const estimate = this.#underPeer.estimate(this.#peer, 0);
+    const i = this.#seenCount++ % SEEN_MAX;
+    for (let byte = 0; byte < SEEN_KEY_BYTES; byte++) this.#seen[i * SEEN_KEY_BYTES + byte] = this.#keyByte(byte);
+    this.#seenEstimates[i] = estimate;
+    return estimate;
+  }
+
+  #isSeen(i: number): boolean {
+    let byte = 0;
+    while (byte < SEEN_KEY_BYTES && this.#seen[i * SEEN_KEY_BYTES + byte] === this.#keyByte(byte)) byte++;
+    return byte === SEEN_KEY_BYTES;
+  }
+
+  #keyByte(byte: number): number {
+    return byte < NONCE_BYTES ? this.peerNonce[byte]! : this.#peer[byte - NONCE_BYTES]!;
   }
 
   #summarise(fingerprint: Fingerprint, nonce: Uint8Array): void {

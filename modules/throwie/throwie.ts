@@ -29,6 +29,8 @@ import { Verification } from "./verification.ts";
 /** Four passers-by at once; each costs about 1 KB, and they share the air anyway. */
 export const CONTACTS_MAX = 4;
 const BEACON_INTERVAL_MS_DEFAULT = 1_000;
+/** A full radio calls when it has room; this is for one that does not. Several frames at 1 Mbit/s. */
+const RADIO_PATIENCE_MS = 20;
 const BROADCAST: MacAddress = /* @__PURE__ */ new Uint8Array(ADDRESS_BYTES).fill(0xff);
 
 /** Why a frame was not used. Together with `used`, `counters` accounts for every frame ever received. */
@@ -134,9 +136,8 @@ export class Throwie implements ContactOwner {
       const contact = this.#contacts[i]!;
       if (contact.phase !== "free") deadline = Math.min(deadline, contact.deadline);
     }
-    if (this.#verification.pending > 0) deadline = now;
-    // With the radio full, what is due waits for it, and it will call.
-    return roomLeft ? Math.max(deadline, now + 1) : now + 1;
+    if (this.#verification.pending > 0) return now + 1;
+    return Math.max(deadline, now + (roomLeft ? 1 : RADIO_PATIENCE_MS));
   }
 
   /**
