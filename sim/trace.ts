@@ -41,7 +41,7 @@ export type TraceKind = (typeof KINDS)[number];
 
 const DETAILS = [
   ["noise", "distance", "burst", "collision", "deaf", "off", "cut", "queue", "range"],
-  ["done", "silent", "superseded", "restarted", "unanswered", "refused"],
+  ["done", "silent", "superseded", "restarted", "unanswered", "refused", "flash"],
   ["evicted", "corrupt"],
 ] as const;
 

@@ -72,7 +72,7 @@ test("constants agree: a Drop is 10 frames, a frame fits ESP-NOW v1, a message f
 
 test("an acknowledgement survives its codec and is refused when cut, padded or out of range", (t) => {
   const ack = new Ack();
-  Object.assign(ack, { number: 9, base: 4095, credit: 3, done: true, count: 3 });
+  Object.assign(ack, { number: 9, base: 4095, credit: 3, done: true, kept: 0x8101, count: 3 });
   ack.masks.set([0x3ff, 0, SETTLED]);
   const bytes = new Uint8Array(FRAME_SIZE_BYTES_MAX);
   const frame = new Frame();
@@ -83,9 +83,9 @@ test("an acknowledgement survives its codec and is refused when cut, padded or o
   t.true(decodeAck(frame, read));
   t.deepEqual(
     { ...read, masks: [...read.masks.subarray(0, 3)] },
-    { number: 9, base: 4095, credit: 3, done: true, count: 3, masks: [0x3ff, 0, SETTLED] },
+    { number: 9, base: 4095, credit: 3, done: true, kept: 0x8101, count: 3, masks: [0x3ff, 0, SETTLED] },
   );
-  for (const payloadBytes of [0, 3, 5, 22]) {
+  for (const payloadBytes of [0, 5, 7, 24]) {
     frame.payloadBytes = payloadBytes;
     t.false(decodeAck(frame, read), `${payloadBytes} bytes`);
   }
@@ -199,6 +199,17 @@ test("a receiver that stalls for 300 ms is neither drowned nor abandoned", (t) =
   t.true(pair.framesFrom(0) - before <= 40, `${pair.framesFrom(0) - before} frames into the stall`);
   pair.deaf = -1;
   pair.run(20_000);
+  t.deepEqual(pair.received(1), pair.offered(0));
+});
+
+test("a peer that had no room is told when there is some", (t) => {
+  const pair = new LinkPair(new SeededRandom(6, "credit"), { lossPerMille: 0, duplicatePerMille: 0, delayMs: 0 });
+  pair.full = true;
+  pair.offer(0, 10);
+  pair.run(1_000);
+  t.true(pair.received(1).length < 10);
+  pair.full = false;
+  pair.run(5_000);
   t.deepEqual(pair.received(1), pair.offered(0));
 });
 

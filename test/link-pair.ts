@@ -2,7 +2,7 @@
 import { Assembly } from "../modules/glacier/assembly.ts";
 import { ACK, DROP, decodeFrame, FRAME_SIZE_BYTES_MAX, Frame } from "../modules/glacier/frame.ts";
 import { Link } from "../modules/glacier/link.ts";
-import type { MessageSink } from "../modules/glacier/receiver.ts";
+import type { Completion, MessageSink } from "../modules/glacier/receiver.ts";
 import type { MessageSource, Outgoing } from "../modules/glacier/sender.ts";
 import type { SeededRandom } from "../sim/random.ts";
 
@@ -50,20 +50,22 @@ class Peer implements MessageSource, MessageSink {
   }
 
   assembly(frame: Frame, now: number): Assembly | undefined {
-    const assembly = this.#free.pop();
+    const assembly = this.full ? undefined : this.#free.pop();
     assembly?.begin(frame.shortIdLow, frame.shortIdHigh, now);
     return assembly;
   }
 
-  complete(_type: number, assembly: Assembly): boolean {
+  complete(_type: number, assembly: Assembly): Completion {
     this.received.push(Buffer.from(assembly.bytes.subarray(3, 3 + assembly.bodyBytes)).toString("hex"));
     assembly.clear();
     this.#free.push(assembly);
-    return true;
+    return "kept";
   }
 
+  full = false;
+
   get credit(): number {
-    return ASSEMBLIES;
+    return this.full ? 0 : ASSEMBLIES;
   }
 }
 
@@ -71,6 +73,11 @@ export class LinkPair {
   /** The peer that hears nothing: 0, 1, or -1 for neither. */
   deaf = -1;
   muteAcknowledgements = false;
+  /** Whether peer 1 has no room for a message. */
+  set full(full: boolean) {
+    this.#peers[1].full = full;
+  }
+
   readonly #peers = [new Peer(), new Peer()] as const;
   readonly #air: { at: number; to: number; bytes: Uint8Array }[] = [];
   readonly #random: SeededRandom;

@@ -31,14 +31,15 @@ export function dropBytes(id: number, sizeBytes: number): Uint8Array {
 export const lowOf = (id: number): number => Math.imul(id, 0x9e3779b1) >>> 0;
 export const highOf = (id: number): number => (Math.imul(id, 0x85ebca6b) ^ 0x5bd1e995) >>> 0;
 
-export function randomSteps(random: SeededRandom, count: number, firstId: number): Step[] {
+/** `heavy`: all of the largest size, so that the store is as full as it gets. */
+export function randomSteps(random: SeededRandom, count: number, firstId: number, heavy = false): Step[] {
   const steps: Step[] = [];
   for (let i = 0; i < count; i++) {
     const draw = random.below(100);
     const choice = random.below(1000);
     // Later Drops are hotter on the whole, so most get in; enough are not.
     const heat = random.below(1000) + (firstId + i) * 40;
-    if (draw < 55) steps.push({ kind: "insert", id: firstId + i, sizeBytes: sizeOf(random), heat });
+    if (draw < 55) steps.push({ kind: "insert", id: firstId + i, sizeBytes: heavy ? 2048 : sizeOf(random), heat });
     else if (draw < 65) steps.push({ kind: "verify", choice });
     else if (draw < 70) steps.push({ kind: "remove", choice });
     else if (draw < 80) steps.push({ kind: "heat", choice, heat });
@@ -251,6 +252,7 @@ export class UnsyncedFlash extends NorFlash {
 }
 
 export interface CutPlan {
+  /** An even one makes heavy histories. */
   seed: number;
   programSizeBytes: number;
   /** What was not synced when the power failed may or may not have happened, in any order. */
@@ -270,14 +272,15 @@ export function cutEverywhere(plan: CutPlan): number {
   const { seed, programSizeBytes, steps: count } = plan;
   const around = plan.around ?? ((flash: NorFlash): Flash => flash);
   const random = new SeededRandom(seed, "history");
+  const heavy = seed % 2 === 0;
   const cutRandom = new SeededRandom(seed, "cuts");
   const options = { sizeBytes: SMALL_SECTORS * 4096, programSizeBytes, chance: cutRandom };
   const flash = plan.reordered === true ? new UnsyncedFlash(options, cutRandom) : new NorFlash(options);
   const start = new Witness(flash, SMALL_CAPACITY);
   start.mount();
-  start.run(randomSteps(random, random.below(plan.startStepsMax), 1));
+  start.run(randomSteps(random, random.below(plan.startStepsMax), 1, heavy));
   const image = flash.snapshot();
-  const steps = randomSteps(random, count, 100_000);
+  const steps = randomSteps(random, count, 100_000, heavy);
   let cuts = 0;
   for (let cut = 1; ; cut++) {
     const where = `seed ${seed} unit ${programSizeBytes} cut ${cut}`;

@@ -39,7 +39,7 @@ import vectors from "./vectors/store.json" with { type: "json" };
 
 const SEED = Number(process.env.SEED ?? 1);
 /** Histories that are cut everywhere; each is some hundred runs. */
-const HISTORIES = Number(process.env.HISTORIES ?? 16);
+const HISTORIES = Number(process.env.HISTORIES ?? 24);
 const SMALL_BYTES = SMALL_SECTORS * 4096;
 /** An open, a cleaning that opens one, a levelling that opens one, and a log sector. */
 const ERASES_PER_INSERT_MAX = 4;
@@ -256,7 +256,7 @@ for (const unit of [4, 16]) {
         witness.mount();
         const random = new SeededRandom(seed, "model");
         for (let part = 0; part < 8; part++) {
-          witness.run(randomSteps(random, 150, 1 + part * 150));
+          witness.run(randomSteps(random, 150, 1 + part * 150, seed % 2 === 0));
           witness.check();
         }
         t.is(witness.store.counters.sacrificed, 0);
@@ -329,11 +329,10 @@ class NoMarks extends RecordFirst {
   }
 }
 
-/** An erase that was cut reads as ones where it is looked at first: cut operations pass for whole ones. */
-class NoTears extends RecordFirst {
+/** Some records read with a bit of their ShortId changed. */
+class WrongBits extends RecordFirst {
   override read(address: number, into: Uint8Array, offset: number, lengthBytes: number): void {
     super.read(address, into, offset, lengthBytes);
-    // A store without a CRC would take any record whose kind stands; give it such a one for each torn.
     if (lengthBytes === 40 && into[offset] === 1 && into[offset + 39] === 0xff)
       into[offset + 4] = into[offset + 4]! ^ 1;
   }
@@ -342,7 +341,7 @@ class NoTears extends RecordFirst {
 for (const [name, around] of [
   ["a record before its body", (flash: NorFlash) => new RecordFirst(flash)],
   ["lost marks", (flash: NorFlash) => new NoMarks(flash)],
-  ["records that read wrong", (flash: NorFlash) => new NoTears(flash)],
+  ["records that read wrong", (flash: NorFlash) => new WrongBits(flash)],
 ] as const) {
   test(`canary: the power cut test finds ${name}`, (t) => {
     t.throws(() => {
@@ -384,7 +383,7 @@ test("canary: nor flash finds whoever breaks its rules, and loses power inside a
 test("what was reported stored outlives a kernel that writes in any order what was not synced", (t) => {
   for (let seed = SEED; seed < SEED + HISTORIES; seed++) {
     t.notThrows(() => {
-      cutEverywhere({ seed, programSizeBytes: 4, steps: 24, startStepsMax: 300, reordered: true });
+      cutEverywhere({ seed, programSizeBytes: 4, steps: 24, startStepsMax: 700, reordered: true });
     }, `replay: SEED=${seed} HISTORIES=1`);
   }
 });

@@ -1,11 +1,13 @@
 /** The node, between simulated parts: what a contact does, and what no frame can make it do. */
 import test from "ava";
 import { dropId, shortIdHigh, shortIdLow } from "../modules/drop/drop.ts";
-import { DROP, FRAME_SIZE_BYTES_MAX } from "../modules/glacier/frame.ts";
+import { BEACON, DROP, FRAME_HEADER_BYTES, FRAME_SIZE_BYTES_MAX, OPEN, sealFrame } from "../modules/glacier/frame.ts";
+import { digest } from "../modules/glacier/message.ts";
 import { Store } from "../modules/store/store.ts";
-import { freshKey } from "../modules/temperature/temperature.ts";
+import { freshKey, HEAT_UNITS_PER_HALF_LIFE } from "../modules/temperature/temperature.ts";
 import type { MacAddress } from "../modules/throwie/ports.ts";
 import { Throwie } from "../modules/throwie/throwie.ts";
+import { Fixed } from "../sim/mobility.ts";
 import type { SimNode, SimObserver } from "../sim/node.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
@@ -147,6 +149,26 @@ test("a full store keeps the hottest: the coldest dies, at the announced capacit
   t.true((world.medium.counters.frames - frames) / 60 < 25, "two full stores do not trade for ever");
 });
 
+test("two full stores of hot, different Drops leave each other in peace, and heat nothing by trying", (t) => {
+  let openings = 0;
+  const world = worldOf([board("a", 0, { capacity: 20 }), board("b", 30, { capacity: 20 })], {}, seed, {
+    contactOpened: () => openings++,
+  });
+  const random = new SeededRandom(seed, "hot");
+  for (const node of world.nodes) {
+    write(node, random, 20, 500);
+    const { store } = node.throwie!;
+    for (let slot = 0; slot < 20; slot++) store.setHeat(slot, node.throwie!.heatNow() + 3 * HEAT_UNITS_PER_HALF_LIFE);
+  }
+  const heats = world.nodes.map((node) => node.throwie!.store.heat(0));
+  world.run(600);
+  t.deepEqual(
+    world.nodes.map((node) => node.throwie!.store.heat(0)),
+    heats,
+  );
+  t.true(openings < 40, `${openings} contacts in ten minutes`);
+});
+
 test("a Drop that is not what it was announced as is never served, and is forgotten", (t) => {
   const lost: string[] = [];
   const world = worldOf([board("liar", 0), board("b", 30), board("c", 90)], {}, seed, {
@@ -205,6 +227,89 @@ test("four contacts run at once and a fifth node waits its turn", (t) => {
   }
   t.true(most > 1 && most <= 4, `${most} contacts at once`);
   for (const node of world.nodes) t.deepEqual(holdings(node), namesOf(drops), node.name);
+});
+
+/** A stranger that plays frames of its own making at a node. */
+function stranger(world: World, x: number) {
+  const station = world.medium.add(new Fixed(x, 0));
+  const heard: Uint8Array[] = [];
+  station.receive = (frame) => heard.push(frame.slice());
+  const out = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+  const send = (type: number, sequence: number, fragment: number, low: number, high: number, payload: Uint8Array) => {
+    out.set(payload, FRAME_HEADER_BYTES);
+    const lengthBytes = sealFrame(out, type, 0x7777, sequence, fragment, low, high, payload.length);
+    station.send(out, lengthBytes, world.nodes[0]!.station.address);
+  };
+  return { heard, send };
+}
+
+/** An OPEN that answers the node's last beacon, and splits the space into two that differ. */
+function openingFor(beacon: Uint8Array): { low: number; high: number; payload: Uint8Array } {
+  const nonce = beacon.subarray(FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + 2);
+  const summaries = Buffer.from("0302050102030405060708050102030405060708", "hex");
+  const body = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, ...nonce, ...summaries);
+  const name = new Uint32Array(2);
+  digest(body, 0, body.length, name);
+  return { low: name[0]!, high: name[1]!, payload: Uint8Array.of(body.length, 0, 0, ...body) };
+}
+
+test("a stranger that opens and then plays for time keeps nobody out", (t) => {
+  const world = worldOf([board("a", 0), board("b", 30)]);
+  const { heard, send } = stranger(world, 10);
+  const [a, b] = world.nodes as [SimNode, SimNode];
+  world.run(4);
+  const drops = write(b, new SeededRandom(seed, "workspace"), 10);
+  for (let untilS = 4; untilS < 60; untilS += 1.9) {
+    const beacon = heard.find((frame) => frame[1]! >>> 4 === BEACON)!;
+    const { low, high, payload } = openingFor(beacon);
+    send(OPEN, 0, 0, low, high, payload);
+    world.run(untilS);
+  }
+  t.deepEqual(holdings(a), namesOf(drops));
+});
+
+test("a stranger that begins a Drop and does not go on keeps it from nobody", (t) => {
+  const world = worldOf([board("a", 0), board("b", 30)]);
+  const { heard, send } = stranger(world, 10);
+  const [a, b] = world.nodes as [SimNode, SimNode];
+  world.run(4);
+  const drop = new Uint8Array(2048).fill(5);
+  const id = dropId(drop);
+  const { low, high, payload } = openingFor(heard.find((frame) => frame[1]! >>> 4 === BEACON)!);
+  send(OPEN, 0, 0, low, high, payload);
+  world.run(4.1);
+  b.publish(drop);
+  for (let untilS = 4.2; untilS < 60; untilS += 0.4) {
+    send(DROP, 1, 1, shortIdLow(id), shortIdHigh(id), new Uint8Array(210));
+    world.run(untilS);
+  }
+  t.deepEqual(holdings(a), namesOf([drop]));
+});
+
+test("an OPEN that is not the first message of a session takes no contact", (t) => {
+  const world = worldOf([board("a", 0)]);
+  const { heard, send } = stranger(world, 10);
+  world.run(4);
+  const { low, high, payload } = openingFor(heard[0]!);
+  send(OPEN, 100, 0, low, high, payload);
+  world.run(4.1);
+  t.is(world.nodes[0]!.throwie!.contacts, 0);
+  t.is(world.nodes[0]!.throwie!.counters.session, 1);
+});
+
+test("a node whose flash fails says so to no peer: nothing is settled, and nothing is thought to have moved", (t) => {
+  const closed: string[] = [];
+  let sent = 0;
+  const world = worldOf([board("a", 0), board("b", 30)], {}, seed, {
+    contactClosed: (node, _peer, _session, reason) => closed.push(`${node.name} ${reason}`),
+    dropSent: () => sent++,
+  });
+  const [a, b] = world.nodes as [SimNode, SimNode];
+  write(a, new SeededRandom(seed, "worn"), 3);
+  b.throwie!.store.insert = () => "flash";
+  world.run(10);
+  t.is(sent, 0);
+  t.true(closed.includes("b flash"), closed.join());
 });
 
 interface LoneNode {

@@ -12,6 +12,8 @@ import { parseAirAddress, UdpRadio } from "../radio/udp-radio.ts";
 
 export const IDENTITY_FILE = "identity.key";
 const DROPS_FILE = "drops.flash";
+/** Several beacons: an air that is there has answered one by then. */
+const AIR_SILENT_MS = 5_000;
 
 export interface GatewayOptions {
   data: string;
@@ -29,10 +31,11 @@ export async function gateway(options: GatewayOptions): Promise<void> {
   const identity = loadIdentity(join(options.data, IDENTITY_FILE));
   const logger = pino({ base: null }, pino.destination({ dest: 1, sync: true }));
   const address = radioAddress(identity.publicKey);
-  const air = await RadioAir.open(join(options.data, DROPS_FILE), (handlers) =>
-    UdpRadio.open(airAddress, address, handlers),
-  );
   const transport = await openIrohTransport({ identity, listen: options.listen });
+  const air = await openAir().catch(async (error) => {
+    await transport.close();
+    throw error;
+  });
   const running = new Gateway({ dataPath: options.data, identity, transport, air, follow, audience, logger });
   running.start();
   const stop = async (): Promise<void> => {
@@ -42,4 +45,14 @@ export async function gateway(options: GatewayOptions): Promise<void> {
   };
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
+
+  function openAir(): Promise<RadioAir> {
+    return RadioAir.open(join(options.data, DROPS_FILE), async (handlers) => {
+      const radio = await UdpRadio.open(airAddress, address, handlers);
+      setTimeout(() => {
+        if (!radio.answered) logger.warn({ event: "air-silent", air: options.air });
+      }, AIR_SILENT_MS).unref();
+      return radio;
+    });
+  }
 }

@@ -18,9 +18,14 @@ export function readDrops(options: KeyOptions & { store: string; json?: boolean 
       const drop = dropAt(store, slot);
       const plaintext = open(drop, key);
       if (plaintext === undefined) return [];
-      return [{ dropId: Buffer.from(dropId(drop)).toString("hex"), text: new TextDecoder().decode(plaintext) }];
+      return [
+        {
+          dropId: Buffer.from(dropId(drop)).toString("hex"),
+          text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(plaintext),
+        },
+      ];
     });
-    if (options.json) console.log(JSON.stringify({ store: options.store, held: store.count, messages }));
+    if (options.json) console.log(asciiJson({ store: options.store, held: store.count, messages }));
     else print(messages, store.count);
   } finally {
     close();
@@ -28,8 +33,19 @@ export function readDrops(options: KeyOptions & { store: string; json?: boolean 
 }
 
 function print(messages: { dropId: string; text: string }[], held: number): void {
-  for (const { dropId, text } of messages) console.log(`${dropId.slice(0, 16)}  ${printable(text)}`);
+  // Further lines of a message are indented, so that none can pass for another message.
+  for (const { dropId, text } of messages) {
+    console.log(`${dropId.slice(0, 16)}  ${printable(text).replaceAll("\n", `\n${" ".repeat(18)}`)}`);
+  }
   if (messages.length === 0) console.log(`None of the ${held} Drops here opens with that.`);
+}
+
+/** JSON without the control characters that JSON itself lets through; some terminals obey them. */
+function asciiJson(value: unknown): string {
+  return JSON.stringify(value).replace(
+    /[\u007f-\u009f]/g,
+    (character) => `\\u00${character.charCodeAt(0).toString(16)}`,
+  );
 }
 
 /** A message comes from anyone: control characters could rewrite the reader's terminal. */

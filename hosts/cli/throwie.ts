@@ -37,8 +37,9 @@ const program = new Command("throwie")
     "after",
     `
 Examples:
-  throwie write --passphrase "paper lanterns" "Meet at the fountain at nine."
-  throwie read --passphrase "paper lanterns"
+  export THROWIE_PASSPHRASE="paper lanterns"
+  throwie write "Meet at the fountain at nine."
+  throwie read
   throwie sim town --seed 7
   throwie gateway --data ./gateway --listen 127.0.0.1:4433 --air 127.0.0.1:7400`,
   );
@@ -94,5 +95,6 @@ try {
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
   console.error(`throwie: ${message}`);
   if (process.env.THROWIE_DEBUG !== undefined) console.error(stack);
-  process.exitCode = 1;
+  // What was begun before it failed may hold the event loop open; whoever restarts this waits for the exit.
+  process.exit(1);
 }

@@ -33,6 +33,8 @@ export class Timeline implements GatewayWatcher {
   readonly #towns = new Map<string, Town>();
   readonly #hops = new Map<string, number>();
   readonly #arrivals = new Map<string, number>();
+  /** What must not happen twice, however often a gateway is killed. */
+  readonly #once = new Map<string, number>();
   readonly #contacts = new Map<string, Account>();
   #dropId = "";
   #beganMs = 0;
@@ -65,6 +67,7 @@ export class Timeline implements GatewayWatcher {
   ): void {
     const seconds = (performance.now() - this.#beganMs) / 1_000;
     const arrivals = this.#arrivals.get(reader) ?? 0;
+    for (const [what, count] of this.#once) if (count > 1) throw new Error(`${what} ${count} times.`);
     const hops = this.#hops.get(reader) ?? 0;
     if (arrivals !== 1) throw new Error(`it arrived ${arrivals} times.`);
     let frames = 0;
@@ -150,6 +153,7 @@ export class Timeline implements GatewayWatcher {
         this.#tell(town, `the ${name} and the ${other} are connected by QUIC`);
         break;
       case "posted":
+        this.#count(`the ${name} posted it`);
         this.#hops.set(name, this.#hopsInto(town) + 1);
         this.#step(
           town,
@@ -160,13 +164,19 @@ export class Timeline implements GatewayWatcher {
         this.#step(town, `the ${name} pushed the post to the ${other}: ${line.outcome}`);
         break;
       case "received":
+        this.#count(`the ${name} took it`);
         this.#hops.set(name, (this.#hops.get(other) ?? 0) + 1);
         this.#step(town, `the ${name} has the post by QUIC (hop ${this.#hops.get(name)})`);
         break;
       case "to-air":
+        if (line.outcome === "stored") this.#count(`the ${name} put it on its air`);
         this.#step(town, `the ${name} puts the message on its air, cold: nobody carried it here`);
         break;
     }
+  }
+
+  #count(what: string): void {
+    this.#once.set(what, (this.#once.get(what) ?? 0) + 1);
   }
 
   #hopsInto(town: string): number {

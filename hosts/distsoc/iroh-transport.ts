@@ -35,6 +35,7 @@ import {
   ERROR_CODES,
   type ErrorName,
   INBOUND_CONNECTIONS_MAX,
+  INBOUND_HANDSHAKE_DEADLINE_MS,
   INBOUND_MESSAGE_DEADLINE_MS,
   INBOUND_STREAMS_MAX,
   MESSAGE_BYTES_MAX,
@@ -68,7 +69,8 @@ export async function openIrohTransport(options: IrohTransportOptions): Promise<
     builder.bindAddr(ip.includes(":") ? "127.0.0.1:0" : "[::1]:0");
     endpoint = await builder.bind();
   } catch (error) {
-    throw new TransportError("address", `cannot listen on ${options.listen} (${firstLine(error)})`);
+    const why = /in use/i.test(String(error)) ? "another program does" : "it is not an address of this machine";
+    throw new TransportError("address", `cannot listen on ${options.listen}: ${why}; name another`);
   }
   return new IrohTransport(endpoint, options);
 }
@@ -138,8 +140,8 @@ class IrohTransport implements Transport {
   async #admit(incoming: Incoming): Promise<void> {
     this.#inbound += 1;
     try {
-      const accepting = await incoming.accept();
-      const connection = this.#take(await accepting.connect(), false);
+      const handshake = incoming.accept().then((accepting) => accepting.connect());
+      const connection = this.#take(await within(INBOUND_HANDSHAKE_DEADLINE_MS, handshake), false);
       if (!this.#open) connection.close("done");
       else this.#onConnection(connection);
       await connection.closed;

@@ -25,6 +25,8 @@ export const MESSAGE_BYTES_MAX = 4096;
 export const INBOUND_STREAMS_MAX = 32;
 /** Connections that others opened to us, of the 101 that a desktop node holds (design section 9); more are turned away. */
 export const INBOUND_CONNECTIONS_MAX = 101;
+/** A handshake that takes longer gives its place back. */
+export const INBOUND_HANDSHAKE_DEADLINE_MS = 5000;
 /** A message of 4 KB that has not arrived whole by then comes from a peer that is gone, or that holds the stream on purpose. */
 export const INBOUND_MESSAGE_DEADLINE_MS = 5000;
 /** How long `close` may take, whatever the library does. */

@@ -33,6 +33,8 @@ export class UdpRadio implements HostRadio {
   readonly maxPayload = AIR_FRAME_BYTES_MAX;
   readonly #socket: Socket;
   readonly #handlers: RadioHandlers;
+  /** Has an air ever taken a frame? */
+  answered = false;
   #queued = 0;
   #timeout: NodeJS.Timeout | undefined;
 
@@ -76,8 +78,10 @@ export class UdpRadio implements HostRadio {
 
   #take(datagram: Uint8Array): void {
     const decoded = decodeDatagram(datagram);
-    if (decoded === "sent") this.#drain(1);
-    else if (decoded !== undefined) this.#handlers.onFrame(decoded.frame, decoded.from);
+    if (decoded === "sent") {
+      this.answered = true;
+      this.#drain(1);
+    } else if (decoded !== undefined) this.#handlers.onFrame(decoded.frame, decoded.from);
   }
 
   #drain(frames: number): void {

@@ -7,17 +7,20 @@
  * | 0      | 2    | base    | the lowest sequence number that is not settled                                     |
  * | 2      | 1    | credit  | messages the receiver has room for, those it has begun included                    |
  * | 3      | 1    | flags   | bit 0 DONE: the sender of this frame has nothing more to send; other bits 0        |
- * | 4      | 2n   | masks   | fragments received of sequence base + i; 0xffff is settled; n <= 8                 |
+ * | 4      | 2    | kept    | bit b: message base - 8 + b is settled because the receiver keeps it               |
+ * | 6      | 2n   | masks   | fragments received of sequence base + i; 0xffff is settled; n <= 8                 |
  *
- * "Settled" is more than "received": a Drop is settled when it is in the flash, or when its receiver does not want it.
- * Only then may its sender forget it.
+ * "Settled" is more than "received": a Drop is settled when it is in the flash, or when its receiver does not want it;
+ * `kept` tells which, since only a Drop that was kept has moved. What is not settled its sender may not forget.
  */
 import { FRAME_HEADER_BYTES, type Frame, SEQUENCE_COUNT } from "./frame.ts";
 
-export const ACK_PREFIX_BYTES = 4;
+export const ACK_PREFIX_BYTES = 6;
 /** Sequence numbers a receiver follows at once; a sender may run no further ahead of `base`. */
 export const MESSAGES_AHEAD_MAX = 8;
 export const SETTLED = 0xffff;
+/** Bit of `kept` that is message `base`: a byte of those below it, and a byte of those that may be ahead. */
+export const KEPT_BASE_BIT = 8;
 const DONE = 1;
 
 export class Ack {
@@ -25,6 +28,7 @@ export class Ack {
   base = 0;
   credit = 0;
   done = false;
+  kept = 0;
   count = 0;
   readonly masks = new Uint16Array(MESSAGES_AHEAD_MAX);
 }
@@ -36,6 +40,8 @@ export function encodeAck(out: Uint8Array, ack: Ack): number {
   out[at + 1] = ack.base >>> 8;
   out[at + 2] = ack.credit;
   out[at + 3] = ack.done ? DONE : 0;
+  out[at + 4] = ack.kept;
+  out[at + 5] = ack.kept >>> 8;
   for (let i = 0; i < ack.count; i++) {
     out[at + ACK_PREFIX_BYTES + 2 * i] = ack.masks[i]!;
     out[at + ACK_PREFIX_BYTES + 2 * i + 1] = ack.masks[i]! >>> 8;
@@ -50,9 +56,11 @@ export function decodeAck(frame: Frame, ack: Ack): boolean {
   const at = FRAME_HEADER_BYTES;
   const maskBytes = payloadBytes - ACK_PREFIX_BYTES;
   if (maskBytes < 0 || maskBytes & 1 || maskBytes > 2 * MESSAGES_AHEAD_MAX) return false;
+  if (frame.fragment !== 0 || frame.shortIdLow !== 0 || frame.shortIdHigh !== 0) return false;
   ack.base = bytes[at]! | (bytes[at + 1]! << 8);
   ack.credit = bytes[at + 2]!;
   ack.done = bytes[at + 3] === DONE;
+  ack.kept = bytes[at + 4]! | (bytes[at + 5]! << 8);
   ack.count = maskBytes >>> 1;
   if (ack.base >= SEQUENCE_COUNT || bytes[at + 3]! > DONE) return false;
   for (let i = 0; i < ack.count; i++) {

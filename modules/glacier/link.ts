@@ -19,8 +19,10 @@ export class Link {
   sessionId = 0;
   peerDone = false;
   begunMs = 0;
-  /** When the peer was last heard, in clock milliseconds. */
+  /** When a frame of this session was last heard, in clock milliseconds. */
   heardMs = 0;
+  /** When anything last came of it: a new fragment, or the news that one arrived. */
+  progressMs = 0;
   readonly sender: Sender;
   readonly #receiver: Receiver;
   readonly #ack = new Ack();
@@ -37,6 +39,7 @@ export class Link {
     this.peerDone = false;
     this.begunMs = now;
     this.heardMs = now;
+    this.progressMs = now;
     this.#done = false;
     this.#preparedAck = false;
     this.sender.begin(now);
@@ -63,20 +66,22 @@ export class Link {
   receive(frame: Frame, now: number): LinkRefusal | undefined {
     if (frame.type === ACK) {
       if (!decodeAck(frame, this.#ack)) return "ack";
-      if (!this.sender.acknowledged(this.#ack, now)) return "overtaken";
+      const outcome = this.sender.acknowledged(this.#ack, now);
+      if (outcome === "overtaken") return outcome;
       this.heardMs = now;
+      if (outcome === "news" || this.#ack.done !== this.peerDone) this.progressMs = now;
       this.peerDone = this.#ack.done;
       return undefined;
     }
     const refusal = this.#receiver.receive(frame, now);
-    // What is of no use keeps no contact alive.
     if (refusal === undefined || refusal === "repeat") this.heardMs = now;
+    if (refusal === undefined) this.progressMs = now;
     return refusal;
   }
 
   /** Build the next frame in `out`; its length, or 0 when there is nothing to send now. */
   prepare(out: Uint8Array, now: number): number {
-    this.#preparedAck = now >= this.#receiver.deadline;
+    this.#preparedAck = this.#receiver.due(now);
     if (!this.#preparedAck) return this.sender.prepare(out, this.sessionId, now);
     this.#receiver.describe(this.#ack);
     this.#ack.done = this.#done;
@@ -85,7 +90,7 @@ export class Link {
 
   /** The radio took what `prepare` built. */
   sent(now: number): void {
-    if (this.#preparedAck) this.#receiver.answered(now);
+    if (this.#preparedAck) this.#receiver.answered(this.#ack, now);
     else this.sender.sent(now);
   }
 

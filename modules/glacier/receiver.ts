@@ -7,7 +7,7 @@
  * acknowledgement was lost. Acknowledgements go out every ACK_EVERY_FRAMES frames, or ACK_DELAY_MS after the first frame
  * that none has answered.
  */
-import { type Ack, MESSAGES_AHEAD_MAX, SETTLED } from "./ack.ts";
+import { type Ack, KEPT_BASE_BIT, MESSAGES_AHEAD_MAX, SETTLED } from "./ack.ts";
 import type { Assembly } from "./assembly.ts";
 import { type Frame, SEQUENCE_COUNT } from "./frame.ts";
 
@@ -19,13 +19,16 @@ const ACK_GAP_MS = 5;
 
 export type FragmentRefusal = "repeat" | "ahead" | "room" | "misfit" | "changed";
 
+/** What became of a message: kept, of no use, or not what its short_id says (or not storable now), so not settled. */
+export type Completion = "kept" | "unwanted" | "again";
+
 export interface MessageSink {
   /** Whether the message is wanted at all; if not it is settled without a buffer. */
   wants(frame: Frame): boolean;
   /** A buffer for the message of this frame, begun or taken up again; undefined when there is no room. */
   assembly(frame: Frame, now: number): Assembly | undefined;
-  /** All of it is here. Its buffer is the sink's again. False: it was not what its short_id says; start it afresh. */
-  complete(type: number, assembly: Assembly): boolean;
+  /** All of it is here, and its buffer is the sink's again. */
+  complete(type: number, assembly: Assembly): Completion;
   /** Messages there is room for, those begun on this link included. */
   readonly credit: number;
 }
@@ -35,6 +38,8 @@ export class Receiver {
   #base = 0;
   readonly #masks = new Uint16Array(MESSAGES_AHEAD_MAX);
   readonly #assemblies: (Assembly | undefined)[] = new Array(MESSAGES_AHEAD_MAX).fill(undefined);
+  #kept = 0;
+  #creditTold = 1;
   #unanswered = 0;
   #answerByMs = Infinity;
   #answeredMs = 0;
@@ -48,6 +53,8 @@ export class Receiver {
     this.#base = 0;
     this.#masks.fill(0);
     this.#assemblies.fill(undefined);
+    this.#kept = 0;
+    this.#creditTold = 1;
     this.#unanswered = 0;
     this.#answerByMs = Infinity;
     this.#answeredMs = now - ACK_GAP_MS;
@@ -59,6 +66,11 @@ export class Receiver {
     return this.#answerByMs;
   }
 
+  /** Is an acknowledgement due? Also when there is room again after the peer was told of none, for it waits for that. */
+  due(now: number): boolean {
+    return now >= this.#answerByMs || (this.#creditTold === 0 && this.#sink.credit > 0);
+  }
+
   receive(frame: Frame, now: number): FragmentRefusal | undefined {
     const ahead = (frame.sequence - this.#base) & (SEQUENCE_COUNT - 1);
     if (ahead >= SEQUENCE_COUNT / 2) return this.#repeated(now);
@@ -68,7 +80,7 @@ export class Receiver {
     let assembly = this.#assemblies[i];
     if (assembly === undefined) {
       if (!this.#sink.wants(frame)) {
-        this.#settle(i);
+        this.#settle(ahead, false);
         this.#answerSoon(now);
         return undefined;
       }
@@ -95,8 +107,9 @@ export class Receiver {
     if (now + delay < this.#answerByMs) this.#answerByMs = now + delay;
     if (assembly.complete) {
       this.#assemblies[i] = undefined;
-      if (this.#sink.complete(frame.type, assembly)) this.#settle(i);
-      else this.#masks[i] = 0;
+      const completion = this.#sink.complete(frame.type, assembly);
+      if (completion === "again") this.#masks[i] = 0;
+      else this.#settle(ahead, completion === "kept");
     }
     return undefined;
   }
@@ -105,6 +118,7 @@ export class Receiver {
   describe(ack: Ack): void {
     ack.number = this.#number;
     ack.base = this.#base;
+    ack.kept = this.#kept;
     ack.credit = this.#sink.credit;
     ack.count = 0;
     for (let ahead = 0; ahead < MESSAGES_AHEAD_MAX; ahead++) {
@@ -115,7 +129,8 @@ export class Receiver {
   }
 
   /** The acknowledgement was sent. */
-  answered(now: number): void {
+  answered(ack: Ack, now: number): void {
+    this.#creditTold = ack.credit;
     this.#number = (this.#number + 1) & (SEQUENCE_COUNT - 1);
     this.#unanswered = 0;
     this.#answerByMs = Infinity;
@@ -138,11 +153,13 @@ export class Receiver {
     if (due < this.#answerByMs) this.#answerByMs = due;
   }
 
-  #settle(i: number): void {
-    this.#masks[i] = SETTLED;
+  #settle(ahead: number, kept: boolean): void {
+    this.#masks[(this.#base + ahead) % MESSAGES_AHEAD_MAX] = SETTLED;
+    if (kept) this.#kept |= 1 << (KEPT_BASE_BIT + ahead);
     while (this.#masks[this.#base % MESSAGES_AHEAD_MAX] === SETTLED) {
       this.#masks[this.#base % MESSAGES_AHEAD_MAX] = 0;
       this.#base = (this.#base + 1) & (SEQUENCE_COUNT - 1);
+      this.#kept >>>= 1;
     }
   }
 }

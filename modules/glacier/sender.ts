@@ -10,7 +10,7 @@
  * sender holds no message. Invariant: a fragment is in flight when it is in `sent` and not in `acked`.
  * It paces nothing: the caller asks for a frame when the radio has room.
  */
-import { type Ack, MESSAGES_AHEAD_MAX, SETTLED } from "./ack.ts";
+import { type Ack, KEPT_BASE_BIT, MESSAGES_AHEAD_MAX, SETTLED } from "./ack.ts";
 import { FRAGMENTS_MAX, FRAME_HEADER_BYTES, FRAME_PAYLOAD_BYTES_MAX, SEQUENCE_COUNT, sealFrame } from "./frame.ts";
 import { fragmentCount, fragmentMask, MESSAGE_PREFIX_BYTES } from "./message.ts";
 
@@ -49,8 +49,8 @@ export interface MessageSource {
   next(message: Outgoing): boolean;
   /** Copy `lengthBytes` bytes of the body from `from` on to `into[offset ..]`. */
   read(message: Outgoing, from: number, into: Uint8Array, offset: number, lengthBytes: number): void;
-  /** The peer keeps the message, or does not want it. */
-  settled(message: Outgoing): void;
+  /** The peer needs no more of the message: it keeps it, or it does not want it. */
+  settled(message: Outgoing, kept: boolean): void;
 }
 
 export class Sender {
@@ -143,12 +143,13 @@ export class Sender {
     if (message.resent & (1 << fragment)) this.framesResent++;
   }
 
-  /** Take in what the peer has. False: a later acknowledgement came before this one. */
-  acknowledged(ack: Ack, now: number): boolean {
-    if (((ack.number - this.#ackNumber) & (SEQUENCE_COUNT - 1)) >= SEQUENCE_COUNT / 2) return false;
+  /** Take in what the peer has: news, nothing new, or overtaken by a later acknowledgement that came before. */
+  acknowledged(ack: Ack, now: number): "news" | "nothing" | "overtaken" {
+    if (((ack.number - this.#ackNumber) & (SEQUENCE_COUNT - 1)) >= SEQUENCE_COUNT / 2) return "overtaken";
     this.#ackNumber = ack.number;
     let latest = 0;
     let latestMs = -1;
+    let settledAny = false;
     for (let i = 0; i < OUTGOING_MAX; i++) {
       const message = this.#outgoing[i]!;
       if (!message.active) continue;
@@ -172,17 +173,19 @@ export class Sender {
       message.sent = (message.sent & ~givenUp) | received;
       if (settled) {
         message.active = false;
-        this.#source.settled(message);
+        settledAny = true;
+        const bit = (message.sequence - ack.base + KEPT_BASE_BIT) & (SEQUENCE_COUNT - 1);
+        this.#source.settled(message, bit < 16 && (ack.kept & (1 << bit)) !== 0);
       }
     }
     this.#peerBase = ack.base;
     this.#credit = ack.credit;
-    if (latest === 0) return true;
+    if (latest === 0) return settledAny ? "news" : "nothing";
     this.#progressMs = now;
     this.#backoff = 0;
     if (latestMs >= 0) this.#measure(now - latestMs);
     this.#loseBefore(latest - REORDER_FRAMES);
-    return true;
+    return "news";
   }
 
   /** Smoothed round trip and variation (RFC 6298, section 2), in whole milliseconds times 8 and times 4. */

@@ -37,7 +37,7 @@ export class Decoder {
   wanted = 0;
   mine = NONE;
   mineToo = NONE;
-  private solutions = 0;
+  #solutions = 0;
 
   /** `own` summarises `from .. to` of `set`. */
   decode(set: SaltedSet, from: number, to: number, own: Summary, theirs: Summary): number {
@@ -46,74 +46,74 @@ export class Decoder {
     const sum = (theirs.sum - own.sum) | 0;
     this.mine = NONE;
     this.mineToo = NONE;
-    this.solutions = 0;
+    this.#solutions = 0;
     if (surplus === 0 && xor === 0 && sum === 0) return COVERED;
     if (surplus === 1) {
       if (confirm(xor) !== sum) return UNDECODED;
       this.wanted = xor;
-      return this.lackingUnlessHeld(set.tags, from, to);
+      return this.#lackingUnlessHeld(set.tags, from, to);
     }
     if (surplus === 0) {
-      this.exchangeOne(set.tags, from, to, xor, sum);
-      return this.solutions === 1 ? this.lackingUnlessHeld(set.tags, from, to) : UNDECODED;
+      this.#exchangeOne(set.tags, from, to, xor, sum);
+      return this.#solutions === 1 ? this.#lackingUnlessHeld(set.tags, from, to) : UNDECODED;
     }
     if (surplus === -1) {
-      this.oneOfMine(set.tags, from, to, xor, sum);
-      if (this.solutions === 1) return COVERED;
-      if (this.solutions > 1 || to - from > PAIR_ITEMS_MAX) return UNDECODED;
-      this.exchangeTwo(set.tags, from, to, xor, sum);
-      return this.solutions === 1 ? this.lackingUnlessHeld(set.tags, from, to) : UNDECODED;
+      this.#oneOfMine(set.tags, from, to, xor, sum);
+      if (this.#solutions === 1) return COVERED;
+      if (this.#solutions > 1 || to - from > PAIR_ITEMS_MAX) return UNDECODED;
+      this.#exchangeTwo(set.tags, from, to, xor, sum);
+      return this.#solutions === 1 ? this.#lackingUnlessHeld(set.tags, from, to) : UNDECODED;
     }
     if (surplus === -2 && to - from <= PAIR_ITEMS_MAX) {
-      this.twoOfMine(set.tags, from, to, xor, sum);
-      return this.solutions === 1 ? COVERED : UNDECODED;
+      this.#twoOfMine(set.tags, from, to, xor, sum);
+      return this.#solutions === 1 ? COVERED : UNDECODED;
     }
     return UNDECODED;
   }
 
-  private oneOfMine(tags: Int32Array, from: number, to: number, xor: number, sum: number): void {
+  #oneOfMine(tags: Int32Array, from: number, to: number, xor: number, sum: number): void {
     if (((confirm(xor) + sum) | 0) !== 0) return;
     for (let index = from; index < to; index += 1) {
-      if (tags[index] === xor) this.found(xor, index, NONE);
+      if (tags[index] === xor) this.#found(xor, index, NONE);
     }
   }
 
-  private twoOfMine(tags: Int32Array, from: number, to: number, xor: number, sum: number): void {
+  #twoOfMine(tags: Int32Array, from: number, to: number, xor: number, sum: number): void {
     for (let first = from; first < to; first += 1) {
       const partner = tags[first]! ^ xor;
       for (let second = first + 1; second < to; second += 1) {
         if (tags[second] !== partner) continue;
-        if (((confirm(tags[first]!) + confirm(partner) + sum) | 0) === 0) this.found(0, first, second);
+        if (((confirm(tags[first]!) + confirm(partner) + sum) | 0) === 0) this.#found(0, first, second);
       }
     }
   }
 
-  private exchangeOne(tags: Int32Array, from: number, to: number, xor: number, sum: number): void {
+  #exchangeOne(tags: Int32Array, from: number, to: number, xor: number, sum: number): void {
     for (let index = from; index < to; index += 1) {
       const tag = tags[index]!;
-      if (((confirm(tag ^ xor) - confirm(tag)) | 0) === sum) this.found(tag ^ xor, index, NONE);
+      if (((confirm(tag ^ xor) - confirm(tag)) | 0) === sum) this.#found(tag ^ xor, index, NONE);
     }
   }
 
-  private exchangeTwo(tags: Int32Array, from: number, to: number, xor: number, sum: number): void {
+  #exchangeTwo(tags: Int32Array, from: number, to: number, xor: number, sum: number): void {
     for (let first = from; first < to; first += 1) {
       const rest = tags[first]! ^ xor;
       const restSum = (sum + confirm(tags[first]!)) | 0;
       for (let second = first + 1; second < to; second += 1) {
         const tag = tags[second]!;
-        if (((confirm(tag ^ rest) - confirm(tag)) | 0) === restSum) this.found(tag ^ rest, first, second);
+        if (((confirm(tag ^ rest) - confirm(tag)) | 0) === restSum) this.#found(tag ^ rest, first, second);
       }
     }
   }
 
-  private found(wanted: number, mine: number, mineToo: number): void {
-    this.solutions += 1;
+  #found(wanted: number, mine: number, mineToo: number): void {
+    this.#solutions += 1;
     this.wanted = wanted;
     this.mine = mine;
     this.mineToo = mineToo;
   }
 
-  private lackingUnlessHeld(tags: Int32Array, from: number, to: number): number {
+  #lackingUnlessHeld(tags: Int32Array, from: number, to: number): number {
     for (let index = from; index < to; index += 1) {
       if (tags[index] === this.wanted) return UNDECODED;
     }

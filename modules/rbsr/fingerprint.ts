@@ -29,45 +29,45 @@ export const FINGERPRINT_SIZE_BYTES = CELLS_OFFSET + FINGERPRINT_CELLS / 2;
 
 export class Fingerprint {
   count = 0;
-  private readonly cells = new Uint8Array(FINGERPRINT_CELLS);
-  private readonly mix = new Mix();
-  private xor = 0;
-  private sum = 0;
-  private nonceLow = 0;
-  private nonceHigh = 0;
+  readonly #cells = new Uint8Array(FINGERPRINT_CELLS);
+  readonly #mix = new Mix();
+  #xor = 0;
+  #sum = 0;
+  #nonceLow = 0;
+  #nonceHigh = 0;
 
   /** Start over, empty, under the nonce of the beacon's sender, as little-endian words. */
   begin(nonceLow: number, nonceHigh: number): void {
-    this.nonceLow = nonceLow;
-    this.nonceHigh = nonceHigh;
+    this.#nonceLow = nonceLow;
+    this.#nonceHigh = nonceHigh;
     this.count = 0;
-    this.xor = 0;
-    this.sum = 0;
-    this.cells.fill(0);
+    this.#xor = 0;
+    this.#sum = 0;
+    this.#cells.fill(0);
   }
 
   add(low: number, high: number): void {
-    this.mixOf(low, high);
+    this.#mixOf(low, high);
     this.count += 1;
-    this.sum = (this.sum + this.mix.high) | 0;
-    this.enter(1);
+    this.#sum = (this.#sum + this.#mix.high) | 0;
+    this.#enter(1);
   }
 
   /** Undo an `add` of the same id. */
   remove(low: number, high: number): void {
-    this.mixOf(low, high);
+    this.#mixOf(low, high);
     this.count -= 1;
-    this.sum = (this.sum - this.mix.high) | 0;
-    this.enter(-1);
+    this.#sum = (this.#sum - this.#mix.high) | 0;
+    this.#enter(-1);
   }
 
   /** Write FINGERPRINT_SIZE_BYTES at `offset`. */
   write(out: Uint8Array, offset: number): void {
-    writeWord(out, offset, this.xor);
-    writeWord(out, offset + 4, this.sum);
+    writeWord(out, offset, this.#xor);
+    writeWord(out, offset + 4, this.#sum);
     writeWord(out, offset + 8, this.count);
     for (let cell = 0; cell < FINGERPRINT_CELLS; cell += 2) {
-      const value = (this.cells[cell]! & 15) | ((this.cells[cell + 1]! & 15) << 4);
+      const value = (this.#cells[cell]! & 15) | ((this.#cells[cell + 1]! & 15) << 4);
       out[offset + CELLS_OFFSET + (cell >> 1)] = value;
     }
   }
@@ -75,8 +75,8 @@ export class Fingerprint {
   /** Whether a fingerprint taken under the same nonce, FINGERPRINT_SIZE_BYTES at `offset`, is that of the same set. */
   equals(theirs: Uint8Array, offset: number): boolean {
     return (
-      readWord(theirs, offset) === this.xor &&
-      readWord(theirs, offset + 4) === this.sum &&
+      readWord(theirs, offset) === this.#xor &&
+      readWord(theirs, offset + 4) === this.#sum &&
       fingerprintCount(theirs, offset) === this.count
     );
   }
@@ -87,22 +87,22 @@ export class Fingerprint {
     let squares = 0;
     for (let cell = 0; cell < FINGERPRINT_CELLS; cell += 1) {
       const theirCell = theirs[offset + CELLS_OFFSET + (cell >> 1)]! >>> ((cell & 1) << 2);
-      const difference = ((this.cells[cell]! - theirCell) << 28) >> 28;
+      const difference = ((this.#cells[cell]! - theirCell) << 28) >> 28;
       squares += difference * difference;
     }
     const surplus = this.count - fingerprintCount(theirs, offset);
     return Math.max(squares, surplus, -surplus, 1);
   }
 
-  private mixOf(low: number, high: number): void {
-    const mix = this.mix;
-    halfSipHash(this.nonceLow, this.nonceHigh, low, high, MIX_COMPRESSION_ROUNDS, MIX_FINALIZATION_ROUNDS, mix);
-    this.xor ^= mix.low;
+  #mixOf(low: number, high: number): void {
+    const mix = this.#mix;
+    halfSipHash(this.#nonceLow, this.#nonceHigh, low, high, MIX_COMPRESSION_ROUNDS, MIX_FINALIZATION_ROUNDS, mix);
+    this.#xor ^= mix.low;
   }
 
-  private enter(direction: number): void {
-    const cell = ((this.mix.low >>> 16) * FINGERPRINT_CELLS) >>> 16;
-    this.cells[cell] = this.cells[cell]! + (this.mix.high < 0 ? -direction : direction);
+  #enter(direction: number): void {
+    const cell = ((this.#mix.low >>> 16) * FINGERPRINT_CELLS) >>> 16;
+    this.#cells[cell] = this.#cells[cell]! + (this.#mix.high < 0 ? -direction : direction);
   }
 }
 

@@ -42,33 +42,33 @@ export class MessageReader {
   bytes: Uint8Array = new Uint8Array(0);
   /** The next byte of the bodies. */
   at = 0;
-  private end = 0;
-  private bitsAt = 0;
-  private bitNext = 0;
-  private bitsEnd = 0;
+  #end = 0;
+  #bitsAt = 0;
+  #bitNext = 0;
+  #bitsEnd = 0;
 
   /** Read `length` bytes at `offset`, of which the first hold `bits` bits. */
   begin(bytes: Uint8Array, offset: number, length: number, bits: number): void {
     this.bytes = bytes;
     this.refusal = undefined;
-    this.bitsAt = offset;
-    this.bitNext = 0;
-    this.bitsEnd = bits;
-    this.end = offset + length;
+    this.#bitsAt = offset;
+    this.#bitNext = 0;
+    this.#bitsEnd = bits;
+    this.#end = offset + length;
     this.at = offset + bitsToBytes(bits);
-    if (this.at > this.end) this.refuse("short");
-    else if ((bits & 7) !== 0 && bytes[this.at - 1]! >>> (bits & 7) !== 0) this.refuse("padding");
+    if (this.at > this.#end) this.#refuse("short");
+    else if ((bits & 7) !== 0 && bytes[this.at - 1]! >>> (bits & 7) !== 0) this.#refuse("padding");
   }
 
   bit(): number {
-    const bit = this.bitNext;
-    if (this.refusal !== undefined || bit >= this.bitsEnd) return 0;
-    this.bitNext = bit + 1;
-    return (this.bytes[this.bitsAt + (bit >>> 3)]! >>> (bit & 7)) & 1;
+    const bit = this.#bitNext;
+    if (this.refusal !== undefined || bit >= this.#bitsEnd) return 0;
+    this.#bitNext = bit + 1;
+    return (this.bytes[this.#bitsAt + (bit >>> 3)]! >>> (bit & 7)) & 1;
   }
 
   skipBits(bits: number): void {
-    this.bitNext += bits;
+    this.#bitNext += bits;
   }
 
   op(): number {
@@ -89,7 +89,7 @@ export class MessageReader {
       }
       unit *= 128;
     }
-    this.refuse("varint");
+    this.#refuse("varint");
     return 0;
   }
 
@@ -100,8 +100,8 @@ export class MessageReader {
   /** Step over bytes of the bodies; false when there are not so many. */
   skip(bytes: number): boolean {
     if (this.refusal !== undefined) return false;
-    if (bytes > this.end - this.at) {
-      this.refuse("short");
+    if (bytes > this.#end - this.at) {
+      this.#refuse("short");
       return false;
     }
     this.at += bytes;
@@ -110,12 +110,12 @@ export class MessageReader {
 
   /** After the last body: everything must have been read. */
   finish(): void {
-    if (this.refusal === undefined && this.at !== this.end) this.refuse("trailing");
+    if (this.refusal === undefined && this.at !== this.#end) this.#refuse("trailing");
   }
 
-  private refuse(reason: MalformedMessage): void {
+  #refuse(reason: MalformedMessage): void {
     this.refusal = reason;
-    this.at = this.end;
+    this.at = this.#end;
   }
 }
 
@@ -123,20 +123,20 @@ export class MessageWriter {
   out: Uint8Array = new Uint8Array(0);
   /** Where the next byte of the bodies goes; at the end the message's length. */
   at = 0;
-  private bitNext = 0;
+  #bitNext = 0;
 
   /** Start a message at the beginning of `out`, whose first part holds `bits` bits. */
   begin(out: Uint8Array, bits: number): void {
     this.out = out;
-    this.bitNext = 0;
+    this.#bitNext = 0;
     this.at = bitsToBytes(bits);
     for (let byte = 0; byte < this.at; byte += 1) out[byte] = 0;
   }
 
   bit(value: number): void {
-    const bit = this.bitNext;
+    const bit = this.#bitNext;
     this.out[bit >>> 3] = this.out[bit >>> 3]! | (value << (bit & 7));
-    this.bitNext = bit + 1;
+    this.#bitNext = bit + 1;
   }
 
   op(op: number): void {

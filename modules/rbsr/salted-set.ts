@@ -17,8 +17,6 @@
  * 7,500 + 256. Sorting is in place: counted by the leading bits, then by insertion, O(n) since positions are uniform under
  * a key that nobody chose.
  *
- * Private by the compiler only: `#` fields lowered for an older XS cost a map look-up at each use.
- *
  * Refuses (throws, the caller's bug): more items than the capacity, an item number outside it.
  */
 import { halfSipHash, MIX_COMPRESSION_ROUNDS, MIX_FINALIZATION_ROUNDS, Mix } from "./half-siphash.ts";
@@ -38,11 +36,11 @@ export class SaltedSet {
   readonly items: Uint16Array | Uint32Array;
 
   /** While sealing the end, afterwards the first index, of each bin of leading position bits. */
-  private readonly bins: Uint16Array | Uint32Array;
-  private readonly binShift: number;
-  private readonly mix = new Mix();
-  private keyLow = 0;
-  private keyHigh = 0;
+  readonly #bins: Uint16Array | Uint32Array;
+  readonly #binShift: number;
+  readonly #mix = new Mix();
+  #keyLow = 0;
+  #keyHigh = 0;
 
   constructor(capacity: number) {
     const wide = capacity > 0xffff;
@@ -52,20 +50,20 @@ export class SaltedSet {
     this.positions = new Uint32Array(capacity);
     this.tags = new Int32Array(capacity);
     this.items = wide ? new Uint32Array(capacity) : new Uint16Array(capacity);
-    this.bins = wide ? new Uint32Array(1 << binBits) : new Uint16Array(1 << binBits);
-    this.binShift = 32 - binBits;
+    this.#bins = wide ? new Uint32Array(1 << binBits) : new Uint16Array(1 << binBits);
+    this.#binShift = 32 - binBits;
   }
 
   /** Empty the set for a new session. */
   begin(keyLow: number, keyHigh: number): void {
     this.count = 0;
-    this.keyLow = keyLow;
-    this.keyHigh = keyHigh;
+    this.#keyLow = keyLow;
+    this.#keyHigh = keyHigh;
   }
 
   add(low: number, high: number, item: number): void {
-    const mix = this.mix;
-    halfSipHash(this.keyLow, this.keyHigh, low, high, MIX_COMPRESSION_ROUNDS, MIX_FINALIZATION_ROUNDS, mix);
+    const mix = this.#mix;
+    halfSipHash(this.#keyLow, this.#keyHigh, low, high, MIX_COMPRESSION_ROUNDS, MIX_FINALIZATION_ROUNDS, mix);
     this.place(mix.low, mix.high, item);
   }
 
@@ -81,15 +79,15 @@ export class SaltedSet {
 
   /** Sort. Until the next `begin` the set may be read by index and by position. */
   seal(): void {
-    if (!this.sort()) return;
-    this.dropRepeats();
-    this.sort();
+    if (!this.#sort()) return;
+    this.#dropRepeats();
+    this.#sort();
   }
 
   /** The index of the first item at or after `position`; `count` when there is none. */
   indexOf(position: number): number {
     const { positions, count } = this;
-    let index = this.bins[position >>> this.binShift]!;
+    let index = this.#bins[position >>> this.#binShift]!;
     while (index < count && positions[index]! < position) index += 1;
     return index;
   }
@@ -139,10 +137,10 @@ export class SaltedSet {
     }
   }
 
-  private sort(): boolean {
+  #sort(): boolean {
     const { positions, tags, items, count } = this;
-    const bins = this.bins;
-    const shift = this.binShift;
+    const bins = this.#bins;
+    const shift = this.#binShift;
     bins.fill(0);
     for (let index = 0; index < count; index += 1) {
       const leading = positions[index]! >>> shift;
@@ -188,11 +186,11 @@ export class SaltedSet {
       tags[index] = tag;
       items[index] = item;
     }
-    return this.sortByInsertion();
+    return this.#sortByInsertion();
   }
 
   /** For a nearly sorted set. True when two neighbours have one mix. */
-  private sortByInsertion(): boolean {
+  #sortByInsertion(): boolean {
     const { positions, tags, items, count } = this;
     let repeats = false;
     let last = -1;
@@ -226,7 +224,7 @@ export class SaltedSet {
   }
 
   /** Keep one of each mix: a pair would cancel in every XOR. */
-  private dropRepeats(): void {
+  #dropRepeats(): void {
     const { positions, tags, items, count } = this;
     let kept = 0;
     for (let index = 0; index < count; index += 1) {

@@ -9,6 +9,9 @@
 import { BODY_BYTES_MIN, BODY_SECTOR, encodeSectorHeader, type Layout } from "./layout.ts";
 import { BODIES, OPEN, type Partition, RETIRED, WORN } from "./partition.ts";
 
+/** A body is copied through RAM in pieces; a multiple of every program unit. */
+const PIECE_BYTES = 256;
+
 export class Bodies {
   /** Where `take` found room. */
   sector = 0;
@@ -18,6 +21,7 @@ export class Bodies {
   readonly #sectors: Uint16Array;
   readonly #ends: Uint16Array;
   readonly #header: Uint8Array;
+  readonly #piece = new Uint8Array(PIECE_BYTES);
   #count = 0;
 
   constructor(partition: Partition) {
@@ -47,6 +51,36 @@ export class Bodies {
     this.#ends[entry] = end;
     this.#partition.hold(this.sector, roomBytes);
     if (end + BODY_BYTES_MIN > this.#layout.sectorSizeBytes) this.#close(entry, BODIES);
+  }
+
+  /** Program the body of the Drop in `bytes[offset .. offset + lengthBytes)` where `take` found room. */
+  program(bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
+    const { headBytes, unitBytes, sectorSizeBytes } = this.#layout;
+    const partition = this.#partition;
+    const address = this.sector * sectorSizeBytes + this.offset;
+    const size = lengthBytes - headBytes;
+    const rest = size % unitBytes;
+    const whole = size - rest;
+    if (whole > 0 && !partition.program(address, bytes, offset + headBytes, whole)) return false;
+    if (rest === 0) return true;
+    const piece = this.#piece;
+    for (let i = 0; i < unitBytes; i++) piece[i] = i < rest ? bytes[offset + headBytes + whole + i]! : 0xff;
+    return partition.program(address + whole, piece, 0, unitBytes);
+  }
+
+  /** Copy the body of a Drop of that length to where `take` found room. */
+  copy(fromSector: number, fromOffset: number, lengthBytes: number): boolean {
+    const { sectorSizeBytes } = this.#layout;
+    const partition = this.#partition;
+    const size = this.#layout.bodyBytes(lengthBytes);
+    const from = fromSector * sectorSizeBytes + fromOffset;
+    const to = this.sector * sectorSizeBytes + this.offset;
+    for (let done = 0; done < size; done += PIECE_BYTES) {
+      const piece = Math.min(PIECE_BYTES, size - done);
+      partition.flash.read(from + done, this.#piece, 0, piece);
+      if (!partition.program(to + done, this.#piece, 0, piece)) return false;
+    }
+    return true;
   }
 
   /** Programming failed there: put nothing more in it. */

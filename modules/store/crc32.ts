@@ -1,8 +1,10 @@
 /**
  * CRC-32 (IEEE 802.3: polynomial 0x04c11db7, reflected, initial value and final XOR all ones; "123456789" gives 0xcbf43926).
  *
- * What commits a record to the store's flash. It finds torn writes and worn cells, not forgery: nothing that a peer
- * sends is ever read as a record.
+ * What commits a sector header or a record to the store's flash (docs/store.md, "Bytes"). 32 bits, not Glacier's 16: a store
+ * is cut in the middle of a write thousands of times in its life, and one torn record in 65,536 taken for whole would lose
+ * a Drop. It finds torn writes and worn cells, not forgery: nothing that a peer sends is ever read as a record. A table of
+ * 256 words, because mount checks every record of the log and a bit at a time would take a board seconds.
  */
 const TABLE = /* @__PURE__ */ (() => {
   const table = new Int32Array(256);

@@ -36,8 +36,6 @@ export const DROPS_MAX = 750;
 export type StoreOutcome = "stored" | "known" | "colder" | "flash";
 /** Heat time passes this much before a checkpoint with nothing else to say is written: an hour, at a week's half-life. */
 const TIME_STEP = 390;
-/** A body is copied through RAM in pieces; a multiple of every program unit. */
-const COPY_BYTES = 256;
 /** Sectors tried for one write before the part is taken to be broken. */
 const ATTEMPTS_MAX = 4;
 /** Rounds of making room: the first frees a sector or fits the body, the second puts it there; more only with worn sectors. */
@@ -65,7 +63,6 @@ export class Store {
   readonly #slots: Slots;
   readonly #log: RecordLog;
   readonly #bodies: Bodies;
-  readonly #copy = new Uint8Array(COPY_BYTES);
   #mounted = false;
   #levelledAt = 0;
 
@@ -144,7 +141,7 @@ export class Store {
       if (!this.#makeRoom(room)) return "flash";
       const sector = this.#takeRoom(room);
       const start = this.#bodies.offset;
-      if (sector !== NOWHERE && !this.#programBody(sector, start, bytes, offset, lengthBytes)) {
+      if (sector !== NOWHERE && !this.#bodies.program(bytes, offset, lengthBytes)) {
         this.#giveUp(sector, room);
         continue;
       }
@@ -343,7 +340,7 @@ export class Store {
       if (!this.#bodies.fits(room) && (this.#allowance() < 1 || !this.#bodies.open(this.#log.head))) return false;
       const sector = this.#takeRoom(room);
       const start = this.#bodies.offset;
-      if (!this.#copyBody(slot, sector, start)) {
+      if (!this.#bodies.copy(slots.bodySector[slot]!, slots.bodyOffset[slot]!, slots.lengthBytes[slot]!)) {
         this.#giveUp(sector, room);
         continue;
       }
@@ -371,33 +368,6 @@ export class Store {
     this.#flash.sync();
     log.kill(slot);
     log.bind(slot);
-    return true;
-  }
-
-  #programBody(sector: number, start: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
-    const { headBytes, unitBytes, sectorSizeBytes } = this.#layout;
-    const address = sector * sectorSizeBytes + start;
-    const size = lengthBytes - headBytes;
-    const rest = size % unitBytes;
-    const whole = size - rest;
-    if (whole > 0 && !this.#partition.program(address, bytes, offset + headBytes, whole)) return false;
-    if (rest === 0) return true;
-    const copy = this.#copy;
-    for (let i = 0; i < unitBytes; i++) copy[i] = i < rest ? bytes[offset + headBytes + whole + i]! : 0xff;
-    return this.#partition.program(address + whole, copy, 0, unitBytes);
-  }
-
-  #copyBody(slot: number, sector: number, start: number): boolean {
-    const { sectorSizeBytes } = this.#layout;
-    const slots = this.#slots;
-    const size = this.#layout.bodyBytes(slots.lengthBytes[slot]!);
-    const from = slots.bodySector[slot]! * sectorSizeBytes + slots.bodyOffset[slot]!;
-    const to = sector * sectorSizeBytes + start;
-    for (let done = 0; done < size; done += COPY_BYTES) {
-      const piece = Math.min(COPY_BYTES, size - done);
-      this.#flash.read(from + done, this.#copy, 0, piece);
-      if (!this.#partition.program(to + done, this.#copy, 0, piece)) return false;
-    }
     return true;
   }
 

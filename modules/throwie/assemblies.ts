@@ -3,7 +3,8 @@
  *
  * A buffer is lent to one contact at a time. When that contact ends, a half-received Drop stays as an orphan and the
  * next contact that brings the same Drop resumes it; under need the orphan that was touched longest ago is given up.
- * So reassembly is bounded in bytes whatever peers do, and a peer cannot take the buffers of another contact.
+ * So reassembly is bounded in bytes whatever peers do. Another contact's buffer is taken over only with the same Drop in
+ * it, when nothing was added to it for STALE_MS: a peer that begins a Drop and does not go on keeps nobody from it.
  */
 
 import { DROP_SIZE_BYTES_MAX } from "../drop/drop.ts";
@@ -13,6 +14,8 @@ import { Assembly } from "../glacier/assembly.ts";
 const ASSEMBLIES_MAX = 6;
 /** What one contact may hold, so that a second is never shut out. */
 const ASSEMBLIES_PER_CONTACT_MAX = 4;
+/** Ten frames at 1 Mbit/s take 30 ms. */
+const STALE_MS = 500;
 const ORPHAN = -1;
 
 export class Assemblies {
@@ -32,7 +35,7 @@ export class Assemblies {
       const owner = this.#owners[i]!;
       if (owner === contact) held++;
       if (assembly.holds(shortIdLow, shortIdHigh)) {
-        if (owner !== ORPHAN) return undefined;
+        if (owner !== ORPHAN && now - assembly.touchedMs < STALE_MS) return undefined;
         this.#owners[i] = contact;
         return assembly;
       }

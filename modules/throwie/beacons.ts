@@ -50,7 +50,7 @@ export class Beacons {
     this.#random = random;
     this.#intervalMs = intervalMs;
     random.fill(this.nonce);
-    this.#summarise(this.#own, this.nonce);
+    this.recount();
     this.dueMs = now + this.#jitterMs();
   }
 
@@ -61,6 +61,12 @@ export class Beacons {
 
   remove(shortIdLow: number, shortIdHigh: number): void {
     this.#own.remove(shortIdLow, shortIdHigh);
+    this.#seenCount = 0;
+  }
+
+  /** Count what the store holds anew. */
+  recount(): void {
+    this.#summarise(this.#own, this.nonce);
     this.#seenCount = 0;
   }
 
@@ -79,7 +85,9 @@ export class Beacons {
 
   /** Take in a beacon. False: its payload is not one. */
   read(frame: Frame): boolean {
-    if (frame.payloadBytes !== BEACON_PAYLOAD_BYTES || frame.sessionId !== 0) return false;
+    if (frame.payloadBytes !== BEACON_PAYLOAD_BYTES) return false;
+    if (frame.sessionId !== 0 || frame.sequence !== 0 || frame.fragment !== 0) return false;
+    if (frame.shortIdLow !== 0 || frame.shortIdHigh !== 0) return false;
     for (let i = 0; i < NONCE_BYTES; i++) this.peerNonce[i] = frame.bytes[FRAME_HEADER_BYTES + i]!;
     for (let i = 0; i < FINGERPRINT_SIZE_BYTES; i++) this.#peer[i] = frame.bytes[FINGERPRINT_AT + i]!;
     this.peerCount = fingerprintCount(this.#peer, 0);

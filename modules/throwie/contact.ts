@@ -20,9 +20,9 @@ import type { Assembly } from "../glacier/assembly.ts";
 import { DROP, type Frame, OPEN, RECONCILE } from "../glacier/frame.ts";
 import { Link } from "../glacier/link.ts";
 import { digest, MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
-import type { MessageSink } from "../glacier/receiver.ts";
+import type { Completion, MessageSink } from "../glacier/receiver.ts";
 import type { MessageSource, Outgoing } from "../glacier/sender.ts";
-import type { Store } from "../store/store.ts";
+import type { Store, StoreOutcome } from "../store/store.ts";
 import { claim } from "../temperature/temperature.ts";
 import type { Assemblies } from "./assemblies.ts";
 import type { CloseReason, NodeEvents } from "./events.ts";
@@ -33,8 +33,10 @@ import { NONCE_BYTES, type Reconciliation } from "./reconciliation.ts";
 const OPENING_TIMEOUT_MS = 1_500;
 /** Not even a beacon heard: the peer has walked away. Two beacon intervals and a half. */
 const SILENT_TIMEOUT_MS = 2_500;
-/** Beacons but no frame of this session: the peer has closed it. */
+/** Frames or beacons, but nothing comes of it: the peer has closed the session, or plays for time. */
 const IDLE_TIMEOUT_MS = 10_000;
+/** The workspace is wanted by others: many times the tenth of a second that a reconciliation takes. */
+const RECONCILING_TIMEOUT_MS = 3_000;
 
 /** What a contact uses of the node that it belongs to. */
 export interface ContactOwner {
@@ -46,7 +48,7 @@ export interface ContactOwner {
   /** The Drop in this slot moved: raise its heat. */
   warm(slot: number): void;
   /** Store a Drop that arrived whole. */
-  keep(assembly: Assembly, from: Contact): void;
+  keep(assembly: Assembly, from: Contact): StoreOutcome;
 }
 
 export type Phase = "free" | "opening" | "reconciling" | "transferring";
@@ -65,7 +67,7 @@ export class Contact implements MessageSource, MessageSink {
   readonly #offers: Uint8Array;
   #offersLeft = 0;
   #beaconMs = 0;
-  #broken = false;
+  #failure: CloseReason | undefined = undefined;
   readonly #digest = new Uint32Array(2);
 
   constructor(node: ContactOwner, index: number) {
@@ -84,7 +86,7 @@ export class Contact implements MessageSource, MessageSink {
     this.#offers.fill(0);
     this.#offersLeft = 0;
     this.#beaconMs = now;
-    this.#broken = false;
+    this.#failure = undefined;
     this.link.begin(sessionId, now);
   }
 
@@ -113,23 +115,28 @@ export class Contact implements MessageSource, MessageSink {
   /** Look whether it is over, and if not tell the link whether there is more to come. */
   review(now: number): CloseReason | undefined {
     const { link } = this;
-    if (this.#broken) return "refused";
-    if (this.phase === "opening" && now - link.begunMs >= OPENING_TIMEOUT_MS) return "unanswered";
-    const heardMs = Math.max(link.heardMs, this.#beaconMs);
-    if (now - heardMs >= SILENT_TIMEOUT_MS || now - link.heardMs >= IDLE_TIMEOUT_MS) return "silent";
-    const done =
-      this.phase === "transferring" &&
-      this.#offersLeft === 0 &&
-      this.#node.reconciliation.owner !== this.#index &&
-      link.sender.idle;
+    if (this.#failure !== undefined) return this.#failure;
+    if (now >= this.#patienceMs) return this.#reconciling ? "unanswered" : "silent";
+    const done = this.phase === "transferring" && this.#offersLeft === 0 && !this.#reconciling && link.sender.idle;
     link.setDone(done, now);
     return done && link.peerDone && link.answered ? "done" : undefined;
   }
 
   get deadline(): number {
-    const quiet = Math.min(this.#beaconMs + SILENT_TIMEOUT_MS, this.link.heardMs + IDLE_TIMEOUT_MS);
-    const patience = this.phase === "opening" ? Math.min(quiet, this.link.begunMs + OPENING_TIMEOUT_MS) : quiet;
-    return Math.min(patience, this.link.deadline);
+    return Math.min(this.#patienceMs, this.link.deadline);
+  }
+
+  get #reconciling(): boolean {
+    return this.#node.reconciliation.owner === this.#index;
+  }
+
+  /** When this contact is given up if nothing happens. */
+  get #patienceMs(): number {
+    const { link } = this;
+    const silentMs = Math.max(link.heardMs, this.#beaconMs) + SILENT_TIMEOUT_MS;
+    const idleMs = Math.min(silentMs, link.progressMs + IDLE_TIMEOUT_MS);
+    if (!this.#reconciling) return idleMs;
+    return Math.min(idleMs, link.begunMs + (this.phase === "opening" ? OPENING_TIMEOUT_MS : RECONCILING_TIMEOUT_MS));
   }
 
   // MessageSource
@@ -158,8 +165,6 @@ export class Contact implements MessageSource, MessageSink {
     message.bodyBytes = store.lengthBytes(slot);
     message.claim = claim(store.heat(slot), this.#node.heatNow());
     message.reference = slot;
-    // Moved once per contact, at its first frame, so that what is under way is not the coldest while it is read.
-    this.#node.warm(slot);
     return true;
   }
 
@@ -175,18 +180,21 @@ export class Contact implements MessageSource, MessageSink {
     }
   }
 
-  settled(message: Outgoing): void {
-    const { reconciliation, events } = this.#node;
+  settled(message: Outgoing, kept: boolean): void {
+    const { reconciliation, events, store } = this.#node;
     if (message.reference < 0) {
       const last = message.reference === -reconciliation.outboundNumber;
       if (!last || !reconciliation.concluded) return;
       // An OPEN that lists nothing asks nothing: that it was taken in is all there is to wait for.
       if (this.phase === "opening") this.#conclude();
       reconciliation.release(this.#index);
-    } else {
-      this.moved++;
-      events.dropSent(message.reference, this.peer);
+      return;
     }
+    if (!kept) return;
+    this.moved++;
+    if (store.find(message.shortIdLow, message.shortIdHigh) !== message.reference) return;
+    this.#node.warm(message.reference);
+    events.dropSent(message.reference, this.peer);
   }
 
   // MessageSink
@@ -211,18 +219,22 @@ export class Contact implements MessageSource, MessageSink {
     return this.#node.assemblies.credit(this.#index);
   }
 
-  complete(type: number, assembly: Assembly): boolean {
+  complete(type: number, assembly: Assembly): Completion {
     if (type === DROP) {
-      this.#node.keep(assembly, this);
+      const outcome = this.#node.keep(assembly, this);
       this.#node.assemblies.release(assembly);
-      return true;
+      if (outcome === "flash") {
+        this.#failure = "flash";
+        return "again";
+      }
+      return outcome === "stored" ? "kept" : "unwanted";
     }
     const { bodyBytes } = assembly;
     digest(assembly.bytes, MESSAGE_PREFIX_BYTES, bodyBytes, this.#digest);
     const genuine = this.#digest[0] === assembly.shortIdLow && this.#digest[1] === assembly.shortIdHigh;
     if (genuine) this.#reconcile(type, assembly.bytes, bodyBytes);
     assembly.clear();
-    return genuine;
+    return genuine ? "kept" : "again";
   }
 
   #reconcile(type: number, bytes: Uint8Array, bodyBytes: number): void {
@@ -230,14 +242,14 @@ export class Contact implements MessageSource, MessageSink {
     const opening = type === OPEN;
     const expectsOpening = this.phase === "opening" && !this.initiator;
     if (opening !== expectsOpening || this.phase === "transferring") {
-      this.#broken = true;
+      this.#failure = "refused";
       return;
     }
     const accepted = opening
       ? reconciliation.answer(bytes, MESSAGE_PREFIX_BYTES, bodyBytes)
       : reconciliation.proceed(bytes, MESSAGE_PREFIX_BYTES, bodyBytes);
     if (!accepted) {
-      this.#broken = true;
+      this.#failure = "refused";
       return;
     }
     this.phase = "reconciling";

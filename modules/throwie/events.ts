@@ -6,15 +6,16 @@ import type { MacAddress } from "./ports.ts";
 
 /**
  * Why a contact ended: both had nothing more to send; the peer fell silent; the peer began another session, or woke
- * anew; the opening was answered by nobody; the peer's reconciliation broke the rules.
+ * anew; the opening, or a reconciliation, was not answered in time; the peer's reconciliation broke the rules; our own
+ * flash took no Drop.
  */
-export type CloseReason = "done" | "silent" | "superseded" | "restarted" | "unanswered" | "refused";
+export type CloseReason = "done" | "silent" | "superseded" | "restarted" | "unanswered" | "refused" | "flash";
 
 export interface NodeEvents {
   contactOpened(peer: MacAddress, sessionId: number): void;
   /** This node now knows which of its Drops the peer lacks. */
   reconciled(peer: MacAddress, offered: number): void;
-  /** The peer keeps the Drop, or has no use for it. */
+  /** The peer keeps the Drop. */
   dropSent(slot: number, peer: MacAddress): void;
   /** A Drop is in flash; `peer` is undefined for one of the node's own or its wire's. It may not be verified yet. */
   dropStored(slot: number, peer: MacAddress | undefined): void;

@@ -16,7 +16,15 @@ import { BEACON, decodeFrame, FRAME_SIZE_BYTES_MAX, Frame, type FrameRefusal, OP
 import type { LinkRefusal } from "../glacier/link.ts";
 import { MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
 import type { Store, StoreOutcome } from "../store/store.ts";
-import { coldKey, freshKey, HALF_LIFE_MS_DEFAULT, heatTime, keyOfClaim, raise } from "../temperature/temperature.ts";
+import {
+  coldKey,
+  freshKey,
+  HALF_LIFE_MS_DEFAULT,
+  HEAT_UNITS_PER_HALF_LIFE,
+  heatTime,
+  keyOfClaim,
+  raise,
+} from "../temperature/temperature.ts";
 import { Acquaintances } from "./acquaintances.ts";
 import { Assemblies } from "./assemblies.ts";
 import { Beacons } from "./beacons.ts";
@@ -85,6 +93,7 @@ export class Throwie implements ContactOwner {
   readonly #frameOut = new Uint8Array(FRAME_SIZE_BYTES_MAX);
   readonly #chance = new Uint8Array(2);
   #turnOf = 0;
+  #sacrificed = 0;
 
   constructor(options: ThrowieOptions) {
     this.store = options.store;
@@ -131,12 +140,14 @@ export class Throwie implements ContactOwner {
     }
     const roomLeft = this.#transmit(now);
     this.#verify();
+    const cleaning = this.contacts === 0 && this.store.clean(this.heatNow());
+    this.#recount();
     let deadline = this.#beacons.dueMs;
     for (let i = 0; i < CONTACTS_MAX; i++) {
       const contact = this.#contacts[i]!;
       if (contact.phase !== "free") deadline = Math.min(deadline, contact.deadline);
     }
-    if (this.#verification.pending > 0) return now + 1;
+    if (this.#verification.pending > 0 || cleaning) return now + 1;
     return Math.max(deadline, now + (roomLeft ? 1 : RADIO_PATIENCE_MS));
   }
 
@@ -147,7 +158,8 @@ export class Throwie implements ContactOwner {
   publish(drop: Uint8Array, origin: "own" | "wire"): StoreOutcome {
     const id = dropId(drop);
     const now = this.heatNow();
-    const key = origin === "own" ? freshKey(now) : coldKey(now);
+    // All that comes by wire within a half-life starts equally cold, so that none of it can displace the rest.
+    const key = origin === "own" ? freshKey(now) : coldKey(now - (now % HEAT_UNITS_PER_HALF_LIFE));
     const outcome = this.#insert(shortIdLow(id), shortIdHigh(id), drop, 0, drop.length, key);
     if (outcome !== "stored") return outcome;
     const slot = this.store.lastSlot;
@@ -168,7 +180,7 @@ export class Throwie implements ContactOwner {
     this.store.setHeat(slot, raise(this.store.heat(slot), this.heatNow()));
   }
 
-  keep(assembly: Assembly, from: Contact): void {
+  keep(assembly: Assembly, from: Contact): StoreOutcome {
     const now = this.heatNow();
     const outcome = this.#insert(
       assembly.shortIdLow,
@@ -178,10 +190,11 @@ export class Throwie implements ContactOwner {
       assembly.bodyBytes,
       raise(keyOfClaim(assembly.claim, now), now),
     );
-    if (outcome !== "stored") return;
+    if (outcome !== "stored") return outcome;
     from.moved++;
     this.#verification.pending++;
     this.events.dropStored(this.store.lastSlot, from.peer);
+    return outcome;
   }
 
   #insert(
@@ -197,6 +210,13 @@ export class Throwie implements ContactOwner {
     if (store.evicted) this.#forget(store.lastEvictedSlot, store.lastEvictedLow, store.lastEvictedHigh, "evicted");
     if (outcome === "stored") this.#beacons.add(low, high);
     return outcome;
+  }
+
+  /** The store gave Drops up on its own account, to save the rest: what the beacon says is counted anew. */
+  #recount(): void {
+    if (this.store.counters.sacrificed === this.#sacrificed) return;
+    this.#sacrificed = this.store.counters.sacrificed;
+    this.#beacons.recount();
   }
 
   #forget(slot: number, low: number, high: number, cause: "evicted" | "corrupt"): void {
@@ -216,7 +236,7 @@ export class Throwie implements ContactOwner {
     if (frame.type === BEACON) return this.#hear(frame, from, now);
     let contact = this.#contactWith(from);
     if (contact === undefined || contact.link.sessionId !== frame.sessionId) {
-      if (frame.type !== OPEN) return "session";
+      if (frame.type !== OPEN || frame.sequence !== 0) return "session";
       const obstacle = this.#admit(contact, from, now);
       if (obstacle !== undefined) return obstacle;
       contact = this.#begin(from, frame.sessionId, false, now);

@@ -11,6 +11,7 @@ import {
 } from "../../modules/glacier/frame.ts";
 import { Link } from "../../modules/glacier/link.ts";
 import { MESSAGE_PREFIX_BYTES } from "../../modules/glacier/message.ts";
+import type { Completion } from "../../modules/glacier/receiver.ts";
 import type { Outgoing } from "../../modules/glacier/sender.ts";
 import { MESSAGE_SIZE_BYTES_MAX, Reconciler } from "../../modules/rbsr/reconciler.ts";
 import { SaltedSet } from "../../modules/rbsr/salted-set.ts";
@@ -98,10 +99,10 @@ class Endless {
     return assembly;
   }
 
-  complete(_type: number, assembly: Assembly): boolean {
+  complete(_type: number, assembly: Assembly): Completion {
     assembly.clear();
     this.#free.push(assembly);
-    return true;
+    return "kept";
   }
 
   get credit(): number {
