@@ -18,9 +18,12 @@ const SEEDS = 5;
 /** Nodes start within the first second, and the Drops are written before they meet. */
 const MEETING_S = 30;
 
-const CASES: { name: string; fromSecond: number; radio: Partial<RadioScenario> }[] = [
-  { name: "unicast", fromSecond: 0, radio: {} },
-  { name: "duplex", fromSecond: DROPS / 2, radio: {} },
+/** The published working point: 1.5 MB in under 30 s, on clear air. */
+const PUBLISHED_S = 30;
+
+const CASES: { name: string; fromSecond: number; radio: Partial<RadioScenario>; promisedS?: number }[] = [
+  { name: "unicast", fromSecond: 0, radio: {}, promisedS: PUBLISHED_S },
+  { name: "duplex", fromSecond: DROPS / 2, radio: {}, promisedS: PUBLISHED_S },
   { name: "loss10", fromSecond: 0, radio: { lossPerMille: 100 } },
   { name: "loss30", fromSecond: 0, radio: { lossPerMille: 300 } },
   { name: "burst", fromSecond: 0, radio: { burst: { meanFrames: 20, lossPerMille: 100 } } },
@@ -74,10 +77,12 @@ function transferSeconds(seed: number, fromSecond: number, radio: Partial<RadioS
 
 export async function link(): Promise<{ bench: "link"; results: Result[] }> {
   const boundS = (DROPS * FRAMES_PER_DROP * cycleUs(FRAME_SIZE_BYTES_MAX, 1, true)) / 1_000_000;
-  const results = CASES.map(({ name, fromSecond, radio }): Result => {
-    const seconds = Array.from({ length: SEEDS }, (_, seed) => transferSeconds(seed + 1, fromSecond, radio));
-    const median = seconds.sort((x, y) => x - y)[SEEDS >> 1]!;
-    return { name, value: Math.round((1_000 * median) / boundS) / 1_000, unit: "times the bound", seconds: median };
+  const ratio = (seconds: number): number => Math.round((1_000 * seconds) / boundS) / 1_000;
+  const results = CASES.map(({ name, fromSecond, radio, promisedS }): Result => {
+    const runs = Array.from({ length: SEEDS }, (_, seed) => transferSeconds(seed + 1, fromSecond, radio));
+    const seconds = runs.sort((x, y) => x - y)[SEEDS >> 1]!;
+    const limit = promisedS === undefined ? {} : { limit: ratio(promisedS) };
+    return { name, value: ratio(seconds), unit: "times the bound", ...limit, seconds };
   });
   return { bench: "link", results };
 }

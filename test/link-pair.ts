@@ -50,7 +50,7 @@ class Peer implements MessageSource, MessageSink {
   }
 
   assembly(frame: Frame, now: number): Assembly | undefined {
-    const assembly = this.full ? undefined : this.#free.pop();
+    const assembly = this.#free.pop();
     assembly?.begin(frame.shortIdLow, frame.shortIdHigh, now);
     return assembly;
   }
@@ -73,7 +73,7 @@ export class LinkPair {
   /** The peer that hears nothing: 0, 1, or -1 for neither. */
   deaf = -1;
   muteAcknowledgements = false;
-  /** Whether peer 1 has no room for a message. */
+  /** Whether peer 1 says that it has room for no more messages. */
   set full(full: boolean) {
     this.#peers[1].full = full;
   }

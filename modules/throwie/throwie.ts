@@ -37,6 +37,8 @@ import { Verification } from "./verification.ts";
 /** Four passers-by at once; each costs about 1 KB, and they share the air anyway. */
 export const CONTACTS_MAX = 4;
 const BEACON_INTERVAL_MS_DEFAULT = 1_000;
+/** Heat that moved since is lost with the power; writing it after each contact would cost a small store 7 % more flash. */
+const CHECKPOINT_INTERVAL_MS = 600_000;
 /** A full radio calls when it has room; this is for one that does not. Several frames at 1 Mbit/s. */
 const RADIO_PATIENCE_MS = 20;
 const BROADCAST: MacAddress = /* @__PURE__ */ new Uint8Array(ADDRESS_BYTES).fill(0xff);
@@ -92,6 +94,7 @@ export class Throwie implements ContactOwner {
   readonly #frameIn = new Frame();
   readonly #frameOut = new Uint8Array(FRAME_SIZE_BYTES_MAX);
   readonly #chance = new Uint8Array(2);
+  #checkpointMs = 0;
   #turnOf = 0;
   #sacrificed = 0;
 
@@ -296,7 +299,10 @@ export class Throwie implements ContactOwner {
   #close(contact: Contact, reason: CloseReason, now: number): void {
     contact.end();
     this.#acquaintances.ended(contact.peer, contact.moved > 0, now);
-    this.store.checkpoint(this.heatNow());
+    if (now - this.#checkpointMs >= CHECKPOINT_INTERVAL_MS) {
+      this.#checkpointMs = now;
+      this.store.checkpoint(this.heatNow());
+    }
     this.events.contactClosed(contact.peer, contact.link.sessionId, reason);
   }
 

@@ -1,0 +1,269 @@
+/**
+ * The second of two passes over a message: what follows from it for my items, and the answer to each element that it opens
+ * (docs/protocol.md, "Messages" and "Decoding").
+ *
+ * The first pass (check.ts) has seen to the form, so nothing here asks whether a byte is there. In one walk it reads what the
+ * peer says of each range that my last message opened, enters in `have` what the peer turns out to lack, and writes, in the
+ * same order, bits and bodies of the answer:
+ *
+ * | the peer's answer            | follows                                             | I write                           |
+ * |------------------------------|-----------------------------------------------------|-----------------------------------|
+ * | to my summary: CLOSED        | nothing                                             | nothing                           |
+ * | to my summary: WANT          | it lacks that one                                   | nothing                           |
+ * | to my summary: TAGS          | by merging: what it lacks, and what I lack          | a wanted bit a tag, and doubts    |
+ * | to my summary: SPLIT         | what can be decoded (decode.ts)                     | an op a part                      |
+ * | to my list: wanted bits      | it lacks those                                      | nothing                           |
+ * | to my list: its doubted items | it lacks mine of those tags that are not among them | a wanted bit a mix               |
+ * | to my mixes: wanted bits     | it lacks those                                      | nothing                           |
+ *
+ * Invariant: an item enters `have` only where the peer said that it lacks it, or said all that it holds of the range.
+ *
+ * Refuses a WANT that does not name one item of mine (a peer that lies, or a decode that met a chance of 2^-32), and doubts
+ * that would not fit into a message. What was concluded before stays: at worst superfluous.
+ */
+import { COVERED, Decoder, LACKING, NONE } from "./decode.ts";
+import type { ItemBitmap } from "./item-bitmap.ts";
+import {
+  CLOSED,
+  type MessageReader,
+  type MessageWriter,
+  MIX_BYTES,
+  readWord,
+  SPLIT,
+  TAG_BYTES,
+  TAGS,
+  VARINT_BYTES_MAX,
+  WANT,
+} from "./message.ts";
+import { LIST, type OpenRanges, POSITION_MAX, partStart } from "./open-ranges.ts";
+import type { RangeWriter } from "./range-writer.ts";
+import type { SaltedSet } from "./salted-set.ts";
+import { LIST_ITEMS_MAX } from "./split.ts";
+import { Summary } from "./summary.ts";
+
+/**
+ * want: it wants an item that I cannot name. ambiguous: telling apart what shares tags would not fit into a message.
+ */
+export type AnswerRefusal = "want" | "ambiguous";
+
+/** Parts of a range that is divided once more. */
+const SPLIT_PARTS = 8;
+
+export class MessageAnswer {
+  readonly #reader: MessageReader;
+  readonly #writer: MessageWriter;
+  readonly #open: OpenRanges;
+  readonly #ranges: RangeWriter;
+  readonly #have: ItemBitmap;
+  readonly #doubted: ItemBitmap;
+  readonly #decoder = new Decoder();
+  readonly #own = new Summary();
+  readonly #theirs = new Summary();
+
+  /** `have`: items that the peer lacks. `doubted`: items sent in a list of whole mixes whose answer is awaited. */
+  constructor(
+    reader: MessageReader,
+    writer: MessageWriter,
+    open: OpenRanges,
+    ranges: RangeWriter,
+    have: ItemBitmap,
+    doubted: ItemBitmap,
+  ) {
+    this.#reader = reader;
+    this.#writer = writer;
+    this.#open = open;
+    this.#ranges = ranges;
+    this.#have = have;
+    this.#doubted = doubted;
+  }
+
+  /** Draw the conclusions and answer each element; reader and writer have begun. */
+  answer(set: SaltedSet): AnswerRefusal | undefined {
+    const open = this.#open;
+    for (let entry = open.start; entry < open.end; entry += 1) {
+      const low = open.lows[entry]!;
+      const high = open.highs[entry]!;
+      const fanout = open.fanouts[entry]!;
+      if (fanout === LIST) this.#takeWanted(set, low, high);
+      else if (fanout === open.mixesFanout) this.#takeDoubtAnswer(set, low, high);
+      else {
+        const refusal = this.#takeOps(set, low, high, fanout);
+        if (refusal !== undefined) return refusal;
+      }
+    }
+    return undefined;
+  }
+
+  #takeOps(set: SaltedSet, low: number, high: number, fanout: number): AnswerRefusal | undefined {
+    const reader = this.#reader;
+    let partLow = low;
+    let from = set.indexOf(low);
+    for (let part = 0; part < fanout; part += 1) {
+      const nextLow = partStart(low, high, fanout, part + 1);
+      const to = nextLow > POSITION_MAX ? set.count : set.indexOf(nextLow);
+      const op = reader.op();
+      let refusal: AnswerRefusal | undefined;
+      if (op === WANT) refusal = this.#takeWant(set, from, to, reader.word());
+      else if (op === TAGS) refusal = this.#answerTags(set, from, to);
+      else if (op === SPLIT) this.#answerSplit(set, partLow, nextLow - 1, from);
+      if (refusal !== undefined) return refusal;
+      partLow = nextLow;
+      from = to;
+    }
+    return undefined;
+  }
+
+  #takeWant(set: SaltedSet, from: number, to: number, tag: number): AnswerRefusal | undefined {
+    const tags = set.tags;
+    let found = NONE;
+    for (let index = from; index < to; index += 1) {
+      if (tags[index] !== tag) continue;
+      if (found !== NONE) return "want";
+      found = index;
+    }
+    if (found === NONE) return "want";
+    this.#have.add(set.items[found]!);
+    return undefined;
+  }
+
+  #answerSplit(set: SaltedSet, low: number, high: number, firstIndex: number): void {
+    const reader = this.#reader;
+    const theirs = this.#theirs;
+    const parts = reader.varint();
+    let partLow = low;
+    let from = firstIndex;
+    for (let part = 0; part < parts; part += 1) {
+      const nextLow = partStart(low, high, parts, part + 1);
+      const to = nextLow > POSITION_MAX ? set.count : set.indexOf(nextLow);
+      theirs.count = reader.varint();
+      theirs.xor = theirs.count === 0 ? 0 : reader.word();
+      theirs.sum = theirs.count === 0 ? 0 : reader.word();
+      this.#ranges.elementsLeft -= 1;
+      this.#answerSummary(set, partLow, nextLow - 1, from, to, parts === 1);
+      partLow = nextLow;
+      from = to;
+    }
+  }
+
+  /** `asked`: the peer left the range whole, which asks for a list if there is room for one. */
+  #answerSummary(set: SaltedSet, low: number, high: number, from: number, to: number, asked: boolean): void {
+    const writer = this.#writer;
+    const ranges = this.#ranges;
+    const decoder = this.#decoder;
+    const have = this.#have;
+    const own = this.#own;
+    const theirs = this.#theirs;
+    if (theirs.count === 0) {
+      for (let index = from; index < to; index += 1) have.add(set.items[index]!);
+      writer.op(CLOSED);
+      return;
+    }
+    if (from === to) {
+      ranges.list(set, from, to);
+      return;
+    }
+    set.summarise(from, to, own);
+    const outcome = decoder.decode(set, from, to, own, theirs);
+    if (outcome === COVERED || outcome === LACKING) {
+      if (decoder.mine !== NONE) have.add(set.items[decoder.mine]!);
+      if (decoder.mineToo !== NONE) have.add(set.items[decoder.mineToo]!);
+      writer.op(outcome === LACKING ? WANT : CLOSED);
+      if (outcome === LACKING) writer.word(decoder.wanted);
+      return;
+    }
+    const items = to - from;
+    const lopsided = theirs.count > 2 * items || 2 * theirs.count < items;
+    const listing = items <= LIST_ITEMS_MAX || asked || lopsided;
+    if (listing && VARINT_BYTES_MAX + items * TAG_BYTES <= ranges.roomBytes()) ranges.list(set, from, to);
+    else ranges.divide(set, low, high, from, to, SPLIT_PARTS);
+  }
+
+  /** A list of all that the peer holds in my range `from .. to`: both directions follow by merging. */
+  #answerTags(set: SaltedSet, from: number, to: number): AnswerRefusal | undefined {
+    const reader = this.#reader;
+    const writer = this.#writer;
+    const bytes = reader.bytes;
+    const listed = reader.varint();
+    let at = reader.at;
+    reader.skip(listed * TAG_BYTES);
+    const end = reader.at;
+    if (listed > 0) {
+      this.#ranges.elementsLeft -= 1;
+      set.sortByTag(from, to);
+    }
+    let doubts = 0;
+    let index = from;
+    while (index < to || at < end) {
+      const own = index < to ? set.tags[index]! >>> 0 : Number.POSITIVE_INFINITY;
+      const tag = at < end ? readWord(bytes, at) >>> 0 : Number.POSITIVE_INFINITY;
+      if (own < tag) {
+        this.#have.add(set.items[index]!);
+        index += 1;
+      } else if (tag < own) {
+        writer.bit(1);
+        at += TAG_BYTES;
+      } else {
+        const firstIndex = index;
+        const firstAt = at;
+        for (; index < to && set.tags[index]! >>> 0 === tag; index += 1);
+        for (; at < end && readWord(bytes, at) >>> 0 === tag; at += TAG_BYTES) writer.bit(0);
+        if (index - firstIndex === 1 && at - firstAt === TAG_BYTES) continue;
+        doubts += index - firstIndex;
+        for (let shared = firstIndex; shared < index; shared += 1) this.#doubted.add(set.items[shared]!);
+      }
+    }
+    if (listed > 0) writer.bit(doubts > 0 ? 1 : 0);
+    if (doubts === 0) return undefined;
+    // Tags that one side has more than once: it needs my items of those tags as whole mixes.
+    return this.#ranges.mixes(set, from, to, this.#doubted, doubts) ? undefined : "ambiguous";
+  }
+
+  /** The answer to a list of mine: which of it is wanted, and perhaps mixes to compare. */
+  #takeWanted(set: SaltedSet, from: number, to: number): void {
+    const reader = this.#reader;
+    for (let index = from; index < to; index += 1) {
+      if (reader.bit() === 1) this.#have.add(set.items[index]!);
+    }
+    if (reader.bit() === 0) return;
+    const mixes = reader.varint();
+    const at = reader.at;
+    reader.skip(mixes * MIX_BYTES);
+    this.#answerMixes(set, from, to, at, mixes);
+  }
+
+  /** The peer's items of doubtful tags, `mixes` of them at `at`: compare with mine of those tags, whole. */
+  #answerMixes(set: SaltedSet, from: number, to: number, at: number, mixes: number): void {
+    const { positions, tags } = set;
+    const bytes = this.#reader.bytes;
+    const end = at + mixes * MIX_BYTES;
+    this.#ranges.elementsLeft -= 1;
+    for (let index = from; index < to; index += 1) {
+      let tagged = false;
+      let held = false;
+      for (let mix = at; mix < end; mix += MIX_BYTES) {
+        if (readWord(bytes, mix + 4) !== tags[index]) continue;
+        tagged = true;
+        if (readWord(bytes, mix) >>> 0 === positions[index]) held = true;
+      }
+      if (tagged && !held) this.#have.add(set.items[index]!);
+    }
+    for (let mix = at; mix < end; mix += MIX_BYTES) {
+      const position = readWord(bytes, mix) >>> 0;
+      const tag = readWord(bytes, mix + 4);
+      let wanted = 1;
+      for (let index = from; index < to; index += 1) {
+        if (tags[index] === tag && positions[index] === position) wanted = 0;
+      }
+      this.#writer.bit(wanted);
+    }
+  }
+
+  #takeDoubtAnswer(set: SaltedSet, from: number, to: number): void {
+    for (let index = from; index < to; index += 1) {
+      const item = set.items[index]!;
+      if (!this.#doubted.has(item)) continue;
+      this.#doubted.remove(item);
+      if (this.#reader.bit() === 1) this.#have.add(item);
+    }
+  }
+}
