@@ -7,7 +7,9 @@ import { DropHasher, dropId, refuseDropSize, shortIdHigh, shortIdLow } from "../
 import { geohash } from "../../modules/drop/geohash.ts";
 import { passphraseMaterial, placeMaterial } from "../../modules/drop/key.ts";
 import { contentKey, open, seal } from "../../modules/drop/seal.ts";
+import { Ack, decodeAck, encodeAck } from "../../modules/glacier/ack.ts";
 import {
+  ACK,
   decodeFrame,
   FRAME_HEADER_BYTES,
   FRAME_SIZE_BYTES_MAX,
@@ -19,12 +21,24 @@ import { FINGERPRINT_SIZE_BYTES, Fingerprint } from "../../modules/rbsr/fingerpr
 import { halfSipHash, Mix, sessionKey } from "../../modules/rbsr/half-siphash.ts";
 import { MESSAGE_SIZE_BYTES_MAX, Reconciler } from "../../modules/rbsr/reconciler.ts";
 import { SaltedSet } from "../../modules/rbsr/salted-set.ts";
+import {
+  BODY_SECTOR,
+  encodeLogHeader,
+  encodeSectorHeader,
+  Layout,
+  LOG_SECTOR,
+  logHeaderWhole,
+  refuseRecord,
+  refuseSector,
+} from "../../modules/store/layout.ts";
 import { claim, coldKey, freshKey, heatTime, keyOfClaim, raise } from "../../modules/temperature/temperature.ts";
+import { NorFlash } from "../../sim/nor-flash.ts";
 import dropVectors from "../vectors/drop.json" with { type: "json" };
 import glacierVectors from "../vectors/glacier.json" with { type: "json" };
 import hashVectors from "../vectors/half-siphash.json" with { type: "json" };
 import keyVectors from "../vectors/key.json" with { type: "json" };
 import rbsrVectors from "../vectors/rbsr.json" with { type: "json" };
+import storeVectors from "../vectors/store.json" with { type: "json" };
 import temperatureVectors from "../vectors/temperature.json" with { type: "json" };
 import { fromHex, toHex } from "./hex.ts";
 
@@ -157,6 +171,22 @@ function checkFrames(checks: Checks): void {
   }
 }
 
+function checkAcknowledgements(checks: Checks): void {
+  const frame = new Frame();
+  const ack = new Ack();
+  const { valid, invalid } = glacierVectors.acknowledgements;
+  for (const vector of [...valid, ...invalid]) {
+    const bytes = fromHex(vector.frame);
+    checks.same(vector, decodeFrame(bytes, bytes.length, frame), undefined);
+    checks.same(vector, decodeAck(frame, ack), !("reason" in vector));
+    if ("reason" in vector) continue;
+    checks.same(vector, ack.kept, vector.kept);
+    const out = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+    const lengthBytes = sealFrame(out, ACK, 0x1234, ack.number, 0, 0, 0, encodeAck(out, ack));
+    checks.same(vector, toHex(out.slice(0, lengthBytes)), vector.frame);
+  }
+}
+
 function wordsOf(hex: string): [low: number, high: number] {
   const bytes = fromHex(hex);
   return [readU32(bytes, 0), readU32(bytes, 4)];
@@ -244,6 +274,31 @@ function checkSessions(checks: Checks): void {
   }
 }
 
+function checkStore(checks: Checks): void {
+  const layouts = new Map<number, Layout>();
+  for (const unit of [4, 16]) layouts.set(unit, new Layout(new NorFlash({ programSizeBytes: unit }), ITEMS_MAX));
+  for (const vector of storeVectors.valid as Vector[]) {
+    const bytes = fromHex(vector.bytes);
+    const layout = layouts.get(vector.unitBytes)!;
+    if (vector.record !== undefined) {
+      checks.same(vector, refuseRecord(bytes, layout, vector.sequence, vector.number), undefined);
+      continue;
+    }
+    const log = vector.sector === "log";
+    const made = new Uint8Array(bytes.length);
+    encodeSectorHeader(made, log ? LOG_SECTOR : BODY_SECTOR, vector.erases, vector.sequence);
+    if (log) encodeLogHeader(made, vector.tail, vector.time, layout);
+    checks.same(vector, toHex(made), vector.bytes);
+    checks.same(vector, refuseSector(bytes), undefined);
+  }
+  for (const vector of storeVectors.invalid as Vector[]) {
+    const bytes = fromHex(vector.bytes);
+    if (vector.reason === "log header") checks.same(vector, logHeaderWhole(bytes), false);
+    else if (vector.record === undefined) checks.same(vector, refuseSector(bytes), vector.reason);
+    else checks.same(vector, refuseRecord(bytes, layouts.get(4)!, vector.sequence, vector.number), vector.reason);
+  }
+}
+
 export function checkVectors(): Checks {
   const checks = new Checks();
   for (const { valid, invalid } of [dropVectors, keyVectors, temperatureVectors] as {
@@ -254,7 +309,9 @@ export function checkVectors(): Checks {
     for (const vector of invalid) INVALID[vector.op]!(vector, checks);
   }
   checkFrames(checks);
+  checkAcknowledgements(checks);
   checkHashes(checks);
   checkSessions(checks);
+  checkStore(checks);
   return checks;
 }
