@@ -231,13 +231,17 @@ export class RecordLog {
       record[at] = this.head - this.#sequenceOf(slots.recordRow[slot]!);
       record[at + 1] = slots.recordNumber[slot]!;
       putWord(record, at + 2, slots.heat[slot]!);
-      slots.written(slot);
       entries++;
     }
     record[0] = HEAT_RECORD;
     record[1] = entries;
     putWord(record, 2, this.now);
     return slot;
+  }
+
+  /** The record that `putHeat` filled from slot `from` to `to` is in flash. */
+  heatWritten(from: number, to: number): void {
+    for (let slot = from; slot < to; slot++) if (this.#slots.heatChanged(slot)) this.#slots.written(slot);
   }
 
   /** Mark the slot's record DEAD. False: its sector failed, and the mark may not be there at the next mount. */

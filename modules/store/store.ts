@@ -246,8 +246,12 @@ export class Store {
     while (slots.changed > 0 || time) {
       // Making room may copy records, and with them heat: so look for what changed only after it.
       if (!this.#ensureLog(1)) return;
-      slot = log.putHeat(slot);
-      if (log.append()) log.recordedTime = Math.max(log.recordedTime, log.now);
+      const next = log.putHeat(slot);
+      // What a failing sector did not take is still counted as changed, for the next checkpoint.
+      if (!log.append()) break;
+      log.heatWritten(slot, next);
+      log.recordedTime = Math.max(log.recordedTime, log.now);
+      slot = next;
       time = false;
       if (slot >= slots.capacity) break;
     }
