@@ -197,7 +197,7 @@ test("a receiver that stalls for 300 ms is neither drowned nor abandoned", (t) =
 });
 
 test("a peer that had no room is told when there is some", (t) => {
-  const pair = new LinkPair(new SeededRandom(6, "credit"), { lossPerMille: 0, duplicatePerMille: 0, delayMs: 0 });
+  const pair = new LinkPair(new SeededRandom(6, "credit"), { lossPerMille: 300, duplicatePerMille: 0, delayMs: 5 });
   pair.offer(0, 10);
   pair.run(60);
   pair.full = true;
@@ -205,8 +205,21 @@ test("a peer that had no room is told when there is some", (t) => {
   const before = pair.received(1).length;
   t.true(before > 0 && before < 10, `${before} before`);
   pair.full = false;
-  pair.run(5_000);
+  pair.run(20_000);
   t.deepEqual(pair.received(1), pair.offered(0));
+});
+
+test("a sender is told of each message whether it was kept or of no use, whatever is lost on the way", (t) => {
+  const pair = new LinkPair(
+    new SeededRandom(8, "kept"),
+    { lossPerMille: 200, duplicatePerMille: 50, delayMs: 20 },
+    500,
+  );
+  pair.unwantedEvery = 3;
+  pair.offer(0, 200);
+  pair.run(200_000);
+  const all = Array.from({ length: 200 }, (_, i) => i);
+  t.deepEqual(pair.told(0), { kept: all.filter((i) => i % 3 !== 2), unwanted: all.filter((i) => i % 3 === 2) });
 });
 
 test("canary: a link whose receiver forgets to say what it has is caught", (t) => {

@@ -21,6 +21,9 @@ const FRAME_INTERVAL_MS = 3;
 class Peer implements MessageSource, MessageSink {
   readonly offered: string[] = [];
   readonly received: string[] = [];
+  /** References of own messages, by what the peer said of them. */
+  readonly kept: number[] = [];
+  readonly unwanted: number[] = [];
   readonly link = new Link(this, this);
   readonly #bodies: Uint8Array[] = [];
   readonly #free: Assembly[] = Array.from({ length: ASSEMBLIES }, () => new Assembly(2048));
@@ -43,26 +46,37 @@ class Peer implements MessageSource, MessageSink {
     into.set(this.#bodies[message.reference]!.subarray(from, from + lengthBytes), offset);
   }
 
-  settled(): void {}
+  settled(message: Outgoing, kept: boolean): void {
+    (kept ? this.kept : this.unwanted).push(message.reference);
+  }
+
+  abandoned(): void {}
 
   wants(): boolean {
     return true;
   }
 
   assembly(frame: Frame, now: number): Assembly | undefined {
-    const assembly = this.#free.pop();
+    const assembly = this.full ? undefined : this.#free.pop();
     assembly?.begin(frame.shortIdLow, frame.shortIdHigh, now);
     return assembly;
   }
 
+  owns(): boolean {
+    return true;
+  }
+
   complete(_type: number, assembly: Assembly): Completion {
     this.received.push(Buffer.from(assembly.bytes.subarray(3, 3 + assembly.bodyBytes)).toString("hex"));
+    const unwanted = assembly.shortIdLow % this.unwantedEvery === this.unwantedEvery - 1;
     assembly.clear();
     this.#free.push(assembly);
-    return "kept";
+    return unwanted ? "unwanted" : "kept";
   }
 
   full = false;
+  /** Every so manyth message is of no use. */
+  unwantedEvery = Infinity;
 
   get credit(): number {
     return this.full ? 0 : ASSEMBLIES;
@@ -73,7 +87,7 @@ export class LinkPair {
   /** The peer that hears nothing: 0, 1, or -1 for neither. */
   deaf = -1;
   muteAcknowledgements = false;
-  /** Whether peer 1 says that it has room for no more messages. */
+  /** Whether peer 1 has room for no more messages, and says so. */
   set full(full: boolean) {
     this.#peers[1].full = full;
   }
@@ -92,6 +106,17 @@ export class LinkPair {
     this.#weather = weather;
     this.#bodyBytes = bodyBytes;
     for (const { link } of this.#peers) link.begin(0x1234, 0);
+  }
+
+  /** What peer 1 does with messages: of every so many, the last is unwanted. */
+  set unwantedEvery(every: number) {
+    this.#peers[1].unwantedEvery = every;
+  }
+
+  /** What the sender of `from` was told of its messages. */
+  told(from: 0 | 1): { kept: number[]; unwanted: number[] } {
+    const { kept, unwanted } = this.#peers[from];
+    return { kept: [...kept].sort((a, b) => a - b), unwanted: [...unwanted].sort((a, b) => a - b) };
   }
 
   offer(from: 0 | 1, count: number): void {

@@ -13,7 +13,7 @@ import {
 } from "../modules/glacier/frame.ts";
 import { digest } from "../modules/glacier/message.ts";
 import { Store } from "../modules/store/store.ts";
-import { freshKey, HEAT_UNITS_PER_HALF_LIFE } from "../modules/temperature/temperature.ts";
+import { freshKey, HEAT_UNITS_PER_HALF_LIFE, raise } from "../modules/temperature/temperature.ts";
 import { Assemblies } from "../modules/throwie/assemblies.ts";
 import type { MacAddress } from "../modules/throwie/ports.ts";
 import { Throwie } from "../modules/throwie/throwie.ts";
@@ -180,6 +180,74 @@ test("two full stores of hot, different Drops leave each other in peace, and hea
   t.true(openings < 40, `${openings} contacts in ten minutes`);
 });
 
+test("honest nodes never make junk of a Drop: what is under way is not evicted for what comes in", (t) => {
+  const lost: string[] = [];
+  const world = worldOf([board("a", 0, { capacity: 60 }), board("b", 30, { capacity: 60 })], {}, seed, {
+    dropLost: (node, _low, _high, cause) => lost.push(`${node.name} ${cause}`),
+  });
+  const random = new SeededRandom(seed, "swap");
+  for (const node of world.nodes) write(node, random, 60);
+  world.run(30);
+  t.deepEqual(
+    lost.filter((entry) => entry.endsWith("corrupt")),
+    [],
+  );
+  for (const node of world.nodes) t.is(node.throwie!.store.count, 60);
+});
+
+test("a Drop that was given on is one movement warmer at its giver, and at most 2 warm at its taker", (t) => {
+  const world = worldOf([board("a", 0), board("b", 30)]);
+  const [a, b] = world.nodes as [SimNode, SimNode];
+  const [drop] = write(a, new SeededRandom(seed, "warm"), 1) as [Uint8Array];
+  const [low, high] = [shortIdLow(dropId(drop)), shortIdHigh(dropId(drop))];
+  const before = a.throwie!.store.heat(a.throwie!.store.find(low, high));
+  world.run(5);
+  const { store } = a.throwie!;
+  const now = a.throwie!.heatNow();
+  t.true(Math.abs(store.heat(store.find(low, high)) - raise(before, now)) <= 2);
+  t.true(store.heat(store.find(low, high)) > before + 60_000);
+  const taker = b.throwie!;
+  const taken = taker.store.heat(taker.store.find(low, high)) - taker.heatNow();
+  t.true(taken > 0.9 * HEAT_UNITS_PER_HALF_LIFE && taken <= HEAT_UNITS_PER_HALF_LIFE, `${taken}`);
+});
+
+test("what comes by wire displaces nothing that came by wire before it", (t) => {
+  const lone = loneNode(0, new SeededRandom(seed, "wire"), 20);
+  const drop = (number: number): Uint8Array => Uint8Array.of(7, number);
+  for (let i = 0; i < 20; i++) {
+    t.is(lone.node.publish(drop(i), "wire"), "stored");
+    lone.now += 60_000;
+  }
+  t.is(lone.node.publish(drop(20), "wire"), "colder");
+  t.is(lone.node.publish(drop(21), "own"), "stored");
+});
+
+test("heat is written every ten minutes, and outlives a restart", (t) => {
+  const lone = loneNode(1, new SeededRandom(seed, "checkpoint"));
+  lone.node.warm(0);
+  const heat = lone.store.heat(0);
+  for (; lone.now <= 600_000; lone.now += 1_000) lone.node.turn();
+  const again = new Store(lone.flash);
+  again.mount();
+  t.is(again.heat(0), heat);
+});
+
+test("a neighbour in sync costs one look, until one's own set changes", (t) => {
+  const world = worldOf([board("a", 0), board("b", 30)]);
+  const [a, b] = world.nodes as [SimNode, SimNode];
+  const random = new SeededRandom(seed, "again");
+  write(a, random, 3);
+  world.run(10);
+  t.is(b.throwie!.store.count, 3);
+  // b's beacons fall silent, so that only a's unchanged one can make b look.
+  const send = b.station.send.bind(b.station);
+  b.station.send = (frame, lengthBytes, to) => frame[1]! >>> 4 === BEACON || send(frame, lengthBytes, to);
+  world.run(15);
+  write(b, random, 1);
+  world.run(18);
+  t.is(a.throwie!.store.count, 4);
+});
+
 test("a Drop that is not what it was announced as is never served, and is forgotten", (t) => {
   const lost: string[] = [];
   const world = worldOf([board("liar", 0), board("b", 30), board("c", 90)], {}, seed, {
@@ -329,14 +397,15 @@ test("a node whose flash fails says so to no peer: nothing is settled, and nothi
 interface LoneNode {
   node: Throwie;
   store: Store;
+  flash: NorFlash;
   now: number;
   sent: Uint8Array[];
 }
 
 /** A node whose radio only keeps what it is told to send. */
-function loneNode(drops: number, random: SeededRandom): LoneNode {
-  const lone = { now: 0, sent: [] as Uint8Array[] } as LoneNode;
-  lone.store = new Store(new NorFlash({ sizeBytes: FLASH_BYTES }));
+function loneNode(drops: number, random: SeededRandom, capacity?: number): LoneNode {
+  const lone = { now: 0, sent: [] as Uint8Array[], flash: new NorFlash({ sizeBytes: FLASH_BYTES }) } as LoneNode;
+  lone.store = new Store(lone.flash, capacity);
   lone.store.mount();
   lone.node = new Throwie({
     radio: {

@@ -83,8 +83,10 @@ export class RadioAir implements Air {
   }
 
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timer);
+    this.#node.checkpoint();
     this.#radio.close();
     this.#file.close();
   }

@@ -69,7 +69,9 @@ export class Link {
       const outcome = this.sender.acknowledged(this.#ack, now);
       if (outcome === "overtaken") return outcome;
       this.heardMs = now;
-      if (outcome === "news" || this.#ack.done !== this.peerDone) this.progressMs = now;
+      if (outcome === "news") this.progressMs = now;
+      // Said once more when both are done: what we said first may be what was lost.
+      if (this.#ack.done && !this.peerDone && this.#done) this.#receiver.answerNow(now);
       this.peerDone = this.#ack.done;
       return undefined;
     }
@@ -81,7 +83,7 @@ export class Link {
 
   /** Build the next frame in `out`; its length, or 0 when there is nothing to send now. */
   prepare(out: Uint8Array, now: number): number {
-    this.#preparedAck = this.#receiver.due(now);
+    this.#preparedAck = now >= this.#receiver.deadline;
     if (!this.#preparedAck) return this.sender.prepare(out, this.sessionId, now);
     this.#receiver.describe(this.#ack);
     this.#ack.done = this.#done;
@@ -90,7 +92,7 @@ export class Link {
 
   /** The radio took what `prepare` built. */
   sent(now: number): void {
-    if (this.#preparedAck) this.#receiver.answered(this.#ack, now);
+    if (this.#preparedAck) this.#receiver.answered(now);
     else this.sender.sent(now);
   }
 

@@ -27,6 +27,8 @@ export interface MessageSink {
   wants(frame: Frame): boolean;
   /** A buffer for the message of this frame, begun or taken up again; undefined when there is no room. */
   assembly(frame: Frame, now: number): Assembly | undefined;
+  /** Is a buffer that was lent here still ours? */
+  owns(assembly: Assembly): boolean;
   /** All of it is here, and its buffer is the sink's again. */
   complete(type: number, assembly: Assembly): Completion;
   /** Messages there is room for, those begun on this link included. */
@@ -39,7 +41,6 @@ export class Receiver {
   readonly #masks = new Uint16Array(MESSAGES_AHEAD_MAX);
   readonly #assemblies: (Assembly | undefined)[] = new Array(MESSAGES_AHEAD_MAX).fill(undefined);
   #kept = 0;
-  #creditTold = 1;
   #unanswered = 0;
   #answerByMs = Infinity;
   #answeredMs = 0;
@@ -54,7 +55,6 @@ export class Receiver {
     this.#masks.fill(0);
     this.#assemblies.fill(undefined);
     this.#kept = 0;
-    this.#creditTold = 1;
     this.#unanswered = 0;
     this.#answerByMs = Infinity;
     this.#answeredMs = now - ACK_GAP_MS;
@@ -66,11 +66,6 @@ export class Receiver {
     return this.#answerByMs;
   }
 
-  /** Is an acknowledgement due? Also when there is room again after the peer was told of none, for it waits for that. */
-  due(now: number): boolean {
-    return now >= this.#answerByMs || (this.#creditTold === 0 && this.#sink.credit > 0);
-  }
-
   receive(frame: Frame, now: number): FragmentRefusal | undefined {
     const ahead = (frame.sequence - this.#base) & (SEQUENCE_COUNT - 1);
     if (ahead >= SEQUENCE_COUNT / 2) return this.#repeated(now);
@@ -78,6 +73,11 @@ export class Receiver {
     const i = frame.sequence % MESSAGES_AHEAD_MAX;
     if (this.#masks[i] === SETTLED) return this.#repeated(now);
     let assembly = this.#assemblies[i];
+    if (assembly !== undefined && !this.#sink.owns(assembly)) {
+      // Another contact took the buffer over, and may have completed the message since.
+      assembly = this.#assemblies[i] = undefined;
+      this.#masks[i] = 0;
+    }
     if (assembly === undefined) {
       if (!this.#sink.wants(frame)) {
         this.#settle(ahead, false);
@@ -85,7 +85,10 @@ export class Receiver {
         return undefined;
       }
       assembly = this.#sink.assembly(frame, now);
-      if (assembly === undefined) return "room";
+      if (assembly === undefined) {
+        this.#answerSoon(now);
+        return "room";
+      }
       this.#assemblies[i] = assembly;
       this.#masks[i] = assembly.mask;
       if (assembly.mask !== 0) this.#answerSoon(now);
@@ -129,8 +132,7 @@ export class Receiver {
   }
 
   /** The acknowledgement was sent. */
-  answered(ack: Ack, now: number): void {
-    this.#creditTold = ack.credit;
+  answered(now: number): void {
     this.#number = (this.#number + 1) & (SEQUENCE_COUNT - 1);
     this.#unanswered = 0;
     this.#answerByMs = Infinity;

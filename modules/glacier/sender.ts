@@ -25,6 +25,8 @@ const TIMEOUT_MIN_MS = 30;
 const TIMEOUT_MAX_MS = 800;
 /** Until the peer has said how much room it has: the opening, and a Drop to keep the air busy meanwhile. */
 const CREDIT_INITIAL = 2;
+/** A peer without room is asked again with one message so often; it need not remember to tell. */
+const CREDIT_PROBE_MS = 100;
 
 export class Outgoing {
   active = false;
@@ -51,6 +53,8 @@ export interface MessageSource {
   read(message: Outgoing, from: number, into: Uint8Array, offset: number, lengthBytes: number): void;
   /** The peer needs no more of the message: it keeps it, or it does not want it. */
   settled(message: Outgoing, kept: boolean): void;
+  /** The link was given up with the message under way. */
+  abandoned(message: Outgoing): void;
 }
 
 export class Sender {
@@ -62,6 +66,7 @@ export class Sender {
   #peerBase = 0;
   #ackNumber = 0;
   #credit = CREDIT_INITIAL;
+  #creditMs = 0;
   #order = 0;
   #inFlight = 0;
   #smoothedMs = 0;
@@ -86,6 +91,7 @@ export class Sender {
     this.#peerBase = 0;
     this.#ackNumber = 0;
     this.#credit = CREDIT_INITIAL;
+    this.#creditMs = now;
     this.#order = 0;
     this.#inFlight = 0;
     this.#smoothedMs = 0;
@@ -96,6 +102,15 @@ export class Sender {
     this.#prepared = undefined;
   }
 
+  /** Give up what is under way. */
+  abandon(): void {
+    for (let i = 0; i < OUTGOING_MAX; i++) {
+      const message = this.#outgoing[i]!;
+      if (message.active) this.#source.abandoned(message);
+      message.active = false;
+    }
+  }
+
   /** Nothing under way; whether the source has more is the source's to say. */
   get idle(): boolean {
     for (let i = 0; i < OUTGOING_MAX; i++) if (this.#outgoing[i]!.active) return false;
@@ -104,16 +119,16 @@ export class Sender {
 
   /** When the probe is due, in clock milliseconds; Infinity while nothing is in flight. */
   get deadline(): number {
-    if (this.#inFlight === 0) return Infinity;
+    if (this.#inFlight === 0) return this.#credit === 0 ? this.#creditMs + CREDIT_PROBE_MS : Infinity;
     const timeout = this.#timeoutMs * (1 << this.#backoff);
     return this.#progressMs + Math.min(timeout, TIMEOUT_MAX_MS);
   }
 
   /** Build the next frame in `out`; 0 when there is nothing to send. Counts only when `sent` follows. */
   prepare(out: Uint8Array, sessionId: number, now: number): number {
-    if (now >= this.deadline) this.#probe(now);
+    if (this.#inFlight > 0 && now >= this.deadline) this.#probe(now);
     if (this.#inFlight >= WINDOW_FRAMES_MAX) return 0;
-    const message = this.#unsent() ?? this.#open();
+    const message = this.#unsent() ?? this.#open(now);
     if (message === undefined) return 0;
     const fragment = lowestBit(fragmentMask(message.fragments) & ~message.sent);
     this.#prepared = message;
@@ -180,6 +195,7 @@ export class Sender {
     }
     this.#peerBase = ack.base;
     this.#credit = ack.credit;
+    this.#creditMs = now;
     if (latest === 0) return settledAny ? "news" : "nothing";
     this.#progressMs = now;
     this.#backoff = 0;
@@ -251,7 +267,7 @@ export class Sender {
     return first;
   }
 
-  #open(): Outgoing | undefined {
+  #open(now: number): Outgoing | undefined {
     if (((this.#sequence - this.#peerBase) & (SEQUENCE_COUNT - 1)) >= MESSAGES_AHEAD_MAX) return undefined;
     let free: Outgoing | undefined;
     let unsettled = 0;
@@ -260,7 +276,12 @@ export class Sender {
       if (message.active) unsettled++;
       else free = message;
     }
-    if (free === undefined || unsettled >= this.#credit || !this.#source.next(free)) return undefined;
+    let credit = this.#credit;
+    if (credit === 0 && this.#inFlight === 0 && now >= this.#creditMs + CREDIT_PROBE_MS) {
+      credit = 1;
+      this.#creditMs = now;
+    }
+    if (free === undefined || unsettled >= credit || !this.#source.next(free)) return undefined;
     free.active = true;
     free.sequence = this.#sequence;
     free.fragments = fragmentCount(free.bodyBytes);

@@ -13,7 +13,15 @@
  * list has been measured against `roomBytes` before it comes here; only `mixes` says itself that there is no room.
  */
 import type { ItemBitmap } from "./item-bitmap.ts";
-import { type MessageWriter, MIX_BYTES, OP_BITS, SMALLEST_SPLIT_BYTES_MAX, SPLIT, TAGS, VARINT_BYTES_MAX } from "./message.ts";
+import {
+  type MessageWriter,
+  MIX_BYTES,
+  OP_BITS,
+  SMALLEST_SPLIT_BYTES_MAX,
+  SPLIT,
+  TAGS,
+  VARINT_BYTES_MAX,
+} from "./message.ts";
 import { LIST, type OpenRanges, partStart } from "./open-ranges.ts";
 import type { SaltedSet } from "./salted-set.ts";
 import { Summary } from "./summary.ts";

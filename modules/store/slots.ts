@@ -16,6 +16,8 @@ const OCCUPIED = 1;
 const VERIFIED = 2;
 /** Its heat key changed since it was last written to flash. */
 const CHANGED = 4;
+/** The bits above count who is reading the Drop and must not lose it. */
+const PIN = 8;
 
 export class Slots {
   readonly capacity: number;
@@ -86,19 +88,28 @@ export class Slots {
     return -1;
   }
 
-  /** The slot with the least heat key, the lowest number among equals. Only of a full index. */
+  /** The slot with the least heat key that nobody pins, the lowest number among equals; 0 if all are. Only of a full index. */
   coldest(): number {
     const { heat, capacity } = this;
+    const flags = this.#flags;
     let coldest = 0;
-    let least = heat[0]!;
-    for (let slot = 1; slot < capacity; slot++) {
+    let least = Infinity;
+    for (let slot = 0; slot < capacity; slot++) {
       const key = heat[slot]!;
-      if (key < least) {
+      if (key < least && flags[slot]! < PIN) {
         least = key;
         coldest = slot;
       }
     }
     return coldest;
+  }
+
+  pin(slot: number): void {
+    this.#flags[slot] = this.#flags[slot]! + PIN;
+  }
+
+  unpin(slot: number): void {
+    if (this.#flags[slot]! >= PIN) this.#flags[slot] = this.#flags[slot]! - PIN;
   }
 
   /** The coldest of an index in any state; -1 when it is empty. */

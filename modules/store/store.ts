@@ -230,6 +230,16 @@ export class Store {
     this.counters.removed++;
   }
 
+  /** Keep the Drop from eviction while it is read; pins are counted, in RAM, and end with the Drop. At most 31 at once. */
+  pin(slot: number): void {
+    if (!this.#slots.occupied(slot)) throw new Error("store: no Drop in this slot");
+    this.#slots.pin(slot);
+  }
+
+  unpin(slot: number): void {
+    this.#slots.unpin(slot);
+  }
+
   /** Change the heat key in RAM; `checkpoint` makes it durable. */
   setHeat(slot: number, key: number): void {
     if (!this.#slots.occupied(slot)) throw new Error("store: no Drop in this slot");

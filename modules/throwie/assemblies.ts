@@ -30,22 +30,30 @@ export class Assemblies {
   lend(shortIdLow: number, shortIdHigh: number, contact: number, now: number): Assembly | undefined {
     let best = -1;
     let held = 0;
+    let same = -1;
     for (let i = 0; i < ASSEMBLIES_MAX; i++) {
       const assembly = this.#assemblies[i]!;
       const owner = this.#owners[i]!;
       if (owner === contact) held++;
-      if (assembly.holds(shortIdLow, shortIdHigh)) {
-        if (owner !== ORPHAN && now - assembly.touchedMs < STALE_MS) return undefined;
-        this.#owners[i] = contact;
-        return assembly;
-      }
+      if (assembly.holds(shortIdLow, shortIdHigh)) same = i;
       if (owner === ORPHAN && (best < 0 || older(assembly, this.#assemblies[best]!))) best = i;
     }
-    if (best < 0 || held >= ASSEMBLIES_PER_CONTACT_MAX) return undefined;
+    if (held >= ASSEMBLIES_PER_CONTACT_MAX) return undefined;
+    if (same >= 0) {
+      const assembly = this.#assemblies[same]!;
+      if (this.#owners[same] !== ORPHAN && now - assembly.touchedMs < STALE_MS) return undefined;
+      this.#owners[same] = contact;
+      return assembly;
+    }
+    if (best < 0) return undefined;
     const assembly = this.#assemblies[best]!;
     assembly.begin(shortIdLow, shortIdHigh, now);
     this.#owners[best] = contact;
     return assembly;
+  }
+
+  isLent(assembly: Assembly, contact: number): boolean {
+    return this.#owners[this.#assemblies.indexOf(assembly)] === contact;
   }
 
   /** The Drop was taken out, or given up. */

@@ -67,7 +67,9 @@ export class Contact implements MessageSource, MessageSink {
   readonly #offers: Uint8Array;
   #offersLeft = 0;
   #beaconMs = 0;
-  #failure: CloseReason | undefined = undefined;
+  #refused = false;
+  /** No Drop is taken in any more; what the peer lacks is served all the same. */
+  #flashFailed = false;
   readonly #digest = new Uint32Array(2);
 
   constructor(node: ContactOwner, index: number) {
@@ -86,7 +88,8 @@ export class Contact implements MessageSource, MessageSink {
     this.#offers.fill(0);
     this.#offersLeft = 0;
     this.#beaconMs = now;
-    this.#failure = undefined;
+    this.#refused = false;
+    this.#flashFailed = false;
     this.link.begin(sessionId, now);
   }
 
@@ -97,6 +100,7 @@ export class Contact implements MessageSource, MessageSink {
 
   end(): void {
     this.phase = "free";
+    this.link.sender.abandon();
     this.#node.assemblies.orphan(this.#index);
     this.#node.reconciliation.release(this.#index);
   }
@@ -115,9 +119,10 @@ export class Contact implements MessageSource, MessageSink {
   /** Look whether it is over, and if not tell the link whether there is more to come. */
   review(now: number): CloseReason | undefined {
     const { link } = this;
-    if (this.#failure !== undefined) return this.#failure;
+    if (this.#refused) return "refused";
     if (now >= this.#patienceMs) return this.#reconciling ? "unanswered" : "silent";
     const done = this.phase === "transferring" && this.#offersLeft === 0 && !this.#reconciling && link.sender.idle;
+    if (done && this.#flashFailed) return "flash";
     link.setDone(done, now);
     return done && link.peerDone && link.answered ? "done" : undefined;
   }
@@ -165,6 +170,8 @@ export class Contact implements MessageSource, MessageSink {
     message.bodyBytes = store.lengthBytes(slot);
     message.claim = claim(store.heat(slot), this.#node.heatNow());
     message.reference = slot;
+    // What is being read must not be evicted for what comes in meanwhile.
+    store.pin(slot);
     return true;
   }
 
@@ -175,7 +182,7 @@ export class Contact implements MessageSource, MessageSink {
     } else if (store.find(message.shortIdLow, message.shortIdHigh) === message.reference) {
       store.read(message.reference, from, into, offset, lengthBytes);
     } else {
-      // Evicted under way. The peer is owed the rest of the message all the same, and will see that it is not the Drop.
+      // Found corrupt or given up by the store under way. The peer is owed the rest of the message, and its hash will tell.
       into.fill(0, offset, offset + lengthBytes);
     }
   }
@@ -190,9 +197,11 @@ export class Contact implements MessageSource, MessageSink {
       reconciliation.release(this.#index);
       return;
     }
+    const here = store.find(message.shortIdLow, message.shortIdHigh) === message.reference;
+    if (here) store.unpin(message.reference);
     if (!kept) return;
     this.moved++;
-    if (store.find(message.shortIdLow, message.shortIdHigh) !== message.reference) return;
+    if (!here) return;
     this.#node.warm(message.reference);
     events.dropSent(message.reference, this.peer);
   }
@@ -205,6 +214,7 @@ export class Contact implements MessageSource, MessageSink {
 
   assembly(frame: Frame, now: number): Assembly | undefined {
     if (frame.type === DROP) {
+      if (this.#flashFailed) return undefined;
       return this.#node.assemblies.lend(frame.shortIdLow, frame.shortIdHigh, this.#index, now);
     }
     const { reconciliation } = this.#node;
@@ -215,7 +225,14 @@ export class Contact implements MessageSource, MessageSink {
     return reconciliation.inbound;
   }
 
+  owns(assembly: Assembly): boolean {
+    const { assemblies, reconciliation } = this.#node;
+    if (assembly === reconciliation.inbound) return this.#reconciling;
+    return assemblies.isLent(assembly, this.#index);
+  }
+
   get credit(): number {
+    if (this.#flashFailed) return 0;
     return this.#node.assemblies.credit(this.#index);
   }
 
@@ -224,7 +241,7 @@ export class Contact implements MessageSource, MessageSink {
       const outcome = this.#node.keep(assembly, this);
       this.#node.assemblies.release(assembly);
       if (outcome === "flash") {
-        this.#failure = "flash";
+        this.#flashFailed = true;
         return "again";
       }
       return outcome === "stored" ? "kept" : "unwanted";
@@ -242,14 +259,14 @@ export class Contact implements MessageSource, MessageSink {
     const opening = type === OPEN;
     const expectsOpening = this.phase === "opening" && !this.initiator;
     if (opening !== expectsOpening || this.phase === "transferring") {
-      this.#failure = "refused";
+      this.#refused = true;
       return;
     }
     const accepted = opening
       ? reconciliation.answer(bytes, MESSAGE_PREFIX_BYTES, bodyBytes)
       : reconciliation.proceed(bytes, MESSAGE_PREFIX_BYTES, bodyBytes);
     if (!accepted) {
-      this.#failure = "refused";
+      this.#refused = true;
       return;
     }
     this.phase = "reconciling";
@@ -286,6 +303,12 @@ export class Contact implements MessageSource, MessageSink {
   /** The Drop in this slot is no longer to be sent: it is under way, or gone. */
   withdraw(slot: number): void {
     if (this.#offers[slot >>> 3]! & (1 << (slot & 7))) this.#withdraw(slot);
+  }
+
+  /** The contact ended with the message under way. */
+  abandoned(message: Outgoing): void {
+    const { store } = this.#node;
+    if (store.find(message.shortIdLow, message.shortIdHigh) === message.reference) store.unpin(message.reference);
   }
 
   #withdraw(slot: number): void {

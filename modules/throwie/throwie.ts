@@ -37,7 +37,9 @@ import { Verification } from "./verification.ts";
 /** Four passers-by at once; each costs about 1 KB, and they share the air anyway. */
 export const CONTACTS_MAX = 4;
 const BEACON_INTERVAL_MS_DEFAULT = 1_000;
-/** Heat that moved since is lost with the power; writing it after each contact would cost a small store 7 % more flash. */
+/** An eighth of a half-life: most of a day, if that is a week. */
+const WIRE_STEP = HEAT_UNITS_PER_HALF_LIFE >>> 3;
+/** Heat that moved since is lost if the power fails; writing it after each contact would cost a store of short Drops 7 % more flash. */
 const CHECKPOINT_INTERVAL_MS = 600_000;
 /** A full radio calls when it has room; this is for one that does not. Several frames at 1 Mbit/s. */
 const RADIO_PATIENCE_MS = 20;
@@ -143,7 +145,7 @@ export class Throwie implements ContactOwner {
     }
     const roomLeft = this.#transmit(now);
     this.#verify();
-    const cleaning = this.contacts === 0 && this.store.clean(this.heatNow());
+    const cleaning = this.contacts === 0 && this.#tidy(now);
     this.#recount();
     let deadline = this.#beacons.dueMs;
     for (let i = 0; i < CONTACTS_MAX; i++) {
@@ -151,7 +153,7 @@ export class Throwie implements ContactOwner {
       if (contact.phase !== "free") deadline = Math.min(deadline, contact.deadline);
     }
     if (this.#verification.pending > 0 || cleaning) return now + 1;
-    return Math.max(deadline, now + (roomLeft ? 1 : RADIO_PATIENCE_MS));
+    return roomLeft ? Math.max(deadline, now + 1) : now + RADIO_PATIENCE_MS;
   }
 
   /**
@@ -161,8 +163,8 @@ export class Throwie implements ContactOwner {
   publish(drop: Uint8Array, origin: "own" | "wire"): StoreOutcome {
     const id = dropId(drop);
     const now = this.heatNow();
-    // All that comes by wire within a half-life starts equally cold, so that none of it can displace the rest.
-    const key = origin === "own" ? freshKey(now) : coldKey(now - (now % HEAT_UNITS_PER_HALF_LIFE));
+    // All that comes by wire within a step starts equally cold, so that none of it can displace the rest.
+    const key = origin === "own" ? freshKey(now) : coldKey(now - (now % WIRE_STEP));
     const outcome = this.#insert(shortIdLow(id), shortIdHigh(id), drop, 0, drop.length, key);
     if (outcome !== "stored") return outcome;
     const slot = this.store.lastSlot;
@@ -170,6 +172,11 @@ export class Throwie implements ContactOwner {
     this.events.dropStored(slot, undefined);
     this.events.dropVerified(slot);
     return outcome;
+  }
+
+  /** Write the heat that is only in RAM. A host calls it before it sleeps or stops. */
+  checkpoint(): void {
+    this.store.checkpoint(this.heatNow());
   }
 
   // ContactOwner
@@ -213,6 +220,16 @@ export class Throwie implements ContactOwner {
     if (store.evicted) this.#forget(store.lastEvictedSlot, store.lastEvictedLow, store.lastEvictedHigh, "evicted");
     if (outcome === "stored") this.#beacons.add(low, high);
     return outcome;
+  }
+
+  /** Between contacts: write heat now and then, and spare the next insert its cleaning. True when there is more to clean. */
+  #tidy(now: number): boolean {
+    if (now - this.#checkpointMs >= CHECKPOINT_INTERVAL_MS) {
+      this.#checkpointMs = now;
+      this.checkpoint();
+    }
+    // A life that stored nothing has nothing to clean up after, and an erase a wake-up would wear the flash.
+    return this.store.counters.inserted > 0 && this.store.clean(this.heatNow());
   }
 
   /** The store gave Drops up on its own account, to save the rest: what the beacon says is counted anew. */
@@ -299,10 +316,6 @@ export class Throwie implements ContactOwner {
   #close(contact: Contact, reason: CloseReason, now: number): void {
     contact.end();
     this.#acquaintances.ended(contact.peer, contact.moved > 0, now);
-    if (now - this.#checkpointMs >= CHECKPOINT_INTERVAL_MS) {
-      this.#checkpointMs = now;
-      this.store.checkpoint(this.heatNow());
-    }
     this.events.contactClosed(contact.peer, contact.link.sessionId, reason);
   }
 

@@ -89,6 +89,8 @@ class Endless {
 
   settled(): void {}
 
+  abandoned(): void {}
+
   wants(): boolean {
     return true;
   }
@@ -97,6 +99,10 @@ class Endless {
     const assembly = this.#free.pop();
     assembly?.begin(frame.shortIdLow, frame.shortIdHigh, now);
     return assembly;
+  }
+
+  owns(): boolean {
+    return true;
   }
 
   complete(_type: number, assembly: Assembly): Completion {
