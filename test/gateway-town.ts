@@ -19,7 +19,7 @@ import { type Air, Gateway, openDatabase } from "../hosts/gateway/gateway.ts";
 import type { AirOutcome } from "../hosts/gateway/overlay.ts";
 import { identityOf, sleep } from "./transport-contract.ts";
 
-export const QUICK = { timings: { baseMs: 4, capMs: 32 }, requestDeadlineMs: 300 };
+export const QUICK = { timings: { baseMs: 4, capMs: 32 }, requestDeadlineMs: 2000 };
 export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
 /** The flash and radio of a town: outlives its gateway. */

@@ -15,6 +15,7 @@ import {
   sealFrame,
 } from "../modules/glacier/frame.ts";
 import { fragmentCount, MESSAGE_BODY_BYTES_MAX } from "../modules/glacier/message.ts";
+import { Receiver } from "../modules/glacier/receiver.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { LinkPair } from "./link-pair.ts";
 import vectors from "./vectors/glacier.json" with { type: "json" };
@@ -194,6 +195,30 @@ test("a receiver that stalls for 300 ms is neither drowned nor abandoned", (t) =
   pair.deaf = -1;
   pair.run(20_000);
   t.deepEqual(pair.received(1), pair.offered(0));
+});
+
+test("a message whose buffer another contact took over, and completed, is settled at its next fragment", (t) => {
+  const assembly = new Assembly(2048);
+  let here = false;
+  const receiver = new Receiver({
+    wants: () => !here,
+    assembly: () => {
+      assembly.begin(1, 2, 0);
+      return assembly;
+    },
+    owns: () => !here,
+    complete: () => "kept",
+    credit: 4,
+  });
+  receiver.begin(0);
+  const [first, second] = fragmentsOf(new Uint8Array(500).fill(3)) as [Frame, Frame];
+  t.is(receiver.receive(first, 0), undefined);
+  here = true;
+  assembly.begin(8, 9, 0);
+  t.is(receiver.receive(second, 0), undefined);
+  const ack = new Ack();
+  receiver.describe(ack);
+  t.like(ack, { base: 1, kept: 0 });
 });
 
 test("a peer that had no room is told when there is some", (t) => {

@@ -25,7 +25,7 @@ export function readDrops(options: KeyOptions & { store: string; json?: boolean 
         },
       ];
     });
-    if (options.json) console.log(asciiJson({ store: options.store, held: store.count, messages }));
+    if (options.json) console.log(harmlessJson({ store: options.store, held: store.count, messages }));
     else print(messages, store.count);
   } finally {
     close();
@@ -33,7 +33,7 @@ export function readDrops(options: KeyOptions & { store: string; json?: boolean 
 }
 
 function print(messages: { dropId: string; text: string }[], held: number): void {
-  // Further lines of a message are indented, so that none can pass for another message.
+  // Further lines of a message are indented, so that a line break alone makes no second message.
   for (const { dropId, text } of messages) {
     console.log(`${dropId.slice(0, 16)}  ${printable(text).replaceAll("\n", `\n${" ".repeat(18)}`)}`);
   }
@@ -41,7 +41,7 @@ function print(messages: { dropId: string; text: string }[], held: number): void
 }
 
 /** JSON without the control characters that JSON itself lets through; some terminals obey them. */
-function asciiJson(value: unknown): string {
+function harmlessJson(value: unknown): string {
   return JSON.stringify(value).replace(
     /[\u007f-\u009f]/g,
     (character) => `\\u00${character.charCodeAt(0).toString(16)}`,
