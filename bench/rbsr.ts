@@ -7,15 +7,19 @@
  * - `bytes`: all messages, both ways, without frame headers. `value` is their median, `bytesWorst` the largest.
  * - `roundTrips`: until the initiator knows both directions. A third message, which tells the responder what of its lists
  *   is wanted, travels with the first Drops and is counted in `messages`, not as half a round trip.
- * - `airMs`: each message cut into frames of 210 bytes after 2 bytes of its own, each frame at 1 Mbit/s for
- *   192 us + 8 us x (16 + payload + 43), with DIFS 50 us and a mean back-off of 310 us; without acknowledgements.
+ * - `airMs`: each message cut into frames of 210 bytes, after the link's 3 bytes and the first also after an OPEN's 10, each
+ *   frame at 1 Mbit/s for 192 us + 8 us x (16 + payload + 43), with DIFS 50 us and a mean back-off of 310 us; without
+ *   acknowledgements.
  *
  * Limits are those of 750 against 750; the larger sets have none and say what a host pays.
  */
+import { FRAME_PAYLOAD_BYTES_MAX } from "../modules/glacier/frame.ts";
+import { MESSAGE_PREFIX_BYTES } from "../modules/glacier/message.ts";
 import { FINGERPRINT_SIZE_BYTES, Fingerprint, fingerprintCount } from "../modules/rbsr/fingerprint.ts";
 import { Mix, sessionKey } from "../modules/rbsr/half-siphash.ts";
-import { Reconciler, type ReconcilerOptions } from "../modules/rbsr/reconciler.ts";
+import { MESSAGE_SIZE_BYTES_MAX, Reconciler, type ReconcilerOptions } from "../modules/rbsr/reconciler.ts";
 import { SaltedSet } from "../modules/rbsr/salted-set.ts";
+import { OPEN_PREFIX_BYTES } from "../modules/throwie/reconciliation.ts";
 
 /** Ids as pairs of words, low first. */
 export type Ids = Uint32Array;
@@ -58,7 +62,7 @@ export class Side {
   constructor(options: ReconcilerOptions) {
     this.set = new SaltedSet(options.capacity);
     this.reconciler = new Reconciler(options);
-    this.out = new Uint8Array(options.messageSizeBytesMax ?? 3358);
+    this.out = new Uint8Array(options.messageSizeBytesMax ?? MESSAGE_SIZE_BYTES_MAX);
   }
 
   fill(ids: Ids, key: Mix): void {
@@ -101,10 +105,12 @@ export function exchange(a: Side, b: Side, length: number, onMessage?: (message:
 
 export function airMsOf(sizes: number[]): number {
   let microseconds = 0;
+  let prefix = MESSAGE_PREFIX_BYTES + OPEN_PREFIX_BYTES;
   for (const size of sizes) {
-    for (let rest = size + 2; rest > 0; rest -= 210) {
-      microseconds += 50 + 310 + 192 + 8 * (16 + Math.min(rest, 210) + 43);
+    for (let rest = size + prefix; rest > 0; rest -= FRAME_PAYLOAD_BYTES_MAX) {
+      microseconds += 50 + 310 + 192 + 8 * (16 + Math.min(rest, FRAME_PAYLOAD_BYTES_MAX) + 43);
     }
+    prefix = MESSAGE_PREFIX_BYTES;
   }
   return microseconds / 1000;
 }

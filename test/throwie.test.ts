@@ -11,11 +11,13 @@ import {
   OPEN,
   sealFrame,
 } from "../modules/glacier/frame.ts";
-import { digest } from "../modules/glacier/message.ts";
+import { digest, MESSAGE_BODY_BYTES_MAX } from "../modules/glacier/message.ts";
+import { MESSAGE_SIZE_BYTES_MAX } from "../modules/rbsr/reconciler.ts";
 import { Store } from "../modules/store/store.ts";
 import { freshKey, HEAT_UNITS_PER_HALF_LIFE, raise } from "../modules/temperature/temperature.ts";
 import { Assemblies } from "../modules/throwie/assemblies.ts";
 import type { MacAddress } from "../modules/throwie/ports.ts";
+import { OPEN_PREFIX_BYTES } from "../modules/throwie/reconciliation.ts";
 import { Throwie } from "../modules/throwie/throwie.ts";
 import { Fixed } from "../sim/mobility.ts";
 import type { SimNode, SimObserver } from "../sim/node.ts";
@@ -73,6 +75,10 @@ function holdings({ throwie }: SimNode): string[] {
   }
   return all.sort();
 }
+
+test("constants agree: a reconciliation message fits an OPEN", (t) => {
+  t.is(MESSAGE_SIZE_BYTES_MAX, MESSAGE_BODY_BYTES_MAX - OPEN_PREFIX_BYTES);
+});
 
 test("two nodes end with the union, both ways in one contact, and then are quiet", (t) => {
   const closed: string[] = [];

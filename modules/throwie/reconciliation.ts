@@ -26,7 +26,7 @@ import type { Random } from "./ports.ts";
 
 export const NONCE_BYTES = 8;
 const ANSWERING_BYTES = 2;
-const OPEN_PREFIX_BYTES = NONCE_BYTES + ANSWERING_BYTES;
+export const OPEN_PREFIX_BYTES = NONCE_BYTES + ANSWERING_BYTES;
 const NOBODY = -1;
 
 export class Reconciliation {
@@ -53,10 +53,7 @@ export class Reconciliation {
     this.#random = random;
     this.#beaconNonce = beaconNonce;
     this.#set = new SaltedSet(store.capacity);
-    this.#reconciler = new Reconciler({
-      capacity: store.capacity,
-      messageSizeBytesMax: MESSAGE_BODY_BYTES_MAX - OPEN_PREFIX_BYTES,
-    });
+    this.#reconciler = new Reconciler({ capacity: store.capacity });
     this.#summaries = this.outbound.subarray(OPEN_PREFIX_BYTES);
   }
 
