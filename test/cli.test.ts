@@ -1,5 +1,6 @@
 /** The command as a person types it: what it prints, what it refuses, and what other programs can read of it. */
 import { spawnSync } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,6 +14,7 @@ function run(program: string, words: string[], input = "") {
   const env = { ...process.env, THROWIE_PASSPHRASE: undefined, XDG_DATA_HOME: folder } as NodeJS.ProcessEnv;
   const { status, stdout, stderr } = spawnSync(process.execPath, [`build/${program}.js`, ...words], {
     encoding: "utf8",
+    timeout: 60_000,
     env,
     input,
   });
@@ -89,6 +91,20 @@ test("a store that another process has open is refused by name", (t) => {
   t.true(stderr.includes(path), stderr);
   close();
   t.is(throwie(["read", "--store", path, "--passphrase", "a"]).status, 0);
+});
+
+const isolatedTest = process.env.THROWIE_LOOPBACK_ONLY === "1" ? test : test.skip;
+
+isolatedTest("a gateway that cannot listen says so and ends, and leaves its store free", async (t) => {
+  const taken = createSocket("udp4");
+  await new Promise<void>((resolve) => taken.bind(0, "127.0.0.1", resolve));
+  const listen = `127.0.0.1:${taken.address().port}`;
+  const data = join(folder, "gateway");
+  const { status, stderr } = throwie(["gateway", "--data", data, "--listen", listen, "--air", "127.0.0.1:7400"]);
+  taken.close();
+  t.is(status, 1);
+  t.true(stderr.includes(`cannot listen on ${listen}`), stderr);
+  openDropStore(join(data, "drops.flash")).close();
 });
 
 test("a scenario that is wrong is refused by the name of its field", (t) => {
