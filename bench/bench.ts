@@ -8,16 +8,11 @@ import process from "node:process";
 import Table from "cli-table3";
 import { link } from "./link.ts";
 import { rbsr } from "./rbsr.ts";
-import type { Result } from "./result.ts";
+import { missed, type Result } from "./result.ts";
 import { store } from "./store.ts";
 import { xs } from "./xs.ts";
 
 const BENCHES: Record<string, () => Promise<{ bench: string; results: Result[] }>> = { link, rbsr, store, xs };
-
-function missed({ name, value, limit }: Result): boolean {
-  if (limit === undefined) return false;
-  return name.endsWith("capacity") ? value < limit : value > limit;
-}
 
 function print(results: Result[]): void {
   const table = new Table({ head: ["name", "value", "unit", "limit", ""], style: { head: [], border: [] } });

@@ -8,3 +8,9 @@ export interface Result {
   /** Further figures of the same run. */
   [figure: string]: number | string | undefined;
 }
+
+/** Is the promise broken? A capacity is to be reached; everything else is a cost. */
+export function missed({ name, value, limit }: Result): boolean {
+  if (limit === undefined) return false;
+  return name.endsWith("capacity") ? value < limit : value > limit;
+}

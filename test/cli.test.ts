@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
+import { missed } from "../bench/result.ts";
 import { openDropStore } from "../hosts/store/drop-store.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "throwie-cli-"));
@@ -143,6 +144,15 @@ test("sim: the seed first, then the figures; the same seed the same trace, anoth
   t.like(first, { seed: 3, created: 60, wanted: 60, delivered: 60, evictions: 0 });
   for (const field of ["bytesOnAir", "frames"]) t.true(first[field] > 0);
   for (const field of ["p50", "p90", "p99"]) t.true(first.latencySeconds[field] > 0);
+});
+
+test("bench: a cost above its limit and a capacity below it are missed promises", (t) => {
+  const result = (name: string, value: number, limit?: number) => ({ name, value, unit: "", ...(limit && { limit }) });
+  t.true(missed(result("d50", 1_401, 1_400)));
+  t.false(missed(result("d50", 1_400, 1_400)));
+  t.true(missed(result("full.capacity", 749, 750)));
+  t.false(missed(result("full.capacity", 750, 750)));
+  t.false(missed(result("loss10", 9)));
 });
 
 test("bench: JSON with names, values and units; an unknown name is told which there are", (t) => {

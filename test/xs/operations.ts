@@ -4,6 +4,7 @@ import { Assembly } from "../../modules/glacier/assembly.ts";
 import {
   DROP,
   decodeFrame,
+  FRAME_HEADER_BYTES,
   FRAME_PAYLOAD_BYTES_MAX,
   FRAME_SIZE_BYTES_MAX,
   Frame,
@@ -18,6 +19,7 @@ import { SaltedSet } from "../../modules/rbsr/salted-set.ts";
 import type { Flash } from "../../modules/store/flash.ts";
 import { Store } from "../../modules/store/store.ts";
 import { freshKey } from "../../modules/temperature/temperature.ts";
+import { Throwie } from "../../modules/throwie/throwie.ts";
 import { SeededRandom } from "../../sim/random.ts";
 
 const DROPS = 750;
@@ -183,6 +185,32 @@ function frameReceived(): Operation {
   };
 }
 
+/** A whole node hears noise, and a beacon with bits flipped under a CRC that fits, from a dozen addresses in turn. */
+function noiseHeard(): Operation {
+  const store = new Store(new NativeFlash());
+  store.mount();
+  let now = 0;
+  const node = new Throwie({
+    radio: { address: Uint8Array.of(2, 0, 0, 0, 0, 1), maxPayload: 250, send: () => true },
+    clock: { now: () => now },
+    random,
+    store,
+  });
+  const peers = Array.from({ length: 12 }, (_, i) => Uint8Array.of(2, 0, 0, 0, 1, i));
+  const noise = new Uint8Array(250);
+  const beacon = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+  return () => {
+    now += 3;
+    const peer = peers[random.below(peers.length)]!;
+    random.fill(noise);
+    node.receive(noise, random.below(noise.length + 1), peer);
+    random.fill(noise);
+    for (let i = 0; i < 68; i++) beacon[FRAME_HEADER_BYTES + i] = noise[i]!;
+    node.receive(beacon, sealFrame(beacon, 1 + random.below(5), random.below(3), random.below(9), 0, 0, 0, 68), peer);
+    node.turn();
+  };
+}
+
 /** Both sides, salting included; each side's share is about half. */
 function reconciliation(): Operation {
   const sides = [0, 1].map(() => ({
@@ -249,6 +277,7 @@ export const OPERATIONS: Record<string, () => Operation> = {
   frameEncoded,
   frameReceived,
   dropOfFrames,
+  noiseHeard,
   reconciliation,
   dropInserted,
   dropFound,
