@@ -4,22 +4,30 @@
  * The two sides hold random 64-bit ids, the differences are split between them, and the size of the first split follows
  * from what their beacons' fingerprints say, never from the truth. Every trial is checked against the true difference.
  *
- * - `bytes`: all messages, both ways, without frame headers. `value` is their median, `bytesWorst` the largest.
+ * A row a promise, named by its figure unless that is bytes; each carries all figures of its case, medians but for the worst.
+ *
+ * - `bytes`: all messages, both ways, without frame headers; `bytesWorst` the largest session.
  * - `roundTrips`: until the initiator knows both directions. A third message, which tells the responder what of its lists
  *   is wanted, travels with the first Drops and is counted in `messages`, not as half a round trip.
  * - `airMs`: each message cut into frames of 210 bytes, after the link's 3 bytes and the first also after an OPEN's 10, each
  *   frame at 1 Mbit/s for 192 us + 8 us x (16 + payload + 43), with DIFS 50 us and a mean back-off of 310 us; without
  *   acknowledgements.
  *
- * Limits are those of 750 against 750; the larger sets have none and say what a host pays.
+ * Limits are those of 750 against 750; the larger sets have none and say what a host pays. The last rows set these beside
+ * Negentropy's algorithm on the same sets (negentropy.ts), as ratios of ours to Negentropy's: `build` is all from ids in
+ * memory to two sealed sets, `reconcile` all messages. Of times only the ratio means something, of the best of a few runs here
+ * and now.
  */
-import { FRAME_PAYLOAD_BYTES_MAX } from "../modules/glacier/frame.ts";
+import { performance } from "node:perf_hooks";
+import { PAYLOAD_BYTES_V1 } from "../modules/glacier/frame.ts";
 import { MESSAGE_PREFIX_BYTES } from "../modules/glacier/message.ts";
 import { FINGERPRINT_SIZE_BYTES, Fingerprint, fingerprintCount } from "../modules/rbsr/fingerprint.ts";
 import { Mix, sessionKey } from "../modules/rbsr/half-siphash.ts";
 import { MESSAGE_SIZE_BYTES_MAX, Reconciler, type ReconcilerOptions } from "../modules/rbsr/reconciler.ts";
 import { SaltedSet } from "../modules/rbsr/salted-set.ts";
 import { OPEN_PREFIX_BYTES } from "../modules/throwie/reconciliation.ts";
+import { negentropyCosts, type ReconciliationCost } from "./negentropy.ts";
+import type { Result } from "./result.ts";
 
 /** Ids as pairs of words, low first. */
 export type Ids = Uint32Array;
@@ -107,13 +115,31 @@ export function airMsOf(sizes: number[]): number {
   let microseconds = 0;
   let prefix = MESSAGE_PREFIX_BYTES + OPEN_PREFIX_BYTES;
   for (const size of sizes) {
-    for (let rest = size + prefix; rest > 0; rest -= FRAME_PAYLOAD_BYTES_MAX) {
-      microseconds += 50 + 310 + 192 + 8 * (16 + Math.min(rest, FRAME_PAYLOAD_BYTES_MAX) + 43);
+    for (let rest = size + prefix; rest > 0; rest -= PAYLOAD_BYTES_V1) {
+      microseconds += 50 + 310 + 192 + 8 * (16 + Math.min(rest, PAYLOAD_BYTES_V1) + 43);
     }
     prefix = MESSAGE_PREFIX_BYTES;
   }
   return microseconds / 1000;
 }
+
+interface Figures {
+  bytes: number;
+  bytesWorst: number;
+  roundTrips: number;
+  roundTripsWorst: number;
+  messages: number;
+  airMs: number;
+}
+
+const UNITS: Record<keyof Figures, string> = {
+  bytes: "bytes",
+  bytesWorst: "bytes",
+  roundTrips: "round trips",
+  roundTripsWorst: "round trips",
+  messages: "messages",
+  airMs: "ms on air",
+};
 
 interface Case {
   name: string;
@@ -121,7 +147,8 @@ interface Case {
   onlyA: number;
   onlyB: number;
   trials: number;
-  limit?: number;
+  /** What the project promises of it. */
+  limits?: Partial<Figures>;
   options: ReconcilerOptions;
 }
 
@@ -131,34 +158,44 @@ function host(items: number): ReconcilerOptions {
   return { capacity: items + 100, openRangesMax: 4096, messageSizeBytesMax: 1 << 18 };
 }
 
-function board(name: string, shared: number, onlyA: number, onlyB: number, limit: number): Case {
-  return { name, shared, onlyA, onlyB, trials: 200, limit, options: BOARD };
+function board(name: string, shared: number, onlyA: number, onlyB: number, limits: Partial<Figures>): Case {
+  return { name, shared, onlyA, onlyB, trials: 200, limits, options: BOARD };
 }
 
 const CASES: Case[] = [
-  board("d0", 750, 0, 0, 0),
-  board("d1", 749, 1, 0, 130),
-  board("d10", 745, 5, 5, 500),
-  board("d50", 725, 25, 25, 1400),
-  board("d200", 650, 100, 100, 3300),
-  board("disjoint", 0, 750, 750, 3500),
+  board("d0", 750, 0, 0, { bytes: 0 }),
+  board("d1", 749, 1, 0, { bytes: 130, roundTrips: 1 }),
+  board("d10", 745, 5, 5, { bytes: 500, roundTrips: 1 }),
+  board("d50", 725, 25, 25, { bytes: 1400, roundTrips: 1, roundTripsWorst: 2, airMs: 70 }),
+  board("d200", 650, 100, 100, { bytes: 3300, roundTripsWorst: 2 }),
+  board("disjoint", 0, 750, 750, { bytes: 3500, roundTripsWorst: 2 }),
   { name: "d50of10000", shared: 9975, onlyA: 25, onlyB: 25, trials: 10, options: host(10_000) },
   { name: "d50of1000000", shared: 999_975, onlyA: 25, onlyB: 25, trials: 1, options: host(1_000_000) },
 ];
 
-export interface RbsrResult {
-  name: string;
-  value: number;
-  unit: string;
-  limit?: number;
-  [extra: string]: number | string | undefined;
+export async function rbsr(): Promise<{ bench: "rbsr"; results: Result[] }> {
+  return { bench: "rbsr", results: [...sessions(), ...HOST_ITEMS.flatMap(besideNegentropy)] };
 }
 
-export async function rbsr(): Promise<{ bench: "rbsr"; results: RbsrResult[] }> {
-  return { bench: "rbsr", results: CASES.map(measure) };
+/** Our own sessions, and what is promised of them. */
+export function sessions(): Result[] {
+  return CASES.flatMap(promises);
 }
 
-function measure(given: Case): RbsrResult {
+function promises(given: Case): Result[] {
+  const figures = measure(given);
+  const { name, limits } = given;
+  if (limits === undefined) return [{ name, value: figures.bytes, unit: UNITS.bytes, ...figures }];
+  return (Object.keys(limits) as (keyof Figures)[]).map((figure) => ({
+    name: figure === "bytes" ? name : `${name}.${figure}`,
+    value: figures[figure],
+    unit: UNITS[figure],
+    limit: limits[figure]!,
+    ...figures,
+  }));
+}
+
+function measure(given: Case): Figures {
   const words = seededWords(0x7457);
   const a = new Side(given.options);
   const b = new Side(given.options);
@@ -193,10 +230,6 @@ function measure(given: Case): RbsrResult {
     airMs.push(airMsOf(sizes));
   }
   return {
-    name: given.name,
-    value: median(bytes),
-    unit: "bytes",
-    ...(given.limit === undefined ? {} : { limit: given.limit }),
     bytes: median(bytes),
     bytesWorst: Math.max(...bytes),
     roundTrips: median(messages.map((count) => count >> 1)),
@@ -204,6 +237,58 @@ function measure(given: Case): RbsrResult {
     messages: median(messages),
     airMs: median(airMs),
   };
+}
+
+const HOST_ITEMS: [items: number, runs: number][] = [
+  [10_000, 20],
+  [1_000_000, 3],
+];
+
+function besideNegentropy([items, runs]: [items: number, runs: number]): Result[] {
+  const words = seededWords(0x7457);
+  const [idsA, idsB] = randomPair(words, items - 25, 25, 25);
+  const ours = ourCosts(idsA, idsB, runs, words);
+  const theirs = negentropyCosts(new Uint8Array(idsA.buffer), new Uint8Array(idsB.buffer), runs);
+  for (const { different } of [...ours, ...theirs]) {
+    if (different !== 50) throw new Error(`rbsr: beside Negentropy, ${different} differences instead of 50`);
+  }
+  const ratio = (figure: "bytes" | "buildMs" | "reconcileMs", name: string): Result => {
+    const our = Math.min(...ours.map((cost) => cost[figure]));
+    const their = Math.min(...theirs.map((cost) => cost[figure]));
+    const value = Math.round((1000 * our) / their) / 1000;
+    return { name: `${name}Of${items}`, value, unit: "of Negentropy's", ours: our, negentropy: their };
+  };
+  const { bytes, roundTrips } = theirs[0]!;
+  return [
+    { name: `negentropyBytesOf${items}`, value: bytes, unit: UNITS.bytes, roundTrips },
+    ratio("bytes", "bytesRatio"),
+    ratio("buildMs", "buildRatio"),
+    ratio("reconcileMs", "reconcileRatio"),
+  ];
+}
+
+function ourCosts(idsA: Ids, idsB: Ids, runs: number, words: () => number): ReconciliationCost[] {
+  const options = host(idsA.length / 2);
+  const [a, b] = [new Side(options), new Side(options)];
+  const [estimate, peerCount] = estimateByBeacon(a, b, idsA, idsB, words);
+  const key = new Mix();
+  return Array.from({ length: runs }, () => {
+    sessionKey(words(), words(), words(), words(), key);
+    const started = performance.now();
+    a.fill(idsA, key);
+    b.fill(idsB, key);
+    const built = performance.now();
+    b.reconciler.respondTo(b.set);
+    const sizes = exchange(a, b, a.reconciler.initiate(a.set, estimate, a.out, peerCount));
+    const reconcileMs = performance.now() - built;
+    return {
+      bytes: sizes.reduce((sum, size) => sum + size, 0),
+      roundTrips: sizes.length >> 1,
+      buildMs: built - started,
+      reconcileMs,
+      different: a.reconciler.haveCount + b.reconciler.haveCount,
+    };
+  });
 }
 
 function median(values: number[]): number {

@@ -13,12 +13,14 @@ interface Measure {
   /** The operation does this many of what is named. */
   each?: number;
   limit?: number;
+  /** It has one frame's CRC in it, which a board computes natively: the limit of the rest. */
+  withoutCrc?: number;
 }
 
 /** Limits are the project's for the parts that it promises for already (issue 3 and 4's tables). */
 const MEASURES: Measure[] = [
-  { name: "frame encoded", operation: "frameEncoded", times: 200, limit: 10_000 },
-  { name: "frame received", operation: "frameReceived", times: 200, limit: 10_000 },
+  { name: "frame sent", operation: "frameSent", times: 10, limit: 10_000, withoutCrc: 3_000 },
+  { name: "frame received", operation: "frameReceived", times: 10, limit: 10_000, withoutCrc: 3_000 },
   { name: "frame sent and received, with its share of ACK", operation: "dropOfFrames", times: 20, each: 10 },
   { name: "reconciliation, a side", operation: "reconciliation", times: 1, each: 2, limit: 1_500_000 },
   { name: "Drop inserted", operation: "dropInserted", times: 200, limit: 150_000 },
@@ -26,23 +28,36 @@ const MEASURES: Measure[] = [
   { name: "Drop hashed", operation: "dropHashed", times: 2 },
 ];
 
+async function bytecodes(bundle: string, operation: string, times: number): Promise<number> {
+  const machine = new XsMachine();
+  try {
+    await machine.evaluate(bundle);
+    await machine.evaluate(`globalThis.operation = OPERATIONS.${operation}()`);
+    const run = async (count: number): Promise<number> =>
+      (await machine.evaluate(`for (let i = 0; i < ${count}; i++) operation()`)).compute;
+    const few = await run(times);
+    const many = await run(2 * times);
+    return (many - few) / times;
+  } finally {
+    machine.close();
+  }
+}
+
 export async function xs(): Promise<{ bench: "xs"; results: Result[] }> {
   const bundle = await bundleForXs("test/xs/program.ts");
+  const crc = await bytecodes(bundle, "frameCrc", 200);
   const results: Result[] = [];
-  for (const { name, operation, times, each = 1, limit } of MEASURES) {
-    const machine = new XsMachine();
-    try {
-      await machine.evaluate(bundle);
-      await machine.evaluate(`globalThis.operation = OPERATIONS.${operation}()`);
-      const run = async (count: number): Promise<number> =>
-        (await machine.evaluate(`for (let i = 0; i < ${count}; i++) operation()`)).compute;
-      const few = await run(times);
-      const many = await run(2 * times);
-      const value = Math.round((many - few) / times / each);
-      results.push({ name, value, unit: "XS bytecodes", ...(limit === undefined ? {} : { limit }) });
-    } finally {
-      machine.close();
-    }
+  for (const { name, operation, times, each = 1, limit, withoutCrc } of MEASURES) {
+    const spent = await bytecodes(bundle, operation, times);
+    const value = Math.round(spent / each);
+    results.push({ name, value, unit: "XS bytecodes", ...(limit === undefined ? {} : { limit }) });
+    if (withoutCrc === undefined) continue;
+    results.push({
+      name: `${name}, without CRC`,
+      value: Math.round(spent - crc),
+      unit: "XS bytecodes",
+      limit: withoutCrc,
+    });
   }
   return { bench: "xs", results };
 }

@@ -54,5 +54,6 @@ export class MediumCounters {
     cut: 0,
     queue: 0,
     range: 0,
+    long: 0,
   };
 }

@@ -32,7 +32,7 @@ export type NaturalLoss = "noise" | "distance" | "burst";
  * Why a frame did not reach one that it was for: chance (three kinds), another signal, the receiver was sending, the
  * receiver was off, the sender's power failed in the middle, its queue was full, or it was nowhere near.
  */
-export type LossCause = NaturalLoss | "collision" | "deaf" | "off" | "cut" | "queue" | "range";
+export type LossCause = NaturalLoss | "collision" | "deaf" | "off" | "cut" | "queue" | "range" | "long";
 
 const MILLION = 1_000_000;
 /** Directions are numbered sender x STATIONS_MAX + receiver. */

@@ -15,7 +15,7 @@
 import { Store, type StoreOutcome } from "../modules/store/store.ts";
 import type { CloseReason, NodeEvents } from "../modules/throwie/events.ts";
 import type { MacAddress } from "../modules/throwie/ports.ts";
-import { Throwie } from "../modules/throwie/throwie.ts";
+import { type Cast, Throwie } from "../modules/throwie/throwie.ts";
 import type { Kernel, Timer } from "./kernel.ts";
 import { type NorFlash, PowerCut } from "./nor-flash.ts";
 import type { Medium } from "./radio.ts";
@@ -46,6 +46,7 @@ export interface SimNodeOptions {
   readonly capacity: number;
   readonly beaconIntervalMs: number | undefined;
   readonly halfLifeMs: number | undefined;
+  readonly cast: Cast | undefined;
   readonly observer: SimObserver;
 }
 
@@ -91,7 +92,7 @@ export class SimNode {
   /** Boot: mount the flash and begin. */
   start(): void {
     if (this.throwie !== undefined) throw new Error(`node: ${this.name} is running`);
-    const { kernel, medium, flash, random, capacity, beaconIntervalMs, halfLifeMs, observer } = this.#options;
+    const { kernel, medium, flash, random, capacity, beaconIntervalMs, halfLifeMs, cast, observer } = this.#options;
     this.#bootUs = kernel.nowUs;
     const store = new Store(flash, capacity);
     const outcome = store.mount();
@@ -106,6 +107,7 @@ export class SimNode {
       events: this.#events,
       ...(beaconIntervalMs === undefined ? {} : { beaconIntervalMs }),
       ...(halfLifeMs === undefined ? {} : { halfLifeMs }),
+      ...(cast === undefined ? {} : { cast }),
     });
     observer.started?.(this);
     this.#run(() => {});
@@ -135,6 +137,13 @@ export class SimNode {
     this.#patience = this.#options.kernel.after(patienceUs, () => this.crash());
   }
 
+  /** For so long the node does nothing, as when it erases flash; its radio goes on. */
+  stall(forUs: number): void {
+    const untilUs = this.#options.kernel.nowUs + forUs;
+    this.station.stalledUntilUs = untilUs;
+    this.#options.kernel.at(untilUs, () => this.#run(() => {}));
+  }
+
   /** A Drop that somebody writes here. Undefined when the node has no power, or loses it over this. */
   publish(drop: Uint8Array, origin: "own" | "wire" = "own"): StoreOutcome | undefined {
     let outcome: StoreOutcome | undefined;
@@ -147,8 +156,8 @@ export class SimNode {
   /** Do something with the node, then let it act, and call it again when it wants. */
   #run(action: (throwie: Throwie) => void): void {
     const { throwie } = this;
-    if (throwie === undefined) return;
     const { kernel } = this.#options;
+    if (throwie === undefined || kernel.nowUs < this.station.stalledUntilUs) return;
     kernel.cancel(this.#turn);
     try {
       action(throwie);

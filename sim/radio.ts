@@ -64,8 +64,8 @@ export const MEDIUM_DEFAULTS = {
   burst: undefined,
   duplicatePerMille: 0,
   reorderPerMille: 0,
-  txQueueFrames: 4,
-  rxQueueFrames: 32,
+  txQueueFrames: 2,
+  rxQueueFrames: 64,
   processingUs: 0,
   retriesMax: 4,
   maxPayload: 250,
@@ -98,10 +98,15 @@ export class Medium implements Air {
     this.#tap = tap;
   }
 
-  /** A new station, with power. Without an address it gets one that names its index. */
-  add(path: Path, address: MacAddress = stationAddress(this.stations.length)): Station {
+  /** A new station, with power. Without an address it gets one that names its index; without a largest body, the medium's. */
+  add(
+    path: Path,
+    address: MacAddress = stationAddress(this.stations.length),
+    maxPayload: number = this.#options.maxPayload,
+  ): Station {
     if (this.stations.length >= STATIONS_MAX) throw new Error("radio: more stations than STATIONS_MAX");
-    const station = new Station(this, address, this.#options.maxPayload, this.stations.length, path);
+    const { rxQueueFrames } = this.#options;
+    const station = new Station(this, address, maxPayload, rxQueueFrames, this.stations.length, path);
     station.contentionSlots = this.#timing.contentionSlotsMin;
     station.idleSinceUs = this.#kernel.nowUs;
     this.stations.push(station);
@@ -134,9 +139,14 @@ export class Medium implements Air {
     station.backOffSlots = 0;
   }
 
+  /** For Station.full. */
+  isFull(station: Station): boolean {
+    return station.outbound.length >= this.#options.txQueueFrames;
+  }
+
   /** For Station.send. `bytes` is the medium's from here on. */
   enqueue(station: Station, bytes: Uint8Array, to: MacAddress): boolean {
-    if (!station.powered || station.outbound.length >= this.#options.txQueueFrames) {
+    if (!station.powered || this.isFull(station)) {
       this.counters.refused++;
       return false;
     }
@@ -271,7 +281,8 @@ export class Medium implements Air {
       if (to !== undefined && !sameAddress(to, station.address)) continue;
       found = true;
       this.counters.receptions++;
-      const cause = arrival.spoiled ?? this.#losses.draw(sender.index, station.index, arrival.squared);
+      const natural = arrival.spoiled ?? this.#losses.draw(sender.index, station.index, arrival.squared);
+      const cause = natural ?? (outbound.bytes.length > station.maxPayload ? "long" : undefined);
       if (cause !== undefined) this.#lose(transmission.number, sender, station, cause);
       else this.#decode(station, transmission, outbound);
     }
@@ -370,7 +381,13 @@ export class Medium implements Air {
   }
 
   #process(station: Station): void {
-    station.processing = this.#kernel.after(this.#options.processingUs, () => {
+    const { nowUs } = this.#kernel;
+    const doneUs = Math.max(station.stalledUntilUs, nowUs) + this.#options.processingUs;
+    station.processing = this.#kernel.at(doneUs, () => {
+      if (this.#kernel.nowUs < station.stalledUntilUs) {
+        this.#process(station);
+        return;
+      }
       const { bytes, from, transmission } = station.inbound.shift()!;
       station.processing = undefined;
       this.counters.delivered++;

@@ -10,6 +10,7 @@
  * seconds and places metres, as people count them; the kernel's microseconds begin in world.ts.
  */
 import { DROP_SIZE_BYTES_MAX } from "../modules/drop/drop.ts";
+import type { Cast } from "../modules/throwie/throwie.ts";
 import { RATES_MBPS, type RateMbps } from "./airtime.ts";
 import type { Burst } from "./loss.ts";
 import type { WanderOptions, Waypoint } from "./mobility.ts";
@@ -43,6 +44,8 @@ export interface NodeScenario {
   path?: Waypoint[];
   wander?: WanderOptions;
   capacity?: number;
+  /** Largest ESP-NOW body: 250 (v1), which is the default, or 1,470 (v2). */
+  maxPayload?: number;
   crashes?: Crash[];
 }
 
@@ -64,6 +67,8 @@ export interface Scenario {
   durationS: number;
   beaconIntervalMs?: number;
   halfLifeS?: number;
+  /** How nodes send Drops (docs/protocol.md, "How a link works"). */
+  cast?: Cast;
   radio: RadioScenario;
   nodes: NodeScenario[];
   drops: DropScenario[];
@@ -201,6 +206,7 @@ const checkNode: Check = (value, at) => {
         pauseS: span("[shortest, longest]", seconds),
       }),
       capacity: whole(1, CAPACITY_MAX, "Drops"),
+      maxPayload: oneOf(250, 1_470),
       crashes: list(
         fields({ atS: seconds, downS: number(0.001, DURATION_S_MAX, "seconds") }, { midWrite: flag }),
         0,
@@ -260,7 +266,11 @@ const checkScenario = fields(
     nodes: list(checkNode, 1, NODES_MAX),
     drops: list(checkDrop, 0, DROPS_MAX),
   },
-  { beaconIntervalMs: whole(10, 3_600_000, "milliseconds"), halfLifeS: whole(1, 100_000_000, "seconds") },
+  {
+    beaconIntervalMs: whole(10, 3_600_000, "milliseconds"),
+    halfLifeS: whole(1, 100_000_000, "seconds"),
+    cast: oneOf("broadcast", "unicast"),
+  },
 );
 
 /** What no field shows by itself: names that are given twice or mean nobody, totals, and times past the end. */

@@ -55,6 +55,7 @@ export interface Arrival {
 
 /** What a station asks of the medium. */
 export interface Air {
+  isFull(station: Station): boolean;
   /** Take one frame, which is the air's from here on. False: no room. */
   enqueue(station: Station, frame: Uint8Array, to: MacAddress): boolean;
 }
@@ -62,6 +63,7 @@ export interface Air {
 export class Station implements Radio {
   readonly address: MacAddress;
   readonly maxPayload: number;
+  readonly receiveQueueFrames: number;
   /** Position in the order in which stations were added. */
   readonly index: number;
   readonly path: Path;
@@ -72,6 +74,8 @@ export class Station implements Radio {
   // Queues
   readonly outbound: Outbound[] = [];
   readonly inbound: Inbound[] = [];
+  /** Until then the node takes no frame from the queue: it is busy with something else. */
+  stalledUntilUs = 0;
   /** The frame that the node is busy with. */
   processing: Timer | undefined = undefined;
 
@@ -93,13 +97,25 @@ export class Station implements Radio {
   /** The last sequence number taken from each sender, by the sender's index. */
   readonly taken = new Map<number, number>();
 
-  constructor(air: Air, address: MacAddress, maxPayload: number, index: number, path: Path) {
+  constructor(
+    air: Air,
+    address: MacAddress,
+    maxPayload: number,
+    receiveQueueFrames: number,
+    index: number,
+    path: Path,
+  ) {
     if (address.length !== ADDRESS_BYTES) throw new Error("station: an address is six bytes");
     this.#air = air;
     this.address = address.slice();
     this.maxPayload = maxPayload;
+    this.receiveQueueFrames = receiveQueueFrames;
     this.index = index;
     this.path = path;
+  }
+
+  get full(): boolean {
+    return this.#air.isFull(this);
   }
 
   /** Queue one frame: `frame[0 .. lengthBytes)`, copied. False when the queue is full, or the power is off. */

@@ -40,7 +40,7 @@ const KINDS = [
 export type TraceKind = (typeof KINDS)[number];
 
 const DETAILS = [
-  ["noise", "distance", "burst", "collision", "deaf", "off", "cut", "queue", "range"],
+  ["noise", "distance", "burst", "collision", "deaf", "off", "cut", "queue", "range", "long"],
   ["done", "silent", "superseded", "restarted", "unanswered", "refused", "flash"],
   ["evicted", "corrupt"],
 ] as const;

@@ -135,12 +135,13 @@ export class World {
       role: entry.role,
       kernel,
       medium,
-      station: medium.add(pathOf(entry, new SeededRandom(seed, `walk ${name}`))),
+      station: medium.add(pathOf(entry, new SeededRandom(seed, `walk ${name}`)), undefined, entry.maxPayload),
       flash: new NorFlash({ sizeBytes: sectors * SECTOR_BYTES, chance: new SeededRandom(seed, `flash ${name}`) }),
       random: new SeededRandom(seed, `node ${name}`),
       capacity,
       beaconIntervalMs: scenario.beaconIntervalMs,
       halfLifeMs: scenario.halfLifeS === undefined ? undefined : scenario.halfLifeS * 1_000,
+      cast: scenario.cast,
       observer: this.#observer,
     });
     this.nodes.push(node);

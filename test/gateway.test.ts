@@ -34,7 +34,7 @@ import { type Breakage, folder, hex, QUICK, settled, Town, TownAir, unbroken, un
 import { addressOf, identityOf, sleep } from "./transport-contract.ts";
 
 const SEED = Number(process.env.SEED ?? 20_260_102) >>> 0;
-const DEADLINE = { deadlineMs: 3000 };
+const DEADLINE = { deadlineMs: 15_000 };
 const text = (words: string): Uint8Array => Uint8Array.from(Buffer.from(words));
 
 function chance(seed: number): (below: number) => number {

@@ -8,10 +8,13 @@ import {
   decodeFrame,
   FRAGMENTS_MAX,
   FRAME_HEADER_BYTES,
-  FRAME_PAYLOAD_BYTES_MAX,
-  FRAME_SIZE_BYTES_MAX,
+  FRAME_SIZE_BYTES_V1,
+  FRAME_SIZE_BYTES_V2,
   FRAME_TRAILER_BYTES,
   Frame,
+  PAYLOAD_BYTES_V1,
+  PAYLOAD_BYTES_V2,
+  POLL,
   sealFrame,
 } from "../modules/glacier/frame.ts";
 import { fragmentCount, MESSAGE_BODY_BYTES_MAX } from "../modules/glacier/message.ts";
@@ -34,17 +37,18 @@ test("every valid frame decodes to its fields, and they encode to it", (t) => {
     const payload = hex(vector.payload);
     t.like(frame, {
       type: vector.type,
+      poll: vector.poll,
       sessionId: vector.sessionId,
       sequence: vector.sequence,
       fragment: vector.fragment,
       payloadBytes: payload.length,
     });
-    const out = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+    const out = new Uint8Array(FRAME_SIZE_BYTES_V2);
     out.set(payload, FRAME_HEADER_BYTES);
     const shortId = Buffer.from(vector.shortId, "hex");
     const length = sealFrame(
       out,
-      vector.type,
+      vector.poll ? vector.type | POLL : vector.type,
       vector.sessionId,
       vector.sequence,
       vector.fragment,
@@ -63,12 +67,14 @@ test("every invalid frame is refused for its reason", (t) => {
   }
 });
 
-test("constants agree: a Drop is 10 frames, a frame fits ESP-NOW v1, a message fits its fragments", (t) => {
-  t.is(FRAME_SIZE_BYTES_MAX, FRAME_HEADER_BYTES + FRAME_PAYLOAD_BYTES_MAX + FRAME_TRAILER_BYTES);
-  t.true(FRAME_SIZE_BYTES_MAX <= 250);
-  t.is(fragmentCount(2048), 10);
-  t.is(fragmentCount(MESSAGE_BODY_BYTES_MAX), FRAGMENTS_MAX);
-  t.is(fragmentCount(MESSAGE_BODY_BYTES_MAX + 1), FRAGMENTS_MAX + 1);
+test("constants agree: frames fit ESP-NOW bodies, a Drop is 10 frames or 2, and so is the largest message", (t) => {
+  t.is(FRAME_SIZE_BYTES_V1, FRAME_HEADER_BYTES + PAYLOAD_BYTES_V1 + FRAME_TRAILER_BYTES);
+  t.true(FRAME_SIZE_BYTES_V1 <= 250);
+  t.is(FRAME_SIZE_BYTES_V2, 1_470);
+  t.is(fragmentCount(2048, PAYLOAD_BYTES_V1), 10);
+  t.is(fragmentCount(2048, PAYLOAD_BYTES_V2), 2);
+  t.is(MESSAGE_BODY_BYTES_MAX, 2048);
+  t.true(fragmentCount(MESSAGE_BODY_BYTES_MAX, PAYLOAD_BYTES_V1) < FRAGMENTS_MAX, "no fragment has the last index");
 });
 
 test("every valid acknowledgement decodes to its fields and they encode to it; every other is refused", (t) => {
@@ -78,10 +84,10 @@ test("every valid acknowledgement decodes to its fields and they encode to it; e
     const bytes = hex(vector.frame);
     t.is(decodeFrame(bytes, bytes.length, frame), undefined);
     t.true(decodeAck(frame, ack), vector.name);
-    const { number, base, credit, done, kept, masks } = vector;
-    t.like(ack, { number, base, credit, done, kept, count: masks.length });
+    const { number, base, window, credit, done, kept, masks } = vector;
+    t.like(ack, { number, base, window, credit, done, kept, count: masks.length });
     t.deepEqual([...ack.masks.subarray(0, ack.count)], masks);
-    const out = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+    const out = new Uint8Array(FRAME_SIZE_BYTES_V2);
     const length = sealFrame(out, ACK, 0x1234, number, 0, 0, 0, encodeAck(out, ack));
     t.is(Buffer.from(out.subarray(0, length)).toString("hex"), vector.frame, vector.name);
   }
@@ -92,14 +98,14 @@ test("every valid acknowledgement decodes to its fields and they encode to it; e
   }
 });
 
-function fragmentsOf(body: Uint8Array): Frame[] {
+function fragmentsOf(body: Uint8Array, fragmentBytes = PAYLOAD_BYTES_V1): Frame[] {
   const stream = new Uint8Array(3 + body.length);
   stream.set([body.length & 0xff, body.length >>> 8, 0]);
   stream.set(body, 3);
   const frames: Frame[] = [];
-  for (let i = 0; i * FRAME_PAYLOAD_BYTES_MAX < stream.length; i++) {
-    const payload = stream.subarray(i * FRAME_PAYLOAD_BYTES_MAX, (i + 1) * FRAME_PAYLOAD_BYTES_MAX);
-    const bytes = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+  for (let i = 0; i * fragmentBytes < stream.length; i++) {
+    const payload = stream.subarray(i * fragmentBytes, (i + 1) * fragmentBytes);
+    const bytes = new Uint8Array(FRAME_SIZE_BYTES_V2);
     bytes.set(payload, FRAME_HEADER_BYTES);
     const frame = new Frame();
     const shortId = { low: 1, high: 2 };
@@ -111,16 +117,21 @@ function fragmentsOf(body: Uint8Array): Frame[] {
 
 test("an assembly takes fragments in any order, for every length", (t) => {
   const random = new SeededRandom(7, "assembly");
-  const assembly = new Assembly(2048);
-  for (let length = 1; length <= 2048; length += length < 640 ? 1 : 37) {
+  const assembly = new Assembly();
+  const lengths = Array.from({ length: 640 }, (_, i) => i + 1);
+  for (let length = 677; length <= 2048; length += 37) lengths.push(length);
+  for (const [length, fragmentBytes] of lengths.flatMap((each) => [
+    [each, PAYLOAD_BYTES_V1] as const,
+    [each, PAYLOAD_BYTES_V2] as const,
+  ])) {
     const body = new Uint8Array(length);
     random.fill(body);
-    const frames = fragmentsOf(body);
+    const frames = fragmentsOf(body, fragmentBytes);
     for (let i = frames.length - 1; i > 0; i--) {
       const j = random.below(i + 1);
       [frames[i], frames[j]] = [frames[j]!, frames[i]!];
     }
-    assembly.begin(1, 2, 0);
+    assembly.begin(1, 2, fragmentBytes, 0);
     for (const [i, frame] of frames.entries()) {
       t.false(assembly.complete);
       t.is(assembly.put(frame, 0), "new", `length ${length}, fragment ${frame.fragment}`);
@@ -134,8 +145,8 @@ test("an assembly takes fragments in any order, for every length", (t) => {
 
 test("an assembly refuses what cannot belong to the message", (t) => {
   const frames = fragmentsOf(new Uint8Array(500).fill(9));
-  const assembly = new Assembly(2048);
-  assembly.begin(1, 2, 0);
+  const assembly = new Assembly();
+  assembly.begin(1, 2, PAYLOAD_BYTES_V1, 0);
   const absurd = Object.assign(new Frame(), frames[0], { bytes: frames[0]!.bytes.slice() });
   absurd.bytes.set([0xbb, 0x1a], FRAME_HEADER_BYTES);
   t.is(assembly.put(absurd, 0), "misfit", "a body of 33 fragments, whose mask would wrap to that of one");
@@ -149,9 +160,12 @@ test("an assembly refuses what cannot belong to the message", (t) => {
   t.is(assembly.put(fragmentsOf(new Uint8Array(800))[0]!, 0), "misfit", "another length");
   t.is(assembly.put(Object.assign(new Frame(), frames[0], { payloadBytes: 3 }), 0), "misfit", "no body");
   t.is(assembly.put(Object.assign(new Frame(), frames[1], { fragment: 12 }), 0), "misfit", "past the buffer");
+  t.is(assembly.put(fragmentsOf(new Uint8Array(500), PAYLOAD_BYTES_V2)[0]!, 0), "misfit", "cut for v2");
   t.is(assembly.put(frames[0]!, 0), "new");
   t.is(assembly.put(frames[1]!, 0), "new");
   t.true(assembly.complete);
+  t.true(assembly.holds(1, 2, PAYLOAD_BYTES_V1));
+  t.false(assembly.holds(1, 2, PAYLOAD_BYTES_V2), "the same message cut otherwise is begun anew");
 });
 
 for (const { name, lossPerMille, duplicatePerMille, delayMs } of [
@@ -171,7 +185,7 @@ for (const { name, lossPerMille, duplicatePerMille, delayMs } of [
       t.deepEqual(pair.received(1), pair.offered(0), replay);
       t.deepEqual(pair.received(0), pair.offered(1), replay);
       t.true(pair.quiet, `${replay}: the link goes on talking`);
-      if (lossPerMille === 0 && delayMs === 0) t.is(pair.resent, 0, "nothing that was received is sent again");
+      if (lossPerMille === 0 && delayMs === 0) t.is(pair.lost, 0, "nothing that was received is sent again");
     }
   });
 }
@@ -198,23 +212,24 @@ test("a receiver that stalls for 300 ms is neither drowned nor abandoned", (t) =
 });
 
 test("a message whose buffer another contact took over, and completed, is settled at its next fragment", (t) => {
-  const assembly = new Assembly(2048);
+  const assembly = new Assembly();
   let here = false;
   const receiver = new Receiver({
     wants: () => !here,
     assembly: () => {
-      assembly.begin(1, 2, 0);
+      assembly.begin(1, 2, PAYLOAD_BYTES_V1, 0);
       return assembly;
     },
     owns: () => !here,
     complete: () => "kept",
     credit: 4,
+    window: 32,
   });
-  receiver.begin(0);
+  receiver.begin();
   const [first, second] = fragmentsOf(new Uint8Array(500).fill(3)) as [Frame, Frame];
   t.is(receiver.receive(first, 0), undefined);
   here = true;
-  assembly.begin(8, 9, 0);
+  assembly.begin(8, 9, PAYLOAD_BYTES_V1, 0);
   t.is(receiver.receive(second, 0), undefined);
   const ack = new Ack();
   receiver.describe(ack);

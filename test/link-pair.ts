@@ -1,6 +1,6 @@
 /** Two links over a channel that loses, repeats and delays frames, driven by simulated milliseconds. */
 import { Assembly } from "../modules/glacier/assembly.ts";
-import { ACK, DROP, decodeFrame, FRAME_SIZE_BYTES_MAX, Frame } from "../modules/glacier/frame.ts";
+import { ACK, DROP, decodeFrame, FRAME_SIZE_BYTES_V1, Frame, PAYLOAD_BYTES_V1 } from "../modules/glacier/frame.ts";
 import { Link } from "../modules/glacier/link.ts";
 import type { Completion, MessageSink } from "../modules/glacier/receiver.ts";
 import type { MessageSource, Outgoing } from "../modules/glacier/sender.ts";
@@ -14,6 +14,7 @@ interface Weather {
 }
 
 const ASSEMBLIES = 4;
+const WINDOW_FRAMES = 32;
 /** A 226-byte frame at 1 Mbit/s takes 2.7 ms. */
 const FRAME_INTERVAL_MS = 3;
 
@@ -26,12 +27,16 @@ class Peer implements MessageSource, MessageSink {
   readonly unwanted: number[] = [];
   readonly link = new Link(this, this);
   readonly #bodies: Uint8Array[] = [];
-  readonly #free: Assembly[] = Array.from({ length: ASSEMBLIES }, () => new Assembly(2048));
+  readonly #free: Assembly[] = Array.from({ length: ASSEMBLIES }, () => new Assembly());
   #next = 0;
 
   offer(body: Uint8Array): void {
     this.offered.push(Buffer.from(body).toString("hex"));
     this.#bodies.push(body);
+  }
+
+  get waiting(): boolean {
+    return this.#next < this.#bodies.length;
   }
 
   next(message: Outgoing): boolean {
@@ -58,7 +63,7 @@ class Peer implements MessageSource, MessageSink {
 
   assembly(frame: Frame, now: number): Assembly | undefined {
     const assembly = this.full ? undefined : this.#free.pop();
-    assembly?.begin(frame.shortIdLow, frame.shortIdHigh, now);
+    assembly?.begin(frame.shortIdLow, frame.shortIdHigh, PAYLOAD_BYTES_V1, now);
     return assembly;
   }
 
@@ -81,6 +86,8 @@ class Peer implements MessageSource, MessageSink {
   get credit(): number {
     return this.full ? 0 : ASSEMBLIES;
   }
+
+  readonly window = WINDOW_FRAMES;
 }
 
 export class LinkPair {
@@ -140,8 +147,8 @@ export class LinkPair {
     return this.#sent[peer]!;
   }
 
-  get resent(): number {
-    return this.#peers[0].link.sender.framesResent + this.#peers[1].link.sender.framesResent;
+  get lost(): number {
+    return this.#peers[0].link.sender.framesLost + this.#peers[1].link.sender.framesLost;
   }
 
   /** Nothing was sent in the last second. */
@@ -160,7 +167,7 @@ export class LinkPair {
 
   #send(from: 0 | 1): void {
     const { link } = this.#peers[from];
-    const out = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+    const out = new Uint8Array(FRAME_SIZE_BYTES_V1);
     const length = link.prepare(out, this.#now);
     if (length === 0) return;
     link.sent(this.#now);

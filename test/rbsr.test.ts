@@ -3,27 +3,21 @@
  * collide. Replay the random parts with SEED=n.
  */
 import test from "ava";
-import { rbsr as bench, estimateByBeacon, exchange, type Ids, randomPair, Side, seededWords } from "../bench/rbsr.ts";
+import { estimateByBeacon, exchange, type Ids, randomPair, Side, seededWords, sessions } from "../bench/rbsr.ts";
+import { missed } from "../bench/result.ts";
 import { Decoder, LACKING } from "../modules/rbsr/decode.ts";
 import { FINGERPRINT_SIZE_BYTES, Fingerprint } from "../modules/rbsr/fingerprint.ts";
 import { halfSipHash, Mix, sessionKey } from "../modules/rbsr/half-siphash.ts";
-import { MessageReader, OP_BITS, SPLIT, TAG_BYTES, TAGS, WANT } from "../modules/rbsr/message.ts";
-import {
-  MESSAGE_SIZE_BYTES_MAX,
-  MESSAGES_MAX,
-  OPEN_RANGES_MAX,
-  type ReconcileRefusal,
-  Reconciler,
-  type ReconcilerState,
-} from "../modules/rbsr/reconciler.ts";
+import { RangeWriter } from "../modules/rbsr/range-writer.ts";
+import { MESSAGE_SIZE_BYTES_MAX, Reconciler } from "../modules/rbsr/reconciler.ts";
 import { SaltedSet } from "../modules/rbsr/salted-set.ts";
 import { splitFor } from "../modules/rbsr/split.ts";
 import { confirm, type Summary } from "../modules/rbsr/summary.ts";
+import { BOARD_ITEMS, below, differenceFault, fillUnsalted, idsOf, keyOf } from "./rbsr-sides.ts";
 import hashVectors from "./vectors/half-siphash.json" with { type: "json" };
 import vectors from "./vectors/rbsr.json" with { type: "json" };
 
 const SEED = Number(process.env.SEED ?? 1);
-const BOARD_ITEMS = 750;
 const MEMORY_BYTES_MAX = 9216;
 
 interface Transcript {
@@ -39,60 +33,12 @@ interface Transcript {
   haveB: number[];
 }
 
-function idsOf(hex: string[]): Ids {
-  const ids = new Uint32Array(2 * hex.length);
-  const bytes = Buffer.from(hex.join(""), "hex");
-  for (let word = 0; word < ids.length; word += 1) ids[word] = bytes.readUInt32LE(4 * word);
-  return ids;
-}
-
-function keyOf(hex: string): Mix {
-  const key = new Mix();
-  [key.low, key.high] = [...idsOf([hex])] as [number, number];
-  return key;
-}
-
 function hexOf(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("hex");
 }
 
-/** Enter ids as if they were mixes: the salt switched off. */
-function fillUnsalted(side: Side, ids: Ids): void {
-  side.set.begin(0, 0);
-  for (let item = 0; item < ids.length / 2; item += 1) side.set.place(ids[2 * item]!, ids[2 * item + 1]!, item);
-  side.set.seal();
-}
-
 function haves(side: Side, count: number): number[] {
   return [...Array(count).keys()].filter((item) => side.reconciler.has(item));
-}
-
-function idText(ids: Ids, item: number): string {
-  return `${ids[2 * item]}:${ids[2 * item + 1]}`;
-}
-
-/** What is wrong with the two results, if anything: each must be its side's ids that the other lacks. */
-function differenceFault(a: Side, b: Side, idsA: Ids, idsB: Ids): string | undefined {
-  for (const [name, side, own, other] of [
-    ["a", a, idsA, idsB],
-    ["b", b, idsB, idsA],
-  ] as [string, Side, Ids, Ids][]) {
-    if (side.reconciler.state !== "done") return `${name} is ${side.reconciler.state} (${side.reconciler.refusal})`;
-    const held = new Set<string>();
-    for (let item = 0; item < other.length / 2; item += 1) held.add(idText(other, item));
-    let lacked = 0;
-    for (let item = 0; item < own.length / 2; item += 1) {
-      const lacks = !held.has(idText(own, item));
-      if (lacks) lacked += 1;
-      if (side.reconciler.has(item) !== lacks) return `${name} is wrong about ${idText(own, item)}`;
-    }
-    if (side.reconciler.haveCount !== lacked) return `${name} counts ${side.reconciler.haveCount}, not ${lacked}`;
-  }
-  return undefined;
-}
-
-function below(words: () => number, limit: number): number {
-  return words() % limit;
 }
 
 test("HalfSipHash agrees with the authors' vectors", (t) => {
@@ -270,8 +216,10 @@ test("tags that one side's items share are told apart", (t) => {
 test("doubts that do not fit into a message are refused as ambiguous", (t) => {
   const a = new Side({ capacity: BOARD_ITEMS });
   const b = new Side({ capacity: BOARD_ITEMS });
-  const ids = new Uint32Array(2 * BOARD_ITEMS);
-  for (let item = 0; item < BOARD_ITEMS; item += 1) ids.set([item * 5_000_000, 7], 2 * item);
+  // As many as one message can list; each then needs a whole mix.
+  const items = 500;
+  const ids = new Uint32Array(2 * items);
+  for (let item = 0; item < items; item += 1) ids.set([item * 5_000_000, 7], 2 * item);
   fillUnsalted(a, ids);
   fillUnsalted(b, ids);
   b.reconciler.respondTo(b.set);
@@ -297,11 +245,11 @@ test("one item on each side, in one range and of one tag, passes for a common on
   t.is(differenceFault(a, b, idsA, idsB), undefined);
 });
 
-test("the largest honest messages fit, with room to spare", (t) => {
+test("two full boards, however wrong the estimate: every message fits, and few are needed", (t) => {
   const words = seededWords(SEED);
   const a = new Side({ capacity: BOARD_ITEMS });
   const b = new Side({ capacity: BOARD_ITEMS });
-  let largest = 0;
+  let messages = 0;
   for (const [shared, different] of [
     [0, 750],
     [750, 0],
@@ -317,12 +265,51 @@ test("the largest honest messages fit, with room to spare", (t) => {
       b.reconciler.respondTo(b.set);
       const sizes = exchange(a, b, a.reconciler.initiate(a.set, estimate, a.out));
       t.is(differenceFault(a, b, idsA, idsB), undefined);
-      largest = Math.max(largest, ...sizes);
+      t.true(Math.max(...sizes) <= MESSAGE_SIZE_BYTES_MAX);
+      messages = Math.max(messages, sizes.length);
     }
   }
-  // Two bits and a count of one byte or two for each range, and every item listed once.
-  t.true(largest <= OPEN_RANGES_MAX / 4 + 2 * OPEN_RANGES_MAX + 4 * BOARD_ITEMS);
-  t.true(OPEN_RANGES_MAX / 4 + 2 * OPEN_RANGES_MAX + 4 * BOARD_ITEMS <= MESSAGE_SIZE_BYTES_MAX);
+  t.log(`at most ${messages} messages`);
+  t.true(messages <= 6, `SEED=${SEED}: ${messages} messages`);
+});
+
+/** Sets that share little, far larger than a message lists; the estimate says anything. Messages, or why it failed. */
+function exchangeMany(words: () => number, items: number, shared: number, estimate: number): number | string {
+  const a = new Side({ capacity: items });
+  const b = new Side({ capacity: items });
+  const [idsA, idsB] = randomPair(words, shared, items - shared, (items - shared) >> below(words, 4));
+  const key = new Mix();
+  sessionKey(words(), words(), words(), words(), key);
+  a.fill(idsA, key);
+  b.fill(idsB, key);
+  b.reconciler.respondTo(b.set);
+  const sizes = exchange(a, b, a.reconciler.initiate(a.set, estimate, a.out, idsB.length / 2));
+  const { refusal = b.reconciler.refusal } = a.reconciler;
+  return refusal ?? differenceFault(a, b, idsA, idsB) ?? sizes.length;
+}
+
+test("what fills many messages makes progress with each", (t) => {
+  const words = seededWords(SEED);
+  let most = 0;
+  for (let trial = 0; trial < 200; trial += 1) {
+    const items = 500 + below(words, 3000);
+    const messages = exchangeMany(words, items, below(words, items), below(words, 2 * items));
+    if (typeof messages === "string") return t.fail(`SEED=${SEED}, trial ${trial}: ${items} items: ${messages}`);
+    most = Math.max(most, messages);
+  }
+  t.log(`at most ${most} messages`);
+  t.true(most <= 20, `SEED=${SEED}: ${most} messages`);
+});
+
+test.serial("canary: ranges left whole whenever a list does not fit go to and fro for ever", (t) => {
+  const divide = RangeWriter.prototype.divide;
+  RangeWriter.prototype.divide = function (set, low, high, from, to, parts, asked) {
+    divide.call(this, set, low, high, from, to, asked ? 1 : parts, asked);
+  };
+  t.teardown(() => {
+    RangeWriter.prototype.divide = divide;
+  });
+  t.is(exchangeMany(seededWords(SEED), 3000, 0, 6000), "rounds");
 });
 
 test("hosts: larger sets in messages of their own size, and in messages of a board's", (t) => {
@@ -366,131 +353,9 @@ test("a gateway with ten thousand Drops and a board", (t) => {
     b.reconciler.respondTo(b.set);
     const sizes = exchange(a, b, a.reconciler.initiate(a.set, estimate, a.out, peerCount));
     t.is(differenceFault(a, b, idsA, idsB), undefined, `SEED=${SEED}: ${sizes}`);
-    t.true(sizes.length <= 4, `${sizes}`);
+    t.true(sizes.length <= 6, `${sizes}`);
   }
 });
-
-test("random and mutated messages: no throw, a valid state, bounded answers", (t) => {
-  const words = seededWords(SEED);
-  const a = new Side({ capacity: BOARD_ITEMS });
-  const b = new Side({ capacity: BOARD_ITEMS });
-  const reasons = new Map<string, number>();
-  for (let trial = 0; trial < 10_000; trial += 1) {
-    const [idsA, idsB] = randomPair(words, below(words, 60), below(words, 20), below(words, 20));
-    const key = new Mix();
-    sessionKey(words(), words(), words(), words(), key);
-    a.fill(idsA, key);
-    b.fill(idsB, key);
-    b.reconciler.respondTo(b.set);
-    let [from, to] = [a, b];
-    let length = a.reconciler.initiate(a.set, below(words, 100), a.out);
-    const mutateAt = below(words, 3);
-    let messages = 0;
-    while (length > 0) {
-      if (messages === mutateAt) length = mutate(words, from.out, length);
-      length = to.reconciler.receive(from.out, 0, length, to.out);
-      messages += 1;
-      [from, to] = [to, from];
-      if (length > MESSAGE_SIZE_BYTES_MAX || messages > 2 * MESSAGES_MAX) return t.fail(`SEED=${SEED}, trial ${trial}`);
-    }
-    for (const side of [a, b]) {
-      const { state, refusal, haveCount } = side.reconciler;
-      if (!["open", "done", "refused"].includes(state)) return t.fail(`SEED=${SEED}, trial ${trial}: ${state}`);
-      if ((state === "refused") !== (refusal !== undefined)) return t.fail(`SEED=${SEED}, trial ${trial}: no reason`);
-      if (haveCount > side.set.count) return t.fail(`SEED=${SEED}, trial ${trial}: ${haveCount} haves`);
-      if (refusal !== undefined) reasons.set(refusal, (reasons.get(refusal) ?? 0) + 1);
-    }
-  }
-  t.true(reasons.size >= 7, `only ${[...reasons.keys()]}`);
-});
-
-/** Change a message in place, of one of the kinds that air, bugs and liars make. Returns its new length. */
-function mutate(words: () => number, message: Uint8Array, length: number): number {
-  switch (below(words, 5)) {
-    case 0:
-      message[below(words, length)]! ^= 1 << below(words, 8);
-      return length;
-    case 1:
-      return below(words, length);
-    case 2: {
-      const longer = length + 1 + below(words, 40);
-      for (let at = length; at < longer; at += 1) message[at] = words();
-      return longer;
-    }
-    case 3: {
-      const random = 1 + below(words, 200);
-      for (let at = 0; at < random; at += 1) message[at] = words();
-      return random;
-    }
-    default: {
-      for (let change = 0; change < 8; change += 1) message[below(words, length)] = words();
-      return length;
-    }
-  }
-}
-
-test("a peer that never ends is refused after a bounded number of messages and bytes", (t) => {
-  const words = seededWords(SEED);
-  const message = new Uint8Array(MESSAGE_SIZE_BYTES_MAX);
-  // A board, and a host with more items than its messages can list: that one could be led on for ever.
-  for (const [items, state, refusal] of [
-    [BOARD_ITEMS, "done", undefined],
-    [50_000, "refused", "rounds"],
-  ] as [number, ReconcilerState, ReconcileRefusal | undefined][]) {
-    const side = new Side({ capacity: items });
-    const [ids] = randomPair(words, items, 0, 0);
-    side.fill(ids, keyOf("0102030405060708"));
-    side.reconciler.respondTo(side.set);
-    message.set([3, 1, 0x88, 0x27, 1, 1, 1, 1, 1, 1, 1, 1]);
-    let length = 12;
-    let splits = 1;
-    let messages = 0;
-    for (; side.reconciler.state === "open"; messages += 1) {
-      const answer = side.reconciler.receive(message, 0, length, side.out);
-      t.true(answer <= MESSAGE_SIZE_BYTES_MAX);
-      [length, splits] = onlySplits(message, side.out, answer, splits);
-    }
-    t.is<ReconcilerState, ReconcilerState>(side.reconciler.state, state);
-    t.is(side.reconciler.refusal, refusal);
-    t.true(messages <= MESSAGES_MAX + 1);
-  }
-});
-
-/**
- * Write a message that answers each summary by a SPLIT into one part of absurd contents, and wants nothing listed. The other
- * side's message, which it answers, answered `elements` summaries and no list. Returns the length, and how many it opens.
- */
-function onlySplits(message: Uint8Array, answered: Uint8Array, length: number, elements: number): [number, number] {
-  const reader = new MessageReader();
-  reader.begin(answered, 0, length, OP_BITS * elements);
-  const lists: number[] = [];
-  for (let element = 0; element < elements; element += 1) {
-    const op = reader.op();
-    if (op === WANT) reader.word();
-    if (op === TAGS) {
-      const listed = reader.varint();
-      reader.skip(TAG_BYTES * listed);
-      if (listed > 0) lists.push(listed + 1);
-    }
-    if (op !== SPLIT) continue;
-    for (let parts = reader.varint(); parts > 0; parts -= 1) {
-      if (reader.varint() > 0) reader.skip(8);
-      lists.push(0);
-    }
-  }
-  const splits = lists.filter((bits) => bits === 0).length;
-  message.fill(0);
-  let bit = 0;
-  let at = (OP_BITS * splits + lists.reduce((sum, bits) => sum + bits, 0) + 7) >>> 3;
-  for (const bits of lists) {
-    bit += bits;
-    if (bits > 0) continue;
-    for (let end = bit + OP_BITS; bit < end; bit += 1) message[bit >>> 3]! |= 1 << (bit & 7);
-    message.set([1, 0x88, 0x27, 9, 9, 9, 9, 9, 9, 9, 9], at);
-    at += 11;
-  }
-  return [at, splits];
-}
 
 test("sums of plain tags would confirm what is wrong; confirmed tags do not", (t) => {
   const words = seededWords(SEED);
@@ -511,101 +376,6 @@ test("sums of plain tags would confirm what is wrong; confirmed tags do not", (t
   t.is(confirmed, 0, `SEED=${SEED}`);
   // Twelve bits of the confirmed sum agree as often as chance has it: 977 expected, spread 31.
   t.true(Math.abs(confirmedLow - triples / 4096) < 190, `SEED=${SEED}: ${confirmedLow}`);
-});
-
-/**
- * An adversary hides the honest Drop `honest` of side A: chosen ids on both sides, so many that count, XOR and sum of
- * the plain ids agree. Pairs (one id for A, one for B) are taken or left; XOR is linear in that choice, so Gaussian
- * elimination gives all solutions, and of 2^17 solutions in each of two groups some two also agree in the sum.
- */
-function hidingIds(words: () => number, honestTag: number): [number[], number[]] {
-  const pairs = 128;
-  const forA = Array.from({ length: pairs }, words);
-  const forB = Array.from({ length: pairs }, words);
-  const extra = words();
-  const half = pairs / 2;
-  const first = solutions(0, half, (honestTag ^ extra) | 0);
-  const second = solutions(half, pairs, 0);
-  const wanted = (confirm(extra) - confirm(honestTag)) | 0;
-  const bySum = new Map(first.map((choice) => [choice.sum, choice.taken]));
-  for (const { sum, taken } of second) {
-    const partner = bySum.get((wanted - sum) | 0);
-    if (partner === undefined) continue;
-    const chosen = [...partner, ...taken];
-    return [chosen.map((pair) => forA[pair]!), [extra, ...chosen.map((pair) => forB[pair]!)]];
-  }
-  return hidingIds(words, honestTag);
-
-  /** 2^17 choices of pairs from .. to whose XOR is `target`, with the sums that A's side exceeds B's by. */
-  function solutions(from: number, to: number, target: number): { sum: number; taken: number[] }[] {
-    // Rows: the XOR of a combination of pairs, and which pairs; reduced so that each leading bit is in one row only.
-    const basis = new Map<number, { xor: number; pairs: bigint }>();
-    const kernel: bigint[] = [];
-    const reduce = (row: { xor: number; pairs: bigint }) => {
-      for (let bit = 31; bit >= 0 && row.xor !== 0; bit -= 1) {
-        const other = basis.get(bit);
-        if ((row.xor >>> bit) & 1 && other) row = { xor: row.xor ^ other.xor, pairs: row.pairs ^ other.pairs };
-      }
-      return row;
-    };
-    for (let pair = from; pair < to; pair += 1) {
-      const row = reduce({ xor: forA[pair]! ^ forB[pair]!, pairs: 1n << BigInt(pair) });
-      if (row.xor === 0) kernel.push(row.pairs);
-      else basis.set(31 - Math.clz32(row.xor), row);
-    }
-    const start = reduce({ xor: target, pairs: 0n });
-    if (start.xor !== 0) return [];
-    const indexes = (mask: bigint) => {
-      const list: number[] = [];
-      for (let pair = from; pair < to; pair += 1) if ((mask >> BigInt(pair)) & 1n) list.push(pair);
-      return list;
-    };
-    const flips = kernel.slice(0, 17).map(indexes);
-    const taken = new Uint8Array(pairs);
-    for (const pair of indexes(start.pairs)) taken[pair] = 1;
-    const found: { sum: number; taken: number[] }[] = [];
-    for (let step = 1; step <= 1 << 17; step += 1) {
-      let sum = 0;
-      const list: number[] = [];
-      for (let pair = from; pair < to; pair += 1) {
-        if (taken[pair] === 0) continue;
-        sum = (sum + confirm(forA[pair]!) - confirm(forB[pair]!)) | 0;
-        list.push(pair);
-      }
-      found.push({ sum, taken: list });
-      for (const pair of flips[Math.min(31 - Math.clz32(step & -step), flips.length - 1)]!) taken[pair]! ^= 1;
-    }
-    return found;
-  }
-}
-
-test("ids chosen to cancel hide an honest Drop without a salt (canary), and hide nothing with one", (t) => {
-  const words = seededWords(SEED);
-  const honest = words();
-  const [tagsA, tagsB] = hidingIds(words, honest);
-  const position = 0x12345678;
-  const [shared] = randomPair(words, 300, 0, 0);
-  const ids = (tags: number[]) => Uint32Array.from([...shared, ...tags.flatMap((tag) => [position, tag])]);
-  const [idsA, idsB] = [ids([honest, ...tagsA]), ids(tagsB)];
-  t.true(tagsA.length > 20);
-  const a = new Side({ capacity: BOARD_ITEMS });
-  const b = new Side({ capacity: BOARD_ITEMS });
-  for (const estimate of [1, 20, 100]) {
-    fillUnsalted(a, idsA);
-    fillUnsalted(b, idsB);
-    b.reconciler.respondTo(b.set);
-    exchange(a, b, a.reconciler.initiate(a.set, estimate, a.out));
-    t.is(a.reconciler.haveCount + b.reconciler.haveCount, 0, "without a salt the attack works");
-    for (let trial = 0; trial < 50; trial += 1) {
-      const key = new Mix();
-      sessionKey(words(), words(), words(), words(), key);
-      a.fill(idsA, key);
-      b.fill(idsB, key);
-      b.reconciler.respondTo(b.set);
-      exchange(a, b, a.reconciler.initiate(a.set, estimate, a.out));
-      t.is(differenceFault(a, b, idsA, idsB), undefined, `SEED=${SEED}`);
-    }
-  }
 });
 
 test("a fingerprint tells equal sets from others, and how much they differ", (t) => {
@@ -692,6 +462,7 @@ test("own bugs throw: too many items, item numbers and buffers out of bounds", (
   t.throws(() => reconciler.initiate(set, 1, new Uint8Array(10)), { message: /room/ });
   t.throws(() => reconciler.respondTo(new SaltedSet(2)), { message: /capacity/ });
   t.throws(() => new Reconciler({ capacity: 1, openRangesMax: 400 }), { message: /too small/ });
+  t.throws(() => new Reconciler({ capacity: 1, openRangesMax: 8 }), { message: /too few/ });
   t.is(reconciler.state, "idle");
   t.is(reconciler.receive(new Uint8Array(9), 0, 9, new Uint8Array(MESSAGE_SIZE_BYTES_MAX)), 0, "not expecting any");
 });
@@ -726,11 +497,26 @@ test.serial("working memory of a board's set and reconciler", (t) => {
   t.true(bytes <= MEMORY_BYTES_MAX);
 });
 
-test("the bench keeps its promises", async (t) => {
-  for (const result of (await bench()).results) {
-    if (result.limit === undefined) continue;
-    t.true(result.value <= result.limit, `${result.name}: ${result.value}`);
-    t.true((result.roundTrips as number) <= 1, result.name);
-    t.true((result.roundTripsWorst as number) <= 2, result.name);
+test("the bench keeps its promises", (t) => {
+  const results = sessions();
+  for (const result of results) t.false(missed(result), `${result.name}: ${result.value}`);
+  const promised = results.filter((result) => result.limit !== undefined).map((result) => result.name);
+  t.deepEqual(promised, [
+    "d0",
+    "d1",
+    "d1.roundTrips",
+    "d10",
+    "d10.roundTrips",
+    "d50",
+    "d50.roundTrips",
+    "d50.roundTripsWorst",
+    "d50.airMs",
+    "d200",
+    "d200.roundTripsWorst",
+    "disjoint",
+    "disjoint.roundTripsWorst",
+  ]);
+  for (const result of results.filter(({ limit }) => limit !== undefined)) {
+    t.true(missed({ ...result, value: result.limit! + 1 }), `${result.name} would be missed`);
   }
 });

@@ -6,9 +6,11 @@ import {
   DROP,
   decodeFrame,
   FRAME_HEADER_BYTES,
-  FRAME_SIZE_BYTES_MAX,
+  FRAME_SIZE_BYTES_V1,
+  FRAME_SIZE_BYTES_V2,
   Frame,
   OPEN,
+  PAYLOAD_BYTES_V1,
   sealFrame,
 } from "../modules/glacier/frame.ts";
 import { digest, MESSAGE_BODY_BYTES_MAX } from "../modules/glacier/message.ts";
@@ -28,6 +30,8 @@ import { sameAddress } from "../sim/station.ts";
 import { World } from "../sim/world.ts";
 
 const seed = Number(process.env.SEED ?? 1);
+
+const typeOf = (frame: Uint8Array): number => (frame[1]! >>> 4) & 7;
 const FLASH_BYTES = 448 * 4096;
 
 function worldOf(
@@ -247,7 +251,7 @@ test("a neighbour in sync costs one look, until one's own set changes", (t) => {
   t.is(b.throwie!.store.count, 3);
   // b's beacons fall silent, so that only a's unchanged one can make b look.
   const send = b.station.send.bind(b.station);
-  b.station.send = (frame, lengthBytes, to) => frame[1]! >>> 4 === BEACON || send(frame, lengthBytes, to);
+  b.station.send = (frame, lengthBytes, to) => typeOf(frame) === BEACON || send(frame, lengthBytes, to);
   world.run(15);
   write(b, random, 1);
   world.run(18);
@@ -278,7 +282,7 @@ test("a half-received Drop is resumed at the next contact", (t) => {
   const send = a.station.send.bind(a.station);
   let allowed = 6;
   a.station.send = (frame: Uint8Array, lengthBytes: number, to: MacAddress) => {
-    if (frame[1]! >>> 4 !== DROP) return send(frame, lengthBytes, to);
+    if (typeOf(frame) !== DROP) return send(frame, lengthBytes, to);
     if (allowed === 0) return true;
     if (!send(frame, lengthBytes, to)) return false;
     allowed--;
@@ -322,7 +326,7 @@ function stranger(world: World, x: number) {
   station.receive = (frame, from) => {
     if (sameAddress(from, victim)) heard.push(frame.slice());
   };
-  const out = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+  const out = new Uint8Array(FRAME_SIZE_BYTES_V1);
   const send = (type: number, sequence: number, fragment: number, low: number, high: number, payload: Uint8Array) => {
     out.set(payload, FRAME_HEADER_BYTES);
     const lengthBytes = sealFrame(out, type, 0x7777, sequence, fragment, low, high, payload.length);
@@ -335,7 +339,7 @@ function stranger(world: World, x: number) {
 function openingFor(beacon: Uint8Array): { low: number; high: number; payload: Uint8Array } {
   const nonce = beacon.subarray(FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + 2);
   const summaries = Buffer.from("0302050102030405060708050102030405060708", "hex");
-  const body = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, ...nonce, ...summaries);
+  const body = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, ...nonce, 0, ...summaries);
   const name = new Uint32Array(2);
   digest(body, 0, body.length, name);
   return { low: name[0]!, high: name[1]!, payload: Uint8Array.of(body.length, 0, 0, ...body) };
@@ -348,7 +352,7 @@ test("a stranger that opens and then plays for time keeps nobody out", (t) => {
   world.run(4);
   const drops = write(b, new SeededRandom(seed, "workspace"), 10);
   for (let untilS = 4; untilS < 12; untilS += 1.9) {
-    const beacon = heard.find((frame) => frame[1]! >>> 4 === BEACON)!;
+    const beacon = heard.find((frame) => typeOf(frame) === BEACON)!;
     const { low, high, payload } = openingFor(beacon);
     send(OPEN, 0, 0, low, high, payload);
     world.run(untilS);
@@ -358,20 +362,44 @@ test("a stranger that opens and then plays for time keeps nobody out", (t) => {
 
 test("buffers: bounded a contact, resumed after one, and not held by a peer that does not go on", (t) => {
   const assemblies = new Assemblies();
+  const lend = (id: number, contact: number, now: number) => assemblies.lend(id, 0, PAYLOAD_BYTES_V1, contact, now);
   const frame = new Frame();
-  const bytes = new Uint8Array(FRAME_SIZE_BYTES_MAX);
-  decodeFrame(bytes, sealFrame(bytes, DROP, 1, 0, 1, 9, 9, 210), frame);
-  const begun = assemblies.lend(9, 9, 0, 0)!;
+  const bytes = new Uint8Array(FRAME_SIZE_BYTES_V1);
+  decodeFrame(bytes, sealFrame(bytes, DROP, 1, 0, 1, 9, 0, 210), frame);
+  const begun = lend(9, 0, 0)!;
   t.is(begun.put(frame, 0), "new");
-  t.is(assemblies.lend(9, 9, 1, 400), undefined, "it may still be coming");
-  t.is(assemblies.lend(9, 9, 1, 600), begun, "it does not");
+  t.is(lend(9, 1, 400), undefined, "it may still be coming");
+  t.is(lend(9, 1, 600), begun, "it does not");
   assemblies.orphan(1);
-  t.is(assemblies.lend(9, 9, 2, 700), begun, "what is here of it is not sent again");
+  t.is(lend(9, 2, 700), begun, "what is here of it is not sent again");
   t.is(begun.mask, 2);
-  const lent = [1, 2, 3, 4, 5].map((number) => assemblies.lend(number, 0, 3, 700));
+  t.is(assemblies.credit(3), 5, "all of the others while it is alone");
+  assemblies.shared = true;
+  const lent = [1, 2, 3, 4, 5].map((id) => lend(id, 3, 700));
   t.is(lent.filter((assembly) => assembly !== undefined).length, 4);
   t.is(assemblies.credit(3), 4);
   t.is(assemblies.credit(1), 1, "one is left for another contact");
+});
+
+test("buffers: a reconciliation gets its two as soon as Drops in them are done with, and gives them back", (t) => {
+  const assemblies = new Assemblies();
+  const lend = (id: number, now: number) => assemblies.lend(id, 0, PAYLOAD_BYTES_V1, 0, now);
+  const lent = [1, 2, 3, 4, 5, 6].map((id) => lend(id, 0)!);
+  t.false(assemblies.reserve(10), "Drops are in all of them");
+  for (const assembly of lent) assemblies.release(assembly);
+  for (const id of [11, 12, 13, 14]) t.truthy(lend(id, 20));
+  t.is(lend(15, 20), undefined, "no further Drop gets in its way");
+  t.true(assemblies.reserve(30));
+  const inbound = new Frame();
+  const bytes = new Uint8Array(FRAME_SIZE_BYTES_V1);
+  decodeFrame(bytes, sealFrame(bytes, DROP, 1, 0, 1, 77, 0, 210), inbound);
+  assemblies.inbound.begin(77, 0, PAYLOAD_BYTES_V1, 30);
+  assemblies.inbound.put(inbound, 30);
+  for (const assembly of lent.slice(0, 4)) assemblies.release(assembly);
+  t.not(lend(77, 1_000), assemblies.inbound, "a Drop that is named like its message does not get its buffer");
+  assemblies.orphan(0);
+  assemblies.unreserve();
+  t.is(assemblies.credit(0), 6);
 });
 
 test("an OPEN that is not the first message of a session takes no contact", (t) => {
@@ -417,6 +445,8 @@ function loneNode(drops: number, random: SeededRandom, capacity?: number): LoneN
     radio: {
       address: Uint8Array.of(2, 0, 0, 0, 0, 1),
       maxPayload: 250,
+      receiveQueueFrames: 48,
+      full: false,
       send: (frame, lengthBytes) => {
         lone.sent.push(frame.slice(0, lengthBytes));
         return true;
@@ -464,7 +494,7 @@ test("20,000 frames of noise and mutation: nothing thrown, nothing grown, each c
     lone.sent.length = 0;
     t.true(lone.node.contacts <= 4);
   };
-  const noise = new Uint8Array(FRAME_SIZE_BYTES_MAX + 30);
+  const noise = new Uint8Array(FRAME_SIZE_BYTES_V2 + 30);
   for (let i = 0; i < 10_000; i++) {
     random.fill(noise);
     feed(noise, random.below(noise.length + 1));

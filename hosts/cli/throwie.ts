@@ -7,6 +7,7 @@
  */
 import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
+import { negentropy } from "../negentropy/negentropy.ts";
 import { defaultStorePath } from "./drop-file.ts";
 import { gateway } from "./gateway.ts";
 import { readDrops } from "./read.ts";
@@ -88,6 +89,17 @@ program
   .option("--seed <number>", "what all chance is drawn from", seed, 1)
   .option("--json", "print one JSON document")
   .action(simulate);
+
+program
+  .command("negentropy")
+  .description("reconcile sets of items by Negentropy Protocol V1, driven by lines on standard input")
+  .addHelpText(
+    "after",
+    `
+Lines: item,TIMESTAMP,ID then seal, then initiate (to be the client) and msg,HEX. FRAMESIZELIMIT in the environment limits
+the bytes of a message: 0 (none) or at least 4096. docs/negentropy.md says what is answered.`,
+  )
+  .action(negentropy);
 
 try {
   await program.parseAsync();

@@ -12,6 +12,8 @@ import { AIR_FRAME_BYTES_MAX, decodeDatagram, encodeFrameDatagram } from "./air-
 import type { HostRadio, RadioHandlers } from "./host-radio.ts";
 
 const QUEUE_FRAMES = 4;
+/** A Linux socket's default buffer holds some 250 of these datagrams. */
+const RECEIVE_QUEUE_FRAMES = 64;
 /** An air that is gone answers nothing; its radio is then as deaf and as ready as a real one. */
 const SENT_TIMEOUT_MS = 250;
 
@@ -31,6 +33,7 @@ export function parseAirAddress(text: string): { host: string; port: number } {
 export class UdpRadio implements HostRadio {
   readonly address: MacAddress;
   readonly maxPayload = AIR_FRAME_BYTES_MAX;
+  readonly receiveQueueFrames = RECEIVE_QUEUE_FRAMES;
   readonly #socket: Socket;
   readonly #handlers: RadioHandlers;
   /** Has an air ever taken a frame? */
@@ -63,8 +66,12 @@ export class UdpRadio implements HostRadio {
     return new UdpRadio(socket, address, handlers);
   }
 
+  get full(): boolean {
+    return this.#queued >= QUEUE_FRAMES;
+  }
+
   send(frame: Uint8Array, lengthBytes: number, to: MacAddress): boolean {
-    if (this.#queued >= QUEUE_FRAMES) return false;
+    if (this.full) return false;
     this.#queued++;
     this.#timeout ??= setTimeout(() => this.#drain(this.#queued), SENT_TIMEOUT_MS);
     this.#socket.send(encodeFrameDatagram({ from: this.address, to, frame: frame.subarray(0, lengthBytes) }), () => {});

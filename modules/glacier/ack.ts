@@ -5,32 +5,41 @@
  * | offset | size | field   | meaning                                                                            |
  * |--------|------|---------|------------------------------------------------------------------------------------|
  * | 0      | 2    | base    | the lowest sequence number that is not settled                                     |
- * | 2      | 1    | credit  | messages the receiver has room for, those it has begun included                    |
- * | 3      | 1    | flags   | bit 0 DONE: the sender of this frame has nothing more to send; other bits 0        |
- * | 4      | 2    | kept    | bit b: message base - 8 + b is settled because the receiver keeps it               |
- * | 6      | 2n   | masks   | fragments received of sequence base + i; 0xffff is settled; n <= 8                 |
+ * | 2      | 1    | window  | frames that may be in flight: what the receiver's radio can queue                  |
+ * | 3      | 1    | credit  | messages of several fragments there is room for, those begun included              |
+ * | 4      | 1    | flags   | bit 0 DONE: the sender of this frame has nothing more to send; other bits 0        |
+ * | 5      | 4    | kept    | bit b: message base - 16 + b is settled because the receiver keeps it              |
+ * | 9      | 2n   | masks   | fragments received of sequence base + i; 0xffff is settled; n <= 16                |
  *
  * "Settled" is more than "received": a Drop is settled when it is in the flash, or when its receiver does not want it;
  * `kept` tells which, since only a Drop that was kept has moved. What is not settled its sender may not forget.
  */
-import { FRAME_HEADER_BYTES, type Frame, SEQUENCE_COUNT } from "./frame.ts";
+import { FRAME_HEADER_BYTES, type Frame, readU32, SEQUENCE_COUNT, writeU32 } from "./frame.ts";
 
-export const ACK_PREFIX_BYTES = 6;
-/** Sequence numbers a receiver follows at once; a sender may run no further ahead of `base`. */
-export const MESSAGES_AHEAD_MAX = 8;
+export const ACK_PREFIX_BYTES = 9;
+/** Sequence numbers a receiver follows at once; a sender may run no further ahead of `base`. Whole Drops of one frame fill the air then too. */
+export const MESSAGES_AHEAD_MAX = 16;
 export const SETTLED = 0xffff;
-/** Bit of `kept` that is message `base`: a byte of those below it, and a byte of those that may be ahead. */
-export const KEPT_BASE_BIT = 8;
+/** Bit of `kept` that is message `base`: as many below it may be news as may be ahead. */
+export const KEPT_BASE_BIT = 16;
+const KEPT_BITS = 32;
 const DONE = 1;
 
 export class Ack {
   number = 0;
   base = 0;
+  window = 0;
   credit = 0;
   done = false;
   kept = 0;
   count = 0;
   readonly masks = new Uint16Array(MESSAGES_AHEAD_MAX);
+
+  /** Does the receiver keep the settled message of this sequence number? */
+  keeps(sequence: number): boolean {
+    const bit = (sequence - this.base + KEPT_BASE_BIT) & (SEQUENCE_COUNT - 1);
+    return bit < KEPT_BITS && ((this.kept >>> bit) & 1) === 1;
+  }
 }
 
 /** Write the payload behind the frame header in `out`; returns its length in bytes. */
@@ -38,10 +47,10 @@ export function encodeAck(out: Uint8Array, ack: Ack): number {
   const at = FRAME_HEADER_BYTES;
   out[at] = ack.base;
   out[at + 1] = ack.base >>> 8;
-  out[at + 2] = ack.credit;
-  out[at + 3] = ack.done ? DONE : 0;
-  out[at + 4] = ack.kept;
-  out[at + 5] = ack.kept >>> 8;
+  out[at + 2] = ack.window;
+  out[at + 3] = ack.credit;
+  out[at + 4] = ack.done ? DONE : 0;
+  writeU32(out, at + 5, ack.kept);
   for (let i = 0; i < ack.count; i++) {
     out[at + ACK_PREFIX_BYTES + 2 * i] = ack.masks[i]!;
     out[at + ACK_PREFIX_BYTES + 2 * i + 1] = ack.masks[i]! >>> 8;
@@ -56,13 +65,14 @@ export function decodeAck(frame: Frame, ack: Ack): boolean {
   const at = FRAME_HEADER_BYTES;
   const maskBytes = payloadBytes - ACK_PREFIX_BYTES;
   if (maskBytes < 0 || maskBytes & 1 || maskBytes > 2 * MESSAGES_AHEAD_MAX) return false;
-  if (frame.fragment !== 0 || frame.shortIdLow !== 0 || frame.shortIdHigh !== 0) return false;
+  if (frame.poll || frame.fragment !== 0 || frame.shortIdLow !== 0 || frame.shortIdHigh !== 0) return false;
   ack.base = bytes[at]! | (bytes[at + 1]! << 8);
-  ack.credit = bytes[at + 2]!;
-  ack.done = bytes[at + 3] === DONE;
-  ack.kept = bytes[at + 4]! | (bytes[at + 5]! << 8);
+  ack.window = bytes[at + 2]!;
+  ack.credit = bytes[at + 3]!;
+  ack.done = bytes[at + 4] === DONE;
+  ack.kept = readU32(bytes, at + 5);
   ack.count = maskBytes >>> 1;
-  if (ack.base >= SEQUENCE_COUNT || bytes[at + 3]! > DONE) return false;
+  if (ack.base >= SEQUENCE_COUNT || ack.window === 0 || bytes[at + 4]! > DONE) return false;
   for (let i = 0; i < ack.count; i++) {
     ack.masks[i] = bytes[at + ACK_PREFIX_BYTES + 2 * i]! | (bytes[at + ACK_PREFIX_BYTES + 2 * i + 1]! << 8);
   }

@@ -2,71 +2,78 @@
  * Reassembly: one message being put together from its fragments, in a buffer allocated once (design section 4).
  *
  * An assembly is named by short_id, not by session: when a contact is cut, what arrived stays, and the next contact
- * that brings the same Drop goes on from there. Fragments may come in any order and more than once. `put` copies, and
+ * that brings the same Drop, cut in the same way, goes on from there. Fragments may come in any order and more than once. `put` copies, and
  * refuses whatever cannot belong: a full-size fragment that is not full, one past the end, a length that does not
  * agree with what is already here. It never grows and never throws.
  */
-import { FRAME_HEADER_BYTES, FRAME_PAYLOAD_BYTES_MAX, type Frame } from "./frame.ts";
-import { fragmentCount, fragmentMask, MESSAGE_PREFIX_BYTES } from "./message.ts";
+import { FRAME_HEADER_BYTES, type Frame, PAYLOAD_BYTES_V1, PAYLOAD_BYTES_V2 } from "./frame.ts";
+import { fragmentCount, fragmentMask, MESSAGE_BODY_BYTES_MAX, MESSAGE_PREFIX_BYTES } from "./message.ts";
 
 export type FragmentOutcome = "new" | "repeat" | "misfit";
 
 export class Assembly {
   /** The message as it came: prefix, then body. */
-  readonly bytes: Uint8Array;
+  readonly bytes = new Uint8Array(MESSAGE_PREFIX_BYTES + MESSAGE_BODY_BYTES_MAX);
   shortIdLow = 0;
   shortIdHigh = 0;
   /** Bit i: fragment i is here. */
   mask = 0;
   /** When a fragment last came, in clock milliseconds: the least recent is given up first. */
   touchedMs = 0;
+  /** Bytes of every fragment but the last. */
+  #fragmentBytes = PAYLOAD_BYTES_V1;
   #lastFragment = -1;
   #lastBytes = 0;
 
-  constructor(bodyBytesMax: number) {
-    this.bytes = new Uint8Array(MESSAGE_PREFIX_BYTES + bodyBytesMax);
-  }
-
-  begin(shortIdLow: number, shortIdHigh: number, now: number): void {
+  begin(shortIdLow: number, shortIdHigh: number, fragmentBytes: number, now: number): void {
     this.shortIdLow = shortIdLow;
     this.shortIdHigh = shortIdHigh;
     this.touchedMs = now;
+    this.#fragmentBytes = fragmentBytes;
     this.mask = 0;
     this.#lastFragment = -1;
   }
 
-  holds(shortIdLow: number, shortIdHigh: number): boolean {
-    return this.mask !== 0 && this.shortIdLow === shortIdLow && this.shortIdHigh === shortIdHigh;
+  /** Is some of this message here, cut in this way? */
+  holds(shortIdLow: number, shortIdHigh: number, fragmentBytes: number): boolean {
+    return (
+      this.mask !== 0 &&
+      this.shortIdLow === shortIdLow &&
+      this.shortIdHigh === shortIdHigh &&
+      this.#fragmentBytes === fragmentBytes
+    );
   }
 
   put(frame: Frame, now: number): FragmentOutcome {
     const { fragment, payloadBytes } = frame;
+    const fragmentBytes = this.#fragmentBytes;
     const bit = 1 << fragment;
     if (this.mask & bit) return "repeat";
-    const start = fragment * FRAME_PAYLOAD_BYTES_MAX;
-    if (payloadBytes === 0 || start + payloadBytes > this.bytes.length) return "misfit";
+    const start = fragment * fragmentBytes;
+    if (payloadBytes === 0 || payloadBytes > fragmentBytes || start + payloadBytes > this.bytes.length) return "misfit";
     let lastFragment = this.#lastFragment;
     let lastBytes = this.#lastBytes;
     if (fragment === 0) {
       if (payloadBytes <= MESSAGE_PREFIX_BYTES) return "misfit";
       const body = frame.bytes[FRAME_HEADER_BYTES]! | (frame.bytes[FRAME_HEADER_BYTES + 1]! << 8);
       if (MESSAGE_PREFIX_BYTES + body > this.bytes.length) return "misfit";
-      const last = fragmentCount(body) - 1;
-      const rest = MESSAGE_PREFIX_BYTES + body - last * FRAME_PAYLOAD_BYTES_MAX;
+      const last = fragmentCount(body, fragmentBytes) - 1;
+      const rest = MESSAGE_PREFIX_BYTES + body - last * fragmentBytes;
       if (lastFragment >= 0 && (lastFragment !== last || lastBytes !== rest)) return "misfit";
       lastFragment = last;
       lastBytes = rest;
-    } else if (payloadBytes < FRAME_PAYLOAD_BYTES_MAX && lastFragment < 0) {
+    } else if (payloadBytes < fragmentBytes && lastFragment < 0) {
       lastFragment = fragment;
       lastBytes = payloadBytes;
     }
     if (lastFragment >= 0) {
-      const expected = fragment === lastFragment ? lastBytes : FRAME_PAYLOAD_BYTES_MAX;
+      const expected = fragment === lastFragment ? lastBytes : fragmentBytes;
       if (payloadBytes !== expected || (this.mask | bit) > fragmentMask(lastFragment + 1)) return "misfit";
     }
     this.#lastFragment = lastFragment;
     this.#lastBytes = lastBytes;
-    if (payloadBytes === FRAME_PAYLOAD_BYTES_MAX) this.bytes.set(frame.fullPayload, start);
+    if (payloadBytes === PAYLOAD_BYTES_V1) this.bytes.set(frame.payloadV1, start);
+    else if (payloadBytes === PAYLOAD_BYTES_V2) this.bytes.set(frame.payloadV2, start);
     else for (let i = 0; i < payloadBytes; i++) this.bytes[start + i] = frame.bytes[FRAME_HEADER_BYTES + i]!;
     this.mask |= bit;
     this.touchedMs = now;
@@ -86,8 +93,9 @@ export class Assembly {
     return this.bytes[2]!;
   }
 
-  /** Give the buffer up. */
+  /** Forget what is here. */
   clear(): void {
     this.mask = 0;
+    this.#lastFragment = -1;
   }
 }

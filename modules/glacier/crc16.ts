@@ -14,9 +14,16 @@ const TABLE = /* @__PURE__ */ (() => {
   return table;
 })();
 
+/** What a byte comes to when another follows it: two bytes a step take two thirds of the bytecodes (slicing by two). */
+const TABLE_BEFORE = /* @__PURE__ */ TABLE.map((crc) => (crc >>> 8) ^ TABLE[crc & 0xff]!);
+
 /** CRC of `lengthBytes` bytes from the start of `bytes`. */
 export function crc16(bytes: Uint8Array, lengthBytes: number): number {
   let crc = 0;
-  for (let i = 0; i < lengthBytes; i++) crc = (crc >>> 8) ^ TABLE[(crc ^ bytes[i]!) & 0xff]!;
-  return crc;
+  let i = 0;
+  for (const pairs = lengthBytes - 1; i < pairs; i += 2) {
+    crc ^= bytes[i]! | (bytes[i + 1]! << 8);
+    crc = TABLE_BEFORE[crc & 0xff]! ^ TABLE[crc >>> 8]!;
+  }
+  return i < lengthBytes ? (crc >>> 8) ^ TABLE[(crc ^ bytes[i]!) & 0xff]! : crc;
 }

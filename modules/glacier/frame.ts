@@ -4,11 +4,11 @@
  * | offset | size     | field      | meaning                                                           |
  * |--------|----------|------------|-------------------------------------------------------------------|
  * | 0      | 1        | magic      | 0x74, `t`                                                         |
- * | 1      | 1        | type_ver   | high nibble type, low nibble version (2)                          |
+ * | 1      | 1        | type_ver   | bit 7 poll, bits 4 to 6 type, low nibble version (2)              |
  * | 2      | 2        | session_id | random nonce of the contact; 0 in a beacon                        |
  * | 4      | 2        | seq_frag   | high 12 bits message sequence, low 4 bits fragment index          |
  * | 6      | 8        | short_id   | what the fragments add up to: a Drop's ShortId, a message's digest |
- * | 14     | n <= 210 | payload    |                                                                   |
+ * | 14     | n        | payload    | at most 210 bytes, or 1,454 where both ends take ESP-NOW v2 bodies |
  * | 14 + n | 2        | crc16      | over bytes 0 .. 14+n-1                                            |
  *
  * Little-endian. A frame is built in place: write the payload at FRAME_HEADER_BYTES, then call `sealFrame`.
@@ -22,9 +22,12 @@ export const FRAME_MAGIC = 0x74;
 export const FRAME_VERSION = 2;
 export const FRAME_HEADER_BYTES = 14;
 export const FRAME_TRAILER_BYTES = 2;
-/** With header and trailer 226 bytes, inside ESP-NOW v1's 250; a 2,048-byte Drop is then 10 frames. */
-export const FRAME_PAYLOAD_BYTES_MAX = 210;
-export const FRAME_SIZE_BYTES_MAX = FRAME_HEADER_BYTES + FRAME_PAYLOAD_BYTES_MAX + FRAME_TRAILER_BYTES;
+/** A full payload in an ESP-NOW v1 body: with header and trailer 226 bytes of its 250. A 2,048-byte Drop is then 10 frames. */
+export const PAYLOAD_BYTES_V1 = 210;
+/** A full payload in an ESP-NOW v2 body of 1,470 bytes: a Drop is 2 frames. */
+export const PAYLOAD_BYTES_V2 = 1_454;
+export const FRAME_SIZE_BYTES_V1 = FRAME_HEADER_BYTES + PAYLOAD_BYTES_V1 + FRAME_TRAILER_BYTES;
+export const FRAME_SIZE_BYTES_V2 = FRAME_HEADER_BYTES + PAYLOAD_BYTES_V2 + FRAME_TRAILER_BYTES;
 export const FRAGMENTS_MAX = 16;
 /** Sequence numbers wrap at 12 bits. */
 export const SEQUENCE_COUNT = 4096;
@@ -36,11 +39,16 @@ export const RECONCILE = 3;
 export const DROP = 4;
 export const ACK = 5;
 const TYPE_MAX = ACK;
+const TYPE_MASK = 7;
+/** Added to a type: the sender asks for an ACK at once. It knows when it will run out of frames; the receiver does not. */
+export const POLL = 8;
 
 export type FrameRefusal = "short" | "long" | "magic" | "version" | "crc" | "type";
 
 export class Frame {
   type = 0;
+  /** The sender asks for an ACK at once. */
+  poll = false;
   sessionId = 0;
   sequence = 0;
   fragment = 0;
@@ -48,11 +56,12 @@ export class Frame {
   shortIdHigh = 0;
   bytes: Uint8Array = new Uint8Array(0);
   payloadBytes = 0;
-  /** The payload of a full frame in `bytes`, to copy at the engine's speed; made once for each buffer of the radio. */
-  fullPayload: Uint8Array = this.bytes;
+  /** Full payloads in `bytes`, to copy at the engine's speed; made once for each buffer of the radio. */
+  payloadV1: Uint8Array = this.bytes;
+  payloadV2: Uint8Array = this.bytes;
 }
 
-/** Write header and trailer round a payload that already stands in `out`; returns the frame's length in bytes. */
+/** Write header and trailer round a payload that already stands in `out`; `type` may have POLL added. Returns the frame's length in bytes. */
 export function sealFrame(
   out: Uint8Array,
   type: number,
@@ -63,7 +72,7 @@ export function sealFrame(
   shortIdHigh: number,
   payloadBytes: number,
 ): number {
-  if (payloadBytes > FRAME_PAYLOAD_BYTES_MAX || sequence >= SEQUENCE_COUNT || fragment >= FRAGMENTS_MAX) {
+  if (payloadBytes > PAYLOAD_BYTES_V2 || sequence >= SEQUENCE_COUNT || fragment >= FRAGMENTS_MAX) {
     throw new Error("glacier: a frame field is out of range");
   }
   out[0] = FRAME_MAGIC;
@@ -84,15 +93,16 @@ export function sealFrame(
 /** Read `bytes[0 .. lengthBytes)` into `frame`. Undefined when it is a frame; otherwise the first reason it is not. */
 export function decodeFrame(bytes: Uint8Array, lengthBytes: number, frame: Frame): FrameRefusal | undefined {
   if (lengthBytes < FRAME_HEADER_BYTES + FRAME_TRAILER_BYTES) return "short";
-  if (lengthBytes > FRAME_SIZE_BYTES_MAX) return "long";
+  if (lengthBytes > FRAME_SIZE_BYTES_V2) return "long";
   if (bytes[0] !== FRAME_MAGIC) return "magic";
   const typeVersion = bytes[1]!;
   if ((typeVersion & 0x0f) !== FRAME_VERSION) return "version";
   const end = lengthBytes - FRAME_TRAILER_BYTES;
   if (crc16(bytes, end) !== (bytes[end]! | (bytes[end + 1]! << 8))) return "crc";
-  const type = typeVersion >>> 4;
+  const type = (typeVersion >>> 4) & TYPE_MASK;
   if (type === 0 || type > TYPE_MAX) return "type";
   frame.type = type;
+  frame.poll = typeVersion >= POLL << 4;
   frame.sessionId = bytes[2]! | (bytes[3]! << 8);
   frame.fragment = bytes[4]! & 0x0f;
   frame.sequence = (bytes[4]! >>> 4) | (bytes[5]! << 4);
@@ -101,7 +111,8 @@ export function decodeFrame(bytes: Uint8Array, lengthBytes: number, frame: Frame
   frame.payloadBytes = end - FRAME_HEADER_BYTES;
   if (frame.bytes !== bytes) {
     frame.bytes = bytes;
-    frame.fullPayload = bytes.subarray(FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + FRAME_PAYLOAD_BYTES_MAX);
+    frame.payloadV1 = bytes.subarray(FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + PAYLOAD_BYTES_V1);
+    frame.payloadV2 = bytes.subarray(FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + PAYLOAD_BYTES_V2);
   }
   return undefined;
 }

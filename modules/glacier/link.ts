@@ -9,7 +9,7 @@
  * is over when both have said so.
  */
 import { Ack, decodeAck, encodeAck } from "./ack.ts";
-import { ACK, type Frame, sealFrame } from "./frame.ts";
+import { ACK, type Frame, PAYLOAD_BYTES_V1, sealFrame } from "./frame.ts";
 import { type FragmentRefusal, type MessageSink, Receiver } from "./receiver.ts";
 import { type MessageSource, Sender } from "./sender.ts";
 
@@ -28,12 +28,14 @@ export class Link {
   readonly #ack = new Ack();
   #done = false;
   #preparedAck = false;
+  #fragmentBytes = PAYLOAD_BYTES_V1;
 
   constructor(source: MessageSource, sink: MessageSink) {
     this.sender = new Sender(source);
     this.#receiver = new Receiver(sink);
   }
 
+  /** Begin a session whose frames carry PAYLOAD_BYTES_V1, until `fragmentBytes` says otherwise. */
   begin(sessionId: number, now: number): void {
     this.sessionId = sessionId;
     this.peerDone = false;
@@ -43,7 +45,18 @@ export class Link {
     this.#done = false;
     this.#preparedAck = false;
     this.sender.begin(now);
-    this.#receiver.begin(now);
+    this.#receiver.begin();
+    this.fragmentBytes = PAYLOAD_BYTES_V1;
+  }
+
+  /** Bytes of a full payload in both directions, an OPEN excepted: what the opening agreed on. */
+  get fragmentBytes(): number {
+    return this.#fragmentBytes;
+  }
+
+  set fragmentBytes(fragmentBytes: number) {
+    this.#fragmentBytes = fragmentBytes;
+    this.sender.fragmentBytes = fragmentBytes;
   }
 
   get done(): boolean {
@@ -52,14 +65,14 @@ export class Link {
 
   /** The peer is owed no acknowledgement. */
   get answered(): boolean {
-    return this.#receiver.deadline === Infinity;
+    return !this.#receiver.due;
   }
 
   /** Say whether there is anything more to send; a change is told to the peer at once. */
-  setDone(done: boolean, now: number): void {
+  setDone(done: boolean): void {
     if (done === this.#done) return;
     this.#done = done;
-    this.#receiver.answerNow(now);
+    this.#receiver.due = true;
   }
 
   /** A frame of this session that is not a beacon. Undefined when it was of use; otherwise what to count. */
@@ -71,7 +84,7 @@ export class Link {
       this.heardMs = now;
       if (outcome === "news") this.progressMs = now;
       // Said once more when both are done: what we said first may be what was lost.
-      if (this.#ack.done && !this.peerDone && this.#done) this.#receiver.answerNow(now);
+      if (this.#ack.done && !this.peerDone && this.#done) this.#receiver.due = true;
       this.peerDone = this.#ack.done;
       return undefined;
     }
@@ -81,9 +94,17 @@ export class Link {
     return refusal;
   }
 
+  /**
+   * What `prepare` built may go by broadcast: a lost Drop fragment or acknowledgement is made good here. The opening and the end of a contact
+   * are few frames and much waiting, so they are worth the radio's own repetitions.
+   */
+  get bulk(): boolean {
+    return this.#preparedAck ? !this.#done : this.sender.preparedBulk;
+  }
+
   /** Build the next frame in `out`; its length, or 0 when there is nothing to send now. */
   prepare(out: Uint8Array, now: number): number {
-    this.#preparedAck = now >= this.#receiver.deadline;
+    this.#preparedAck = this.#receiver.due;
     if (!this.#preparedAck) return this.sender.prepare(out, this.sessionId, now);
     this.#receiver.describe(this.#ack);
     this.#ack.done = this.#done;
@@ -92,12 +113,12 @@ export class Link {
 
   /** The radio took what `prepare` built. */
   sent(now: number): void {
-    if (this.#preparedAck) this.#receiver.answered(now);
+    if (this.#preparedAck) this.#receiver.answered();
     else this.sender.sent(now);
   }
 
   /** The next time, in clock milliseconds, at which `prepare` has something that it has not now. */
   get deadline(): number {
-    return Math.min(this.#receiver.deadline, this.sender.deadline);
+    return this.#receiver.due ? -Infinity : this.sender.deadline;
   }
 }

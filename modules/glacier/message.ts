@@ -7,21 +7,23 @@
  * | 2      | 1    | claim  | the sender's word for a Drop's heat (docs/temperature.md); 0 in other messages |
  * | 3      | n    | body   | a Drop, or a reconciliation message                                          |
  *
- * The stream is cut every 210 bytes; all fragments but the last are full, so a fragment's place follows from its index
- * alone and fragments may come in any order. Length leads because the frame header has no room for it: fragment 0 says
+ * The stream is cut every 210 bytes, or every 1,454 where both ends of a session take ESP-NOW v2 bodies (an OPEN, which
+ * agrees on that, always every 210); all fragments but the last are full, so a fragment's place follows from its index
+ * alone and fragments may come in any order. No body is larger than a Drop, so one kind of buffer serves all. Length leads because the frame header has no room for it: fragment 0 says
  * where the message ends.
  *
  * A Drop's short_id is the head of its BLAKE3 hash. BLAKE3 of a reconciliation message would cost a board more time
  * than its whole airtime, and the message is used up at once and by nobody else, so its short_id is `digest`, which
  * finds a mix-up of fragments and claims no more.
  */
-import { FRAGMENTS_MAX, FRAME_PAYLOAD_BYTES_MAX } from "./frame.ts";
+import { DROP_SIZE_BYTES_MAX } from "../drop/drop.ts";
 
 export const MESSAGE_PREFIX_BYTES = 3;
-export const MESSAGE_BODY_BYTES_MAX = FRAGMENTS_MAX * FRAME_PAYLOAD_BYTES_MAX - MESSAGE_PREFIX_BYTES;
+export const MESSAGE_BODY_BYTES_MAX = DROP_SIZE_BYTES_MAX;
 
-export function fragmentCount(bodyBytes: number): number {
-  return ((MESSAGE_PREFIX_BYTES + bodyBytes + FRAME_PAYLOAD_BYTES_MAX - 1) / FRAME_PAYLOAD_BYTES_MAX) | 0;
+/** Fragments of a message whose body has so many bytes, cut every `fragmentBytes`. */
+export function fragmentCount(bodyBytes: number, fragmentBytes: number): number {
+  return ((MESSAGE_PREFIX_BYTES + bodyBytes + fragmentBytes - 1) / fragmentBytes) | 0;
 }
 
 /** The mask of `count` fragments: bit i is fragment i. */

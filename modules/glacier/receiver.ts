@@ -3,19 +3,12 @@
  *
  * It follows MESSAGES_AHEAD_MAX sequence numbers from `base`, the lowest that is not settled. Buffers are not its own:
  * a MessageSink lends an Assembly for a message it wants. A fragment that repeats one already here, that runs ahead of
- * the window, or for which there is no buffer costs a counter; a repeat is also answered soon, since it means that an
- * acknowledgement was lost. Acknowledgements go out every ACK_EVERY_FRAMES frames, or ACK_DELAY_MS after the first frame
- * that none has answered.
+ * the window, or for which there is no buffer costs a counter. It acknowledges when the sender asks, and unasked when that spares
+ * frames: a message that is not wanted, or of which some is here from an earlier contact.
  */
 import { type Ack, KEPT_BASE_BIT, MESSAGES_AHEAD_MAX, SETTLED } from "./ack.ts";
 import type { Assembly } from "./assembly.ts";
 import { type Frame, SEQUENCE_COUNT } from "./frame.ts";
-
-/** Half the sender's window, so that it never waits while frames arrive. */
-const ACK_EVERY_FRAMES = 16;
-const ACK_DELAY_MS = 15;
-/** Repeats in a row are one loss, and get one answer. */
-const ACK_GAP_MS = 5;
 
 export type FragmentRefusal = "repeat" | "ahead" | "room" | "misfit" | "changed";
 
@@ -31,8 +24,10 @@ export interface MessageSink {
   owns(assembly: Assembly): boolean;
   /** All of it is here, and its buffer is the sink's again. */
   complete(type: number, assembly: Assembly): Completion;
-  /** Messages there is room for, those begun on this link included. */
+  /** Messages of several fragments there is room for, those begun on this link included. */
   readonly credit: number;
+  /** Frames that the peer may have in flight, 1 to 255. */
+  readonly window: number;
 }
 
 export class Receiver {
@@ -41,37 +36,30 @@ export class Receiver {
   readonly #masks = new Uint16Array(MESSAGES_AHEAD_MAX);
   readonly #assemblies: (Assembly | undefined)[] = new Array(MESSAGES_AHEAD_MAX).fill(undefined);
   #kept = 0;
-  #unanswered = 0;
-  #answerByMs = Infinity;
-  #answeredMs = 0;
   #number = 0;
+  /** An acknowledgement is due. */
+  due = false;
 
   constructor(sink: MessageSink) {
     this.#sink = sink;
   }
 
-  begin(now: number): void {
+  begin(): void {
     this.#base = 0;
     this.#masks.fill(0);
     this.#assemblies.fill(undefined);
     this.#kept = 0;
-    this.#unanswered = 0;
-    this.#answerByMs = Infinity;
-    this.#answeredMs = now - ACK_GAP_MS;
     this.#number = 0;
-  }
-
-  /** When an acknowledgement is due, in clock milliseconds. */
-  get deadline(): number {
-    return this.#answerByMs;
+    this.due = false;
   }
 
   receive(frame: Frame, now: number): FragmentRefusal | undefined {
+    if (frame.poll) this.due = true;
     const ahead = (frame.sequence - this.#base) & (SEQUENCE_COUNT - 1);
-    if (ahead >= SEQUENCE_COUNT / 2) return this.#repeated(now);
+    if (ahead >= SEQUENCE_COUNT / 2) return "repeat";
     if (ahead >= MESSAGES_AHEAD_MAX) return "ahead";
     const i = frame.sequence % MESSAGES_AHEAD_MAX;
-    if (this.#masks[i] === SETTLED) return this.#repeated(now);
+    if (this.#masks[i] === SETTLED) return "repeat";
     let assembly = this.#assemblies[i];
     if (assembly !== undefined && !this.#sink.owns(assembly)) {
       // Another contact took the buffer over, and may have completed the message since.
@@ -81,33 +69,27 @@ export class Receiver {
     if (assembly === undefined) {
       if (!this.#sink.wants(frame)) {
         this.#settle(ahead, false);
-        this.#answerSoon(now);
+        this.due = true;
         return undefined;
       }
       assembly = this.#sink.assembly(frame, now);
-      if (assembly === undefined) {
-        this.#answerSoon(now);
-        return "room";
-      }
+      if (assembly === undefined) return "room";
       this.#assemblies[i] = assembly;
       this.#masks[i] = assembly.mask;
-      if (assembly.mask !== 0) this.#answerSoon(now);
+      if (assembly.mask !== 0) this.due = true;
     } else if (assembly.shortIdLow !== frame.shortIdLow || assembly.shortIdHigh !== frame.shortIdHigh) {
       return "changed";
     }
     const outcome = assembly.put(frame, now);
-    if (outcome === "repeat") return this.#repeated(now);
+    if (outcome === "repeat") return outcome;
     if (outcome === "misfit") {
       // This fragment or what is here is false, and nobody can tell which: all of it comes again.
-      assembly.begin(frame.shortIdLow, frame.shortIdHigh, now);
+      assembly.clear();
       this.#masks[i] = 0;
-      this.#answerSoon(now);
+      this.due = true;
       return outcome;
     }
     this.#masks[i] = assembly.mask;
-    this.#unanswered++;
-    const delay = this.#unanswered >= ACK_EVERY_FRAMES ? 0 : ACK_DELAY_MS;
-    if (now + delay < this.#answerByMs) this.#answerByMs = now + delay;
     if (assembly.complete) {
       this.#assemblies[i] = undefined;
       const completion = this.#sink.complete(frame.type, assembly);
@@ -122,6 +104,7 @@ export class Receiver {
     ack.number = this.#number;
     ack.base = this.#base;
     ack.kept = this.#kept;
+    ack.window = this.#sink.window;
     ack.credit = this.#sink.credit;
     ack.count = 0;
     for (let ahead = 0; ahead < MESSAGES_AHEAD_MAX; ahead++) {
@@ -132,27 +115,9 @@ export class Receiver {
   }
 
   /** The acknowledgement was sent. */
-  answered(now: number): void {
+  answered(): void {
     this.#number = (this.#number + 1) & (SEQUENCE_COUNT - 1);
-    this.#unanswered = 0;
-    this.#answerByMs = Infinity;
-    this.#answeredMs = now;
-  }
-
-  /** Ask for an acknowledgement now, for instance to tell that nothing more will be sent. */
-  answerNow(now: number): void {
-    if (now < this.#answerByMs) this.#answerByMs = now;
-  }
-
-  #repeated(now: number): FragmentRefusal {
-    this.#answerSoon(now);
-    return "repeat";
-  }
-
-  #answerSoon(now: number): void {
-    const soon = this.#answeredMs + ACK_GAP_MS;
-    const due = Math.max(soon, now);
-    if (due < this.#answerByMs) this.#answerByMs = due;
+    this.due = false;
   }
 
   #settle(ahead: number, kept: boolean): void {

@@ -1,53 +1,66 @@
 /**
- * The sending half of a link: at most OUTGOING_MAX messages under way, fragment by fragment (design section 4).
+ * The sending half of a link: at most MESSAGES_AHEAD_MAX messages under way, fragment by fragment (design section 4).
  *
  * Every transmission has an order number. An acknowledgement tells which fragments arrived; one that was transmitted
- * REORDER_FRAMES before the latest to arrive, and did not, is lost and goes out again before anything new. When
- * acknowledgements stay away for a time-out that follows the measured round trip, the oldest fragment is sent again as
- * a probe, ever more slowly. Nothing that was acknowledged is sent again.
+ * REORDER_FRAMES before the latest to arrive, and did not, is lost and goes out again before anything new. Nothing that was
+ * acknowledged is sent again.
+ *
+ * The sender says when it wants an acknowledgement (POLL): every POLL_FRAMES, in good time before it has to wait for one, soon
+ * again while it has no answer, and with the last frame it has. When no answer comes for a time-out that follows the
+ * measured round trip, and there is nothing else to send, the oldest fragment goes again as a probe.
  *
  * Messages come from a MessageSource, whose bytes are read fragment by fragment (a Drop straight from flash), so the
- * sender holds no message. Invariant: a fragment is in flight when it is in `sent` and not in `acked`.
- * It paces nothing: the caller asks for a frame when the radio has room.
+ * sender holds no message. Invariant: a fragment is in flight when it is in `sent` and not in `acked`, and then exactly one
+ * place of `transmissions` names it. It paces nothing: the caller asks for a frame when the radio has room.
  */
-import { type Ack, KEPT_BASE_BIT, MESSAGES_AHEAD_MAX, SETTLED } from "./ack.ts";
-import { FRAGMENTS_MAX, FRAME_HEADER_BYTES, FRAME_PAYLOAD_BYTES_MAX, SEQUENCE_COUNT, sealFrame } from "./frame.ts";
+import { type Ack, MESSAGES_AHEAD_MAX, SETTLED } from "./ack.ts";
+import { DROP, FRAME_HEADER_BYTES, OPEN, PAYLOAD_BYTES_V1, POLL, SEQUENCE_COUNT, sealFrame } from "./frame.ts";
 import { fragmentCount, fragmentMask, MESSAGE_PREFIX_BYTES } from "./message.ts";
 
-/** Enough to keep the air busy for one acknowledgement's way there and back: 40 frames are 108 ms at 1 Mbit/s. */
-export const OUTGOING_MAX = 4;
-/** Frames in flight; the published working point is 8, which leaves the air idle while an acknowledgement travels. */
-const WINDOW_FRAMES_MAX = 32;
+/** Until the peer has said what its radio can queue; the published working point. */
+const WINDOW_INITIAL_FRAMES = 8;
+const WINDOW_FRAMES_MAX = 48;
+/** Places for transmissions: the window, and some that are answered while an older one is not. */
+const TRANSMISSIONS = WINDOW_FRAMES_MAX + 8;
+/** No message has as many fragments as this would name. */
+const NOTHING = 0xff;
 /** As many later frames may arrive first before a missing one counts as lost (QUIC's packet threshold, RFC 9002 6.1.1). */
 const REORDER_FRAMES = 3;
+/** Frames from one poll to the next: an acknowledgement costs half a frame's air, and Drops with holes fill the receiver's buffers. */
+const POLL_FRAMES = 20;
+/** And after a poll that has no answer yet: the poll or the acknowledgement may be lost. */
+const REPOLL_FRAMES = 5;
 const TIMEOUT_INITIAL_MS = 150;
-const TIMEOUT_MIN_MS = 30;
-const TIMEOUT_MAX_MS = 800;
+/** The clock counts whole milliseconds. */
+const TIMEOUT_GRACE_MS = 2;
+/** As long as a peer may be busy between two contacts that share its air. */
+const TIMEOUT_MAX_MS = 200;
+/**
+ * From one probe to the next, and four times that after the first few. A peer that is busy finds them all in its radio's
+ * queue, on top of the window: a third of a second puts sixteen there.
+ */
+const PROBE_INTERVAL_MS = 20;
+const PROBES_EAGER = 16;
 /** Until the peer has said how much room it has: the opening, and a Drop to keep the air busy meanwhile. */
 const CREDIT_INITIAL = 2;
 /** A peer without room is asked again with one message so often; it need not remember to tell. */
 const CREDIT_PROBE_MS = 100;
 
+/** A message under way, as its source and the sender speak of it. */
 export class Outgoing {
-  active = false;
   type = 0;
-  sequence = 0;
   shortIdLow = 0;
   shortIdHigh = 0;
   bodyBytes = 0;
   claim = 0;
-  /** The source's own name for the message, for instance a store slot. */
+  /** The source's own name for the message, for instance a store slot: 16 bits, signed. */
   reference = 0;
-  fragments = 0;
-  sent = 0;
-  acked = 0;
-  resent = 0;
-  readonly order = new Uint32Array(FRAGMENTS_MAX);
-  readonly sentMs = new Float64Array(FRAGMENTS_MAX);
 }
 
 export interface MessageSource {
-  /** Fill in type, shortIdLow, shortIdHigh, bodyBytes, claim and reference of the next message. False: none now. */
+  /** Whether `next` may well have a message; wrong costs a probe at worst. */
+  readonly waiting: boolean;
+  /** Fill in the next message, all fields. False: none now. */
   next(message: Outgoing): boolean;
   /** Copy `lengthBytes` bytes of the body from `from` on to `into[offset ..]`. */
   read(message: Outgoing, from: number, into: Uint8Array, offset: number, lengthBytes: number): void;
@@ -59,149 +72,250 @@ export interface MessageSource {
 
 export class Sender {
   framesSent = 0;
-  framesResent = 0;
+  /** Transmissions that were given up as lost, and so were or will be repeated. */
+  framesLost = 0;
   readonly #source: MessageSource;
-  readonly #outgoing: Outgoing[] = [];
-  #sequence = 0;
-  #peerBase = 0;
+  /** Bytes of a full payload in this session, an OPEN's excepted. */
+  fragmentBytes = PAYLOAD_BYTES_V1;
+
+  // Messages base .. next - 1 are under way; message s has place s % MESSAGES_AHEAD_MAX in each table. Type 0: settled.
+  readonly #types = new Uint8Array(MESSAGES_AHEAD_MAX);
+  readonly #claims = new Uint8Array(MESSAGES_AHEAD_MAX);
+  readonly #idsLow = new Uint32Array(MESSAGES_AHEAD_MAX);
+  readonly #idsHigh = new Uint32Array(MESSAGES_AHEAD_MAX);
+  readonly #bodyBytes = new Uint16Array(MESSAGES_AHEAD_MAX);
+  readonly #references = new Int16Array(MESSAGES_AHEAD_MAX);
+  readonly #all = new Uint16Array(MESSAGES_AHEAD_MAX);
+  readonly #sent = new Uint16Array(MESSAGES_AHEAD_MAX);
+  readonly #acked = new Uint16Array(MESSAGES_AHEAD_MAX);
+  #base = 0;
+  #next = 0;
+  /** All before this message is sent, as far as is known. */
+  #unsentFrom = 0;
+  /** The first fragment of message next - 1 that was never sent. */
+  #fresh = 0;
+  /** Messages of several fragments under way: what the peer's credit is for. */
+  #large = 0;
+
+  /** Transmission n is in place n % TRANSMISSIONS: a message's place x 16 + fragment, or NOTHING once it was answered. */
+  readonly #transmissions = new Uint8Array(TRANSMISSIONS);
+  #order = 0;
+  #oldest = 0;
+  #inFlight = 0;
+
   #ackNumber = 0;
+  #window = WINDOW_INITIAL_FRAMES;
   #credit = CREDIT_INITIAL;
   #creditMs = 0;
-  #order = 0;
-  #inFlight = 0;
+
+  #sincePoll = 0;
+  #pollUnanswered = false;
+  /** The poll whose answer measures the round trip; -1 if there is none. */
+  #timedOrder = -1;
+  #timedMs = 0;
   #smoothedMs = 0;
   #variationMs = 0;
   #timeoutMs = TIMEOUT_INITIAL_MS;
-  #backoff = 0;
-  #progressMs = 0;
+  #probes = 0;
+  /** When a frame was last sent or answered. */
+  #activeMs = 0;
+
+  readonly #message = new Outgoing();
   /** What `prepare` built, until `sent`. */
-  #prepared: Outgoing | undefined;
+  #prepared = 0;
   #preparedFragment = 0;
+  #preparedPoll = false;
+  #preparedProbe = false;
 
   constructor(source: MessageSource) {
     this.#source = source;
-    for (let i = 0; i < OUTGOING_MAX; i++) this.#outgoing.push(new Outgoing());
   }
 
   begin(now: number): void {
-    for (let i = 0; i < OUTGOING_MAX; i++) this.#outgoing[i]!.active = false;
     this.framesSent = 0;
-    this.framesResent = 0;
-    this.#sequence = 0;
-    this.#peerBase = 0;
+    this.framesLost = 0;
+    this.#types.fill(0);
+    this.#base = 0;
+    this.#next = 0;
+    this.#unsentFrom = 0;
+    this.#large = 0;
+    this.#order = 0;
+    this.#oldest = 0;
+    this.#inFlight = 0;
     this.#ackNumber = 0;
+    this.#window = WINDOW_INITIAL_FRAMES;
     this.#credit = CREDIT_INITIAL;
     this.#creditMs = now;
-    this.#order = 0;
-    this.#inFlight = 0;
+    this.#sincePoll = 0;
+    this.#pollUnanswered = false;
+    this.#timedOrder = -1;
     this.#smoothedMs = 0;
     this.#variationMs = 0;
     this.#timeoutMs = TIMEOUT_INITIAL_MS;
-    this.#backoff = 0;
-    this.#progressMs = now;
-    this.#prepared = undefined;
+    this.#probes = 0;
+    this.#activeMs = now;
   }
 
   /** Give up what is under way. */
   abandon(): void {
-    for (let i = 0; i < OUTGOING_MAX; i++) {
-      const message = this.#outgoing[i]!;
-      if (message.active) this.#source.abandoned(message);
-      message.active = false;
+    for (let sequence = this.#base; sequence !== this.#next; sequence = following(sequence)) {
+      const place = sequence % MESSAGES_AHEAD_MAX;
+      if (this.#types[place] !== 0) this.#source.abandoned(this.#load(place));
     }
+    this.#types.fill(0);
+    this.#base = this.#next;
   }
 
   /** Nothing under way; whether the source has more is the source's to say. */
   get idle(): boolean {
-    for (let i = 0; i < OUTGOING_MAX; i++) if (this.#outgoing[i]!.active) return false;
-    return true;
+    return this.#base === this.#next;
   }
 
-  /** When the probe is due, in clock milliseconds; Infinity while nothing is in flight. */
+  /** What `prepare` built is one of many: a Drop's fragment, and no probe. */
+  get preparedBulk(): boolean {
+    return !this.#preparedProbe && this.#types[this.#prepared % MESSAGES_AHEAD_MAX] === DROP;
+  }
+
+  /** When a probe is due, in clock milliseconds; Infinity while nothing is in flight. */
   get deadline(): number {
     if (this.#inFlight === 0) return this.#credit === 0 ? this.#creditMs + CREDIT_PROBE_MS : Infinity;
-    const timeout = this.#timeoutMs * (1 << this.#backoff);
-    return this.#progressMs + Math.min(timeout, TIMEOUT_MAX_MS);
+    let patienceMs = this.#timeoutMs;
+    if (this.#probes > 0) patienceMs = this.#probes < PROBES_EAGER ? PROBE_INTERVAL_MS : PROBE_INTERVAL_MS << 2;
+    return this.#activeMs + patienceMs;
   }
 
   /** Build the next frame in `out`; 0 when there is nothing to send. Counts only when `sent` follows. */
   prepare(out: Uint8Array, sessionId: number, now: number): number {
-    if (this.#inFlight > 0 && now >= this.deadline) this.#probe(now);
-    if (this.#inFlight >= WINDOW_FRAMES_MAX) return 0;
-    const message = this.#unsent() ?? this.#open(now);
-    if (message === undefined) return 0;
-    const fragment = lowestBit(fragmentMask(message.fragments) & ~message.sent);
-    this.#prepared = message;
+    const overdue = this.#inFlight > 0 && now >= this.deadline;
+    let sequence = -1;
+    if (this.#mayTransmit) {
+      sequence = this.#unsent(this.#unsentFrom);
+      this.#unsentFrom = sequence < 0 ? this.#next : sequence;
+      if (sequence < 0) sequence = this.#open(now);
+    }
+    if (sequence < 0) {
+      if (!overdue) return 0;
+      this.#lose(this.#oldest);
+      this.#forgetStruck();
+      sequence = this.#unsent(this.#base);
+    }
+    const place = sequence % MESSAGES_AHEAD_MAX;
+    const fragment = lowestBit(this.#all[place]! & ~this.#sent[place]!);
+    this.#prepared = sequence;
     this.#preparedFragment = fragment;
-    const payload = this.#payload(message, fragment, out);
+    this.#preparedPoll = overdue || this.#polls(sequence, fragment);
+    this.#preparedProbe = overdue;
+    const message = this.#load(place);
     return sealFrame(
       out,
-      message.type,
+      this.#preparedPoll ? message.type | POLL : message.type,
       sessionId,
-      message.sequence,
+      sequence,
       fragment,
       message.shortIdLow,
       message.shortIdHigh,
-      payload,
+      this.#payload(message, fragment, out),
     );
   }
 
   /** The radio took what `prepare` built. */
   sent(now: number): void {
-    const message = this.#prepared!;
-    const fragment = this.#preparedFragment;
-    message.sent |= 1 << fragment;
-    message.order[fragment] = ++this.#order;
-    message.sentMs[fragment] = now;
-    if (this.#inFlight++ === 0) this.#progressMs = now;
+    const place = this.#prepared % MESSAGES_AHEAD_MAX;
+    this.#sent[place]! |= 1 << this.#preparedFragment;
+    if (this.#preparedProbe) this.#probes++;
+    const fresh = following(this.#prepared) === this.#next && this.#preparedFragment >= this.#fresh;
+    if (fresh) this.#fresh = this.#preparedFragment + 1;
+    this.#sincePoll++;
+    if (this.#preparedPoll) {
+      this.#sincePoll = 0;
+      this.#pollUnanswered = true;
+      // Only the latest poll is timed, and none that went twice: its answer would not tell which it is for (RFC 6298, section 3).
+      this.#timedOrder = fresh ? this.#order : -1;
+      this.#timedMs = now;
+    }
+    this.#transmissions[this.#order++ % TRANSMISSIONS] = (place << 4) | this.#preparedFragment;
+    this.#inFlight++;
+    this.#activeMs = now;
     this.framesSent++;
-    if (message.resent & (1 << fragment)) this.framesResent++;
   }
 
   /** Take in what the peer has: news, nothing new, or overtaken by a later acknowledgement that came before. */
   acknowledged(ack: Ack, now: number): "news" | "nothing" | "overtaken" {
     if (((ack.number - this.#ackNumber) & (SEQUENCE_COUNT - 1)) >= SEQUENCE_COUNT / 2) return "overtaken";
     this.#ackNumber = ack.number;
-    let latest = 0;
-    let latestMs = -1;
-    let settledAny = false;
-    for (let i = 0; i < OUTGOING_MAX; i++) {
-      const message = this.#outgoing[i]!;
-      if (!message.active) continue;
-      const ahead = (message.sequence - ack.base) & (SEQUENCE_COUNT - 1);
-      const settled = ahead >= SEQUENCE_COUNT / 2 || (ahead < ack.count && ack.masks[ahead] === SETTLED);
-      const all = fragmentMask(message.fragments);
-      const received = settled ? all : ahead < ack.count ? ack.masks[ahead]! & all : 0;
-      const arrived = received & message.sent & ~message.acked;
-      for (let rest = arrived; rest !== 0; rest &= rest - 1) {
-        const fragment = lowestBit(rest);
-        this.#inFlight--;
-        if (message.order[fragment]! > latest) {
-          latest = message.order[fragment]!;
-          latestMs = message.resent & (1 << fragment) ? -1 : message.sentMs[fragment]!;
-        }
-      }
-      // Fragments that the peer holds from an earlier contact are never sent; those that it gave up are sent again.
-      const givenUp = message.acked & ~received;
-      message.resent |= givenUp;
-      message.acked = received;
-      message.sent = (message.sent & ~givenUp) | received;
-      if (settled) {
-        message.active = false;
-        settledAny = true;
-        const bit = (message.sequence - ack.base + KEPT_BASE_BIT) & (SEQUENCE_COUNT - 1);
-        this.#source.settled(message, bit < 16 && (ack.kept & (1 << bit)) !== 0);
+    this.#pollUnanswered = false;
+    let news = false;
+    for (let sequence = this.#base; sequence !== this.#next; sequence = following(sequence)) {
+      const place = sequence % MESSAGES_AHEAD_MAX;
+      if (this.#types[place] === 0) continue;
+      const ahead = (sequence - ack.base) & (SEQUENCE_COUNT - 1);
+      const mask = ahead >= SEQUENCE_COUNT / 2 ? SETTLED : ahead < ack.count ? ack.masks[ahead]! : 0;
+      const received = mask & this.#all[place]!;
+      if ((received & ~this.#acked[place]!) !== 0) news = true;
+      // Fragments that came with an earlier contact count as sent; what was received once and then given up is due again.
+      this.#sent[place] = (this.#sent[place]! & ~(this.#acked[place]! & ~received)) | received;
+      this.#acked[place] = received;
+      if (mask === SETTLED) {
+        this.#source.settled(this.#load(place), ack.keeps(sequence));
+        this.#types[place] = 0;
+        if (this.#all[place]! > 1) this.#large--;
+        news = true;
       }
     }
-    this.#peerBase = ack.base;
+    this.#window = Math.min(ack.window, WINDOW_FRAMES_MAX);
     this.#credit = ack.credit;
     this.#creditMs = now;
-    if (latest === 0) return settledAny ? "news" : "nothing";
-    this.#progressMs = now;
-    this.#backoff = 0;
-    if (latestMs >= 0) this.#measure(now - latestMs);
-    this.#loseBefore(latest - REORDER_FRAMES);
+    const answered = this.#answer(now);
+    while (this.#base !== this.#next && this.#types[this.#base % MESSAGES_AHEAD_MAX] === 0) {
+      this.#base = following(this.#base);
+    }
+    this.#unsentFrom = this.#base;
+    if (!answered) return news ? "news" : "nothing";
+    this.#activeMs = now;
+    this.#probes = 0;
     return "news";
+  }
+
+  /** Strike from the transmissions what is acknowledged and what is therefore lost. False: nothing was acknowledged. */
+  #answer(now: number): boolean {
+    let latest = -1;
+    for (let order = this.#oldest; order < this.#order; order++) {
+      const transmission = this.#transmissions[order % TRANSMISSIONS]!;
+      if (transmission === NOTHING || !this.#isAcked(transmission)) continue;
+      if (order === this.#timedOrder) this.#measure(now - this.#timedMs);
+      this.#strike(order);
+      latest = order;
+    }
+    if (latest < 0) return false;
+    for (let order = this.#oldest; order <= latest - REORDER_FRAMES; order++) {
+      if (this.#transmissions[order % TRANSMISSIONS] !== NOTHING) this.#lose(order);
+    }
+    this.#forgetStruck();
+    return true;
+  }
+
+  #isAcked(transmission: number): boolean {
+    const place = transmission >>> 4;
+    return this.#types[place] === 0 || (this.#acked[place]! & (1 << (transmission & 15))) !== 0;
+  }
+
+  #strike(order: number): void {
+    if (order === this.#timedOrder) this.#timedOrder = -1;
+    this.#transmissions[order % TRANSMISSIONS] = NOTHING;
+    this.#inFlight--;
+  }
+
+  /** It goes again, before anything new. */
+  #lose(order: number): void {
+    const transmission = this.#transmissions[order % TRANSMISSIONS]!;
+    this.#sent[transmission >>> 4]! &= ~(1 << (transmission & 15));
+    this.#strike(order);
+    this.#unsentFrom = this.#base;
+    this.framesLost++;
+  }
+
+  #forgetStruck(): void {
+    while (this.#oldest < this.#order && this.#transmissions[this.#oldest % TRANSMISSIONS] === NOTHING) this.#oldest++;
   }
 
   /** Smoothed round trip and variation (RFC 6298, section 2), in whole milliseconds times 8 and times 4. */
@@ -214,88 +328,85 @@ export class Sender {
       this.#smoothedMs += error;
       this.#variationMs += (error < 0 ? -error : error) - (this.#variationMs >> 2);
     }
-    const timeout = (this.#smoothedMs >> 3) + this.#variationMs;
-    this.#timeoutMs = Math.max(timeout, TIMEOUT_MIN_MS);
+    const timeout = (this.#smoothedMs >> 3) + Math.max(this.#variationMs >> 1, TIMEOUT_GRACE_MS);
+    this.#timeoutMs = Math.min(timeout, TIMEOUT_MAX_MS);
   }
 
-  #loseBefore(order: number): void {
-    for (let i = 0; i < OUTGOING_MAX; i++) {
-      const message = this.#outgoing[i]!;
-      if (!message.active) continue;
-      for (let rest = message.sent & ~message.acked; rest !== 0; rest &= rest - 1) {
-        const fragment = lowestBit(rest);
-        if (message.order[fragment]! <= order) this.#lose(message, fragment);
-      }
+  get #mayTransmit(): boolean {
+    return this.#inFlight < this.#window && this.#order - this.#oldest < TRANSMISSIONS;
+  }
+
+  /** Is an acknowledgement wanted of this frame, the next to be sent? */
+  #polls(sequence: number, fragment: number): boolean {
+    const place = sequence % MESSAGES_AHEAD_MAX;
+    const inFlight = this.#inFlight + 1;
+    const window = this.#window;
+    // Near the end of the window each frame asks: the acknowledgements to those before may have been lost.
+    if (4 * inFlight >= 3 * window) return true;
+    const every = this.#pollUnanswered ? REPOLL_FRAMES : POLL_FRAMES;
+    if (this.#sincePoll + 1 >= Math.min(every, window >> 1)) return true;
+    if ((this.#all[place]! & ~this.#sent[place]!) !== 1 << fragment) return false;
+    return this.#unsent(following(sequence)) < 0 && !this.#mayOpen();
+  }
+
+  /** The first message from `sequence` on with a fragment to send; -1 if there is none. */
+  #unsent(sequence: number): number {
+    for (let i = sequence; i !== this.#next; i = following(i)) {
+      const place = i % MESSAGES_AHEAD_MAX;
+      if (this.#types[place] !== 0 && this.#sent[place] !== this.#all[place]) return i;
     }
+    return -1;
   }
 
-  #lose(message: Outgoing, fragment: number): void {
-    message.sent &= ~(1 << fragment);
-    message.resent |= 1 << fragment;
-    this.#inFlight--;
+  #mayOpen(): boolean {
+    const underWay = (this.#next - this.#base) & (SEQUENCE_COUNT - 1);
+    return underWay < MESSAGES_AHEAD_MAX && this.#large < this.#credit && this.#source.waiting;
   }
 
-  #probe(now: number): void {
-    let oldest: Outgoing | undefined;
-    let oldestFragment = 0;
-    for (let i = 0; i < OUTGOING_MAX; i++) {
-      const message = this.#outgoing[i]!;
-      if (!message.active) continue;
-      for (let rest = message.sent & ~message.acked; rest !== 0; rest &= rest - 1) {
-        const fragment = lowestBit(rest);
-        if (oldest === undefined || message.order[fragment]! < oldest.order[oldestFragment]!) {
-          oldest = message;
-          oldestFragment = fragment;
-        }
-      }
-    }
-    if (oldest !== undefined) this.#lose(oldest, oldestFragment);
-    this.#progressMs = now;
-    if (this.#backoff < 5) this.#backoff++;
-  }
-
-  /** The message with a fragment to send that comes first in sequence. */
-  #unsent(): Outgoing | undefined {
-    let first: Outgoing | undefined;
-    for (let i = 0; i < OUTGOING_MAX; i++) {
-      const message = this.#outgoing[i]!;
-      if (!message.active || message.sent === fragmentMask(message.fragments)) continue;
-      if (first === undefined || ((message.sequence - first.sequence) & (SEQUENCE_COUNT - 1)) >= SEQUENCE_COUNT / 2) {
-        first = message;
-      }
-    }
-    return first;
-  }
-
-  #open(now: number): Outgoing | undefined {
-    if (((this.#sequence - this.#peerBase) & (SEQUENCE_COUNT - 1)) >= MESSAGES_AHEAD_MAX) return undefined;
-    let free: Outgoing | undefined;
-    let unsettled = 0;
-    for (let i = 0; i < OUTGOING_MAX; i++) {
-      const message = this.#outgoing[i]!;
-      if (message.active) unsettled++;
-      else free = message;
-    }
-    let credit = this.#credit;
-    if (credit === 0 && this.#inFlight === 0 && now >= this.#creditMs + CREDIT_PROBE_MS) {
-      credit = 1;
+  #open(now: number): number {
+    if (this.#credit === 0 && this.#inFlight === 0 && now >= this.#creditMs + CREDIT_PROBE_MS) {
+      this.#credit = 1;
       this.#creditMs = now;
     }
-    if (free === undefined || unsettled >= credit || !this.#source.next(free)) return undefined;
-    free.active = true;
-    free.sequence = this.#sequence;
-    free.fragments = fragmentCount(free.bodyBytes);
-    free.sent = 0;
-    free.acked = 0;
-    free.resent = 0;
-    this.#sequence = (this.#sequence + 1) & (SEQUENCE_COUNT - 1);
-    return free;
+    const message = this.#message;
+    if (!this.#mayOpen() || !this.#source.next(message)) return -1;
+    const sequence = this.#next;
+    const place = sequence % MESSAGES_AHEAD_MAX;
+    this.#types[place] = message.type;
+    this.#claims[place] = message.claim;
+    this.#idsLow[place] = message.shortIdLow;
+    this.#idsHigh[place] = message.shortIdHigh;
+    this.#bodyBytes[place] = message.bodyBytes;
+    this.#references[place] = message.reference;
+    this.#all[place] = fragmentMask(fragmentCount(message.bodyBytes, this.#fragmentBytesOf(message)));
+    this.#sent[place] = 0;
+    this.#acked[place] = 0;
+    if (this.#all[place]! > 1) this.#large++;
+    this.#fresh = 0;
+    this.#next = following(sequence);
+    return sequence;
+  }
+
+  #load(place: number): Outgoing {
+    const message = this.#message;
+    message.type = this.#types[place]!;
+    message.claim = this.#claims[place]!;
+    message.shortIdLow = this.#idsLow[place]!;
+    message.shortIdHigh = this.#idsHigh[place]!;
+    message.bodyBytes = this.#bodyBytes[place]!;
+    message.reference = this.#references[place]!;
+    return message;
+  }
+
+  #fragmentBytesOf(message: Outgoing): number {
+    return message.type === OPEN ? PAYLOAD_BYTES_V1 : this.fragmentBytes;
   }
 
   #payload(message: Outgoing, fragment: number, out: Uint8Array): number {
-    const start = fragment * FRAME_PAYLOAD_BYTES_MAX;
+    const fragmentBytes = this.#fragmentBytesOf(message);
+    const start = fragment * fragmentBytes;
     const rest = MESSAGE_PREFIX_BYTES + message.bodyBytes - start;
-    const size = Math.min(rest, FRAME_PAYLOAD_BYTES_MAX);
+    const size = Math.min(rest, fragmentBytes);
     if (fragment > 0) {
       this.#source.read(message, start - MESSAGE_PREFIX_BYTES, out, FRAME_HEADER_BYTES, size);
       return size;
@@ -306,6 +417,10 @@ export class Sender {
     this.#source.read(message, 0, out, FRAME_HEADER_BYTES + MESSAGE_PREFIX_BYTES, size - MESSAGE_PREFIX_BYTES);
     return size;
   }
+}
+
+function following(sequence: number): number {
+  return (sequence + 1) & (SEQUENCE_COUNT - 1);
 }
 
 /** Index of the lowest set bit of a nonzero mask. */

@@ -32,7 +32,6 @@ import {
   SPLIT,
   TAG_BYTES,
   TAGS,
-  VARINT_BYTES_MAX,
   WANT,
 } from "./message.ts";
 import { LIST, type OpenRanges, POSITION_MAX, partStart } from "./open-ranges.ts";
@@ -129,7 +128,9 @@ export class MessageAnswer {
   #answerSplit(set: SaltedSet, low: number, high: number, firstIndex: number): void {
     const reader = this.#reader;
     const theirs = this.#theirs;
-    const parts = reader.varint();
+    const partsAsked = reader.varint();
+    const parts = partsAsked >>> 1;
+    const asked = (partsAsked & 1) === 1;
     let partLow = low;
     let from = firstIndex;
     for (let part = 0; part < parts; part += 1) {
@@ -139,13 +140,13 @@ export class MessageAnswer {
       theirs.xor = theirs.count === 0 ? 0 : reader.word();
       theirs.sum = theirs.count === 0 ? 0 : reader.word();
       this.#ranges.elementsLeft -= 1;
-      this.#answerSummary(set, partLow, nextLow - 1, from, to, parts === 1);
+      this.#answerSummary(set, partLow, nextLow - 1, from, to, asked);
       partLow = nextLow;
       from = to;
     }
   }
 
-  /** `asked`: the peer left the range whole, which asks for a list if there is room for one. */
+  /** `asked`: the peer would rather have a list than summaries of its parts. */
   #answerSummary(set: SaltedSet, low: number, high: number, from: number, to: number, asked: boolean): void {
     const writer = this.#writer;
     const ranges = this.#ranges;
@@ -174,8 +175,8 @@ export class MessageAnswer {
     const items = to - from;
     const lopsided = theirs.count > 2 * items || 2 * theirs.count < items;
     const listing = items <= LIST_ITEMS_MAX || asked || lopsided;
-    if (listing && VARINT_BYTES_MAX + items * TAG_BYTES <= ranges.roomBytes()) ranges.list(set, from, to);
-    else ranges.divide(set, low, high, from, to, SPLIT_PARTS);
+    if (listing) ranges.listOrLeave(set, low, high, from, to, theirs.count);
+    else ranges.divide(set, low, high, from, to, SPLIT_PARTS, false);
   }
 
   /** A list of all that the peer holds in my range `from .. to`: both directions follow by merging. */

@@ -130,7 +130,7 @@ export class MessageCheck {
 
   #checkSplit(width: number): CheckRefusal | undefined {
     const reader = this.#reader;
-    const parts = reader.varint();
+    const parts = reader.varint() >>> 1;
     if (reader.refusal !== undefined) return reader.refusal;
     if (parts === 0 || parts > width) return "split";
     if (parts > this.#open.rangesMax) return "ranges";

@@ -15,10 +15,12 @@
  * | 0  | CLOSED | none                                       | you hold nothing that I lack                    | nothing     |
  * | 1  | WANT   | tag, 4 bytes                               | of yours I lack one, and this is it             | nothing     |
  * | 2  | TAGS   | n varint, n tags of 4 bytes, ascending     | all my items                                    | 1 if n > 0  |
- * | 3  | SPLIT  | f varint, f summaries: count varint, then, | its f equal parts, and what I hold in each      | f summaries |
- * |    |        | if count > 0, xor 4 bytes and sum 4 bytes  |                                                 |             |
+ * | 3  | SPLIT  | 2 f + asked varint, f summaries: count     | its f equal parts, and what I hold in each      | f summaries |
+ * |    |        | varint, then, if count > 0, xor 4 bytes    |                                                 |             |
+ * |    |        | and sum 4 bytes                            |                                                 |             |
  * | doubt bit | | n varint, n mixes: position 4, tag 4       | my items whose tags do not tell them apart      | 1           |
  *
+ * `asked` = 1: most of this differs, so list what cannot be decoded rather than divide it. It is advice, and never wrong to ignore.
  * Little-endian. A varint is base 128, lowest group first, at most 2^32 - 1, and as short as it can be.
  * The reader never runs past its end and never throws: it keeps the first reason it met and reads zeros from then on.
  */

@@ -7,10 +7,15 @@
  * need: the smallest SPLIT, and one open range. Whatever is written now takes of the rest only. That a full table of open
  * ranges fits into a message at all is checked once, in the Reconciler's constructor.
  *
+ * Progress. A list of at most `listRoomBytes` fits into any message that has not listed anything yet, so a range whose list does not
+ * fit is left in parts that one of the two can list next, and asks for it: no range goes to and fro whole. Only a full table of open ranges
+ * keeps a range from being divided, and a full table of ranges that long is more than a session's messages could carry; the
+ * constructor sees to that.
+ *
  * Lists re-order their range by tag (`SaltedSet.sortByTag`), which is why a range that was listed is never divided.
  *
- * Refuses to decide what suits a range: that is the caller's (split.ts for the first message, answer.ts for the others). A
- * list has been measured against `roomBytes` before it comes here; only `mixes` says itself that there is no room.
+ * Refuses to decide what suits a range: that is the caller's (split.ts for the first message, answer.ts for the others).
+ * Refuses (throws, the caller's bug) messages too small for the open ranges, and open ranges too few for the messages.
  */
 import type { ItemBitmap } from "./item-bitmap.ts";
 import {
@@ -19,6 +24,7 @@ import {
   OP_BITS,
   SMALLEST_SPLIT_BYTES_MAX,
   SPLIT,
+  TAG_BYTES,
   TAGS,
   VARINT_BYTES_MAX,
 } from "./message.ts";
@@ -29,22 +35,38 @@ import { Summary } from "./summary.ts";
 export class RangeWriter {
   /** Elements of the message in hand that are still to be answered: room is kept for each. */
   elementsLeft = 0;
+  /** The longest list that fits when every element that a message may open keeps the least that it may need. */
+  readonly listRoomBytes: number;
   readonly #writer: MessageWriter;
   readonly #open: OpenRanges;
   readonly #messageSizeBytesMax: number;
   readonly #own = new Summary();
 
-  constructor(writer: MessageWriter, open: OpenRanges, messageSizeBytesMax: number) {
+  constructor(writer: MessageWriter, open: OpenRanges, messageSizeBytesMax: number, messagesMax: number) {
+    // Every element may need the smallest SPLIT in its answer, and every listed tag or mix a bit.
+    const answerBytes = open.rangesMax * (SMALLEST_SPLIT_BYTES_MAX + 1) + messageSizeBytesMax / 32 + 1;
+    this.listRoomBytes = messageSizeBytesMax - Math.ceil(answerBytes);
+    if (this.listRoomBytes * open.rangesMax < messageSizeBytesMax * messagesMax) {
+      throw new Error("rbsr: messages too small for so many open ranges, or too few of these for so large messages");
+    }
     this.#writer = writer;
     this.#open = open;
     this.#messageSizeBytesMax = messageSizeBytesMax;
   }
 
-  /** Bytes that may be written now, when every element still to be answered keeps the least that it may need. */
-  roomBytes(): number {
-    return this.#messageSizeBytesMax - this.#writer.at - this.elementsLeft * SMALLEST_SPLIT_BYTES_MAX;
+  /** List the range if there is room, or leave it. `theirCount`: the peer's items there. */
+  listOrLeave(set: SaltedSet, low: number, high: number, from: number, to: number, theirCount: number): void {
+    if (listBytes(to - from) <= this.#roomBytes()) this.list(set, from, to);
+    else this.leave(set, low, high, from, to, theirCount);
   }
 
+  /** Leave the range in as few parts as one of the two sides can list, and ask for that. */
+  leave(set: SaltedSet, low: number, high: number, from: number, to: number, theirCount: number): void {
+    const parts = Math.ceil(listBytes(Math.min(to - from, theirCount)) / this.listRoomBytes);
+    this.divide(set, low, high, from, to, parts, true);
+  }
+
+  /** For a list that is known to fit. */
   list(set: SaltedSet, from: number, to: number): void {
     const writer = this.#writer;
     writer.op(TAGS);
@@ -55,16 +77,27 @@ export class RangeWriter {
     this.#open.push(from, to, LIST, to - from + 1, 1);
   }
 
-  /** Divide positions `low .. high`, items `from .. to`, into as many of `partsWanted` as there is room for. */
-  divide(set: SaltedSet, low: number, high: number, from: number, to: number, partsWanted: number): void {
+  /**
+   * Divide positions `low .. high`, items `from .. to`, into as many of `partsWanted` as there is room for. `asked`: lists of them are
+   * wanted rather than further summaries, as they always are of a range that is left whole.
+   */
+  divide(
+    set: SaltedSet,
+    low: number,
+    high: number,
+    from: number,
+    to: number,
+    partsWanted: number,
+    asked: boolean,
+  ): void {
     const writer = this.#writer;
     const open = this.#open;
     const own = this.#own;
-    const roomParts = Math.floor((this.roomBytes() - VARINT_BYTES_MAX) / (SMALLEST_SPLIT_BYTES_MAX - 1));
+    const roomParts = Math.floor((this.#roomBytes() - VARINT_BYTES_MAX) / (SMALLEST_SPLIT_BYTES_MAX - 1));
     const roomRanges = open.rangesMax - open.nextElements - this.elementsLeft;
     const parts = Math.max(1, Math.min(partsWanted, roomParts, roomRanges, high - low + 1));
     writer.op(SPLIT);
-    writer.varint(parts);
+    writer.varint(2 * parts + (asked || parts === 1 ? 1 : 0));
     let partFrom = from;
     for (let part = 0; part < parts; part += 1) {
       const nextLow = partStart(low, high, parts, part + 1);
@@ -82,7 +115,7 @@ export class RangeWriter {
 
   /** Send the `count` doubted items of `from .. to` as whole mixes. False, with nothing written: they do not fit. */
   mixes(set: SaltedSet, from: number, to: number, doubted: ItemBitmap, count: number): boolean {
-    if (VARINT_BYTES_MAX + count * MIX_BYTES > this.roomBytes()) return false;
+    if (VARINT_BYTES_MAX + count * MIX_BYTES > this.#roomBytes()) return false;
     const writer = this.#writer;
     writer.varint(count);
     for (let index = from; index < to; index += 1) {
@@ -93,4 +126,13 @@ export class RangeWriter {
     this.#open.push(from, to, this.#open.mixesFanout, count, 1);
     return true;
   }
+
+  /** Bytes that may be written now, when every element still to be answered keeps the least that it may need. */
+  #roomBytes(): number {
+    return this.#messageSizeBytesMax - this.#writer.at - this.elementsLeft * SMALLEST_SPLIT_BYTES_MAX;
+  }
+}
+
+function listBytes(items: number): number {
+  return VARINT_BYTES_MAX + items * TAG_BYTES;
 }

@@ -12,7 +12,7 @@
  *
  * Each message answers all that the peer's last one opened (message.ts), so a session is: summaries of the first split;
  * what of them could be decoded, and lists of the rest; which of the listed are wanted. The initiator knows after one
- * round trip, and the third message is only sent when something was listed.
+ * round trip, or after two where lists fill more than a message; a third message is only sent when something was listed.
  *
  * Exactness. Tags are 32 bits. Two items of one side that share a tag in one range are told apart by their whole mixes (the
  * doubt bit of a list's answer). Two *different* items, one on each side only, in one range and of one tag look like a common
@@ -33,25 +33,19 @@
 import { type AnswerRefusal, MessageAnswer } from "./answer.ts";
 import { type CheckRefusal, MessageCheck } from "./check.ts";
 import { ItemBitmap } from "./item-bitmap.ts";
-import {
-  MessageReader,
-  MessageWriter,
-  OP_BITS,
-  SMALLEST_SPLIT_BYTES_MAX,
-  TAG_BYTES,
-  VARINT_BYTES_MAX,
-} from "./message.ts";
+import { MessageReader, MessageWriter, OP_BITS } from "./message.ts";
 import { OpenRanges, POSITION_MAX } from "./open-ranges.ts";
 import { RangeWriter } from "./range-writer.ts";
 import type { SaltedSet } from "./salted-set.ts";
 import { splitFor } from "./split.ts";
 
 /**
- * The largest message, either way. The link's message is sixteen Glacier fragments of 210 bytes less a prefix of 3, a body of
- * 3,357; the body of an OPEN, which carries the first message, begins with 10 bytes that make the session's salt. One
- * number for every message, so that neither side has to know which of its messages has the room.
+ * The largest message, either way: no message needs a larger buffer than a Drop, so the link's body is at most 2,048 bytes,
+ * and the body of an OPEN, which carries the first message, begins with 11 that make the session's salt. One number for every
+ * message, so that neither side has to know which of its messages has the room. What all 750 items of a board need, 3,000 bytes of
+ * tags, is listed in parts, some by either side.
  */
-export const MESSAGE_SIZE_BYTES_MAX = 3347;
+export const MESSAGE_SIZE_BYTES_MAX = 2037;
 
 /**
  * Elements that one message may open. Two full boards are never better served by more parts: from 400 differences on a list
@@ -59,7 +53,7 @@ export const MESSAGE_SIZE_BYTES_MAX = 3347;
  */
 export const OPEN_RANGES_MAX = 64;
 
-/** Messages that one side accepts in a session. Honest boards need two; a million items of hosts, four. */
+/** Messages that one side accepts in a session. Two full boards need three at most, however wrong the estimate. */
 export const MESSAGES_MAX = 16;
 
 export type ReconcilerState = "idle" | "open" | "done" | "refused";
@@ -100,15 +94,12 @@ export class Reconciler {
   constructor(options: ReconcilerOptions) {
     const openRangesMax = options.openRangesMax ?? OPEN_RANGES_MAX;
     const messageSizeBytesMax = options.messageSizeBytesMax ?? MESSAGE_SIZE_BYTES_MAX;
-    // Every element may need the smallest SPLIT in its answer, and every listed tag or mix a bit.
-    const answerBytes = openRangesMax * (SMALLEST_SPLIT_BYTES_MAX + 1) + messageSizeBytesMax / 32 + 1;
-    if (answerBytes > messageSizeBytesMax) throw new Error("rbsr: messages too small for so many open ranges");
     this.#capacity = options.capacity;
     this.#messageSizeBytesMax = messageSizeBytesMax;
     this.#have = new ItemBitmap(options.capacity);
     this.#doubted = new ItemBitmap(options.capacity);
     this.#open = new OpenRanges(openRangesMax);
-    this.#ranges = new RangeWriter(this.#writer, this.#open, messageSizeBytesMax);
+    this.#ranges = new RangeWriter(this.#writer, this.#open, messageSizeBytesMax, MESSAGES_MAX);
     this.#check = new MessageCheck(this.#reader, this.#open, this.#doubted);
     this.#answer = new MessageAnswer(this.#reader, this.#writer, this.#open, this.#ranges, this.#have, this.#doubted);
   }
@@ -130,11 +121,10 @@ export class Reconciler {
   initiate(set: SaltedSet, estimate: number, out: Uint8Array, peerCount: number = set.count): number {
     this.#begin(set, out);
     this.#writer.begin(out, OP_BITS);
-    const fitting = set.count * TAG_BYTES + VARINT_BYTES_MAX + 1 <= this.#messageSizeBytesMax;
-    const openRangesMax = this.#open.rangesMax;
-    const parts = splitFor(estimate, set.count, peerCount, openRangesMax);
-    if (parts === 0 && fitting) this.#ranges.list(set, 0, set.count);
-    else this.#ranges.divide(set, 0, POSITION_MAX, 0, set.count, parts === 0 ? openRangesMax : parts);
+    const parts = splitFor(estimate, set.count, peerCount, this.#open.rangesMax);
+    if (parts === 0) this.#ranges.listOrLeave(set, 0, POSITION_MAX, 0, set.count, peerCount);
+    else if (parts === 1) this.#ranges.leave(set, 0, POSITION_MAX, 0, set.count, peerCount);
+    else this.#ranges.divide(set, 0, POSITION_MAX, 0, set.count, parts, false);
     return this.#sent();
   }
 

@@ -6,7 +6,8 @@
  * | offset | size | field       | meaning                                                                     |
  * |--------|------|-------------|-----------------------------------------------------------------------------|
  * | 0      | 8    | nonce       | drawn at this wake-up: the key of the fingerprint, and half of a session's salt |
- * | 8      | 60   | fingerprint | modules/rbsr/fingerprint.ts: 64 bits, count, sketch                         |
+ * | 8      | 1    | frames      | 1: this node takes ESP-NOW v2 bodies; otherwise 0                           |
+ * | 9      | 60   | fingerprint | modules/rbsr/fingerprint.ts: 64 bits, count, sketch                         |
  *
  * A listener computes the fingerprint of its own set under the sender's nonce. Equal means that there is nothing to do,
  * and no contact is opened; otherwise the sketch tells about how many Drops differ. A new nonce from a known address
@@ -23,19 +24,23 @@ const SEEN_MAX = 8;
 /** What tells one beacon from another: its nonce and the 64 bits of its fingerprint. */
 const SEEN_KEY_BYTES = NONCE_BYTES + 8;
 
-const FINGERPRINT_AT = FRAME_HEADER_BYTES + NONCE_BYTES;
-const BEACON_PAYLOAD_BYTES = NONCE_BYTES + FINGERPRINT_SIZE_BYTES;
+const FRAMES_AT = FRAME_HEADER_BYTES + NONCE_BYTES;
+const FRAMES_V2 = 1;
+const FINGERPRINT_AT = FRAMES_AT + 1;
+const BEACON_PAYLOAD_BYTES = NONCE_BYTES + 1 + FINGERPRINT_SIZE_BYTES;
 
 export class Beacons {
   readonly nonce = new Uint8Array(NONCE_BYTES);
   /** The nonce of the beacon last read. */
   readonly peerNonce = new Uint8Array(NONCE_BYTES);
   peerCount = 0;
+  peerTakesV2 = false;
   /** When the next beacon is due, in clock milliseconds. */
   dueMs: number;
   readonly #store: Store;
   readonly #random: Random;
   readonly #intervalMs: number;
+  readonly #takesV2: boolean;
   readonly #own = new Fingerprint();
   /** Our set under the peer's nonce, and the peer's fingerprint as it came. */
   readonly #underPeer = new Fingerprint();
@@ -45,10 +50,11 @@ export class Beacons {
   readonly #seenEstimates = new Uint32Array(SEEN_MAX);
   #seenCount = 0;
 
-  constructor(store: Store, random: Random, intervalMs: number, now: number) {
+  constructor(store: Store, random: Random, intervalMs: number, takesV2: boolean, now: number) {
     this.#store = store;
     this.#random = random;
     this.#intervalMs = intervalMs;
+    this.#takesV2 = takesV2;
     random.fill(this.nonce);
     this.recount();
     this.dueMs = now + this.#jitterMs();
@@ -73,6 +79,7 @@ export class Beacons {
   /** Build the beacon in `out`; returns the frame's length in bytes. */
   write(out: Uint8Array): number {
     for (let i = 0; i < NONCE_BYTES; i++) out[FRAME_HEADER_BYTES + i] = this.nonce[i]!;
+    out[FRAMES_AT] = this.#takesV2 ? FRAMES_V2 : 0;
     this.#own.write(out, FINGERPRINT_AT);
     return sealFrame(out, BEACON, 0, 0, 0, 0, 0, BEACON_PAYLOAD_BYTES);
   }
@@ -86,10 +93,12 @@ export class Beacons {
   /** Take in a beacon. False: its payload is not one. */
   read(frame: Frame): boolean {
     if (frame.payloadBytes !== BEACON_PAYLOAD_BYTES) return false;
-    if (frame.sessionId !== 0 || frame.sequence !== 0 || frame.fragment !== 0) return false;
+    if (frame.sessionId !== 0 || frame.sequence !== 0 || frame.fragment !== 0 || frame.poll) return false;
+    if (frame.bytes[FRAMES_AT]! > FRAMES_V2) return false;
     if (frame.shortIdLow !== 0 || frame.shortIdHigh !== 0) return false;
     for (let i = 0; i < NONCE_BYTES; i++) this.peerNonce[i] = frame.bytes[FRAME_HEADER_BYTES + i]!;
     for (let i = 0; i < FINGERPRINT_SIZE_BYTES; i++) this.#peer[i] = frame.bytes[FINGERPRINT_AT + i]!;
+    this.peerTakesV2 = frame.bytes[FRAMES_AT] === FRAMES_V2;
     this.peerCount = fingerprintCount(this.#peer, 0);
     return true;
   }

@@ -17,7 +17,7 @@
  * It refuses to serve a Drop whose hash it has not checked, and to take one that it has.
  */
 import type { Assembly } from "../glacier/assembly.ts";
-import { DROP, type Frame, OPEN, RECONCILE } from "../glacier/frame.ts";
+import { DROP, type Frame, OPEN, PAYLOAD_BYTES_V1, RECONCILE } from "../glacier/frame.ts";
 import { Link } from "../glacier/link.ts";
 import { digest, MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
 import type { Completion, MessageSink } from "../glacier/receiver.ts";
@@ -26,6 +26,7 @@ import type { Store, StoreOutcome } from "../store/store.ts";
 import { claim } from "../temperature/temperature.ts";
 import type { Assemblies } from "./assemblies.ts";
 import type { CloseReason, NodeEvents } from "./events.ts";
+import { Offers } from "./offers.ts";
 import { ADDRESS_BYTES, type MacAddress } from "./ports.ts";
 import { NONCE_BYTES, type Reconciliation } from "./reconciliation.ts";
 
@@ -44,6 +45,8 @@ export interface ContactOwner {
   readonly assemblies: Assemblies;
   readonly reconciliation: Reconciliation;
   readonly events: NodeEvents;
+  /** Frames that one contact's peer may have in flight. */
+  readonly window: number;
   heatNow(): number;
   /** The Drop in this slot moved: raise its heat. */
   warm(slot: number): void;
@@ -64,8 +67,7 @@ export class Contact implements MessageSource, MessageSink {
   readonly link: Link;
   readonly #node: ContactOwner;
   readonly #index: number;
-  readonly #offers: Uint8Array;
-  #offersLeft = 0;
+  readonly #offers: Offers;
   #beaconMs = 0;
   #refused = false;
   /** No Drop is taken in any more; what the peer lacks is served all the same. */
@@ -75,7 +77,7 @@ export class Contact implements MessageSource, MessageSink {
   constructor(node: ContactOwner, index: number) {
     this.#node = node;
     this.#index = index;
-    this.#offers = new Uint8Array((node.store.capacity + 7) >>> 3);
+    this.#offers = new Offers(node.store);
     this.link = new Link(this, this);
   }
 
@@ -85,8 +87,7 @@ export class Contact implements MessageSource, MessageSink {
     this.initiator = initiator;
     this.peerNonceKnown = false;
     this.moved = 0;
-    this.#offers.fill(0);
-    this.#offersLeft = 0;
+    this.#offers.clear();
     this.#beaconMs = now;
     this.#refused = false;
     this.#flashFailed = false;
@@ -121,9 +122,9 @@ export class Contact implements MessageSource, MessageSink {
     const { link } = this;
     if (this.#refused) return "refused";
     if (now >= this.#patienceMs) return this.#reconciling ? "unanswered" : "silent";
-    const done = this.phase === "transferring" && this.#offersLeft === 0 && !this.#reconciling && link.sender.idle;
+    const done = this.phase === "transferring" && this.#offers.count === 0 && !this.#reconciling && link.sender.idle;
     if (done && this.#flashFailed) return "flash";
-    link.setDone(done, now);
+    link.setDone(done);
     return done && link.peerDone && link.answered ? "done" : undefined;
   }
 
@@ -138,13 +139,20 @@ export class Contact implements MessageSource, MessageSink {
   /** When this contact is given up if nothing happens. */
   get #patienceMs(): number {
     const { link } = this;
-    const silentMs = Math.max(link.heardMs, this.#beaconMs) + SILENT_TIMEOUT_MS;
+    // A beacon says that the peer is near, not that it still knows of this session: who waits for an answer goes by answers.
+    const heardMs = link.sender.idle ? Math.max(link.heardMs, this.#beaconMs) : link.heardMs;
+    const silentMs = heardMs + SILENT_TIMEOUT_MS;
     const idleMs = Math.min(silentMs, link.progressMs + IDLE_TIMEOUT_MS);
     if (!this.#reconciling) return idleMs;
     return Math.min(idleMs, link.begunMs + (this.phase === "opening" ? OPENING_TIMEOUT_MS : RECONCILING_TIMEOUT_MS));
   }
 
   // MessageSource
+
+  get waiting(): boolean {
+    const { reconciliation } = this.#node;
+    return this.#offers.count > 0 || (this.#reconciling && reconciliation.outboundWaiting);
+  }
 
   next(message: Outgoing): boolean {
     const { reconciliation } = this.#node;
@@ -159,10 +167,9 @@ export class Contact implements MessageSource, MessageSink {
       message.reference = -reconciliation.outboundNumber;
       return true;
     }
-    if (this.#offersLeft === 0) return false;
-    const slot = this.#hottestOffer();
+    if (this.#offers.count === 0) return false;
+    const slot = this.#offers.take();
     if (slot < 0) return false;
-    this.#withdraw(slot);
     const { store } = this.#node;
     message.type = DROP;
     message.shortIdLow = store.idLow(slot);
@@ -179,7 +186,7 @@ export class Contact implements MessageSource, MessageSink {
     const { store, reconciliation } = this.#node;
     if (message.reference < 0) {
       for (let i = 0; i < lengthBytes; i++) into[offset + i] = reconciliation.outbound[from + i]!;
-    } else if (store.find(message.shortIdLow, message.shortIdHigh) === message.reference) {
+    } else if (this.#holds(message)) {
       store.read(message.reference, from, into, offset, lengthBytes);
     } else {
       // Found corrupt or given up by the store under way. The peer is owed the rest of the message, and its hash will tell.
@@ -197,7 +204,7 @@ export class Contact implements MessageSource, MessageSink {
       reconciliation.release(this.#index);
       return;
     }
-    const here = store.find(message.shortIdLow, message.shortIdHigh) === message.reference;
+    const here = this.#holds(message);
     if (here) store.unpin(message.reference);
     if (!kept) return;
     this.moved++;
@@ -215,25 +222,29 @@ export class Contact implements MessageSource, MessageSink {
   assembly(frame: Frame, now: number): Assembly | undefined {
     if (frame.type === DROP) {
       if (this.#flashFailed) return undefined;
-      return this.#node.assemblies.lend(frame.shortIdLow, frame.shortIdHigh, this.#index, now);
+      return this.#node.assemblies.lend(frame.shortIdLow, frame.shortIdHigh, this.link.fragmentBytes, this.#index, now);
     }
-    const { reconciliation } = this.#node;
-    if (reconciliation.owner !== this.#index) return undefined;
-    if (!reconciliation.inbound.holds(frame.shortIdLow, frame.shortIdHigh)) {
-      reconciliation.inbound.begin(frame.shortIdLow, frame.shortIdHigh, now);
+    if (!this.#reconciling) return undefined;
+    const { inbound } = this.#node.reconciliation;
+    const fragmentBytes = frame.type === OPEN ? PAYLOAD_BYTES_V1 : this.link.fragmentBytes;
+    if (!inbound.holds(frame.shortIdLow, frame.shortIdHigh, fragmentBytes)) {
+      inbound.begin(frame.shortIdLow, frame.shortIdHigh, fragmentBytes, now);
     }
-    return reconciliation.inbound;
+    return inbound;
   }
 
   owns(assembly: Assembly): boolean {
     const { assemblies, reconciliation } = this.#node;
-    if (assembly === reconciliation.inbound) return this.#reconciling;
-    return assemblies.isLent(assembly, this.#index);
+    return (this.#reconciling && assembly === reconciliation.inbound) || assemblies.isLent(assembly, this.#index);
   }
 
   get credit(): number {
     if (this.#flashFailed) return 0;
     return this.#node.assemblies.credit(this.#index);
+  }
+
+  get window(): number {
+    return this.#node.window;
   }
 
   complete(type: number, assembly: Assembly): Completion {
@@ -269,6 +280,7 @@ export class Contact implements MessageSource, MessageSink {
       this.#refused = true;
       return;
     }
+    if (opening) this.link.fragmentBytes = reconciliation.fragmentBytes;
     this.phase = "reconciling";
     if (!reconciliation.concluded) return;
     this.#conclude();
@@ -279,40 +291,26 @@ export class Contact implements MessageSource, MessageSink {
   #conclude(): void {
     this.phase = "transferring";
     for (let slot = 0; slot < this.#node.store.capacity; slot++) {
-      if (!this.#node.reconciliation.has(slot)) continue;
-      this.#offers[slot >>> 3]! |= 1 << (slot & 7);
-      this.#offersLeft++;
+      if (this.#node.reconciliation.has(slot)) this.#offers.add(slot);
     }
-    this.#node.events.reconciled(this.peer, this.#offersLeft);
+    this.#node.events.reconciled(this.peer, this.#offers.count);
   }
 
-  /** The hottest Drop on offer that is verified; -1 if all that are left still wait for that. */
-  #hottestOffer(): number {
-    const { store } = this.#node;
-    let hottest = -1;
-    for (let byte = 0; byte < this.#offers.length; byte++) {
-      for (let bits = this.#offers[byte]!; bits !== 0; bits &= bits - 1) {
-        const slot = (byte << 3) + 31 - Math.clz32(bits & -bits);
-        if (!store.occupied(slot)) this.#withdraw(slot);
-        else if (store.verified(slot) && (hottest < 0 || store.heat(slot) > store.heat(hottest))) hottest = slot;
-      }
-    }
-    return hottest;
-  }
-
-  /** The Drop in this slot is no longer to be sent: it is under way, or gone. */
+  /** The Drop in this slot is gone. */
   withdraw(slot: number): void {
-    if (this.#offers[slot >>> 3]! & (1 << (slot & 7))) this.#withdraw(slot);
+    this.#offers.remove(slot);
   }
 
   /** The contact ended with the message under way. */
   abandoned(message: Outgoing): void {
-    const { store } = this.#node;
-    if (store.find(message.shortIdLow, message.shortIdHigh) === message.reference) store.unpin(message.reference);
+    if (this.#holds(message)) this.#node.store.unpin(message.reference);
   }
 
-  #withdraw(slot: number): void {
-    this.#offers[slot >>> 3]! &= ~(1 << (slot & 7));
-    this.#offersLeft--;
+  /** Is the Drop of this message still in its slot? */
+  #holds(message: Outgoing): boolean {
+    const { store } = this.#node;
+    const slot = message.reference;
+    if (slot < 0 || !store.occupied(slot)) return false;
+    return store.idLow(slot) === message.shortIdLow && store.idHigh(slot) === message.shortIdHigh;
   }
 }

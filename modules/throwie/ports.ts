@@ -10,8 +10,12 @@ export const ADDRESS_BYTES = 6;
 export interface Radio {
   /** This radio's own address. */
   readonly address: MacAddress;
-  /** Largest frame in bytes: 250 for ESP-NOW v1. */
+  /** Largest frame in bytes, sent or received: 250 for ESP-NOW v1, 1,470 for v2. */
   readonly maxPayload: number;
+  /** Received frames that can wait for the node. Peers are asked to have no more in flight. */
+  readonly receiveQueueFrames: number;
+  /** `send` would refuse now: it saves building the frame. */
+  readonly full: boolean;
   /**
    * Queue one frame. The radio copies it before it returns. False: the queue is full, nothing was taken; the host calls
    * `turn()` again when there is room. True promises transmission, not reception.

@@ -2,7 +2,8 @@
  * The node's one workspace for reconciling: salted set, reconciler, one message in and one out (design section 5).
  *
  * The workspace is the largest thing in a board's memory and a reconciliation takes a tenth of a second, so there is one,
- * and contacts take turns: it is lent to a contact from its opening until its last message is settled.
+ * and contacts take turns: it is lent to a contact from its opening until its last message is settled. Its two messages lie in
+ * buffers that Drops may use the rest of the time (assemblies.ts).
  *
  * An OPEN message begins with what makes the session's salt; the summaries follow it.
  *
@@ -10,63 +11,80 @@
  * |--------|------|-----------|-----------------------------------------------------------------------------------------|
  * | 0      | 8    | nonce     | drawn by the initiator for this session                                                 |
  * | 8      | 2    | answering | the first bytes of the beacon's nonce: a responder that has woken anew since then refuses |
- * | 10     | n    | summaries | docs/protocol.md, "Reconciliation"                                                      |
+ * | 10     | 1    | frames    | 1: both ends take ESP-NOW v2 bodies, and all that follows is cut for them; otherwise 0   |
+ * | 11     | n    | summaries | docs/protocol.md, "Reconciliation"                                                      |
  *
  * The salt is made of both nonces: neither side chooses it, and nobody knew it when the Drops were made.
  */
 
-import { Assembly } from "../glacier/assembly.ts";
-import { readU32 } from "../glacier/frame.ts";
-import { MESSAGE_BODY_BYTES_MAX } from "../glacier/message.ts";
+import type { Assembly } from "../glacier/assembly.ts";
+import { PAYLOAD_BYTES_V1, PAYLOAD_BYTES_V2, readU32 } from "../glacier/frame.ts";
 import { Mix, sessionKey } from "../rbsr/half-siphash.ts";
 import { Reconciler } from "../rbsr/reconciler.ts";
 import { SaltedSet } from "../rbsr/salted-set.ts";
 import type { Store } from "../store/store.ts";
+import type { Assemblies } from "./assemblies.ts";
 import type { Random } from "./ports.ts";
 
 export const NONCE_BYTES = 8;
 const ANSWERING_BYTES = 2;
-export const OPEN_PREFIX_BYTES = NONCE_BYTES + ANSWERING_BYTES;
+const FRAMES_AT = NONCE_BYTES + ANSWERING_BYTES;
+const FRAMES_V2 = 1;
+export const OPEN_PREFIX_BYTES = FRAMES_AT + 1;
 const NOBODY = -1;
+/** The link's names for messages have 16 bits. */
+const OUTBOUND_NUMBER_MAX = 0x7fff;
 
 export class Reconciliation {
   /** Index of the contact that has the workspace, -1 when it is free. */
   owner = NOBODY;
-  readonly inbound = new Assembly(MESSAGE_BODY_BYTES_MAX);
-  readonly outbound = new Uint8Array(MESSAGE_BODY_BYTES_MAX);
+  /** Bytes of a full payload, as the last OPEN that was prepared or answered has it. */
+  fragmentBytes = PAYLOAD_BYTES_V1;
+  readonly inbound: Assembly;
+  readonly outbound: Uint8Array;
   outboundBytes = 0;
   /** Counts outbound messages from 1, so that one which is settled late is not taken for the next. */
   outboundNumber = 0;
   /** The link has not taken the outbound message yet. */
   outboundWaiting = false;
+  readonly #assemblies: Assemblies;
   readonly #store: Store;
   readonly #random: Random;
   readonly #beaconNonce: Uint8Array;
+  readonly #takesV2: boolean;
   readonly #set: SaltedSet;
   readonly #reconciler: Reconciler;
   readonly #key = new Mix();
   /** The part of `outbound` behind an OPEN's prefix. */
   readonly #summaries: Uint8Array;
 
-  constructor(store: Store, random: Random, beaconNonce: Uint8Array) {
+  constructor(store: Store, assemblies: Assemblies, random: Random, beaconNonce: Uint8Array, takesV2: boolean) {
+    this.#assemblies = assemblies;
+    this.inbound = assemblies.inbound;
+    this.outbound = assemblies.outbound;
     this.#store = store;
     this.#random = random;
     this.#beaconNonce = beaconNonce;
+    this.#takesV2 = takesV2;
     this.#set = new SaltedSet(store.capacity);
     this.#reconciler = new Reconciler({ capacity: store.capacity });
     this.#summaries = this.outbound.subarray(OPEN_PREFIX_BYTES);
   }
 
-  lend(contact: number): void {
+  /** Give it to a contact. False: somebody has it, or its buffers are in use; come again soon. */
+  lend(contact: number, now: number): boolean {
+    if (this.owner !== NOBODY || !this.#assemblies.reserve(now)) return false;
     this.owner = contact;
     this.outboundBytes = 0;
     this.outboundWaiting = false;
-    this.inbound.clear();
+    return true;
   }
 
   /** Give the workspace back; nothing happens when `contact` does not have it. */
   release(contact: number): void {
-    if (this.owner === contact) this.owner = NOBODY;
+    if (this.owner !== contact) return;
+    this.owner = NOBODY;
+    this.#assemblies.unreserve();
   }
 
   /** Nothing is left to learn or to say but the outbound message. */
@@ -79,21 +97,27 @@ export class Reconciliation {
     return this.#reconciler.has(slot);
   }
 
-  /** Prepare an OPEN for a peer that beaconed with this nonce and count, and seems to differ by `estimate` Drops. */
-  open(peerNonce: Uint8Array, estimate: number, peerCount: number): void {
+  /** Prepare an OPEN for a peer that beaconed so, and seems to differ by `estimate` Drops. */
+  open(peerNonce: Uint8Array, estimate: number, peerCount: number, peerTakesV2: boolean): void {
     const { outbound } = this;
-    for (let i = 0; i < OPEN_PREFIX_BYTES; i++) outbound[i] = peerNonce[i - NONCE_BYTES] ?? 0;
+    const v2 = this.#takesV2 && peerTakesV2;
+    this.fragmentBytes = v2 ? PAYLOAD_BYTES_V2 : PAYLOAD_BYTES_V1;
     this.#random.fill(outbound.subarray(0, NONCE_BYTES));
+    for (let i = 0; i < ANSWERING_BYTES; i++) outbound[NONCE_BYTES + i] = peerNonce[i]!;
+    outbound[FRAMES_AT] = v2 ? FRAMES_V2 : 0;
     this.#fill(outbound, 0, peerNonce);
     this.#send(OPEN_PREFIX_BYTES + this.#reconciler.initiate(this.#set, estimate, this.#summaries, peerCount));
   }
 
-  /** Take the body of an OPEN and prepare the answer. False: it is not one, or answers a beacon of an earlier life. */
+  /** Take the body of an OPEN and prepare the answer. False: it is not one, answers a beacon of an earlier life, or wants frames that we did not offer. */
   answer(bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
     if (lengthBytes <= OPEN_PREFIX_BYTES) return false;
     for (let i = 0; i < ANSWERING_BYTES; i++) {
       if (bytes[offset + NONCE_BYTES + i] !== this.#beaconNonce[i]) return false;
     }
+    const frames = bytes[offset + FRAMES_AT]!;
+    if (frames > (this.#takesV2 ? FRAMES_V2 : 0)) return false;
+    this.fragmentBytes = frames === FRAMES_V2 ? PAYLOAD_BYTES_V2 : PAYLOAD_BYTES_V1;
     this.#fill(bytes, offset, this.#beaconNonce);
     this.#reconciler.respondTo(this.#set);
     return this.proceed(bytes, offset + OPEN_PREFIX_BYTES, lengthBytes - OPEN_PREFIX_BYTES);
@@ -108,7 +132,7 @@ export class Reconciliation {
   #send(lengthBytes: number): void {
     this.outboundBytes = lengthBytes;
     this.outboundWaiting = lengthBytes > 0;
-    if (lengthBytes > 0) this.outboundNumber++;
+    if (lengthBytes > 0) this.outboundNumber = (this.outboundNumber % OUTBOUND_NUMBER_MAX) + 1;
   }
 
   #fill(initiatorNonce: Uint8Array, offset: number, responderNonce: Uint8Array): void {

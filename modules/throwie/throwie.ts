@@ -12,7 +12,15 @@
  */
 import { dropId, shortIdHigh, shortIdLow } from "../drop/drop.ts";
 import type { Assembly } from "../glacier/assembly.ts";
-import { BEACON, decodeFrame, FRAME_SIZE_BYTES_MAX, Frame, type FrameRefusal, OPEN } from "../glacier/frame.ts";
+import {
+  BEACON,
+  decodeFrame,
+  FRAME_SIZE_BYTES_V1,
+  FRAME_SIZE_BYTES_V2,
+  Frame,
+  type FrameRefusal,
+  OPEN,
+} from "../glacier/frame.ts";
 import type { LinkRefusal } from "../glacier/link.ts";
 import { MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
 import type { Store, StoreOutcome } from "../store/store.ts";
@@ -57,7 +65,15 @@ export interface ThrowieOptions {
   events?: NodeEvents;
   beaconIntervalMs?: number;
   halfLifeMs?: number;
+  /** How Drops and their acknowledgements travel (docs/protocol.md, "How a link works"). */
+  cast?: Cast;
 }
+
+/**
+ * broadcast: each frame once; what is lost the link repeats. unicast: the radio waits for the peer's radio after each frame,
+ * which costs an eighth of the air, repeats what nobody acknowledged, and backs off where the air is crowded.
+ */
+export type Cast = "broadcast" | "unicast";
 
 export class Throwie implements ContactOwner {
   readonly store: Store;
@@ -93,8 +109,10 @@ export class Throwie implements ContactOwner {
   readonly #acquaintances = new Acquaintances();
   readonly #verification: Verification;
   readonly #contacts: Contact[] = [];
+  #open = 0;
   readonly #frameIn = new Frame();
-  readonly #frameOut = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+  readonly #frameOut: Uint8Array;
+  readonly #cast: Cast;
   readonly #chance = new Uint8Array(2);
   #checkpointMs = 0;
   #turnOf = 0;
@@ -107,13 +125,23 @@ export class Throwie implements ContactOwner {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#halfLifeMs = options.halfLifeMs ?? HALF_LIFE_MS_DEFAULT;
+    this.#cast = options.cast ?? "broadcast";
+    const takesV2 = options.radio.maxPayload >= FRAME_SIZE_BYTES_V2;
+    this.#frameOut = new Uint8Array(takesV2 ? FRAME_SIZE_BYTES_V2 : FRAME_SIZE_BYTES_V1);
     this.#beacons = new Beacons(
       options.store,
       options.random,
       options.beaconIntervalMs ?? BEACON_INTERVAL_MS_DEFAULT,
+      takesV2,
       options.clock.now(),
     );
-    this.reconciliation = new Reconciliation(options.store, options.random, this.#beacons.nonce);
+    this.reconciliation = new Reconciliation(
+      options.store,
+      this.assemblies,
+      options.random,
+      this.#beacons.nonce,
+      takesV2,
+    );
     this.#verification = new Verification(options.store);
     for (let i = 0; i < CONTACTS_MAX; i++) this.#contacts.push(new Contact(this, i));
   }
@@ -124,9 +152,7 @@ export class Throwie implements ContactOwner {
   }
 
   get contacts(): number {
-    let open = 0;
-    for (let i = 0; i < CONTACTS_MAX; i++) if (this.#contacts[i]!.phase !== "free") open++;
-    return open;
+    return this.#open;
   }
 
   /** Take a frame that the radio heard. The buffer is only read during the call; any bytes at all are welcome. */
@@ -137,23 +163,13 @@ export class Throwie implements ContactOwner {
   /** Do what is due. Returns when to call again at the latest, in clock milliseconds. */
   turn(): number {
     const now = this.#clock.now();
-    for (let i = 0; i < CONTACTS_MAX; i++) {
-      const contact = this.#contacts[i]!;
-      if (contact.phase === "free") continue;
-      const reason = contact.review(now);
-      if (reason !== undefined) this.#close(contact, reason, now);
-    }
+    if (this.#open > 0) this.#review(now);
     const roomLeft = this.#transmit(now);
     this.#verify();
-    const cleaning = this.contacts === 0 && this.#tidy(now);
+    const cleaning = this.#open === 0 && this.#tidy(now);
     this.#recount();
-    let deadline = this.#beacons.dueMs;
-    for (let i = 0; i < CONTACTS_MAX; i++) {
-      const contact = this.#contacts[i]!;
-      if (contact.phase !== "free") deadline = Math.min(deadline, contact.deadline);
-    }
     if (this.#verification.pending > 0 || cleaning) return now + 1;
-    return roomLeft ? Math.max(deadline, now + 1) : now + RADIO_PATIENCE_MS;
+    return roomLeft ? Math.max(this.#deadline, now + 1) : now + RADIO_PATIENCE_MS;
   }
 
   /**
@@ -180,6 +196,12 @@ export class Throwie implements ContactOwner {
   }
 
   // ContactOwner
+
+  /** Three quarters of the radio's queue; the rest is for beacons, and for the probes of a sender while this node is busy. */
+  get window(): number {
+    const share = Math.floor((3 * this.#radio.receiveQueueFrames) / (4 * Math.max(this.#open, 1)));
+    return Math.min(Math.max(share, 1), 255);
+  }
 
   /** Heat time goes on from the last that the store recorded, so order outlives a restart of unknown length. */
   heatNow(): number {
@@ -256,7 +278,7 @@ export class Throwie implements ContactOwner {
     if (frame.type === BEACON) return this.#hear(frame, from, now);
     let contact = this.#contactWith(from);
     if (contact === undefined || contact.link.sessionId !== frame.sessionId) {
-      if (frame.type !== OPEN || frame.sequence !== 0) return "session";
+      if (frame.type !== OPEN || frame.sequence !== 0 || this.#isSession(frame.sessionId)) return "session";
       const obstacle = this.#admit(contact, from, now);
       if (obstacle !== undefined) return obstacle;
       contact = this.#begin(from, frame.sessionId, false, now);
@@ -279,7 +301,8 @@ export class Throwie implements ContactOwner {
     const opened = this.#begin(from, this.#sessionId(), true, now);
     if (opened === undefined) return undefined;
     opened.beacon(this.#beacons.peerNonce, now);
-    reconciliation.open(this.#beacons.peerNonce, estimate, this.#beacons.peerCount);
+    reconciliation.open(this.#beacons.peerNonce, estimate, this.#beacons.peerCount, this.#beacons.peerTakesV2);
+    opened.link.fragmentBytes = reconciliation.fragmentBytes;
     return undefined;
   }
 
@@ -305,8 +328,10 @@ export class Throwie implements ContactOwner {
     for (let i = 0; i < CONTACTS_MAX; i++) {
       const contact = this.#contacts[i]!;
       if (contact.phase !== "free") continue;
+      if (!this.reconciliation.lend(i, now)) return undefined;
       contact.begin(peer, sessionId, initiator, now);
-      this.reconciliation.lend(i);
+      this.#open++;
+      this.assemblies.shared = this.#open > 1;
       this.events.contactOpened(contact.peer, sessionId);
       return contact;
     }
@@ -315,23 +340,48 @@ export class Throwie implements ContactOwner {
 
   #close(contact: Contact, reason: CloseReason, now: number): void {
     contact.end();
+    this.#open--;
+    this.assemblies.shared = this.#open > 1;
     this.#acquaintances.ended(contact.peer, contact.moved > 0, now);
     this.events.contactClosed(contact.peer, contact.link.sessionId, reason);
   }
 
+  /** Contacts that are over end here. */
+  #review(now: number): void {
+    for (let i = 0; i < CONTACTS_MAX; i++) {
+      const contact = this.#contacts[i]!;
+      if (contact.phase === "free") continue;
+      const reason = contact.review(now);
+      if (reason !== undefined) this.#close(contact, reason, now);
+    }
+  }
+
+  get #deadline(): number {
+    let deadline = this.#beacons.dueMs;
+    for (let i = 0; i < CONTACTS_MAX; i++) {
+      const contact = this.#contacts[i]!;
+      if (contact.phase !== "free") deadline = Math.min(deadline, contact.deadline);
+    }
+    return deadline;
+  }
+
   /** Send until the radio is full or nothing is left to send; true in the latter case. */
   #transmit(now: number): boolean {
+    const radio = this.#radio;
     if (now >= this.#beacons.dueMs) {
+      if (radio.full) return false;
       const lengthBytes = this.#beacons.write(this.#frameOut);
-      if (!this.#radio.send(this.#frameOut, lengthBytes, BROADCAST)) return false;
+      if (!radio.send(this.#frameOut, lengthBytes, BROADCAST)) return false;
       this.#beacons.sent(now);
     }
     let idle = 0;
     while (idle < CONTACTS_MAX) {
+      if (radio.full) return false;
       const contact = this.#contacts[this.#turnOf]!;
       const lengthBytes = contact.phase === "free" ? 0 : contact.link.prepare(this.#frameOut, now);
       if (lengthBytes > 0) {
-        if (!this.#radio.send(this.#frameOut, lengthBytes, contact.peer)) return false;
+        const to = contact.link.bulk && this.#cast === "broadcast" ? BROADCAST : contact.peer;
+        if (!radio.send(this.#frameOut, lengthBytes, to)) return false;
         contact.link.sent(now);
         idle = 0;
       } else {
@@ -359,9 +409,20 @@ export class Throwie implements ContactOwner {
     }
   }
 
+  /** One that no other contact here has: a broadcast frame tells its session, not its addressee. */
   #sessionId(): number {
     this.#random.fill(this.#chance);
-    return this.#chance[0]! | (this.#chance[1]! << 8);
+    let sessionId = this.#chance[0]! | (this.#chance[1]! << 8);
+    while (this.#isSession(sessionId)) sessionId = (sessionId + 1) & 0xffff;
+    return sessionId;
+  }
+
+  #isSession(sessionId: number): boolean {
+    for (let i = 0; i < CONTACTS_MAX; i++) {
+      const contact = this.#contacts[i]!;
+      if (contact.phase !== "free" && contact.link.sessionId === sessionId) return true;
+    }
+    return false;
   }
 
   #contactWith(peer: MacAddress): Contact | undefined {

@@ -1,13 +1,15 @@
 /** What `npm run bench -- xs` meters: operations of a board's life, each ready to be repeated. */
 import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
 import { Assembly } from "../../modules/glacier/assembly.ts";
+import { crc16 } from "../../modules/glacier/crc16.ts";
 import {
   DROP,
   decodeFrame,
   FRAME_HEADER_BYTES,
-  FRAME_PAYLOAD_BYTES_MAX,
-  FRAME_SIZE_BYTES_MAX,
+  FRAME_SIZE_BYTES_V1,
+  FRAME_TRAILER_BYTES,
   Frame,
+  PAYLOAD_BYTES_V1,
   sealFrame,
 } from "../../modules/glacier/frame.ts";
 import { Link } from "../../modules/glacier/link.ts";
@@ -19,6 +21,7 @@ import { SaltedSet } from "../../modules/rbsr/salted-set.ts";
 import type { Flash } from "../../modules/store/flash.ts";
 import { Store } from "../../modules/store/store.ts";
 import { freshKey } from "../../modules/temperature/temperature.ts";
+import type { Radio } from "../../modules/throwie/ports.ts";
 import { Throwie } from "../../modules/throwie/throwie.ts";
 import { SeededRandom } from "../../sim/random.ts";
 
@@ -28,6 +31,7 @@ const FLASH_BYTES = 448 * 4096;
 const DROP_BYTES = 2048;
 const FRAGMENTS = 10;
 const BUFFERS = 4;
+const NEIGHBOURS_DROPS = 20;
 
 export type Operation = () => void;
 
@@ -64,7 +68,7 @@ class NativeFlash implements Flash {
 }
 
 function fragmentsOf(drop: Uint8Array): Uint8Array[] {
-  const ends = Array.from({ length: FRAGMENTS }, (_, i) => (i + 1) * FRAME_PAYLOAD_BYTES_MAX - MESSAGE_PREFIX_BYTES);
+  const ends = Array.from({ length: FRAGMENTS }, (_, i) => (i + 1) * PAYLOAD_BYTES_V1 - MESSAGE_PREFIX_BYTES);
   return ends.map((end, i) => drop.subarray(ends[i - 1] ?? 0, end));
 }
 
@@ -73,7 +77,10 @@ class Endless {
   readonly link = new Link(this, this);
   /** The Drop as its fragments cut it, so that reading makes no views: on a board it is native code that reads flash. */
   readonly #fragments = fragmentsOf(randomDrop());
-  readonly #free = Array.from({ length: BUFFERS }, () => new Assembly(DROP_BYTES));
+  readonly #free = Array.from({ length: BUFFERS }, () => new Assembly());
+  readonly waiting = true;
+  readonly credit = BUFFERS;
+  readonly window = 32;
   #number = 0;
 
   next(message: Outgoing): boolean {
@@ -86,7 +93,7 @@ class Endless {
   }
 
   read(_message: Outgoing, from: number, into: Uint8Array, offset: number): void {
-    into.set(this.#fragments[((from + MESSAGE_PREFIX_BYTES) / FRAME_PAYLOAD_BYTES_MAX) | 0]!, offset);
+    into.set(this.#fragments[((from + MESSAGE_PREFIX_BYTES) / PAYLOAD_BYTES_V1) | 0]!, offset);
   }
 
   settled(): void {}
@@ -99,7 +106,7 @@ class Endless {
 
   assembly(frame: Frame, now: number): Assembly | undefined {
     const assembly = this.#free.pop();
-    assembly?.begin(frame.shortIdLow, frame.shortIdHigh, now);
+    assembly?.begin(frame.shortIdLow, frame.shortIdHigh, PAYLOAD_BYTES_V1, now);
     return assembly;
   }
 
@@ -112,10 +119,6 @@ class Endless {
     this.#free.push(assembly);
     return "kept";
   }
-
-  get credit(): number {
-    return BUFFERS;
-  }
 }
 
 /** Data frames and acknowledgements between two links, and what each side's part of it is. */
@@ -123,7 +126,7 @@ class Conversation {
   readonly #sender = new Endless();
   readonly #receiver = new Endless();
   readonly #frame = new Frame();
-  readonly #out = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+  readonly #out = new Uint8Array(FRAME_SIZE_BYTES_V1);
   #now = 0;
   #lengthBytes = 0;
 
@@ -132,10 +135,11 @@ class Conversation {
     this.#receiver.link.begin(1, 0);
   }
 
-  /** The next frame of the sender; what the receiver answers is taken in when there is nothing to send. */
   send(): void {
+    this.#now += 3;
     this.#lengthBytes = this.#sender.link.prepare(this.#out, this.#now);
-    if (this.#lengthBytes > 0) this.#sender.link.sent(this.#now);
+    if (this.#lengthBytes === 0) throw new Error("nothing to send");
+    this.#sender.link.sent(this.#now);
   }
 
   receive(): void {
@@ -144,44 +148,125 @@ class Conversation {
     if (refusal !== undefined) throw new Error(refusal);
   }
 
+  /** The receiver's acknowledgement, if one was asked for. */
   answer(): void {
-    this.#now += 20;
+    if (this.#receiver.link.answered) return;
     const lengthBytes = this.#receiver.link.prepare(this.#out, this.#now);
-    if (lengthBytes === 0) throw new Error("no acknowledgement");
     this.#receiver.link.sent(this.#now);
     decodeFrame(this.#out, lengthBytes, this.#frame);
     this.#sender.link.receive(this.#frame, this.#now);
   }
 }
 
-/** One Drop's frames, sent and received, and one acknowledgement. */
+/** One Drop's frames, sent and received, and the acknowledgements that were asked for. */
 function dropOfFrames(): Operation {
   const conversation = new Conversation();
   return () => {
     for (let i = 0; i < FRAGMENTS; i++) {
       conversation.send();
       conversation.receive();
+      conversation.answer();
     }
-    conversation.answer();
   };
 }
 
-function frameEncoded(): Operation {
-  const out = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+/** A radio that keeps what it is given as long as somebody listens, and is full when `room` is used up. */
+class Outbox implements Radio {
+  readonly address: Uint8Array;
+  readonly maxPayload = 250;
+  readonly receiveQueueFrames = 64;
+  readonly frames: Uint8Array[] = [];
+  room = 0;
+  listening = true;
+
+  constructor(number: number) {
+    this.address = Uint8Array.of(2, 0, 0, 0, 0, number);
+  }
+
+  get full(): boolean {
+    return this.room === 0;
+  }
+
+  send(frame: Uint8Array, lengthBytes: number): boolean {
+    if (this.full) return false;
+    this.room--;
+    if (this.listening) this.frames.push(frame.slice(0, lengthBytes));
+    return true;
+  }
+}
+
+/** Two whole nodes in contact, the first of which has Drops for the second and every acknowledgement of what it sent. */
+class Neighbours {
+  readonly radios = [new Outbox(1), new Outbox(2)] as const;
+  readonly nodes: readonly [Throwie, Throwie];
+  readonly flashes = [new NativeFlash(), new NativeFlash()] as const;
+  now = 0;
+
+  constructor() {
+    const [giver, taker] = this.radios.map((radio, i) => {
+      const store = new Store(this.flashes[i]!);
+      store.mount();
+      return new Throwie({ radio, clock: { now: () => this.now }, random, store });
+    });
+    this.nodes = [giver!, taker!];
+    for (let i = 0; i < NEIGHBOURS_DROPS; i++) giver!.publish(randomDrop(), "own");
+    while (taker!.store.count < 6) this.#converse(1);
+    this.#converse(0);
+  }
+
+  /** Let both speak for a moment, the giver no more than so many frames. */
+  #converse(giverFrames: number): void {
+    this.now += 3;
+    for (let i = 0; i < 2; i++) {
+      const radio = this.radios[i]!;
+      radio.room = i === 0 ? giverFrames : 4;
+      this.nodes[i]!.turn();
+      for (const frame of radio.frames) this.nodes[1 - i]!.receive(frame, frame.length, radio.address);
+      radio.frames.length = radio.room = 0;
+    }
+  }
+}
+
+/** What a node does from "the radio has room" to a frame in the radio. */
+function frameSent(): Operation {
+  const neighbours = new Neighbours();
+  const [giver] = neighbours.nodes;
+  const [radio] = neighbours.radios;
+  // Both parts are native on a board: here they cost nothing.
+  radio.listening = false;
+  neighbours.flashes[0].read = () => {};
   return () => {
-    sealFrame(out, DROP, 1, 2, 3, 4, 5, 210);
+    neighbours.now += 3;
+    radio.room = 1;
+    giver.turn();
+    if (radio.room > 0) throw new Error("nothing sent");
   };
 }
 
+/** What a node does from a frame that was heard to its fragment in a buffer. The last of a Drop, which is stored, is left out. */
 function frameReceived(): Operation {
-  const frame = new Frame();
-  const assembly = new Assembly(DROP_BYTES);
-  const out = new Uint8Array(FRAME_SIZE_BYTES_MAX);
-  const lengthBytes = sealFrame(out, DROP, 1, 2, 3, 4, 5, 210);
+  const neighbours = new Neighbours();
+  const [giver, taker] = neighbours.nodes;
+  const [radio] = neighbours.radios;
+  radio.room = 46;
+  giver.turn();
+  const frames = radio.frames.filter(
+    (frame) => (frame[1]! & 0x70) >>> 4 === DROP && frame.length === FRAME_SIZE_BYTES_V1,
+  );
+  let next = 0;
   return () => {
-    assembly.begin(4, 5, 0);
-    if (decodeFrame(out, lengthBytes, frame) !== undefined || assembly.put(frame, 0) !== "new")
-      throw new Error("refused");
+    const frame = frames[next++]!;
+    const { used } = taker.counters;
+    taker.receive(frame, frame.length, radio.address);
+    if (taker.counters.used === used) throw new Error("refused");
+  };
+}
+
+function frameCrc(): Operation {
+  const frame = new Uint8Array(FRAME_SIZE_BYTES_V1);
+  random.fill(frame);
+  return () => {
+    crc16(frame, FRAME_SIZE_BYTES_V1 - FRAME_TRAILER_BYTES);
   };
 }
 
@@ -191,22 +276,28 @@ function noiseHeard(): Operation {
   store.mount();
   let now = 0;
   const node = new Throwie({
-    radio: { address: Uint8Array.of(2, 0, 0, 0, 0, 1), maxPayload: 250, send: () => true },
+    radio: {
+      address: Uint8Array.of(2, 0, 0, 0, 0, 1),
+      maxPayload: 250,
+      receiveQueueFrames: 48,
+      full: false,
+      send: () => true,
+    },
     clock: { now: () => now },
     random,
     store,
   });
   const peers = Array.from({ length: 12 }, (_, i) => Uint8Array.of(2, 0, 0, 0, 1, i));
   const noise = new Uint8Array(250);
-  const beacon = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+  const beacon = new Uint8Array(FRAME_SIZE_BYTES_V1);
   return () => {
     now += 3;
     const peer = peers[random.below(peers.length)]!;
     random.fill(noise);
     node.receive(noise, random.below(noise.length + 1), peer);
     random.fill(noise);
-    for (let i = 0; i < 68; i++) beacon[FRAME_HEADER_BYTES + i] = noise[i]!;
-    node.receive(beacon, sealFrame(beacon, 1 + random.below(5), random.below(3), random.below(9), 0, 0, 0, 68), peer);
+    for (let i = 0; i < 69; i++) beacon[FRAME_HEADER_BYTES + i] = noise[i]!;
+    node.receive(beacon, sealFrame(beacon, 1 + random.below(15), random.below(3), random.below(9), 0, 0, 0, 69), peer);
     node.turn();
   };
 }
@@ -274,8 +365,9 @@ function dropHashed(): Operation {
 }
 
 export const OPERATIONS: Record<string, () => Operation> = {
-  frameEncoded,
+  frameSent,
   frameReceived,
+  frameCrc,
   dropOfFrames,
   noiseHeard,
   reconciliation,

@@ -32,7 +32,8 @@ export function bootTwice(): { held: number[]; frames: number } {
       frames++;
       return true;
     };
-    const node = start({ radio: { address, maxPayload: 250, send }, clock: { now: () => now }, random, flash });
+    const radio = { address, maxPayload: 250, receiveQueueFrames: 32, full: false, send };
+    const node = start({ radio, clock: { now: () => now }, random, flash });
     held.push(node.store.count);
     node.publish(Uint8Array.of(1, 2, 3, life), "own");
     while (now < 10_000) now = node.turn();

@@ -12,8 +12,9 @@ import {
   ACK,
   decodeFrame,
   FRAME_HEADER_BYTES,
-  FRAME_SIZE_BYTES_MAX,
+  FRAME_SIZE_BYTES_V2,
   Frame,
+  POLL,
   readU32,
   sealFrame,
 } from "../../modules/glacier/frame.ts";
@@ -144,10 +145,12 @@ const INVALID: Record<string, (vector: Vector, checks: Checks) => void> = {
 
 function checkFrames(checks: Checks): void {
   const frame = new Frame();
-  const out = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+  const out = new Uint8Array(FRAME_SIZE_BYTES_V2);
   for (const vector of glacierVectors.valid) {
     const bytes = fromHex(vector.frame);
     checks.same(vector, decodeFrame(bytes, bytes.length, frame), undefined);
+    checks.same(vector, frame.type, vector.type);
+    checks.same(vector, frame.poll, vector.poll);
     checks.same(vector, frame.sequence, vector.sequence);
     checks.same(vector, frame.fragment, vector.fragment);
     const payload = fromHex(vector.payload);
@@ -155,7 +158,7 @@ function checkFrames(checks: Checks): void {
     out.set(payload, FRAME_HEADER_BYTES);
     const lengthBytes = sealFrame(
       out,
-      vector.type,
+      vector.poll ? vector.type | POLL : vector.type,
       vector.sessionId,
       vector.sequence,
       vector.fragment,
@@ -181,7 +184,7 @@ function checkAcknowledgements(checks: Checks): void {
     checks.same(vector, decodeAck(frame, ack), !("reason" in vector));
     if ("reason" in vector) continue;
     checks.same(vector, ack.kept, vector.kept);
-    const out = new Uint8Array(FRAME_SIZE_BYTES_MAX);
+    const out = new Uint8Array(FRAME_SIZE_BYTES_V2);
     const lengthBytes = sealFrame(out, ACK, 0x1234, ack.number, 0, 0, 0, encodeAck(out, ack));
     checks.same(vector, toHex(out.slice(0, lengthBytes)), vector.frame);
   }

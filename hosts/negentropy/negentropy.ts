@@ -1,0 +1,95 @@
+/**
+ * `throwie negentropy`: Negentropy Protocol V1 by lines on standard input and output, as the reference implementation's
+ * conformance harness drives a program (docs/negentropy.md holds the same table).
+ *
+ * | in                                | out                                                                          |
+ * |-----------------------------------|------------------------------------------------------------------------------|
+ * | `item,<decimal timestamp>,<hex id>` | nothing                                                                    |
+ * | `seal`                            | nothing                                                                      |
+ * | `initiate`                        | `msg,<hex>`; from here on this is the client, otherwise the server            |
+ * | `msg,<hex>`                       | client: any `have,<hex id>` and `need,<hex id>`, then `msg,<hex>` or `done`   |
+ * |                                   | server: one `msg,<hex>`                                                      |
+ *
+ * FRAMESIZELIMIT in the environment limits the bytes of this side's messages. Each line is answered before the next is read;
+ * the end of the input is the end.
+ *
+ * Refuses, by a RangeError that becomes a sentence on standard error and exit code 1: any other line, a line out of turn, and a
+ * message that the session refuses.
+ */
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { ItemVector } from "./item-vector.ts";
+import { NegentropySession, type Refusal } from "./session.ts";
+
+const REFUSALS: Record<Refusal, string> = {
+  short: "it ends within a field",
+  varint: "a number in it is longer than need be, or above 2^64 - 1",
+  timestamp: "a timestamp in it adds up to 2^64 - 1 or more",
+  prefix: "a bound in it has more than 32 bytes of an id, or is infinite and has some",
+  order: "its bounds do not ascend",
+  mode: "a range in it has an unknown mode",
+  count: "a list in it claims more ids than follow",
+  version: "it is of another version than 0x61",
+};
+
+export async function negentropy(): Promise<void> {
+  const answer = lineProtocol(limitOf(process.env.FRAMESIZELIMIT));
+  for await (const line of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
+    const replies = answer(line);
+    if (replies.length > 0) process.stdout.write(`${replies.join("\n")}\n`);
+  }
+}
+
+function limitOf(text = "0"): number {
+  if (!/^\d{1,15}$/.test(text)) throw new RangeError(`FRAMESIZELIMIT is a number of bytes, not "${text}".`);
+  return Number(text);
+}
+
+/** What is answered to each line. */
+function lineProtocol(frameSizeBytesMax: number): (line: string) => string[] {
+  const items = new ItemVector();
+  let session: NegentropySession | undefined;
+  return (line) => {
+    const [command, first = "", second = "", ...more] = line.trim().split(",");
+    if (command === "item" && more.length === 0) {
+      items.insert(timestampOf(first), bytesOf(second));
+      return [];
+    }
+    if (line.trim() === "seal") {
+      items.seal();
+      session = new NegentropySession(items, frameSizeBytesMax);
+      return [];
+    }
+    if (session === undefined && (command === "initiate" || command === "msg")) {
+      throw new RangeError(`The line "${command}" comes after the line "seal".`);
+    }
+    if (line.trim() === "initiate") return [`msg,${hexOf(session!.initiate())}`];
+    if (command === "msg" && second === "") return repliesTo(bytesOf(first), session!);
+    throw new RangeError(`There is no line "${line.slice(0, 40)}": use item, seal, initiate or msg.`);
+  };
+}
+
+function repliesTo(message: Uint8Array, session: NegentropySession): string[] {
+  const answer = session.receive(message);
+  if (typeof answer === "string") throw new RangeError(`A message was refused: ${REFUSALS[answer]}.`);
+  return [
+    ...answer.have.map((id) => `have,${hexOf(id)}`),
+    ...answer.need.map((id) => `need,${hexOf(id)}`),
+    answer.message === undefined ? "done" : `msg,${hexOf(answer.message)}`,
+  ];
+}
+
+function timestampOf(text: string): bigint {
+  if (!/^\d{1,20}$/.test(text)) throw new RangeError(`A timestamp is a decimal number, not "${text.slice(0, 40)}".`);
+  return BigInt(text);
+}
+
+function bytesOf(hex: string): Uint8Array {
+  if (!/^([0-9a-f]{2})*$/i.test(hex))
+    throw new RangeError(`Bytes are pairs of hexadecimal digits, not "${hex.slice(0, 40)}".`);
+  return Buffer.from(hex, "hex");
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");
+}

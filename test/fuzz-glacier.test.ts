@@ -1,0 +1,295 @@
+/**
+ * Coverage-guided fuzz of what the air brings: `decodeFrame`, `decodeAck`, and a link that receives, sends and acknowledges between
+ * any frames at all. Most mutated frames get a fitting checksum, since the air's own mistakes do not. See fuzz/fuzzer.ts for how
+ * to replay and to run longer.
+ */
+import test from "ava";
+import { ACK_PREFIX_BYTES, Ack, encodeAck, SETTLED } from "../modules/glacier/ack.ts";
+import type { Assembly } from "../modules/glacier/assembly.ts";
+import {
+  ACK,
+  DROP,
+  FRAME_HEADER_BYTES,
+  FRAME_SIZE_BYTES_V2,
+  FRAME_TRAILER_BYTES,
+  type Frame,
+  OPEN,
+  PAYLOAD_BYTES_V1,
+  PAYLOAD_BYTES_V2,
+  POLL,
+  RECONCILE,
+  sealFrame,
+} from "../modules/glacier/frame.ts";
+import { MESSAGE_BODY_BYTES_MAX, MESSAGE_PREFIX_BYTES } from "../modules/glacier/message.ts";
+import type { Completion, MessageSink } from "../modules/glacier/receiver.ts";
+import type { MessageSource, Outgoing } from "../modules/glacier/sender.ts";
+import { SeededRandom } from "../sim/random.ts";
+import { CoveredModules, type Replacement } from "./fuzz/coverage.ts";
+import { mendFrames } from "./fuzz/frames.ts";
+import { executionsOf, type Finding, fuzzBlindly, fuzzGuided, type Target } from "./fuzz/fuzzer.ts";
+import type { Input } from "./fuzz/input.ts";
+
+const SEED = Number(process.env.SEED ?? 1);
+const EXECUTIONS = executionsOf(30_000);
+/** Of the lines of modules/glacier; those that are left are named when it is less. */
+const REACHED_MIN = 0.97;
+const SESSION = 0x1234;
+const ASSEMBLIES = 2;
+/** Bytes behind the largest frame that nobody may touch. */
+const GUARD_BYTES = 32;
+const GUARD = 0xa5;
+const TYPES = [OPEN, RECONCILE, DROP, ACK];
+/** Milliseconds that pass between packets. */
+const STEPS_MS = [0, 1, 5, 20, 100, 1_000, 10_000, 1 << 30];
+
+type Modules = typeof import("../modules/glacier/link.ts") &
+  typeof import("../modules/glacier/frame.ts") &
+  typeof import("../modules/glacier/ack.ts") &
+  typeof import("../modules/glacier/assembly.ts");
+
+function check(right: boolean, wrong: string): void {
+  if (!right) throw new Error(wrong);
+}
+
+/** Both ends of a link's messages: offers some, takes what comes into a few buffers, and keeps account of both. */
+class Owner implements MessageSource, MessageSink {
+  offered = 0;
+  nextReference = 0;
+  /** Every so manyth message is unwanted, of no use, or to come again. */
+  moods = 1;
+  window = 8;
+  fragmentBytes = PAYLOAD_BYTES_V1;
+  readonly #free: Assembly[];
+  readonly #lent = new Set<Assembly>();
+  readonly #settled = new Set<number>();
+
+  constructor(assemblies: Assembly[]) {
+    this.#free = assemblies;
+  }
+
+  get waiting(): boolean {
+    return this.nextReference < this.offered;
+  }
+
+  next(message: Outgoing): boolean {
+    if (!this.waiting) return false;
+    const reference = this.nextReference++;
+    message.type = reference % 5 === 0 ? OPEN : reference % 3 === 0 ? RECONCILE : DROP;
+    message.claim = reference;
+    message.shortIdLow = reference;
+    message.shortIdHigh = 7;
+    message.bodyBytes = reference % 2 === 0 ? MESSAGE_BODY_BYTES_MAX : 1 + 30 * reference;
+    message.reference = reference;
+    return true;
+  }
+
+  read(message: Outgoing, from: number, into: Uint8Array, offset: number, lengthBytes: number): void {
+    check(
+      from >= 0 && from + lengthBytes <= message.bodyBytes,
+      `read ${lengthBytes} at ${from} of ${message.bodyBytes}`,
+    );
+    into.fill(message.reference, offset, offset + lengthBytes);
+  }
+
+  settled(message: Outgoing): void {
+    check(
+      message.reference < this.nextReference && !this.#settled.has(message.reference),
+      `${message.reference} settled again`,
+    );
+    this.#settled.add(message.reference);
+  }
+
+  abandoned(message: Outgoing): void {
+    this.settled(message);
+  }
+
+  wants(frame: Frame): boolean {
+    return frame.shortIdLow % 7 !== 6;
+  }
+
+  assembly(frame: Frame, now: number): Assembly | undefined {
+    const assembly = this.#free.pop();
+    if (assembly === undefined) return undefined;
+    this.#lent.add(assembly);
+    const { shortIdLow, shortIdHigh } = frame;
+    const fragmentBytes = this.fragmentBytes;
+    if (!assembly.holds(shortIdLow, shortIdHigh, fragmentBytes))
+      assembly.begin(shortIdLow, shortIdHigh, fragmentBytes, now);
+    return assembly;
+  }
+
+  owns(assembly: Assembly): boolean {
+    return this.#lent.has(assembly);
+  }
+
+  /** Another contact takes a buffer over. */
+  takeOver(): void {
+    for (const assembly of this.#lent) {
+      this.#lent.delete(assembly);
+      this.#free.push(assembly);
+      return;
+    }
+  }
+
+  complete(_type: number, assembly: Assembly): Completion {
+    const { bodyBytes, shortIdLow, claim } = assembly;
+    check(claim >= 0 && claim <= 255, `a claim of ${claim}`);
+    check(bodyBytes >= 1 && bodyBytes <= MESSAGE_BODY_BYTES_MAX, `a body of ${bodyBytes} bytes`);
+    check(this.#lent.delete(assembly), "completed what was not lent");
+    assembly.clear();
+    this.#free.push(assembly);
+    return shortIdLow % this.moods === 1 ? "again" : shortIdLow % this.moods === 2 ? "unwanted" : "kept";
+  }
+
+  get credit(): number {
+    return this.#free.length + this.#lent.size;
+  }
+}
+
+function targetOf(modules: Modules): Target {
+  const { Link, Frame: CoveredFrame, Assembly: CoveredAssembly, decodeFrame, decodeAck, Ack: CoveredAck } = modules;
+  const out = new Uint8Array(FRAME_SIZE_BYTES_V2 + GUARD_BYTES);
+  const memory = new Uint8Array(2 * FRAME_SIZE_BYTES_V2);
+  const [heard, told] = [new CoveredFrame(), new CoveredFrame()];
+  const ack = new CoveredAck();
+  const assemblies = Array.from({ length: ASSEMBLIES }, () => new CoveredAssembly());
+  return {
+    seeds: seeds(),
+    name: "fuzz-glacier",
+    packetBytesMax: FRAME_SIZE_BYTES_V2 + 8,
+    run({ choices, packets }) {
+      const [offers, step, sends, moods] = choices as unknown as [number, number, number, number];
+      for (const assembly of assemblies) assembly.clear();
+      const owner = new Owner([...assemblies]);
+      owner.offered = offers % 40;
+      owner.moods = 3 + (moods % 5);
+      owner.window = 1 + (moods >> 3);
+      const link = new Link(owner, owner);
+      let now = 0;
+      link.begin(SESSION, now);
+      owner.fragmentBytes = sends & 8 ? PAYLOAD_BYTES_V2 : PAYLOAD_BYTES_V1;
+      link.fragmentBytes = owner.fragmentBytes;
+      out.fill(GUARD, FRAME_SIZE_BYTES_V2);
+      for (const packet of packets) {
+        now += STEPS_MS[step % STEPS_MS.length]!;
+        for (let send = sends & 7; send >= 0; send -= 1) {
+          const length = link.prepare(out, now);
+          check(length >= 0 && length <= FRAME_SIZE_BYTES_V2, `a frame of ${length} bytes`);
+          check(!out.subarray(FRAME_SIZE_BYTES_V2).some((byte) => byte !== GUARD), "written behind the largest frame");
+          if (length === 0) break;
+          check(decodeFrame(out, length, told) === undefined && told.sessionId === SESSION, "sent what is no frame");
+          check(told.type !== ACK || decodeAck(told, ack), "sent what is no acknowledgement");
+          check(
+            told.payloadBytes <= PAYLOAD_BYTES_V1 || owner.fragmentBytes === PAYLOAD_BYTES_V2,
+            "larger than agreed",
+          );
+          check(!link.bulk || told.type === DROP || told.type === ACK, "may not go by broadcast");
+          link.sent(now);
+          check(told.type !== ACK || link.answered, "an acknowledgement is still due");
+        }
+        memory.set(packet);
+        if (decodeFrame(memory, packet.length, heard) === undefined) {
+          check(
+            heard.payloadBytes === packet.length - FRAME_HEADER_BYTES - FRAME_TRAILER_BYTES,
+            "a payload of another size",
+          );
+          check(heard.sequence < 4096 && heard.fragment < 16, `sequence ${heard.sequence}, fragment ${heard.fragment}`);
+          link.receive(heard, now);
+        }
+        if (step & 0x80) owner.takeOver();
+        if (moods & 0x80) link.setDone(!link.done);
+        check(link.fragmentBytes === owner.fragmentBytes, "frames are cut in another way");
+        check(!Number.isNaN(link.deadline), "a deadline that is no number");
+        check(
+          packet.every((byte, at) => memory[at] === byte),
+          "the frame was changed",
+        );
+      }
+      link.sender.abandon();
+      check(link.sender.idle, "given up, and something is under way");
+    },
+    mend: mendFrames,
+  };
+}
+
+/** A message's fragments, an acknowledgement of each kind, and nothing at all. */
+function seeds(): Input[] {
+  const inputs: Input[] = [];
+  for (const type of TYPES.filter((type) => type !== ACK)) {
+    for (const [fragmentBytes, sends] of [
+      [PAYLOAD_BYTES_V1, 2],
+      [PAYLOAD_BYTES_V2, 10],
+    ] as [number, number][]) {
+      const packets = [fragments(type, 0, 2_000, fragmentBytes), fragments(type, 1, 40, fragmentBytes)].flat();
+      inputs.push({ choices: Uint8Array.of(20, 2, sends, 0), packets });
+    }
+  }
+  for (const [base, masks] of [
+    [0, []],
+    [0, [1, SETTLED, 3]],
+    [2, [0, 1]],
+  ] as [number, number[]][]) {
+    inputs.push({
+      choices: Uint8Array.of(20, 3, 7, 0),
+      packets: [1, 2, 3].map((number) => acknowledgement(number, base, masks)),
+    });
+  }
+  return inputs;
+}
+
+function fragments(type: number, sequence: number, bodyBytes: number, fragmentBytes: number): Uint8Array[] {
+  const stream = new Uint8Array(MESSAGE_PREFIX_BYTES + bodyBytes);
+  stream.set([bodyBytes, bodyBytes >>> 8, 0]);
+  const packets: Uint8Array[] = [];
+  for (let at = 0; at < stream.length; at += fragmentBytes) {
+    const payload = stream.subarray(at, at + fragmentBytes);
+    const last = at + fragmentBytes >= stream.length;
+    const packet = new Uint8Array(FRAME_HEADER_BYTES + payload.length + FRAME_TRAILER_BYTES);
+    packet.set(payload, FRAME_HEADER_BYTES);
+    sealFrame(packet, last ? type | POLL : type, SESSION, sequence, packets.length, 1, 2, payload.length);
+    packets.push(packet);
+  }
+  return packets;
+}
+
+function acknowledgement(number: number, base: number, masks: number[]): Uint8Array {
+  const ack = new Ack();
+  Object.assign(ack, { base, window: 8, credit: 2, kept: 0x10000, count: masks.length });
+  ack.masks.set(masks);
+  const packet = new Uint8Array(FRAME_HEADER_BYTES + ACK_PREFIX_BYTES + 2 * masks.length + FRAME_TRAILER_BYTES);
+  sealFrame(packet, ACK, SESSION, number, 0, 0, 0, encodeAck(packet, ack));
+  return packet;
+}
+
+function load(defect?: Replacement): Promise<CoveredModules<Modules>> {
+  const paths = ["link", "frame", "ack", "assembly"].map((name) => `modules/glacier/${name}.ts`);
+  return CoveredModules.load<Modules>(paths, defect);
+}
+
+function told(finding: Finding | undefined): string {
+  return finding === undefined ? "nothing found" : `SEED=${SEED}, execution ${finding.executions}: ${finding.fault}`;
+}
+
+test.serial("no frame makes a link throw, overrun or settle what it never sent, and all of it was tried", async (t) => {
+  const modules = await load();
+  const finding = fuzzGuided(targetOf(modules.exports), modules, new SeededRandom(SEED, "fuzz"), EXECUTIONS);
+  t.is(finding, undefined, told(finding));
+  t.deepEqual(modules.uncalled("modules/glacier/"), []);
+  const { lines, of } = modules.unreached("modules/glacier/");
+  t.log(`SEED=${SEED}: ${of - lines.length} of ${of} lines; not: ${lines.join(" | ")}`);
+  t.true(lines.length <= (1 - REACHED_MIN) * of, lines.join("\n"));
+  modules.close();
+});
+
+test.serial(
+  "canary: fragments past the buffer are found with coverage as a guide, and not by random bytes",
+  async (t) => {
+    const modules = await load({ find: " || start + payloadBytes > this.bytes.length", by: "" });
+    const target = targetOf(modules.exports);
+    const guided = fuzzGuided(target, modules, new SeededRandom(SEED, "fuzz"), EXECUTIONS);
+    t.regex(told(guided), /offset is out of bounds/);
+    const blind = fuzzBlindly(target, new SeededRandom(SEED, "fuzz"), EXECUTIONS);
+    t.is(blind, undefined, told(blind));
+    modules.close();
+  },
+);

@@ -1,0 +1,175 @@
+/**
+ * Coverage-guided fuzz of `Reconciler.receive`: as initiator and as responder, with the first and with every later message, over
+ * sets that are empty, small, full, and full of shared tags. See fuzz/fuzzer.ts for how to replay and to run longer.
+ */
+import test from "ava";
+import { exchange, type Ids, randomPair, Side, seededWords } from "../bench/rbsr.ts";
+import { MESSAGE_SIZE_BYTES_MAX, MESSAGES_MAX } from "../modules/rbsr/reconciler.ts";
+import { SeededRandom } from "../sim/random.ts";
+import { CoveredModules, type Replacement } from "./fuzz/coverage.ts";
+import { executionsOf, type Finding, fuzzBlindly, fuzzGuided, type Target } from "./fuzz/fuzzer.ts";
+import { CHOICES_BYTES, type Input } from "./fuzz/input.ts";
+import { BOARD_ITEMS, fillUnsalted } from "./rbsr-sides.ts";
+
+const SEED = Number(process.env.SEED ?? 1);
+const EXECUTIONS = executionsOf(40_000);
+/** Some seeds need two thirds of these. */
+const CANARY_EXECUTIONS = executionsOf(120_000);
+/** Of the lines of modules/rbsr that answer a message; those that are left are named when it is less. */
+const REACHED_MIN = 0.97;
+const ANSWERING = ["answer", "check", "decode", "message", "open-ranges", "range-writer", "reconciler", "item-bitmap"];
+/** Bytes behind the largest answer that nobody may touch. */
+const GUARD_BYTES = 64;
+const GUARD = 0xa5;
+const OFFSET_MAX = 8;
+
+type Modules = typeof import("../modules/rbsr/reconciler.ts") & typeof import("../modules/rbsr/salted-set.ts");
+
+/** What an initiator was told to expect: from "nearly the same" to "nothing shared". */
+const ESTIMATES = [1, 2, 6, 20, 60, 300, 2000];
+
+/** Sets of mixes: mine and the peer's. */
+function pairs(words: () => number): [Ids, Ids][] {
+  const sharing = randomPair(words, 30, 8, 8);
+  for (const ids of sharing) for (let item = 0; item < ids.length / 2; item += 1) ids[2 * item + 1] = (item * item) % 5;
+  // As many as one message lists, all of one tag.
+  const [alike] = randomPair(words, 500, 0, 0);
+  for (let item = 0; item < alike.length / 2; item += 1) alike[2 * item + 1] = 7;
+  return [
+    randomPair(words, 0, 0, 5),
+    randomPair(words, 3, 2, 2),
+    randomPair(words, 40, 6, 6),
+    randomPair(words, 300, 40, 40),
+    randomPair(words, 0, BOARD_ITEMS, BOARD_ITEMS),
+    sharing,
+    [alike, alike],
+  ];
+}
+
+/** What a peer says honestly to one that is in the state which the choices name. */
+function honestInput(sets: [Ids, Ids][], choices: number[]): Input {
+  const [mine, theirs] = sets[choices[1]! % sets.length]!;
+  const me = new Side({ capacity: BOARD_ITEMS });
+  const peer = new Side({ capacity: BOARD_ITEMS });
+  fillUnsalted(me, mine);
+  fillUnsalted(peer, theirs);
+  const initiates = (choices[0]! & 1) === 1;
+  const [a, b] = initiates ? [me, peer] : [peer, me];
+  b.reconciler.respondTo(b.set);
+  const estimate = ESTIMATES[choices[2]! % ESTIMATES.length]!;
+  const messages: Uint8Array[] = [];
+  exchange(a, b, a.reconciler.initiate(a.set, estimate, a.out), (message) => messages.push(message.slice()));
+  return {
+    choices: Uint8Array.from({ length: CHOICES_BYTES }, (_, at) => choices[at] ?? 0),
+    packets: messages.filter((_, at) => (at & 1) === (initiates ? 1 : 0)),
+  };
+}
+
+function targetOf({ Reconciler, SaltedSet }: Modules, seedsOf: (sets: [Ids, Ids][]) => Input[]): Target {
+  const sets = pairs(seededWords(0x66757a7a));
+  const set = new SaltedSet(BOARD_ITEMS);
+  const reconciler = new Reconciler({ capacity: BOARD_ITEMS });
+  const out = new Uint8Array(MESSAGE_SIZE_BYTES_MAX + GUARD_BYTES);
+  const memory = new Uint8Array(OFFSET_MAX + 2 * MESSAGE_SIZE_BYTES_MAX);
+  const check = (right: boolean, wrong: string) => {
+    if (!right) throw new Error(wrong);
+  };
+  const checkState = () => {
+    const { state, refusal, haveCount } = reconciler;
+    check(state === "open" || state === "done" || state === "refused", `state ${state}`);
+    check((state === "refused") === (refusal !== undefined), `${state} for ${refusal}`);
+    let have = 0;
+    for (let item = 0; item < set.count; item += 1) if (reconciler.has(item)) have += 1;
+    check(have === haveCount, `${haveCount} items are lacked, ${have} of the set`);
+    let items = 0;
+    for (let index = 0; index < set.count; index += 1) items += set.items[index]!;
+    check(items === (set.count * (set.count - 1)) / 2, "the set is no longer what it was");
+  };
+  const checkAnswer = (length: number) => {
+    check(Number.isInteger(length) && length >= 0 && length <= MESSAGE_SIZE_BYTES_MAX, `an answer of ${length} bytes`);
+    check(length === 0 || reconciler.state !== "refused", "refused, and answered");
+    check(!out.subarray(MESSAGE_SIZE_BYTES_MAX).some((byte) => byte !== GUARD), "written behind the largest message");
+  };
+  return {
+    seeds: seedsOf(sets),
+    name: "fuzz-rbsr",
+    packetBytesMax: MESSAGE_SIZE_BYTES_MAX + 8,
+    run({ choices, packets }) {
+      const [role, which, expected, shift] = choices as unknown as [number, number, number, number];
+      const [mine, theirs] = sets[which % sets.length]!;
+      out.fill(GUARD, MESSAGE_SIZE_BYTES_MAX);
+      set.begin(0, 0);
+      for (let item = 0; item < mine.length / 2; item += 1) set.place(mine[2 * item]!, mine[2 * item + 1]!, item);
+      set.seal();
+      if (role & 1) {
+        const estimate = ESTIMATES[expected % ESTIMATES.length]!;
+        checkAnswer(reconciler.initiate(set, estimate, out, theirs.length / 2));
+      } else reconciler.respondTo(set);
+      let accepted = 0;
+      for (const packet of packets) {
+        const offset = shift % OFFSET_MAX;
+        memory.set(packet, offset);
+        if (reconciler.state === "open") accepted += 1;
+        checkAnswer(reconciler.receive(memory, offset, packet.length, out));
+        check(
+          packet.every((byte, at) => memory[offset + at] === byte),
+          "the message was changed",
+        );
+      }
+      check(accepted <= MESSAGES_MAX + 1, `${accepted} messages were taken`);
+      checkState();
+    },
+  };
+}
+
+/** A peer's honest messages in every state. */
+function everySeed(sets: [Ids, Ids][]): Input[] {
+  return [0, 1].flatMap((role) =>
+    sets.flatMap((_, which) => ESTIMATES.map((_, expected) => honestInput(sets, [role, which, expected]))),
+  );
+}
+
+/** Only what a peer says when tags tell all items apart: doubts are for the fuzzer to find. */
+function fewSeeds(sets: [Ids, Ids][]): Input[] {
+  return [0, 1].map((role) => honestInput(sets, [role, 1, ESTIMATES.length - 1]));
+}
+
+function load(defect?: Replacement): Promise<CoveredModules<Modules>> {
+  return CoveredModules.load<Modules>(["modules/rbsr/reconciler.ts", "modules/rbsr/salted-set.ts"], defect);
+}
+
+function told(finding: Finding | undefined): string {
+  return finding === undefined ? "nothing found" : `SEED=${SEED}, execution ${finding.executions}: ${finding.fault}`;
+}
+
+test.serial(
+  "no message makes the reconciler throw, overrun or lie about its state, and all of it was tried",
+  async (t) => {
+    const modules = await load();
+    const target = targetOf(modules.exports, everySeed);
+    const finding = fuzzGuided(target, modules, new SeededRandom(SEED, "fuzz"), EXECUTIONS);
+    t.is(finding, undefined, told(finding));
+    for (const name of ANSWERING) t.deepEqual(modules.uncalled(`modules/rbsr/${name}`), []);
+    const parts = ANSWERING.map((name) => modules.unreached(`modules/rbsr/${name}.ts`));
+    const of = parts.reduce((sum, part) => sum + part.of, 0);
+    const lines = parts.flatMap((part) => part.lines);
+    t.log(`SEED=${SEED}: ${of - lines.length} of ${of} lines; not: ${lines.join(" | ")}`);
+    t.true(lines.length <= (1 - REACHED_MIN) * of, lines.join("\n"));
+    modules.close();
+  },
+);
+
+test.serial("canary: a defect behind a doubt is found with coverage as a guide, and not by random bytes", async (t) => {
+  // The third message about one range: a list with a tag twice, the doubt, and which of the mixes are wanted.
+  const modules = await load({
+    find: "if (this.#reader.bit() === 1) this.#have.add(item);\n      }\n    }\n  };",
+    by: "if (this.#reader.bit() === 1) this.#have.add(item + 4096);\n      }\n    }\n  };",
+  });
+  const target = targetOf(modules.exports, fewSeeds);
+  const guided = fuzzGuided(target, modules, new SeededRandom(SEED, "fuzz"), CANARY_EXECUTIONS);
+  t.regex(told(guided), /items are lacked/);
+  t.log(told(guided).slice(0, 200));
+  const blind = fuzzBlindly(target, new SeededRandom(SEED, "fuzz"), CANARY_EXECUTIONS);
+  t.is(blind, undefined, told(blind));
+  modules.close();
+});

@@ -1,0 +1,190 @@
+/**
+ * Coverage-guided fuzz of `Throwie.receive`: a node with Drops of its own hears whatever the air brings, from three addresses, with
+ * time passing, and does what is due in between. It begins with what an honest peer sent in whole contacts, in which either had what
+ * the other lacked. See fuzz/fuzzer.ts for how to replay and to run longer.
+ */
+import test from "ava";
+import { FRAME_SIZE_BYTES_V2 } from "../modules/glacier/frame.ts";
+import { NorFlash } from "../sim/nor-flash.ts";
+import { SeededRandom } from "../sim/random.ts";
+import { CoveredModules, type Replacement } from "./fuzz/coverage.ts";
+import { mendFrames } from "./fuzz/frames.ts";
+import { executionsOf, type Finding, fuzzBlindly, fuzzGuided, type Target } from "./fuzz/fuzzer.ts";
+import type { Input } from "./fuzz/input.ts";
+
+const SEED = Number(process.env.SEED ?? 1);
+const EXECUTIONS = executionsOf(4_000);
+/** Of the lines of modules/throwie; those that are left are named when it is less. */
+const REACHED_MIN = 0.9;
+const FLASH_BYTES = 32 * 4096;
+const CAPACITY = 24;
+/** Frames that the radio takes before it is full until the next turn. */
+const RADIO_FRAMES = 4;
+const OWN_ADDRESS = Uint8Array.of(2, 0, 0, 0, 0, 3);
+/** Of a peer that is lower, of one that is higher, and the node's own. */
+const ADDRESSES = [Uint8Array.of(2, 0, 0, 0, 0, 2), Uint8Array.of(2, 0, 0, 0, 0, 4), OWN_ADDRESS];
+/** Milliseconds that pass between packets. */
+const STEPS_MS = [1, 5, 20, 60, 200, 3_000, 600_000];
+const RECORDED_PACKETS = 56;
+
+type Modules = typeof import("../modules/throwie/throwie.ts") &
+  typeof import("../modules/store/store.ts") &
+  typeof import("../modules/glacier/frame.ts");
+
+function check(right: boolean, wrong: string): void {
+  if (!right) throw new Error(wrong);
+}
+
+/** A node whose air, time and chance are the test's. */
+class Subject {
+  now = 0;
+  /** What it has sent since anybody looked. */
+  sent: Uint8Array[] = [];
+  readonly node: InstanceType<Modules["Throwie"]>;
+  readonly store: InstanceType<Modules["Store"]>;
+  readonly #frame: InstanceType<Modules["Frame"]>;
+  readonly #modules: Modules;
+
+  constructor(modules: Modules, address: Uint8Array, maxPayload: number, drops: Uint8Array[]) {
+    this.#modules = modules;
+    this.#frame = new modules.Frame();
+    this.store = new modules.Store(new NorFlash({ sizeBytes: FLASH_BYTES }), CAPACITY);
+    this.store.mount();
+    const sent = () => this.sent.length;
+    this.node = new modules.Throwie({
+      radio: {
+        address,
+        maxPayload,
+        receiveQueueFrames: 8,
+        get full() {
+          return sent() >= RADIO_FRAMES;
+        },
+        send: (frame, lengthBytes) => this.#send(frame, lengthBytes, maxPayload),
+      },
+      clock: { now: () => this.now },
+      random: new SeededRandom(address[5]!, "fuzz"),
+      store: this.store,
+    });
+    for (const drop of drops) this.node.publish(drop, "own");
+  }
+
+  #send(frame: Uint8Array, lengthBytes: number, maxPayload: number): boolean {
+    if (this.sent.length >= RADIO_FRAMES) return false;
+    check(lengthBytes <= maxPayload, `sent ${lengthBytes} bytes`);
+    check(this.#modules.decodeFrame(frame, lengthBytes, this.#frame) === undefined, "sent what is no frame");
+    this.sent.push(frame.slice(0, lengthBytes));
+    return true;
+  }
+
+  turn(): void {
+    const next = this.node.turn();
+    check(next > this.now, `to be called at ${next}, when it is ${this.now}`);
+  }
+}
+
+/** Short, and long enough for many fragments. */
+function dropsOf(stream: string): Uint8Array[] {
+  const random = new SeededRandom(1, stream);
+  return [40, 300, 2_048, 9, 1_000].map((bytes) => {
+    const drop = new Uint8Array(bytes);
+    random.fill(drop);
+    return drop;
+  });
+}
+
+function subjectOf(modules: Modules, choices: Uint8Array): Subject {
+  return new Subject(modules, OWN_ADDRESS, choices[0]! & 1 ? 1_470 : 250, choices[0]! & 2 ? dropsOf("own") : []);
+}
+
+/** What an honest peer sent, packet by packet; an empty one where it had nothing to say. */
+function recorded(modules: Modules, choices: Uint8Array): Input {
+  const subject = subjectOf(modules, choices);
+  const peer = new Subject(modules, ADDRESSES[choices[1]!]!, 1_470, choices[0]! & 4 ? dropsOf("peer") : []);
+  const packets: Uint8Array[] = [];
+  const onAir: Uint8Array[] = [];
+  subject.turn();
+  for (let packet = 0; packet < RECORDED_PACKETS; packet += 1) {
+    for (const frame of subject.sent.splice(0)) peer.node.receive(frame, frame.length, OWN_ADDRESS);
+    peer.turn();
+    onAir.push(...peer.sent.splice(0));
+    const next = onAir.shift() ?? new Uint8Array(0);
+    packets.push(next);
+    pass(subject, choices, next);
+    peer.now = subject.now;
+  }
+  return { choices, packets };
+}
+
+/** One packet's time passes, it is heard, and the node does what is due. */
+function pass(subject: Subject, choices: Uint8Array, packet: Uint8Array): void {
+  subject.now += STEPS_MS[choices[2]! % STEPS_MS.length]!;
+  subject.node.receive(packet, packet.length, ADDRESSES[choices[1]! % ADDRESSES.length]!);
+  subject.turn();
+}
+
+function targetOf(modules: Modules): Target {
+  const seeds: Input[] = [];
+  for (const ends of [2, 4, 6, 7]) {
+    for (const address of [0, 1]) {
+      for (const step of [2, 3]) seeds.push(recorded(modules, Uint8Array.of(ends, address, step, 0)));
+    }
+  }
+  return {
+    seeds,
+    name: "fuzz-throwie",
+    packetBytesMax: FRAME_SIZE_BYTES_V2 + 8,
+    run({ choices, packets }) {
+      const subject = subjectOf(modules, choices);
+      subject.turn();
+      for (const [at, packet] of packets.entries()) {
+        subject.sent.length = 0;
+        const before = packet.slice();
+        const turned = choices[3]! > 0 && at % choices[3]! === 0;
+        pass(subject, turned ? Uint8Array.of(choices[0]!, choices[1]! + 1, choices[2]!) : choices, packet);
+        check(
+          packet.every((byte, index) => byte === before[index]),
+          "the frame was changed",
+        );
+        check(subject.node.contacts <= modules.CONTACTS_MAX, `${subject.node.contacts} contacts`);
+      }
+      const counted = Object.values(subject.node.counters).reduce((sum, count) => sum + count, 0);
+      check(counted === packets.length, `${counted} of ${packets.length} frames are accounted for`);
+      check(subject.node.unverified <= subject.store.count, `${subject.node.unverified} Drops to verify`);
+      check(subject.store.count <= CAPACITY, `${subject.store.count} Drops`);
+    },
+    mend: mendFrames,
+  };
+}
+
+function told(finding: Finding | undefined): string {
+  return finding === undefined ? "nothing found" : `SEED=${SEED}, execution ${finding.executions}: ${finding.fault}`;
+}
+
+function load(defect?: Replacement): Promise<CoveredModules<Modules>> {
+  const paths = ["throwie/throwie", "store/store", "glacier/frame"].map((name) => `modules/${name}.ts`);
+  return CoveredModules.load<Modules>(paths, defect);
+}
+
+test.serial("no frame makes a node throw, overrun or lose count, and all of it was tried", async (t) => {
+  const modules = await load();
+  const finding = fuzzGuided(targetOf(modules.exports), modules, new SeededRandom(SEED, "fuzz"), EXECUTIONS);
+  t.is(finding, undefined, told(finding));
+  t.deepEqual(modules.uncalled("modules/throwie/"), []);
+  const { lines, of } = modules.unreached("modules/throwie/");
+  t.log(`SEED=${SEED}: ${of - lines.length} of ${of} lines; not: ${lines.join(" | ")}`);
+  t.true(lines.length <= (1 - REACHED_MIN) * of, lines.join("\n"));
+  modules.close();
+});
+
+test.serial(
+  "canary: fragments past the buffer, within a contact, are found with coverage as a guide only",
+  async (t) => {
+    const modules = await load({ find: " || start + payloadBytes > this.bytes.length", by: "" });
+    const target = targetOf(modules.exports);
+    const guided = fuzzGuided(target, modules, new SeededRandom(SEED, "fuzz"), EXECUTIONS);
+    t.regex(told(guided), /offset is out of bounds/);
+    const blind = fuzzBlindly(target, new SeededRandom(SEED, "fuzz"), EXECUTIONS);
+    t.is(blind, undefined, told(blind));
+    modules.close();
+  },
+);
