@@ -1,0 +1,68 @@
+/** The table of docs/protocol.md, "Memory": what link and reconciler take, counted as they are made. */
+import test from "ava";
+import { FRAME_SIZE_BYTES_V2 } from "../modules/glacier/frame.ts";
+import { Store } from "../modules/store/store.ts";
+import { Assemblies } from "../modules/throwie/assemblies.ts";
+import { Contact, type ContactOwner } from "../modules/throwie/contact.ts";
+import { SILENT } from "../modules/throwie/events.ts";
+import { Reconciliation } from "../modules/throwie/reconciliation.ts";
+import { CONTACTS_MAX } from "../modules/throwie/throwie.ts";
+import { NorFlash } from "../sim/nor-flash.ts";
+import { SeededRandom } from "../sim/random.ts";
+
+const BYTES_MAX = 24 * 1024;
+
+const ARRAYS = [
+  "Uint8Array",
+  "Int8Array",
+  "Uint16Array",
+  "Int16Array",
+  "Uint32Array",
+  "Int32Array",
+  "Float64Array",
+] as const;
+
+/** Bytes of all typed arrays that `make` makes. Views of what is there already are free. */
+function bytesOf(make: () => void): number {
+  let bytes = 0;
+  const engine = globalThis as unknown as Record<string, Uint8ArrayConstructor>;
+  const plain = ARRAYS.map((name) => engine[name]!);
+  for (const [i, name] of ARRAYS.entries()) {
+    engine[name] = new Proxy(plain[i]!, {
+      construct(target, [first, ...rest], newTarget) {
+        const made = Reflect.construct(target, [first, ...rest], newTarget) as Uint8Array;
+        if (!(first instanceof ArrayBuffer)) bytes += made.byteLength;
+        return made;
+      },
+    });
+  }
+  try {
+    make();
+  } finally {
+    for (const [i, name] of ARRAYS.entries()) engine[name] = plain[i]!;
+  }
+  return bytes;
+}
+
+test.serial("link and reconciler of four sessions fit into 24 KB, and the table in the docs says how", (t) => {
+  const random = new SeededRandom(1, "memory");
+  const store = new Store(new NorFlash({ sizeBytes: 448 * 4096 }));
+  let assemblies: Assemblies;
+  let reconciliation: Reconciliation;
+  const parts = {
+    buffers: bytesOf(() => {
+      assemblies = new Assemblies();
+    }),
+    reconciler: bytesOf(() => {
+      reconciliation = new Reconciliation(store, assemblies, random, new Uint8Array(0), true);
+    }),
+    contacts: bytesOf(() => {
+      const owner = { store, assemblies, reconciliation, events: SILENT } as unknown as ContactOwner;
+      for (let i = 0; i < CONTACTS_MAX; i++) new Contact(owner, i);
+    }),
+    frame: FRAME_SIZE_BYTES_V2,
+  };
+  t.deepEqual(parts, { buffers: 12_312, reconciler: 9_096, contacts: 1_584, frame: 1_470 });
+  const total = Object.values(parts).reduce((sum, bytes) => sum + bytes, 0);
+  t.true(total <= BYTES_MAX, `${total} bytes`);
+});
