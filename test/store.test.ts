@@ -39,7 +39,7 @@ import vectors from "./vectors/store.json" with { type: "json" };
 
 const SEED = Number(process.env.SEED ?? 1);
 /** Histories that are cut everywhere; each is some hundred runs. */
-const HISTORIES = Number(process.env.HISTORIES ?? 24);
+const HISTORIES = Number(process.env.HISTORIES ?? 200);
 const SMALL_BYTES = SMALL_SECTORS * 4096;
 /** An open, a cleaning that opens one, a levelling that opens one, and a log sector. */
 const ERASES_PER_INSERT_MAX = 4;
@@ -47,6 +47,10 @@ const ERASES_PER_INSERT_MAX = 4;
 interface Vector {
   sector?: string | number;
   record?: string;
+  /** Marks are checked in test/xs/vectors.ts, here and on XS. */
+  mark?: string;
+  version?: number;
+  retired?: number[];
   bytes: string;
   reason?: string;
   unitBytes?: number;
@@ -99,7 +103,7 @@ function fromHex(hex: string): Uint8Array {
 }
 
 test("vectors: sector headers and records, bit for bit", (t) => {
-  for (const vector of vectors.valid as Vector[]) {
+  for (const vector of (vectors.valid as Vector[]).filter(({ mark }) => mark === undefined)) {
     const bytes = fromHex(vector.bytes);
     const layout = layoutOf(vector.unitBytes!);
     if (vector.record === undefined) {
@@ -107,12 +111,16 @@ test("vectors: sector headers and records, bit for bit", (t) => {
       const made = new Uint8Array(bytes.length);
       encodeSectorHeader(made, log ? LOG_SECTOR : BODY_SECTOR, vector.erases!, vector.sequence!);
       if (log) encodeLogHeader(made, vector.tail!, vector.time!, layout);
-      t.deepEqual(made, bytes);
+      if (vector.version === undefined) t.deepEqual(made, bytes);
       t.is(refuseSector(bytes), undefined);
       if (log) t.true(logHeaderWhole(bytes) && sameGeometry(bytes, layout));
     } else {
       t.is(refuseRecord(bytes, layout, vector.sequence!, vector.number!), undefined);
       t.is(bytes.length, layout.recordBytes);
+      if (vector.retired !== undefined) {
+        t.deepEqual([...bytes.subarray(0, 2)], [5, vector.retired.length]);
+        for (const [i, sector] of vector.retired.entries()) t.is(half(bytes, 2 + 2 * i), sector);
+      }
       if (vector.lengthBytes === undefined) continue;
       t.is(bytes[0], vector.record === "drop" ? 1 : 2);
       t.is(bytes[1], vector.life!);
@@ -125,7 +133,7 @@ test("vectors: sector headers and records, bit for bit", (t) => {
       t.is(Buffer.from(bytes.subarray(20, 20 + layout.headBytes)).toString("hex"), vector.head!);
     }
   }
-  for (const vector of vectors.invalid as Vector[]) {
+  for (const vector of (vectors.invalid as Vector[]).filter(({ mark }) => mark === undefined)) {
     const bytes = fromHex(vector.bytes);
     if (vector.reason === "log header") t.false(logHeaderWhole(bytes));
     else if (vector.record === undefined) t.is(refuseSector(bytes), vector.reason as never);
@@ -335,9 +343,7 @@ class RecordFirst extends Around {
 /** Marks are accepted and forgotten. */
 class NoMarks extends Around {
   override program(address: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
-    if (lengthBytes === this.programSizeBytes && bytes.subarray(offset, offset + lengthBytes).every((b) => b === 0)) {
-      return true;
-    }
+    if (lengthBytes === this.programSizeBytes) return true;
     return super.program(address, bytes, offset, lengthBytes);
   }
 }
@@ -447,7 +453,7 @@ test("formats what is empty or foreign, and never what is newer or of another sh
   const newer = new NorFlash({ sizeBytes: SMALL_BYTES });
   const header = new Uint8Array(16);
   encodeSectorHeader(header, LOG_SECTOR, 1, 1);
-  header[2] = 2;
+  header[2] = 3;
   new DataView(header.buffer).setUint32(12, zlibCrc32(header.subarray(0, 12)), true);
   newer.program(5 * 4096, header, 0, 16);
   const before = { ...newer.counters };

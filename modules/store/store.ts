@@ -22,6 +22,7 @@ import { Bodies } from "./bodies.ts";
 import { StoreCounters } from "./counters.ts";
 import type { Flash } from "./flash.ts";
 import { HEAD_AT, Layout, NOWHERE } from "./layout.ts";
+import { COLDEST, CORRUPT, LOG_FULL, REMOVED, SECTOR_RETIRED } from "./marks.ts";
 import { Partition } from "./partition.ts";
 import { RecordLog } from "./record-log.ts";
 import { type MountOutcome, recover } from "./recover.ts";
@@ -63,11 +64,18 @@ export class Store {
   readonly #slots: Slots;
   readonly #log: RecordLog;
   readonly #bodies: Bodies;
+  /** Who may die next, when the collector has a choice. */
+  readonly #doomed: Uint16Array;
+  #doubted = 0;
   #mounted = false;
   #levelledAt = 0;
 
-  constructor(flash: Flash, capacity: number = DROPS_MAX) {
+  /**
+   * `slack`: so many of the coldest Drops count as equally cold, and of them the one dies that makes most room. 1 is strict.
+   */
+  constructor(flash: Flash, capacity: number = DROPS_MAX, slack = 1) {
     this.capacity = capacity;
+    this.#doomed = new Uint16Array(slack);
     this.#flash = flash;
     this.#layout = new Layout(flash, capacity);
     this.#partition = new Partition(flash, this.#layout);
@@ -102,7 +110,13 @@ export class Store {
     return this.#partition.programmedBytes;
   }
 
-  /** Sectors that failed since the mount and are no longer used. */
+  /** Drops that it takes: fewer than the capacity once many sectors are worn out. */
+  get room(): number {
+    const usable = this.#layout.sectorCount - this.#partition.retired;
+    return Math.max(0, Math.min(this.capacity, this.#layout.roomIn(usable)));
+  }
+
+  /** Sectors that failed, in this life or an earlier one, and are no longer used. */
   get retiredSectors(): number {
     return this.#partition.retired;
   }
@@ -134,7 +148,8 @@ export class Store {
       this.lastSlot = known;
       return "known";
     }
-    const full = slots.count === this.capacity;
+    if (!this.#shrink() || this.room === 0) return "flash";
+    const full = slots.count >= this.room;
     if (full && heatKey <= slots.heat[slots.coldest()]!) return "colder";
     const room = this.#layout.bodyRoom(lengthBytes);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
@@ -155,7 +170,7 @@ export class Store {
       const number = this.#log.lastNumber;
       if (full) {
         this.#flash.sync();
-        this.#evict(slots.coldest());
+        this.#evict(this.#victim(heatKey));
       }
       this.lastSlot = slots.add(low, high, lengthBytes, heatKey);
       slots.bodySector[this.lastSlot] = sector;
@@ -211,6 +226,22 @@ export class Store {
     this.#flash.read(body + from + done - headBytes, into, offset + done, lengthBytes - done);
   }
 
+  /**
+   * Bits flip in time. Choose a verified Drop, another each time, that is to be hashed anew, and take it for unverified until it
+   * is; -1 when there is none. In RAM only: `markVerified` writes nothing, should the Drop be right.
+   */
+  doubt(): number {
+    const slots = this.#slots;
+    for (let tried = 0; tried < slots.capacity; tried++) {
+      const slot = this.#doubted;
+      this.#doubted = (this.#doubted + 1) % slots.capacity;
+      if (!slots.occupied(slot) || !slots.verified(slot)) continue;
+      slots.setVerified(slot, false);
+      return slot;
+    }
+    return -1;
+  }
+
   /** The Drop's hash was found right. Kept across restarts; a power cut soon after may lose it. */
   markVerified(slot: number): void {
     const slots = this.#slots;
@@ -220,14 +251,15 @@ export class Store {
     if (!this.#log.markVerified(slot)) this.#rewrite(slot, slots.bodySector[slot]!, slots.bodyOffset[slot]!);
   }
 
-  /** Forget the Drop. Durable on return. */
-  remove(slot: number): void {
+  /** Forget the Drop; the cause, of marks.ts, is for the journal. Durable on return. */
+  remove(slot: number, cause: number = REMOVED): void {
     if (!this.#slots.occupied(slot)) throw new Error("store: no Drop in this slot");
     // Room to say it again, should the mark fail; and once more, should the head have failed with it.
     this.#ensureLog(1);
-    if (this.#slots.occupied(slot)) this.#drop(slot, true);
+    if (this.#slots.occupied(slot)) this.#drop(slot, cause, true);
     this.#flash.sync();
     this.counters.removed++;
+    if (cause === CORRUPT) this.counters.damaged++;
   }
 
   /** Keep the Drop from eviction while it is read; pins are counted, in RAM, and end with the Drop. At most 31 at once. */
@@ -275,6 +307,7 @@ export class Store {
    */
   clean(now: number): boolean {
     this.#use(now);
+    if (!this.#shrink()) return false;
     const failing = this.#partition.failing();
     if (failing >= 0 && this.#allowance() >= 2) return this.#empty(failing);
     if (this.#level()) return true;
@@ -380,9 +413,40 @@ export class Store {
     log.putCopy(slot, bodySector, bodyOffset);
     if (!log.append()) return false;
     this.#flash.sync();
-    log.kill(slot);
+    log.supersede(slot);
     log.bind(slot);
     return true;
+  }
+
+  /** With sectors that wore out, room for Drops went too. */
+  #shrink(): boolean {
+    const slots = this.#slots;
+    while (slots.count > this.room) {
+      if (!this.#ensureLog(1)) return false;
+      this.#drop(slots.coldest(), SECTOR_RETIRED);
+      this.#flash.sync();
+      this.counters.sacrificed++;
+    }
+    return true;
+  }
+
+  /** The coldest, or of those that count as equally cold the one that leaves the least alive in its sector. */
+  #victim(heatKey: number): number {
+    const slots = this.#slots;
+    const doomed = this.#doomed;
+    if (doomed.length === 1) return slots.coldest();
+    const count = slots.coldestFew(doomed, heatKey);
+    let best = slots.coldest();
+    let least = Infinity;
+    for (let i = 0; i < count; i++) {
+      const sector = slots.bodySector[doomed[i]!]!;
+      const live = sector === NOWHERE ? Infinity : this.#partition.live[sector]!;
+      if (live < least) {
+        least = live;
+        best = doomed[i]!;
+      }
+    }
+    return best;
   }
 
   #evict(slot: number): void {
@@ -390,13 +454,14 @@ export class Store {
     this.lastEvictedSlot = slot;
     this.lastEvictedLow = this.#slots.low[slot]!;
     this.lastEvictedHigh = this.#slots.high[slot]!;
-    this.#drop(slot);
+    this.#drop(slot, COLDEST);
     this.counters.evicted++;
   }
 
-  #drop(slot: number, patiently = false): void {
+  #drop(slot: number, cause: number, patiently = false): void {
     const slots = this.#slots;
-    if (!this.#log.kill(slot) && !this.#log.bury(slot) && patiently && this.#log.ensure(1)) this.#log.bury(slot);
+    const log = this.#log;
+    if (!log.kill(slot, cause) && !log.bury(slot, cause) && patiently && log.ensure(1)) log.bury(slot, cause);
     const sector = slots.bodySector[slot]!;
     if (sector !== NOWHERE) this.#partition.release(sector, this.#layout.bodyRoom(slots.lengthBytes[slot]!));
     slots.remove(slot);
@@ -408,7 +473,7 @@ export class Store {
     if (this.#log.claims > 0 || this.#partition.retired > 0) return false;
     for (let slot = 0; slot < this.capacity; slot++) {
       if (!this.#slots.occupied(slot) || !this.#log.inTail(slot)) continue;
-      this.#drop(slot);
+      this.#drop(slot, LOG_FULL);
       this.counters.sacrificed++;
     }
     return this.#log.ensure(records);

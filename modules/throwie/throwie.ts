@@ -15,6 +15,7 @@ import type { Assembly } from "../glacier/assembly.ts";
 import { BEACON, decodeFrame, FRAME_SIZE_BYTES_MAX, Frame, type FrameRefusal, OPEN } from "../glacier/frame.ts";
 import type { LinkRefusal } from "../glacier/link.ts";
 import { MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
+import { CORRUPT } from "../store/marks.ts";
 import type { Store, StoreOutcome } from "../store/store.ts";
 import {
   coldKey,
@@ -227,6 +228,7 @@ export class Throwie implements ContactOwner {
     if (now - this.#checkpointMs >= CHECKPOINT_INTERVAL_MS) {
       this.#checkpointMs = now;
       this.checkpoint();
+      if (this.store.doubt() >= 0) this.#verification.pending++;
     }
     // A life that stored nothing has nothing to clean up after, and an erase a wake-up would wear the flash.
     return this.store.counters.inserted > 0 && this.store.clean(this.heatNow());
@@ -354,7 +356,7 @@ export class Throwie implements ContactOwner {
     } else {
       const low = this.store.idLow(slot);
       const high = this.store.idHigh(slot);
-      this.store.remove(slot);
+      this.store.remove(slot, CORRUPT);
       this.#forget(slot, low, high, "corrupt");
     }
   }
