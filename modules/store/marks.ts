@@ -68,6 +68,11 @@ export function causeOf(bytes: Uint8Array, at: number): number {
   return bytes[at + 3]! >> 4 === (~cause & 0xf) && cause < CAUSE_NAMES.length ? cause : -1;
 }
 
+/** Does a VERIFIED mark say since when? One of version 1 does not, nor a copy of one. */
+export function timeKnown(bytes: Uint8Array, at: number): boolean {
+  return bytes[at] !== 0 || bytes[at + 1] !== 0 || bytes[at + 2] !== 0;
+}
+
 /** The time that the mark says, of all that have these low 24 bits the latest that is not after `now`. */
 export function timeOf(bytes: Uint8Array, at: number, now: number): number {
   const low = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16);

@@ -214,8 +214,8 @@ export class RecordLog {
       this.corrupt++;
       slots.setVerified(slot, false);
     }
-    // A mark that was cut, or never came, says nothing of the time.
-    if (slots.verified(slot) && !isVerified(record, verifiedAt, unitBytes)) putVerified(record, verifiedAt, unitBytes, this.now);
+    // A mark that was cut, or that version 1 left out, says nothing of the time.
+    if (!isVerified(record, verifiedAt, unitBytes)) record.fill(0, verifiedAt, deadAt);
     this.#putFields(
       slots.verified(slot),
       slots.low[slot]!,

@@ -21,6 +21,7 @@ import { DROP_SIZE_BYTES_MAX } from "../drop/drop.ts";
 import { Bodies } from "./bodies.ts";
 import { StoreCounters } from "./counters.ts";
 import type { Flash } from "./flash.ts";
+import { type Death, readJournal } from "./journal.ts";
 import { HEAD_AT, Layout, NOWHERE } from "./layout.ts";
 import { COLDEST, CORRUPT, LOG_FULL, REMOVED, SECTOR_RETIRED } from "./marks.ts";
 import { Partition } from "./partition.ts";
@@ -313,6 +314,12 @@ export class Store {
     if (this.#level()) return true;
     if (this.#bodies.fits(this.#layout.bodyRoom(DROP_SIZE_BYTES_MAX))) return false;
     return this.#allowance() >= 2 ? this.#bodies.open(this.#log.head) : this.#cleanCheapest();
+  }
+
+  /** The latest deaths, and why: reads the whole log and allocates, so for an operator who asks. */
+  journal(): Death[] {
+    if (!this.#mounted) throw new Error("store: not mounted");
+    return readJournal(this.#partition, this.#log);
   }
 
   #use(now: number): void {
