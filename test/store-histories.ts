@@ -1,5 +1,6 @@
 /** Random histories of a store, a model of what must be in it, and power cuts anywhere in them. */
 import type { Flash } from "../modules/store/flash.ts";
+import { CAUSE_NAMES, COLDEST, REMOVED } from "../modules/store/marks.ts";
 import { Store } from "../modules/store/store.ts";
 import { type FlashImage, NorFlash, type NorFlashOptions, PowerCut } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
@@ -68,6 +69,8 @@ export class Witness {
   store: Store;
   readonly expected = new Map<number, Expected>();
   readonly sizes = new Map<number, number>();
+  /** Why each Drop died, where that is known. */
+  readonly causes = new Map<number, number>();
   pending: Step | undefined = undefined;
   pendingId = -1;
   /** markVerified does not sync. */
@@ -114,7 +117,9 @@ export class Witness {
       if (store.evicted !== full) throw new Error("evicted when not full, or not evicted");
       if (store.evicted) {
         if (store.lastEvictedSlot !== coldest) throw new Error("evicted another than the coldest");
-        expected.delete(this.#idOf(store.lastEvictedLow, store.lastEvictedHigh));
+        const evicted = this.#idOf(store.lastEvictedLow, store.lastEvictedHigh);
+        expected.delete(evicted);
+        this.causes.set(evicted, COLDEST);
       }
       expected.set(step.id, { verified: false });
       return;
@@ -136,6 +141,7 @@ export class Witness {
     if (step.kind === "remove") {
       store.remove(slot);
       expected.delete(id);
+      this.causes.set(id, REMOVED);
     }
   }
 
@@ -180,6 +186,12 @@ export class Witness {
       ) {
         throw new Error(`Drop ${id} was verified`);
       }
+    }
+    for (const { low, high, cause } of store.journal()) {
+      const id = this.#idOf(low, high);
+      if (found.has(id)) throw new Error(`Drop ${id} is here and in the journal`);
+      const wanted = this.causes.get(id) ?? cause;
+      if (cause !== wanted) throw new Error(`Drop ${id} died of ${CAUSE_NAMES[wanted]}, not of ${CAUSE_NAMES[cause]}`);
     }
     if (found.size !== store.count) throw new Error("count is not what is there");
     const missing = [...expected.keys()].filter((id) => !found.has(id));

@@ -56,7 +56,8 @@ class Decline {
 
   /** Wear one more sector, live on, and restart; throws when anything is lost that should not be. */
   step(): void {
-    const sector = this.#random.below(SECTORS);
+    const left = Array.from({ length: SECTORS }, (_, sector) => sector).filter((sector) => !this.worn.includes(sector));
+    const sector = left[this.#random.below(left.length)]!;
     this.flash.wear(sector);
     this.worn.push(sector);
     this.#insert(250);

@@ -16,6 +16,7 @@ import {
   sameGeometry,
   word,
 } from "../modules/store/layout.ts";
+import { CAUSE_NAMES, CORRUPT } from "../modules/store/marks.ts";
 import { DROPS_MAX, Store } from "../modules/store/store.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
@@ -266,6 +267,83 @@ test("heat and time outlive a restart by a checkpoint, and by whatever else is w
   for (let id = 0; id < SMALL_CAPACITY; id++) {
     t.is(third.heat(third.find(id, id)), again.heat(again.find(id, id)));
   }
+});
+
+test("the journal tells who died, why, when, how old and how warm, across restarts, and is bounded", (t) => {
+  for (const unit of [4, 16]) {
+    const flash = new NorFlash({ sizeBytes: SMALL_BYTES, programSizeBytes: unit });
+    let store = new Store(flash, SMALL_CAPACITY);
+    store.mount();
+    const born = new Map<number, number>();
+    const heats = new Map<number, number>();
+    const deaths: number[] = [];
+    for (let id = 1; id <= 1500; id++) {
+      const now = id * 1000;
+      t.is(store.insert(id, 7, dropBytes(id, 700), 0, 700, now, now), "stored");
+      const evicted = store.evicted ? store.lastEvictedLow : 0;
+      if (id % 5 > 0) {
+        born.set(id, now);
+        store.markVerified(store.lastSlot);
+      }
+      // Warmer than it came, but not out of turn.
+      heats.set(id, now + 400);
+      store.setHeat(store.lastSlot, now + 400);
+      store.checkpoint(now);
+      if (id % 50 === 0) {
+        store = new Store(flash, SMALL_CAPACITY);
+        t.is(store.mount(), "mounted");
+      }
+      if (evicted === 0) continue;
+      deaths.push(evicted);
+      const death = store.journal().at(-1)!;
+      if (death.low !== evicted)
+        t.true(
+          store.journal().some(({ low }) => low === evicted),
+          `unit ${unit} Drop ${evicted}`,
+        );
+    }
+    const journal = store.journal();
+    t.true(journal.length > 20 && journal.length < 6 * 101, `${journal.length} deaths`);
+    t.deepEqual(
+      journal.map(({ low }) => low).sort((a, b) => a - b),
+      deaths.slice(-journal.length),
+      "the latest, all of them",
+    );
+    for (const { low, high, lengthBytes, cause, time, age, heatKey } of journal) {
+      t.deepEqual([high, lengthBytes, CAUSE_NAMES[cause]], [7, 700, "coldest"]);
+      t.is(time, (low + SMALL_CAPACITY) * 1000);
+      t.is(age, born.has(low) ? time - born.get(low)! : undefined);
+      t.is(heatKey, heats.get(low)!);
+    }
+    const slot = store.find(1500, 7);
+    store.remove(slot, CORRUPT);
+    t.is(store.journal().find(({ low }) => low === 1500)!.cause, CORRUPT);
+    t.is(store.counters.damaged, 1);
+  }
+});
+
+test("a slack lets the collector choose among the coldest, and never beyond them", (t) => {
+  const SLACK = 15;
+  const store = new Store(new NorFlash(), DROPS_MAX, SLACK);
+  store.mount();
+  const bytes = new Uint8Array(2048);
+  const random = new SeededRandom(SEED, "slack");
+  for (let id = 0; id < DROPS_MAX; id++) store.insert(id, 1, bytes, 0, 2048, random.below(1e6), 0);
+  let strictly = 0;
+  let stored = 0;
+  for (let round = 0; round < 300; round++) {
+    const keys = [...Array(DROPS_MAX).keys()].map((slot) => store.heat(slot)).sort((a, b) => a - b);
+    const key = random.below(1e6);
+    const before = [...Array(DROPS_MAX).keys()].map((slot) => store.heat(slot));
+    const outcome = store.insert(10_000 + round, 1, bytes, 0, 2048, key, 0);
+    t.is(outcome, key > keys[0]! ? "stored" : "colder");
+    if (outcome === "colder") continue;
+    const died = before[store.lastEvictedSlot]!;
+    t.true(died <= keys[SLACK - 1]! && died < key, `${died} died, not one of the ${SLACK} coldest`);
+    stored++;
+    strictly += Number(died === keys[0]);
+  }
+  t.true(strictly < stored, `${strictly} of ${stored} were the coldest of all`);
 });
 
 test("no bytes of a Drop are ever taken for a header or a record", (t) => {
