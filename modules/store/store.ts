@@ -24,7 +24,7 @@ import type { Flash } from "./flash.ts";
 import { type Death, readJournal } from "./journal.ts";
 import { HEAD_AT, Layout, NOWHERE } from "./layout.ts";
 import { COLDEST, CORRUPT, LOG_FULL, REMOVED, SECTOR_RETIRED } from "./marks.ts";
-import { Partition } from "./partition.ts";
+import { BODIES, Partition } from "./partition.ts";
 import { RecordLog } from "./record-log.ts";
 import { type MountOutcome, recover } from "./recover.ts";
 import { Slots } from "./slots.ts";
@@ -447,7 +447,7 @@ export class Store {
     let least = Infinity;
     for (let i = 0; i < count; i++) {
       const sector = slots.bodySector[doomed[i]!]!;
-      const live = sector === NOWHERE ? Infinity : this.#partition.live[sector]!;
+      const live = this.#partition.state[sector] === BODIES ? this.#partition.live[sector]! : Infinity;
       if (live < least) {
         least = live;
         best = doomed[i]!;
