@@ -18,7 +18,7 @@ export function journal(options: { store: string; json?: boolean }): void {
         shortId: shortIdText(low, high),
         lengthBytes,
         cause: CAUSE_NAMES[cause]!,
-        hoursAgo: hours(store.epoch - time),
+        hoursAgo: hours(Math.max(0, store.epoch - time)),
         ageHours: age === undefined ? undefined : hours(age),
         heat: Number(2 ** ((heatKey - time) / HEAT_UNITS_PER_HALF_LIFE)).toPrecision(3),
       }));

@@ -18,7 +18,7 @@ import {
   VERIFIED_DROP_RECORD,
   word,
 } from "./layout.ts";
-import { causeOf, isVerified, SUPERSEDED, timeKnown, timeOf } from "./marks.ts";
+import { ageOf, causeOf, isVerified, SUPERSEDED, timeKnown, timeOf } from "./marks.ts";
 import type { Partition } from "./partition.ts";
 import type { RecordLog } from "./record-log.ts";
 
@@ -66,7 +66,7 @@ export function readJournal(partition: Partition, log: RecordLog): Death[] {
         lengthBytes: half(bytes, 2),
         cause,
         time,
-        age: known ? time - timeOf(bytes, layout.verifiedAt, time) : undefined,
+        age: known ? ageOf(bytes, layout.verifiedAt, time) : undefined,
         heatKey: word(bytes, 12),
       };
       deaths.push(death);

@@ -70,13 +70,21 @@ export function causeOf(bytes: Uint8Array, at: number): number {
 
 /** Does a VERIFIED mark say since when? One of version 1 does not, nor a copy of one. */
 export function timeKnown(bytes: Uint8Array, at: number): boolean {
-  return bytes[at] !== 0 || bytes[at + 1] !== 0 || bytes[at + 2] !== 0;
+  return lowTime(bytes, at) !== 0;
 }
 
-/** The time that the mark says, of all that have these low 24 bits the latest that is not after `now`. */
+/** The time that the mark says, of all that have these low 24 bits the nearest to `now`: power may have failed before `now` was written. */
 export function timeOf(bytes: Uint8Array, at: number, now: number): number {
-  const low = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16);
-  return now - ((now - low) & TIME_MASK);
+  return now + (((lowTime(bytes, at) - now) << 8) >> 8);
+}
+
+/** How long before `time` the mark was made. */
+export function ageOf(bytes: Uint8Array, at: number, time: number): number {
+  return (time - lowTime(bytes, at)) & TIME_MASK;
+}
+
+function lowTime(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16);
 }
 
 function putTime(into: Uint8Array, at: number, unitBytes: number, time: number): void {
