@@ -7,6 +7,7 @@ import { join } from "node:path";
 import test from "ava";
 import { missed } from "../bench/result.ts";
 import { openDropStore } from "../hosts/store/drop-store.ts";
+import { CORRUPT } from "../modules/store/marks.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "throwie-cli-"));
 test.after.always(() => rmSync(folder, { recursive: true, force: true }));
@@ -92,6 +93,31 @@ test("a store that another process has open is refused by name", (t) => {
   t.true(stderr.includes(path), stderr);
   close();
   t.is(throwie(["read", "--store", path, "--passphrase", "a"]).status, 0);
+});
+
+test("the journal says who died in a full store, and why", (t) => {
+  const path = join(folder, "full.flash");
+  const { store, close } = openDropStore(path);
+  const drop = new Uint8Array(300);
+  for (let id = 1; id <= store.capacity + 2; id++) {
+    t.is(store.insert(id, id, drop, 0, drop.length, id, id), "stored");
+    store.markVerified(store.lastSlot);
+  }
+  store.remove(store.find(500, 500), CORRUPT);
+  store.checkpoint(1000);
+  close();
+  const { status, stdout } = throwie(["journal", "--store", path, "--json"]);
+  t.is(status, 0);
+  const { held, room, deaths } = JSON.parse(stdout);
+  t.deepEqual([held, room], [749, 750]);
+  t.deepEqual(deaths.map(({ shortId, cause }: { shortId: string; cause: string }) => [shortId, cause]).sort(), [
+    ["0100000001000000", "coldest"],
+    ["0200000002000000", "coldest"],
+    ["f4010000f4010000", "corrupt"],
+  ]);
+  const told = throwie(["journal", "--store", path]).stdout;
+  t.regex(told, /^f4010000f4010000 {2}corrupt +\d/m);
+  t.regex(told, /3 deaths on record; 749 Drops held, room for 750, 0 sectors retired/);
 });
 
 const isolatedTest = process.env.THROWIE_LOOPBACK_ONLY === "1" ? test : test.skip;

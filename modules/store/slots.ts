@@ -94,12 +94,14 @@ export class Slots {
     const flags = this.#flags;
     let coldest = 0;
     let least = Infinity;
-    for (let slot = 0; slot < capacity; slot++) {
-      const key = heat[slot]!;
-      if (key < least && flags[slot]! < PIN && flags[slot]! > 0) {
-        least = key;
+    let slot = 0;
+    // A loop in which XS has no name to make anew each time around takes it a third less.
+    while (slot < capacity) {
+      if (heat[slot]! < least && flags[slot]! < PIN && flags[slot]! > 0) {
+        least = heat[slot]!;
         coldest = slot;
       }
+      slot++;
     }
     return coldest;
   }
