@@ -71,6 +71,8 @@ export class Witness {
   readonly sizes = new Map<number, number>();
   /** Why each Drop died, where that is known. */
   readonly causes = new Map<number, number>();
+  /** Those that came more than once, and so may be in the store and in the journal. */
+  readonly reborn = new Set<number>();
   pending: Step | undefined = undefined;
   pendingId = -1;
   /** markVerified does not sync. */
@@ -104,6 +106,7 @@ export class Witness {
     const { store, expected } = this;
     this.time += 100;
     if (step.kind === "insert") {
+      if (this.sizes.has(step.id)) this.reborn.add(step.id);
       this.sizes.set(step.id, step.sizeBytes);
       this.pendingId = step.id;
       const bytes = dropBytes(step.id, step.sizeBytes);
@@ -189,6 +192,7 @@ export class Witness {
     }
     for (const { low, high, cause } of store.journal()) {
       const id = this.#idOf(low, high);
+      if (this.reborn.has(id)) continue;
       if (found.has(id)) throw new Error(`Drop ${id} is here and in the journal`);
       const wanted = this.causes.get(id) ?? cause;
       if (cause !== wanted) throw new Error(`Drop ${id} died of ${CAUSE_NAMES[wanted]}, not of ${CAUSE_NAMES[cause]}`);
