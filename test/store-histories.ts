@@ -271,6 +271,9 @@ export interface CutPlan {
   /** An even one makes heavy histories. */
   seed: number;
   programSizeBytes: number;
+  /** Sectors, if not SMALL_SECTORS, and how many of them can be neither programmed nor erased from the start. */
+  sectors?: number;
+  worn?: number;
   /** What was not synced when the power failed may or may not have happened, in any order. */
   reordered?: boolean;
   /** Something broken between store and flash, for the canaries. */
@@ -290,9 +293,12 @@ export function cutEverywhere(plan: CutPlan): number {
   const random = new SeededRandom(seed, "history");
   const heavy = seed % 2 === 0;
   const cutRandom = new SeededRandom(seed, "cuts");
-  const options = { sizeBytes: SMALL_SECTORS * 4096, programSizeBytes, chance: cutRandom };
+  const sectors = plan.sectors ?? SMALL_SECTORS;
+  const options = { sizeBytes: sectors * 4096, programSizeBytes, chance: cutRandom };
   const flash = plan.reordered === true ? new UnsyncedFlash(options, cutRandom) : new NorFlash(options);
+  for (let worn = 0; worn < (plan.worn ?? 0); worn++) flash.wear(random.below(sectors));
   const start = new Witness(flash, SMALL_CAPACITY);
+  start.verifiedMayBeLost = plan.worn !== undefined;
   start.mount();
   start.run(randomSteps(random, random.below(plan.startStepsMax), 1, heavy));
   const image = flash.snapshot();
@@ -326,6 +332,7 @@ function cutOnce(
   for (const [id, expected] of start.expected) witness.expected.set(id, { ...expected });
   for (const [id, size] of start.sizes) witness.sizes.set(id, size);
   witness.time = start.time;
+  witness.verifiedMayBeLost = start.verifiedMayBeLost;
   flash.cutAt(cut);
   const cutHere = powerFails(() => witness.run(steps));
   flash.cutAt(undefined);

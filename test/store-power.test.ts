@@ -2,6 +2,7 @@
 import process from "node:process";
 import test from "ava";
 import { LOG_SECTOR } from "../modules/store/layout.ts";
+import { COLDEST, CORRUPT, causeOf, putDead } from "../modules/store/marks.ts";
 import { Store } from "../modules/store/store.ts";
 import { NorFlash, PowerCut } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
@@ -62,6 +63,15 @@ class NoMarks extends Around {
   }
 }
 
+/** Who was the coldest is said to have been corrupt. */
+class WrongCause extends Around {
+  override program(address: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
+    const copy = bytes.slice(offset, offset + lengthBytes);
+    if (lengthBytes === 4 && causeOf(copy, 0) === COLDEST) putDead(copy, 4, 0, CORRUPT);
+    return super.program(address, copy, 0, lengthBytes);
+  }
+}
+
 /** Some records read with a bit of their ShortId changed. */
 class WrongBits extends Around {
   override read(address: number, into: Uint8Array, offset: number, lengthBytes: number): void {
@@ -74,6 +84,7 @@ class WrongBits extends Around {
 for (const [name, around, message] of [
   ["a record before its body", (flash: NorFlash) => new RecordFirst(flash), /bytes/],
   ["lost marks", (flash: NorFlash) => new NoMarks(flash), /not expected|verified/],
+  ["a wrong cause of death", (flash: NorFlash) => new WrongCause(flash), /died of/],
   ["records that read wrong", (flash: NorFlash) => new WrongBits(flash), /missing|no Drop/],
 ] as const) {
   test(`canary: the power cut test finds ${name}`, (t) => {
@@ -114,6 +125,14 @@ test("canary: nor flash finds whoever breaks its rules, and loses power inside a
   flash.wear(1);
   t.false(flash.program(4096, zeros, 0, 4));
   t.false(flash.eraseSector(1));
+});
+
+test("power cut at every operation, on flash of which a part is worn out", (t) => {
+  for (let seed = SEED; seed < SEED + HISTORIES; seed++) {
+    t.notThrows(() => {
+      cutEverywhere({ seed, programSizeBytes: 4, steps: 24, startStepsMax: 700, sectors: 26, worn: 4 });
+    }, `replay: SEED=${seed} HISTORIES=1`);
+  }
 });
 
 test("what was reported stored outlives a kernel that writes in any order what was not synced", (t) => {
