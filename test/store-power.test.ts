@@ -143,25 +143,29 @@ test("what was reported stored outlives a kernel that writes in any order what w
   }
 });
 
-test("a log that cuts never let be cleaned does not stop the store for good", (t) => {
-  const flash = new NorFlash({ sizeBytes: SMALL_BYTES, chance: new SeededRandom(SEED, "storm") });
-  let id = 1;
-  for (let boot = 0; boot < 3000; boot++) {
-    flash.cutAt(1 + (boot % 3));
-    try {
-      const store = new Store(flash, SMALL_CAPACITY);
-      store.mount();
-      store.insert(lowOf(id), highOf(id), dropBytes(id, 2048), 0, 2048, id, 0);
-      id++;
-    } catch (error) {
-      if (!(error instanceof PowerCut)) throw error;
+for (const worn of [0, 1, 2]) {
+  test(`a log that cuts never let be cleaned does not stop the store for good, ${worn} sectors worn out`, (t) => {
+    const flash = new NorFlash({ sizeBytes: SMALL_BYTES, chance: new SeededRandom(SEED, "storm") });
+    for (let sector = 0; sector < worn; sector++) flash.wear(3 + 7 * sector);
+    let id = 1;
+    for (let boot = 0; boot < 3000; boot++) {
+      flash.cutAt(1 + (boot % 3));
+      try {
+        const store = new Store(flash, SMALL_CAPACITY);
+        store.mount();
+        store.insert(lowOf(id), highOf(id), dropBytes(id, 2048), 0, 2048, id, 0);
+        id++;
+      } catch (error) {
+        if (!(error instanceof PowerCut)) throw error;
+      }
     }
-  }
-  flash.cutAt(undefined);
-  const store = new Store(flash, SMALL_CAPACITY);
-  t.is(store.mount(), "mounted");
-  for (let i = 0; i < 100; i++) {
-    id++;
-    t.is(store.insert(lowOf(id), highOf(id), dropBytes(id, 2048), 0, 2048, id, 0), "stored");
-  }
-});
+    flash.cutAt(undefined);
+    const store = new Store(flash, SMALL_CAPACITY);
+    t.is(store.mount(), "mounted");
+    for (let i = 0; i < 100; i++) {
+      id++;
+      t.is(store.insert(lowOf(id), highOf(id), dropBytes(id, 2048), 0, 2048, id, 0), "stored");
+    }
+    t.is(store.room, SMALL_CAPACITY - 2 * store.retiredSectors);
+  });
+}
