@@ -12,6 +12,9 @@ export const SMALL_SECTORS = 18;
 /** As many as fit there: cleaning moves bodies all the time. */
 export const SMALL_CAPACITY = 19;
 
+/** An open, a cleaning that opens one, a levelling that opens one, and a log sector. */
+export const ERASES_PER_INSERT_MAX = 4;
+
 export type Step =
   | { kind: "insert"; id: number; sizeBytes: number; heat: number }
   | { kind: "remove" | "verify"; choice: number }
@@ -78,6 +81,8 @@ export class Witness {
   /** markVerified does not sync. */
   verifiedMayBeLost = false;
   time = 0;
+  /** In one insert. */
+  erasesMax = ERASES_PER_INSERT_MAX;
   readonly #seen: Flash;
   readonly #capacity: number;
 
@@ -112,7 +117,10 @@ export class Witness {
       const bytes = dropBytes(step.id, step.sizeBytes);
       const coldest = this.#coldest();
       const full = store.count >= store.room;
+      const { erases } = store;
       const outcome = store.insert(lowOf(step.id), highOf(step.id), bytes, 0, step.sizeBytes, step.heat, this.time);
+      const erased = store.erases - erases;
+      if (erased > this.erasesMax) throw new Error(`${erased} sectors erased in one insert`);
       if (outcome === "flash") throw new Error("insert gave flash");
       const wanted = expected.has(step.id) ? "known" : full && step.heat <= store.heat(coldest) ? "colder" : "stored";
       if (!store.evicted && outcome !== wanted) throw new Error(`insert gave ${outcome}, not ${wanted}`);
@@ -299,6 +307,7 @@ export function cutEverywhere(plan: CutPlan): number {
   for (let worn = 0; worn < (plan.worn ?? 0); worn++) flash.wear(random.below(sectors));
   const start = new Witness(flash, SMALL_CAPACITY);
   start.verifiedMayBeLost = plan.worn !== undefined;
+  start.erasesMax += plan.worn ?? 0;
   start.mount();
   start.run(randomSteps(random, random.below(plan.startStepsMax), 1, heavy));
   const image = flash.snapshot();
@@ -333,6 +342,7 @@ function cutOnce(
   for (const [id, size] of start.sizes) witness.sizes.set(id, size);
   witness.time = start.time;
   witness.verifiedMayBeLost = start.verifiedMayBeLost;
+  witness.erasesMax = start.erasesMax;
   flash.cutAt(cut);
   const cutHere = powerFails(() => witness.run(steps));
   flash.cutAt(undefined);

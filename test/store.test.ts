@@ -21,13 +21,20 @@ import { DROPS_MAX, Store } from "../modules/store/store.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { flashContract } from "./flash-contract.ts";
-import { dropBytes, highOf, lowOf, randomSteps, SMALL_CAPACITY, SMALL_SECTORS, Witness } from "./store-histories.ts";
+import {
+  dropBytes,
+  ERASES_PER_INSERT_MAX,
+  highOf,
+  lowOf,
+  randomSteps,
+  SMALL_CAPACITY,
+  SMALL_SECTORS,
+  Witness,
+} from "./store-histories.ts";
 import vectors from "./vectors/store.json" with { type: "json" };
 
 const SEED = Number(process.env.SEED ?? 1);
 const SMALL_BYTES = SMALL_SECTORS * 4096;
-/** An open, a cleaning that opens one, a levelling that opens one, and a log sector. */
-const ERASES_PER_INSERT_MAX = 4;
 
 interface Vector {
   sector?: string | number;
