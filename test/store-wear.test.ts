@@ -144,6 +144,7 @@ test("canary: the decline test finds a store that forgets retired sectors", (t) 
 });
 
 test("bits that flip are found by hash; the Drop goes, is counted, and comes again from a neighbour", (t) => {
+  let verified = 0;
   const world = new World(
     {
       name: "test",
@@ -157,7 +158,7 @@ test("bits that flip are found by hash; the Drop goes, is counted, and comes aga
       radio: { rateMbps: 1, rangeM: 80 },
     },
     SEED,
-    {},
+    { dropVerified: () => verified++ },
   );
   world.run(1.5);
   const [a, b] = world.nodes;
@@ -177,6 +178,7 @@ test("bits that flip are found by hash; the Drop goes, is counted, and comes aga
   t.is(store.counters.damaged, 2);
   t.is(store.journal().filter(({ cause }) => cause === CORRUPT).length, 2);
   for (const drop of drops) t.true(right(store, drop));
+  t.is(verified, 2 * drops.length + 2, "a look that finds nothing wrong is no news");
 });
 
 function right(store: Store, drop: Uint8Array): boolean {

@@ -273,13 +273,23 @@ export class RecordLog {
     return this.#markDead(this.#layout.recordAddress(this.sectors[this.head % this.rows]!, this.lastNumber), cause);
   }
 
-  /** Mark the slot's record VERIFIED. False: its sector failed, or the mark was cut before; only a copy can say it. */
+  /** Does the slot's record say that its hash was found right? */
+  saysVerified(slot: number): boolean {
+    const { verifiedAt, unitBytes } = this.#layout;
+    const mark = this.#mark;
+    const address = this.addressOf(slot);
+    this.#partition.flash.read(address, mark, 0, 1);
+    if (mark[0] === VERIFIED_DROP_RECORD) return true;
+    this.#partition.flash.read(address + verifiedAt, mark, 0, unitBytes);
+    return isVerified(mark, 0, unitBytes);
+  }
+
+  /** Mark the slot's record VERIFIED, which did not say so. False: its sector failed, or the mark was cut before; only a copy can say it. */
   markVerified(slot: number): boolean {
     const { verifiedAt, unitBytes } = this.#layout;
     const mark = this.#mark;
     const address = this.addressOf(slot) + verifiedAt;
     this.#partition.flash.read(address, mark, 0, unitBytes);
-    if (isVerified(mark, 0, unitBytes)) return true;
     if (!blank(mark, 0, unitBytes)) return false;
     putVerified(mark, 0, unitBytes, this.now);
     return this.#partition.program(address, mark, 0, unitBytes);

@@ -232,13 +232,18 @@ export class Store {
     return -1;
   }
 
-  /** The Drop's hash was found right. Kept across restarts; a power cut soon after may lose it. */
-  markVerified(slot: number): void {
+  /**
+   * The Drop's hash was found right. Kept across restarts; a power cut soon after may lose it. False: that had been found before.
+   */
+  markVerified(slot: number): boolean {
     const slots = this.#slots;
+    const log = this.#log;
     if (!slots.occupied(slot)) throw new Error("store: no Drop in this slot");
-    if (slots.verified(slot)) return;
+    if (slots.verified(slot)) return false;
     slots.setVerified(slot, true);
-    if (!this.#log.markVerified(slot)) this.#collector.rewrite(slot, slots.bodySector[slot]!, slots.bodyOffset[slot]!);
+    if (log.saysVerified(slot)) return false;
+    if (!log.markVerified(slot)) this.#collector.rewrite(slot, slots.bodySector[slot]!, slots.bodyOffset[slot]!);
+    return true;
   }
 
   /** Forget the Drop; the cause, of marks.ts, is for the journal. Durable on return. */

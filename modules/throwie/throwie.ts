@@ -351,8 +351,7 @@ export class Throwie implements ContactOwner {
     const { slot } = this.#verification;
     this.#verification.pending--;
     if (verdict === "verified") {
-      this.store.markVerified(slot);
-      this.events.dropVerified(slot);
+      if (this.store.markVerified(slot)) this.events.dropVerified(slot);
     } else {
       const low = this.store.idLow(slot);
       const high = this.store.idHigh(slot);
