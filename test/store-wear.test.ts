@@ -6,7 +6,7 @@ import type { Flash } from "../modules/store/flash.ts";
 import { Layout, RETIRED_RECORD } from "../modules/store/layout.ts";
 import { CORRUPT, SECTOR_RETIRED } from "../modules/store/marks.ts";
 import { Store } from "../modules/store/store.ts";
-import { NorFlash } from "../sim/nor-flash.ts";
+import { NorFlash, PowerCut } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { World } from "../sim/world.ts";
 import { Around } from "./around-flash.ts";
@@ -37,7 +37,7 @@ test("worn sectors are put out of use and lose nothing that can be read", (t) =>
 
 /** A full store whose sectors wear out one after another until there is hardly room; each Drop is hotter than all before it. */
 class Decline {
-  readonly flash = new NorFlash({ sizeBytes: SECTORS * 4096 });
+  readonly flash: NorFlash;
   readonly seen: Flash;
   readonly rooms: number[] = [];
   readonly worn: number[] = [];
@@ -46,9 +46,11 @@ class Decline {
   sacrificed = 0;
   readonly #random: SeededRandom;
   #newest = 0;
+  #reported = 0;
 
   constructor(seed: number, around: (flash: NorFlash) => Flash = (flash) => flash) {
     this.#random = new SeededRandom(seed, "decline");
+    this.flash = new NorFlash({ sizeBytes: SECTORS * 4096, chance: new SeededRandom(seed, "decline cuts") });
     this.seen = around(this.flash);
     this.store = this.#mounted();
     this.#insert(CAPACITY);
@@ -75,6 +77,35 @@ class Decline {
     this.rooms.push(this.store.room);
   }
 
+  restart(): void {
+    this.store = this.#mounted();
+  }
+
+  /** Cut the power at that operation of a few inserts, look, and go back. False when they ended before. */
+  cut(operation: number): boolean {
+    const image = this.flash.snapshot();
+    const newest = this.#newest;
+    let failed = false;
+    this.store = this.#mounted();
+    this.flash.cutAt(operation);
+    try {
+      this.#insert(4);
+    } catch (error) {
+      if (!(error instanceof PowerCut)) throw error;
+      failed = true;
+    }
+    this.flash.cutAt(undefined);
+    this.store = this.#mounted();
+    const { store } = this;
+    if (this.#newest > this.#reported && store.find(lowOf(this.#newest), highOf(this.#newest)) < 0) this.#newest--;
+    if (store.count !== store.room) throw new Error(`${store.count} Drops in room for ${store.room}`);
+    this.#check();
+    this.flash.restore(image);
+    this.#newest = newest;
+    this.#reported = newest;
+    return failed;
+  }
+
   #mounted(): Store {
     const store = new Store(this.seen, CAPACITY);
     const outcome = store.mount();
@@ -87,7 +118,8 @@ class Decline {
       const id = ++this.#newest;
       const { sacrificed } = this.store.counters;
       const outcome = this.store.insert(lowOf(id), highOf(id), dropBytes(id, DROP_BYTES), 0, DROP_BYTES, id, id);
-      if (outcome !== "stored") throw new Error(`insert ${id} gave ${outcome} with room for ${this.store.room}`);
+      if (outcome === "stored") this.#reported = id;
+      else throw new Error(`insert ${id} gave ${outcome} with room for ${this.store.room}`);
       if (i % 3 === 0) this.store.clean(id);
       const gone = this.store.counters.sacrificed - sacrificed;
       if (gone === 0) continue;
@@ -121,6 +153,21 @@ test("as sectors wear out the room shrinks by whole sectors, says so, and a rest
       for (let worn = 0; worn < 24; worn++) decline.step();
       t.true(decline.rooms.at(-1)! < CAPACITY - 10, `room for ${decline.rooms}`);
       t.true(decline.sacrificed > 0);
+    }, `replay: SEED=${seed}`);
+  }
+});
+
+test("power cut at every operation of inserts into a store whose room shrank", (t) => {
+  for (let seed = SEED; seed < SEED + 4; seed++) {
+    t.notThrows(() => {
+      const decline = new Decline(seed);
+      let cuts = 0;
+      for (let worn = 0; worn < 24; worn++) {
+        decline.step();
+        if (worn >= 16) for (let operation = 1; decline.cut(operation); operation++) cuts++;
+        decline.restart();
+      }
+      t.true(cuts > 100, `${cuts} cuts`);
     }, `replay: SEED=${seed}`);
   }
 });

@@ -15,9 +15,17 @@ const [path = "", firstId = "", seed = "", hasty] = process.argv.slice(2);
 const random = new SeededRandom(Number(seed), "writer");
 const store = new Store(new FileFlash(path), SMALL_CAPACITY);
 
-const say = (words: string): void => {
-  writeSync(1, `${words}\n`);
-};
+/** Returns when the pipe has all of it: a reader that is slower than this makes it wait. */
+function say(words: string): void {
+  const line = Buffer.from(`${words}\n`);
+  for (let done = 0; done < line.length; ) {
+    try {
+      done += writeSync(1, line, done);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+    }
+  }
+}
 
 say("mounting");
 const outcome = store.mount();

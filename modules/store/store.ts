@@ -83,6 +83,8 @@ export class Store {
     const outcome = recover(this.#partition, this.#slots, this.#log, this.counters);
     if (outcome !== "mounted" && outcome !== "formatted") return outcome;
     this.epoch = this.#log.recordedTime;
+    // Where sectors are worn out, a cut insert leaves one too many long before there are more than the capacity.
+    this.#collector.shrink();
     this.#mounted = true;
     return outcome;
   }
