@@ -2,10 +2,12 @@
  * Making room: which Drop dies, which sector is emptied, and what is given up when the flash gives out (docs/store.md,
  * "Cleaning" and "Wear").
  *
- * The sector of bodies with the least alive in it is emptied into open ones. One sector is always kept free to begin with, besides those that the
- * log has yet to take; with only that one left, just a sector with a single Drop is begun, so that a cut leaves one free.
+ * The sector of bodies with the least alive in it is emptied into open ones. One sector is always kept free to begin with,
+ * besides those that the log has yet to take; with only that one left, just a sector with a single Drop is begun, so
+ * that a cut leaves one free.
  *
- * Invariant: a body is copied, and its new record durable, before its old record is marked. Refuses to decide whether a newcomer is worth an eviction.
+ * Invariant: a body is copied, and its new record durable, before its old record is marked. Refuses to decide whether a
+ * newcomer is worth an eviction.
  */
 import { DROP_SIZE_BYTES_MAX } from "../drop/drop.ts";
 import type { Bodies } from "./bodies.ts";

@@ -7,6 +7,8 @@
  * - a Drop's older record that a newer copy replaced, but that was not marked, is marked DEAD now;
  * - one Drop too many, its insert cut before the eviction: the coldest is evicted now;
  * - the place after the last record may hold a write that did not begin to show: it is left empty;
+ * - sectors that the log names as retired are not used again;
+ * - a log of an older version gets a new head, so that a program of that version keeps away from now on;
  * - sectors of bodies that nothing lives in, and those without a header, are free; the others are full.
  * All of it may be cut again at any point, and is then done again.
  */
