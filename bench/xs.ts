@@ -25,6 +25,8 @@ const MEASURES: Measure[] = [
   { name: "reconciliation, a side", operation: "reconciliation", times: 1, each: 2, limit: 1_500_000 },
   { name: "Drop inserted", operation: "dropInserted", times: 200, limit: 150_000 },
   { name: "Drop found", operation: "dropFound", times: 200, limit: 2_000 },
+  { name: "coldest of 750 chosen", operation: "coldestChosen", times: 50, limit: 20_000 },
+  { name: "store of 750 mounted", operation: "storeMounted", times: 2 },
   { name: "Drop hashed", operation: "dropHashed", times: 2 },
 ];
 

@@ -198,8 +198,8 @@ export class NorFlash implements Flash {
     this.#within(address, bytes.length);
     this.#bytes.set(bytes, address);
     const unit = this.programSizeBytes;
-    for (let at = 0; at < bytes.length; at++) {
-      this.#programmed[Math.floor((address + at) / unit)] = bytes[at] === 0xff ? 0 : 1;
+    for (let start = address - (address % unit); start < address + bytes.length; start += unit) {
+      this.#programmed[start / unit] = this.#bytes.subarray(start, start + unit).some((byte) => byte !== 0xff) ? 1 : 0;
     }
   }
 

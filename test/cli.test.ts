@@ -1,12 +1,14 @@
 /** The command as a person types it: what it prints, what it refuses, and what other programs can read of it. */
 import { spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import test from "ava";
 import { missed } from "../bench/result.ts";
 import { openDropStore } from "../hosts/store/drop-store.ts";
+import { CORRUPT } from "../modules/store/marks.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "throwie-cli-"));
 test.after.always(() => rmSync(folder, { recursive: true, force: true }));
@@ -61,6 +63,7 @@ for (const [name, words, expected] of [
   ["no such place", ["read", "--store", "LICENSE", "--place", "91,0"], /latitude/i],
   ["a place without longitude", ["read", "--store", "LICENSE", "--place", "51"], /LATITUDE,LONGITUDE/],
   ["no such store", ["read", "--store", "nowhere.flash", "--passphrase", "a"], /no store nowhere\.flash/],
+  ["no store to tell of", ["journal", "--store", "nowhere.flash"], /no store nowhere\.flash/],
   ["no such scenario", ["sim", "atlantis"], /no scenario atlantis/],
   ["a seed that is none", ["sim", "pair", "--seed", "-1"], /whole number from 0/],
   ["no such command", ["fly"], /unknown command/],
@@ -92,6 +95,51 @@ test("a store that another process has open is refused by name", (t) => {
   t.true(stderr.includes(path), stderr);
   close();
   t.is(throwie(["read", "--store", path, "--passphrase", "a"]).status, 0);
+});
+
+test("a store of a newer version is refused in one sentence, and not touched", (t) => {
+  const path = join(folder, "newer.flash");
+  openDropStore(path).close();
+  const image = readFileSync(path);
+  const header = image.subarray(0, 16);
+  t.is(header.toString("latin1", 0, 2), "TS");
+  header[2] = header[2]! + 1;
+  header.writeUInt32LE(crc32(header.subarray(0, 12)), 12);
+  writeFileSync(path, image);
+  for (const words of [["journal"], ["read", "--passphrase", "a"], ["write", "--passphrase", "a", "hello"]]) {
+    const { status, stderr } = throwie([...words, "--store", path]);
+    t.is(status, 1);
+    t.regex(
+      stderr,
+      /^throwie: The store .* was written by a newer version: update this program.*nothing was changed\.\n$/,
+    );
+  }
+  t.deepEqual(readFileSync(path), image);
+});
+
+test("the journal says who died in a full store, and why", (t) => {
+  const path = join(folder, "full.flash");
+  const { store, close } = openDropStore(path);
+  const drop = new Uint8Array(300);
+  for (let id = 1; id <= store.capacity + 2; id++) {
+    t.is(store.insert(id, id, drop, 0, drop.length, id, id), "stored");
+    store.markVerified(store.lastSlot);
+  }
+  store.remove(store.find(500, 500), CORRUPT);
+  store.checkpoint(1000);
+  close();
+  const { status, stdout } = throwie(["journal", "--store", path, "--json"]);
+  t.is(status, 0);
+  const { held, room, deaths } = JSON.parse(stdout);
+  t.deepEqual([held, room], [749, 750]);
+  t.deepEqual(deaths.map(({ shortId, cause }: { shortId: string; cause: string }) => [shortId, cause]).sort(), [
+    ["0100000001000000", "coldest"],
+    ["0200000002000000", "coldest"],
+    ["f4010000f4010000", "corrupt"],
+  ]);
+  const told = throwie(["journal", "--store", path]).stdout;
+  t.regex(told, /^f4010000f4010000 {2}corrupt +\d/m);
+  t.regex(told, /3 deaths on record; 749 Drops held, room for 750, 0 sectors retired/);
 });
 
 const isolatedTest = process.env.THROWIE_LOOPBACK_ONLY === "1" ? test : test.skip;

@@ -1,5 +1,6 @@
 /** Random histories of a store, a model of what must be in it, and power cuts anywhere in them. */
 import type { Flash } from "../modules/store/flash.ts";
+import { CAUSE_NAMES, COLDEST, REMOVED } from "../modules/store/marks.ts";
 import { Store } from "../modules/store/store.ts";
 import { type FlashImage, NorFlash, type NorFlashOptions, PowerCut } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
@@ -10,6 +11,9 @@ const HOTTEST = 2 ** 30;
 export const SMALL_SECTORS = 18;
 /** As many as fit there: cleaning moves bodies all the time. */
 export const SMALL_CAPACITY = 19;
+
+/** An open, a cleaning that opens one, a levelling that opens one, and a log sector. */
+export const ERASES_PER_INSERT_MAX = 4;
 
 export type Step =
   | { kind: "insert"; id: number; sizeBytes: number; heat: number }
@@ -68,11 +72,17 @@ export class Witness {
   store: Store;
   readonly expected = new Map<number, Expected>();
   readonly sizes = new Map<number, number>();
+  /** Why each Drop died, where that is known. */
+  readonly causes = new Map<number, number>();
+  /** Those that came more than once, and so may be in the store and in the journal. */
+  readonly reborn = new Set<number>();
   pending: Step | undefined = undefined;
   pendingId = -1;
   /** markVerified does not sync. */
   verifiedMayBeLost = false;
   time = 0;
+  /** In one insert. */
+  erasesMax = ERASES_PER_INSERT_MAX;
   readonly #seen: Flash;
   readonly #capacity: number;
 
@@ -101,12 +111,16 @@ export class Witness {
     const { store, expected } = this;
     this.time += 100;
     if (step.kind === "insert") {
+      if (this.sizes.has(step.id)) this.reborn.add(step.id);
       this.sizes.set(step.id, step.sizeBytes);
       this.pendingId = step.id;
       const bytes = dropBytes(step.id, step.sizeBytes);
       const coldest = this.#coldest();
-      const full = store.count === store.capacity;
+      const full = store.count >= store.room;
+      const { erases } = store;
       const outcome = store.insert(lowOf(step.id), highOf(step.id), bytes, 0, step.sizeBytes, step.heat, this.time);
+      const erased = store.erases - erases;
+      if (erased > this.erasesMax) throw new Error(`${erased} sectors erased in one insert`);
       if (outcome === "flash") throw new Error("insert gave flash");
       const wanted = expected.has(step.id) ? "known" : full && step.heat <= store.heat(coldest) ? "colder" : "stored";
       if (!store.evicted && outcome !== wanted) throw new Error(`insert gave ${outcome}, not ${wanted}`);
@@ -114,7 +128,9 @@ export class Witness {
       if (store.evicted !== full) throw new Error("evicted when not full, or not evicted");
       if (store.evicted) {
         if (store.lastEvictedSlot !== coldest) throw new Error("evicted another than the coldest");
-        expected.delete(this.#idOf(store.lastEvictedLow, store.lastEvictedHigh));
+        const evicted = this.#idOf(store.lastEvictedLow, store.lastEvictedHigh);
+        expected.delete(evicted);
+        this.causes.set(evicted, COLDEST);
       }
       expected.set(step.id, { verified: false });
       return;
@@ -136,6 +152,7 @@ export class Witness {
     if (step.kind === "remove") {
       store.remove(slot);
       expected.delete(id);
+      this.causes.set(id, REMOVED);
     }
   }
 
@@ -181,12 +198,19 @@ export class Witness {
         throw new Error(`Drop ${id} was verified`);
       }
     }
+    for (const { low, high, cause } of store.journal()) {
+      const id = this.#idOf(low, high);
+      if (this.reborn.has(id)) continue;
+      if (found.has(id)) throw new Error(`Drop ${id} is here and in the journal`);
+      const wanted = this.causes.get(id) ?? cause;
+      if (cause !== wanted) throw new Error(`Drop ${id} died of ${CAUSE_NAMES[wanted]}, not of ${CAUSE_NAMES[cause]}`);
+    }
     if (found.size !== store.count) throw new Error("count is not what is there");
     const missing = [...expected.keys()].filter((id) => !found.has(id));
     const extra = [...found].filter((id) => !expected.has(id));
     if (pending?.kind === "insert") {
       const arrived = extra.length === 1 && extra[0] === pendingId;
-      const room = arrived && expected.size === store.capacity ? 1 : 0;
+      const room = arrived && expected.size >= store.room ? 1 : 0;
       if ((extra.length === 0 || arrived) && missing.length === room) return;
     } else if (pending?.kind === "remove") {
       if (extra.length === 0 && missing.every((id) => id === pendingId)) return;
@@ -255,6 +279,9 @@ export interface CutPlan {
   /** An even one makes heavy histories. */
   seed: number;
   programSizeBytes: number;
+  /** Sectors, if not SMALL_SECTORS, and how many of them can be neither programmed nor erased from the start. */
+  sectors?: number;
+  worn?: number;
   /** What was not synced when the power failed may or may not have happened, in any order. */
   reordered?: boolean;
   /** Something broken between store and flash, for the canaries. */
@@ -274,9 +301,13 @@ export function cutEverywhere(plan: CutPlan): number {
   const random = new SeededRandom(seed, "history");
   const heavy = seed % 2 === 0;
   const cutRandom = new SeededRandom(seed, "cuts");
-  const options = { sizeBytes: SMALL_SECTORS * 4096, programSizeBytes, chance: cutRandom };
+  const sectors = plan.sectors ?? SMALL_SECTORS;
+  const options = { sizeBytes: sectors * 4096, programSizeBytes, chance: cutRandom };
   const flash = plan.reordered === true ? new UnsyncedFlash(options, cutRandom) : new NorFlash(options);
+  for (let worn = 0; worn < (plan.worn ?? 0); worn++) flash.wear(random.below(sectors));
   const start = new Witness(flash, SMALL_CAPACITY);
+  start.verifiedMayBeLost = plan.worn !== undefined;
+  start.erasesMax += plan.worn ?? 0;
   start.mount();
   start.run(randomSteps(random, random.below(plan.startStepsMax), 1, heavy));
   const image = flash.snapshot();
@@ -310,6 +341,8 @@ function cutOnce(
   for (const [id, expected] of start.expected) witness.expected.set(id, { ...expected });
   for (const [id, size] of start.sizes) witness.sizes.set(id, size);
   witness.time = start.time;
+  witness.verifiedMayBeLost = start.verifiedMayBeLost;
+  witness.erasesMax = start.erasesMax;
   flash.cutAt(cut);
   const cutHere = powerFails(() => witness.run(steps));
   flash.cutAt(undefined);

@@ -74,3 +74,15 @@ test("hostile frames do not grow a node: the heap of XS is the same after 10,000
     t.true(after.heapCount - before.heapCount < 50, `${after.heapCount - before.heapCount} slots`);
   });
 });
+
+test("no insert leaves garbage behind: the heap of XS is the same after 10,000", async (t) => {
+  await withXs(async (machine) => {
+    await machine.evaluate(
+      "globalThis.operation = OPERATIONS.dropInserted(); globalThis.run = (n) => { for (let i = 0; i < n; i++) operation(); }; run(100)",
+    );
+    const before = await machine.evaluate("gc()");
+    await machine.evaluate("run(10000)");
+    const after = await machine.evaluate("gc()");
+    t.true(after.heapCount - before.heapCount < 50, `${after.heapCount - before.heapCount} slots`);
+  });
+});

@@ -10,6 +10,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { negentropy } from "../negentropy/negentropy.ts";
 import { defaultStorePath } from "./drop-file.ts";
 import { gateway } from "./gateway.ts";
+import { journal } from "./journal.ts";
 import { readDrops } from "./read.ts";
 import { simulate } from "./simulate.ts";
 import { writeDrop } from "./write.ts";
@@ -65,6 +66,13 @@ program
   .option("--json", "print one JSON document")
   .addHelpText("after", KEY_HELP)
   .action(readDrops);
+
+program
+  .command("journal")
+  .description("say which Drops in a store died of late, and why: the coldest of a full store, corrupt, a worn sector")
+  .option("--store <file>", "the file that holds the Drops", defaultStorePath())
+  .option("--json", "print one JSON document")
+  .action(journal);
 
 program
   .command("gateway")

@@ -1,5 +1,5 @@
 /**
- * Where everything lies in the partition, and its bytes (docs/store.md; format version 1). Little-endian throughout.
+ * Where everything lies in the partition, and its bytes (docs/store.md; format version 2). Little-endian throughout.
  *
  * Every sector in use opens with a header. A sector is one of the log, which holds records of fixed size, or a sector of
  * bodies. A record says all there is to know of one Drop but its body's bytes from `headBytes` on; those lie in one
@@ -9,7 +9,7 @@
  * | sector header | size | field | meaning |
  * |---|---|---|---|
  * | 0 | 2 | magic | "TS" |
- * | 2 | 1 | version | 1 |
+ * | 2 | 1 | version | 2; 1 is read too |
  * | 3 | 1 | kind | 1 log, 2 bodies |
  * | 4 | 4 | erases | how often this sector was erased |
  * | 8 | 4 | sequence | log: its place, counted from 1; bodies: that of the newest log sector when it was opened |
@@ -23,8 +23,8 @@
  *
  * | record | size | field | meaning |
  * |---|---|---|---|
- * | 0 | 1 | kind | 1 Drop, 2 Drop whose hash was checked, 3 heat, 4 tail |
- * | 1 | 1 | life | low byte of the erases of the body's sector; heat: how many entries |
+ * | 0 | 1 | kind | 1 Drop, 2 Drop whose hash was checked, 3 heat, 4 tail, 5 retired sectors |
+ * | 1 | 1 | life | low byte of the erases of the body's sector; heat, retired sectors: how many entries |
  * | 2 | 2 | length | of the Drop |
  * | 4 | 8 | short_id | |
  * | 12 | 4 | heat | key, signed |
@@ -33,12 +33,14 @@
  * | 20 | headBytes | head | first bytes of the Drop |
  * | headBytes + 20 | 4 | crc32 | of all before, XOR the sector's sequence, XOR the record's number in it << 24 |
  *
- * The last two program units of a record are marks, each programmed once to zeros: VERIFIED, then DEAD.
+ * The last two program units of a record are its marks, each programmed once: VERIFIED, then DEAD (marks.ts).
  */
 import { crc32 } from "./crc32.ts";
 import type { Flash } from "./flash.ts";
 
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
+/** Version 1 differs in the marks' contents and has no list of retired sectors: what reads 2 reads it as it is. */
+const FORMAT_VERSION_OLDEST = 1;
 export const SECTOR_HEADER_BYTES = 16;
 export const LOG_HEADER_BYTES = 32;
 export const LOG_SECTOR = 1;
@@ -48,12 +50,16 @@ export const DROP_RECORD = 1;
 export const VERIFIED_DROP_RECORD = 2;
 export const HEAT_RECORD = 3;
 export const TAIL_RECORD = 4;
+export const RETIRED_RECORD = 5;
 
 export const HEAD_AT = 20;
 export const NOWHERE = 0xffff;
 /** A heat record: kind, count, time (4), then entries: log sectors back (1), record's number (1), key (4). */
 export const HEAT_ENTRIES_AT = 6;
 export const HEAT_ENTRY_BYTES = 6;
+/** A record of retired sectors: kind, count, then sectors of 2 bytes. */
+export const RETIRED_ENTRIES_AT = 2;
+export const RETIRED_ENTRY_BYTES = 2;
 
 /** Shorter bodies take as much room, so that no sector holds more than 64 and a byte can count them. */
 export const BODY_BYTES_MIN = 64;
@@ -85,6 +91,7 @@ export class Layout {
   readonly verifiedAt: number;
   readonly deadAt: number;
   readonly heatEntries: number;
+  readonly retiredEntries: number;
   readonly logStart: number;
   readonly bodyStart: number;
   readonly recordsPerSector: number;
@@ -107,6 +114,7 @@ export class Layout {
     this.deadAt = this.verifiedAt + unit;
     this.recordBytes = this.deadAt + unit;
     this.heatEntries = Math.floor((this.crcAt - HEAT_ENTRIES_AT) / HEAT_ENTRY_BYTES);
+    this.retiredEntries = Math.floor((this.crcAt - RETIRED_ENTRIES_AT) / RETIRED_ENTRY_BYTES);
     this.logStart = roundUp(LOG_HEADER_BYTES, unit);
     this.bodyStart = roundUp(SECTOR_HEADER_BYTES, unit);
     this.recordsPerSector = Math.floor((sectorSizeBytes - this.logStart) / this.recordBytes);
@@ -124,6 +132,11 @@ export class Layout {
       powerOfTwo(sectorSizeBytes) &&
       powerOfTwo(unit) &&
       unit <= UNIT_BYTES_MAX;
+  }
+
+  /** Drops of any size that find room when only so many sectors can be used: two fewer for each that is retired, once it matters. */
+  roomIn(sectorsUsable: number): number {
+    return 2 * (sectorsUsable - this.logSectorsMax - this.openSectorsMax - 2) + 1;
   }
 
   /** Bytes of a Drop that are programmed as its body; 0 when the record holds all of it. */
@@ -163,12 +176,12 @@ export function encodeLogHeader(into: Uint8Array, tail: number, time: number, la
   putWord(into, 28, crc32(into, 28));
 }
 
-/** Why the 16 bytes are not a sector header of this version; undefined when they are. The CRC's place is for all versions. */
+/** Why the 16 bytes are not a sector header that can be read; undefined when they are. The CRC's place is for all versions. */
 export function refuseSector(bytes: Uint8Array): SectorRefusal | undefined {
   if (blank(bytes, 0, SECTOR_HEADER_BYTES)) return "blank";
   if (bytes[0] !== 0x54 || bytes[1] !== 0x53) return "magic";
   if (word(bytes, 12) !== crc32(bytes, 12)) return "crc";
-  if (bytes[2] !== FORMAT_VERSION) return "version";
+  if (bytes[2]! < FORMAT_VERSION_OLDEST || bytes[2]! > FORMAT_VERSION) return "version";
   if (bytes[3] !== LOG_SECTOR && bytes[3] !== BODY_SECTOR) return "kind";
   return undefined;
 }
@@ -200,7 +213,7 @@ export function refuseRecord(
 ): RecordRefusal | undefined {
   if (blank(bytes, 0, layout.recordBytes)) return "blank";
   if (word(bytes, layout.crcAt) !== recordCrc(bytes, layout.crcAt, sequence, number)) return "crc";
-  if (bytes[0]! < DROP_RECORD || bytes[0]! > TAIL_RECORD) return "kind";
+  if (bytes[0]! < DROP_RECORD || bytes[0]! > RETIRED_RECORD) return "kind";
   return undefined;
 }
 

@@ -11,6 +11,7 @@
  * for; in its usual size it gives back one for each it takes. Refuses to choose what is evicted.
  */
 import {
+  blank,
   DROP_RECORD,
   encodeLogHeader,
   encodeSectorHeader,
@@ -23,11 +24,15 @@ import {
   LOG_SECTOR,
   putHalf,
   putWord,
+  RETIRED_ENTRIES_AT,
+  RETIRED_ENTRY_BYTES,
+  RETIRED_RECORD,
   recordCrc,
   TAIL_RECORD,
   VERIFIED_DROP_RECORD,
   word,
 } from "./layout.ts";
+import { isVerified, putDead, putVerified, SUPERSEDED } from "./marks.ts";
 import { FREE, LOG, type Partition, RETIRED, WORN } from "./partition.ts";
 import type { Slots } from "./slots.ts";
 
@@ -56,7 +61,7 @@ export class RecordLog {
   readonly #slots: Slots;
   /** The slot that a record was written for, by row and number. True only while the slot's record is that one. */
   readonly #slotAt: Uint16Array;
-  readonly #zeros: Uint8Array;
+  readonly #mark: Uint8Array;
 
   constructor(partition: Partition, slots: Slots) {
     const { layout } = partition;
@@ -67,7 +72,7 @@ export class RecordLog {
     this.sectors = new Uint16Array(this.rows);
     this.#slotAt = new Uint16Array(this.rows * layout.recordsPerSector);
     this.record = new Uint8Array(Math.max(layout.recordBytes, layout.logStart));
-    this.#zeros = new Uint8Array(layout.unitBytes);
+    this.#mark = new Uint8Array(layout.unitBytes);
     this.clear();
   }
 
@@ -120,15 +125,18 @@ export class RecordLog {
 
   /** Program `record` at the end, CRC added. False: the sector failed; it is not used further. Room is the caller's to ensure. */
   append(): boolean {
-    const { crcAt, recordsPerSector, recordBytes, verifiedAt } = this.#layout;
+    const { crcAt, recordsPerSector, recordBytes, verifiedAt, deadAt } = this.#layout;
     if (this.next >= recordsPerSector) return false;
     const { record } = this;
     const sector = this.sectors[this.head % this.rows]!;
     const number = this.next++;
     putWord(record, crcAt, recordCrc(record, crcAt, this.head, number));
-    record.fill(0xff, crcAt + 4, recordBytes);
+    // A copy of a verified record brings its mark along; of all others the marks are still to come.
+    const programBytes = record[0] === VERIFIED_DROP_RECORD ? deadAt : verifiedAt;
+    record.fill(0xff, crcAt + 4, verifiedAt);
+    record.fill(0xff, programBytes, recordBytes);
     this.lastNumber = number;
-    if (this.#partition.program(this.#layout.recordAddress(sector, number), record, 0, verifiedAt)) return true;
+    if (this.#partition.program(this.#layout.recordAddress(sector, number), record, 0, programBytes)) return true;
     this.#partition.set(sector, WORN);
     this.next = recordsPerSector;
     return false;
@@ -198,14 +206,16 @@ export class RecordLog {
   putCopy(slot: number, bodySector: number, bodyOffset: number): void {
     const { record } = this;
     const slots = this.#slots;
-    const { crcAt } = this.#layout;
-    this.#partition.flash.read(this.addressOf(slot), record, 0, crcAt + 4);
+    const { crcAt, deadAt, verifiedAt, unitBytes } = this.#layout;
+    this.#partition.flash.read(this.addressOf(slot), record, 0, deadAt);
     const sequence = this.#sequenceOf(slots.recordRow[slot]!);
     if (word(record, crcAt) !== recordCrc(record, crcAt, sequence, slots.recordNumber[slot]!)) {
       // All but the head is known; whether that is whole, only the Drop's hash can tell.
       this.corrupt++;
       slots.setVerified(slot, false);
     }
+    // A mark that was cut, or that version 1 left out, says nothing of the time.
+    if (!isVerified(record, verifiedAt, unitBytes)) record.fill(0, verifiedAt, deadAt);
     this.#putFields(
       slots.verified(slot),
       slots.low[slot]!,
@@ -244,29 +254,51 @@ export class RecordLog {
     for (let slot = from; slot < to; slot++) if (this.#slots.heatChanged(slot)) this.#slots.written(slot);
   }
 
-  /** Mark the slot's record DEAD. False: its sector failed, and the mark may not be there at the next mount. */
-  kill(slot: number): boolean {
-    const took = this.markDead(this.addressOf(slot));
+  /** Mark the slot's record DEAD, and why. False: its sector failed, and the mark may not be there at the next mount. */
+  kill(slot: number, cause: number): boolean {
+    const took = this.#markDead(this.addressOf(slot), cause);
     this.unbind(slot);
     return took;
   }
 
-  markDead(recordAddress: number): boolean {
-    const { deadAt, unitBytes } = this.#layout;
-    return this.#partition.program(recordAddress + deadAt, this.#zeros, 0, unitBytes);
+  /** The slot's record was replaced by a newer one. */
+  supersede(slot: number): void {
+    this.kill(slot, SUPERSEDED);
   }
 
   /** After `kill` failed: say the same in the head, by a copy of the record that is DEAD at once. Room is the caller's. */
-  bury(slot: number): boolean {
+  bury(slot: number, cause: number): boolean {
     this.putCopy(slot, this.#slots.bodySector[slot]!, this.#slots.bodyOffset[slot]!);
     if (!this.append()) return false;
-    return this.markDead(this.#layout.recordAddress(this.sectors[this.head % this.rows]!, this.lastNumber));
+    return this.#markDead(this.#layout.recordAddress(this.sectors[this.head % this.rows]!, this.lastNumber), cause);
   }
 
-  /** Mark the slot's record VERIFIED. Over a torn mark is well: the same bytes again. False: only a copy can say it. */
+  /** Does the slot's record say that its hash was found right? */
+  saysVerified(slot: number): boolean {
+    const { verifiedAt, unitBytes } = this.#layout;
+    const mark = this.#mark;
+    const address = this.addressOf(slot);
+    this.#partition.flash.read(address, mark, 0, 1);
+    if (mark[0] === VERIFIED_DROP_RECORD) return true;
+    this.#partition.flash.read(address + verifiedAt, mark, 0, unitBytes);
+    return isVerified(mark, 0, unitBytes);
+  }
+
+  /** Mark the slot's record VERIFIED, which did not say so. False: its sector failed, or the mark was cut before; only a copy can say it. */
   markVerified(slot: number): boolean {
     const { verifiedAt, unitBytes } = this.#layout;
-    return this.#partition.program(this.addressOf(slot) + verifiedAt, this.#zeros, 0, unitBytes);
+    const mark = this.#mark;
+    const address = this.addressOf(slot) + verifiedAt;
+    this.#partition.flash.read(address, mark, 0, unitBytes);
+    if (!blank(mark, 0, unitBytes)) return false;
+    putVerified(mark, 0, unitBytes, this.now);
+    return this.#partition.program(address, mark, 0, unitBytes);
+  }
+
+  #markDead(recordAddress: number, cause: number): boolean {
+    const { deadAt, unitBytes } = this.#layout;
+    putDead(this.#mark, unitBytes, this.now, cause);
+    return this.#partition.program(recordAddress + deadAt, this.#mark, 0, unitBytes);
   }
 
   #putFields(
@@ -367,7 +399,33 @@ export class RecordLog {
       this.next = 0;
       this.recordedTime = this.now;
       this.#release(tail);
+      this.#nameRetired();
       return true;
     }
+  }
+
+  /** The first records of every sector: what is worn out, so that no later life tries it again. */
+  #nameRetired(): void {
+    const { record } = this;
+    const { state } = this.#partition;
+    const { crcAt, retiredEntries } = this.#layout;
+    let entries = 0;
+    for (let sector = 0; sector < state.length; sector++) {
+      if (state[sector] !== RETIRED) continue;
+      if (entries === 0) record.fill(0, 0, crcAt);
+      putHalf(record, RETIRED_ENTRIES_AT + entries * RETIRED_ENTRY_BYTES, sector);
+      entries++;
+      if (entries === retiredEntries) {
+        this.#appendRetired(entries);
+        entries = 0;
+      }
+    }
+    if (entries > 0) this.#appendRetired(entries);
+  }
+
+  #appendRetired(entries: number): void {
+    this.record[0] = RETIRED_RECORD;
+    this.record[1] = entries;
+    this.append();
   }
 }

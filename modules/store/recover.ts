@@ -7,6 +7,8 @@
  * - a Drop's older record that a newer copy replaced, but that was not marked, is marked DEAD now;
  * - one Drop too many, its insert cut before the eviction: the coldest is evicted now;
  * - the place after the last record may hold a write that did not begin to show: it is left empty;
+ * - sectors that the log names as retired are not used again;
+ * - a log of an older version gets a new head, so that a program of that version keeps away from now on;
  * - sectors of bodies that nothing lives in, and those without a header, are free; the others are full.
  * All of it may be cut again at any point, and is then done again.
  */
@@ -23,6 +25,9 @@ import {
   LOG_HEADER_BYTES,
   logHeaderWhole,
   NOWHERE,
+  RETIRED_ENTRIES_AT,
+  RETIRED_ENTRY_BYTES,
+  RETIRED_RECORD,
   refuseRecord,
   refuseSector,
   SECTOR_HEADER_BYTES,
@@ -31,7 +36,8 @@ import {
   VERIFIED_DROP_RECORD,
   word,
 } from "./layout.ts";
-import { BODIES, FREE, LOG, type Partition } from "./partition.ts";
+import { COLDEST, isDead, isVerified } from "./marks.ts";
+import { BODIES, FREE, LOG, type Partition, WORN } from "./partition.ts";
 import type { RecordLog } from "./record-log.ts";
 import type { Slots } from "./slots.ts";
 
@@ -52,8 +58,10 @@ export function recover(partition: Partition, slots: Slots, log: RecordLog, coun
   }
   readTail(partition, log);
   readWindow(partition, log);
+  log.now = log.recordedTime;
   for (let sequence = log.tail; sequence <= log.head; sequence++)
     readRecords(sequence, partition, slots, log, counters);
+  log.now = log.recordedTime;
   evictSurplus(slots, log, counters);
   const { layout } = partition;
   for (let slot = 0; slot < slots.capacity; slot++) {
@@ -61,8 +69,19 @@ export function recover(partition: Partition, slots: Slots, log: RecordLog, coun
     if (slots.occupied(slot) && sector !== NOWHERE) partition.hold(sector, layout.bodyRoom(slots.lengthBytes[slot]!));
   }
   for (let sector = 0; sector < partition.state.length; sector++) partition.settle(sector);
-  log.now = log.recordedTime;
+  if (older(partition, log)) {
+    // Before anything else is written: from here on a version that does not know these records and marks keeps away.
+    log.next = layout.recordsPerSector;
+    log.ensure(1);
+  }
   return "mounted";
+}
+
+/** Is the head of the log of an older version? */
+function older(partition: Partition, log: RecordLog): boolean {
+  const { flash, layout } = partition;
+  flash.read(log.sectors[log.head % log.rows]! * layout.sectorSizeBytes, log.record, 0, SECTOR_HEADER_BYTES);
+  return log.record[2]! < FORMAT_VERSION;
 }
 
 /** Learn what each sector is and how worn, and where the log's head is. `live` serves to tell whose wear is known. */
@@ -161,6 +180,7 @@ function readRecords(
     if (refusal === "crc") counters.torn++;
     if (refusal !== undefined) continue;
     if (bytes[0] === HEAT_RECORD) applyHeat(sequence, slots, log);
+    else if (bytes[0] === RETIRED_RECORD) applyRetired(bytes, partition);
     else if (bytes[0] !== TAIL_RECORD) applyDrop(sequence, number, partition, slots, log, counters);
   }
 }
@@ -174,6 +194,15 @@ function applyHeat(sequence: number, slots: Slots, log: RecordLog): void {
     if (of < log.tail) continue;
     const slot = log.slotOf(of % log.rows, bytes[at + 1]!);
     if (slot >= 0) slots.heat[slot] = word(bytes, at + 2);
+  }
+}
+
+/** Worn and not retired yet: should a Drop still lie there, it is moved out first. */
+function applyRetired(bytes: Uint8Array, partition: Partition): void {
+  const { state } = partition;
+  for (let entry = 0; entry < bytes[1]!; entry++) {
+    const sector = half(bytes, RETIRED_ENTRIES_AT + entry * RETIRED_ENTRY_BYTES);
+    if (sector < state.length && state[sector] !== LOG) partition.set(sector, WORN);
   }
 }
 
@@ -191,8 +220,10 @@ function applyDrop(
   const high = word(bytes, 8) >>> 0;
   const heatKey = word(bytes, 12);
   const older = slots.find(low, high);
-  if (!blank(bytes, layout.deadAt, layout.unitBytes)) {
-    if (older >= 0) forget(older, slots, log);
+  if (isDead(bytes, layout.deadAt, layout.unitBytes)) {
+    if (older < 0) return;
+    log.supersede(older);
+    slots.remove(older);
     return;
   }
   if (!bodyInPlace(bytes, partition)) {
@@ -201,7 +232,7 @@ function applyDrop(
   }
   let slot = older;
   if (older >= 0) {
-    log.kill(older);
+    log.supersede(older);
   } else {
     if (slots.count === slots.length) evictColdest(slots, log, counters);
     slot = slots.add(low, high, half(bytes, 2), heatKey);
@@ -210,7 +241,7 @@ function applyDrop(
   slots.heat[slot] = heatKey;
   slots.bodySector[slot] = half(bytes, 16);
   slots.bodyOffset[slot] = half(bytes, 18);
-  slots.setVerified(slot, bytes[0] === VERIFIED_DROP_RECORD || marked(bytes, layout.verifiedAt, layout.unitBytes));
+  slots.setVerified(slot, bytes[0] === VERIFIED_DROP_RECORD || isVerified(bytes, layout.verifiedAt, layout.unitBytes));
   log.bindAt(slot, sequence, number);
 }
 
@@ -238,13 +269,10 @@ function evictSurplus(slots: Slots, log: RecordLog, counters: StoreCounters): vo
 }
 
 function evictColdest(slots: Slots, log: RecordLog, counters: StoreCounters): void {
-  forget(slots.coldestOccupied(), slots, log);
-  counters.evicted++;
-}
-
-function forget(slot: number, slots: Slots, log: RecordLog): void {
-  log.kill(slot);
+  const slot = slots.coldestOccupied();
+  log.kill(slot, COLDEST);
   slots.remove(slot);
+  counters.evicted++;
 }
 
 /** Does the record name a place that still is what it was when the body was put there? */
@@ -258,15 +286,9 @@ function bodyInPlace(bytes: Uint8Array, partition: Partition): boolean {
   if (room === 0) return sector === NOWHERE;
   return (
     sector < layout.sectorCount &&
-    state[sector] === BODIES &&
+    (state[sector] === BODIES || state[sector] === WORN) &&
     (partition.eraseCount(sector) & 0xff) === bytes[1] &&
     offset >= layout.bodyStart &&
     offset + room <= layout.sectorSizeBytes
   );
-}
-
-/** Only a mark that took entirely counts: its opposite is always safe to believe. */
-function marked(bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
-  for (let i = offset; i < offset + lengthBytes; i++) if (bytes[i] !== 0) return false;
-  return true;
 }

@@ -19,9 +19,12 @@
  */
 import { DROP_SIZE_BYTES_MAX } from "../drop/drop.ts";
 import { Bodies } from "./bodies.ts";
+import { Collector } from "./collector.ts";
 import { StoreCounters } from "./counters.ts";
 import type { Flash } from "./flash.ts";
+import { type Death, readJournal } from "./journal.ts";
 import { HEAD_AT, Layout, NOWHERE } from "./layout.ts";
+import { COLDEST, CORRUPT, REMOVED } from "./marks.ts";
 import { Partition } from "./partition.ts";
 import { RecordLog } from "./record-log.ts";
 import { type MountOutcome, recover } from "./recover.ts";
@@ -38,13 +41,6 @@ export type StoreOutcome = "stored" | "known" | "colder" | "flash";
 const TIME_STEP = 390;
 /** Sectors tried for one write before the part is taken to be broken. */
 const ATTEMPTS_MAX = 4;
-/** Rounds of making room: the first frees a sector or fits the body, the second puts it there; more only with worn sectors. */
-const ROUNDS_MAX = 8;
-/** The newcomer's, and one for the evicted should its mark fail. Cleaning asks for its own. */
-const INSERT_RECORDS = 2;
-/** Erases between two looks for a sector that wears too little. */
-const LEVELLING_INTERVAL_ERASES = 16;
-
 export class Store {
   readonly capacity: number;
   readonly counters = new StoreCounters();
@@ -63,10 +59,12 @@ export class Store {
   readonly #slots: Slots;
   readonly #log: RecordLog;
   readonly #bodies: Bodies;
+  readonly #collector: Collector;
+  #doubted = 0;
   #mounted = false;
-  #levelledAt = 0;
 
-  constructor(flash: Flash, capacity: number = DROPS_MAX) {
+  /** `slack`: so many of the coldest Drops count as equally cold, and of them the one dies that makes most room. 1 is strict. */
+  constructor(flash: Flash, capacity: number = DROPS_MAX, slack = 1) {
     this.capacity = capacity;
     this.#flash = flash;
     this.#layout = new Layout(flash, capacity);
@@ -74,6 +72,7 @@ export class Store {
     this.#slots = new Slots(capacity);
     this.#log = new RecordLog(this.#partition, this.#slots);
     this.#bodies = new Bodies(this.#partition);
+    this.#collector = new Collector(this.#partition, this.#slots, this.#log, this.#bodies, this.counters, slack);
   }
 
   /** Read headers and records, not bodies; format what carries no store. May be called again, as after a restart. */
@@ -84,6 +83,8 @@ export class Store {
     const outcome = recover(this.#partition, this.#slots, this.#log, this.counters);
     if (outcome !== "mounted" && outcome !== "formatted") return outcome;
     this.epoch = this.#log.recordedTime;
+    // Where sectors are worn out, a cut insert leaves one too many long before there are more than the capacity.
+    this.#collector.shrink();
     this.#mounted = true;
     return outcome;
   }
@@ -102,7 +103,12 @@ export class Store {
     return this.#partition.programmedBytes;
   }
 
-  /** Sectors that failed since the mount and are no longer used. */
+  /** Drops that it takes: fewer than the capacity once many sectors are worn out. */
+  get room(): number {
+    return this.#collector.room;
+  }
+
+  /** Sectors that failed, in this life or an earlier one, and are no longer used. */
   get retiredSectors(): number {
     return this.#partition.retired;
   }
@@ -134,15 +140,16 @@ export class Store {
       this.lastSlot = known;
       return "known";
     }
-    const full = slots.count === this.capacity;
+    if (!this.#collector.shrink() || this.room === 0) return "flash";
+    const full = slots.count >= this.room;
     if (full && heatKey <= slots.heat[slots.coldest()]!) return "colder";
     const room = this.#layout.bodyRoom(lengthBytes);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      if (!this.#makeRoom(room)) return "flash";
-      const sector = this.#takeRoom(room);
+      if (!this.#collector.makeRoom(room)) return "flash";
+      const sector = this.#collector.takeRoom(room);
       const start = this.#bodies.offset;
       if (sector !== NOWHERE && !this.#bodies.program(bytes, offset, lengthBytes)) {
-        this.#giveUp(sector, room);
+        this.#collector.giveUp(sector, room);
         continue;
       }
       this.#flash.sync();
@@ -155,7 +162,7 @@ export class Store {
       const number = this.#log.lastNumber;
       if (full) {
         this.#flash.sync();
-        this.#evict(slots.coldest());
+        this.#evict(this.#collector.victim(heatKey));
       }
       this.lastSlot = slots.add(low, high, lengthBytes, heatKey);
       slots.bodySector[this.lastSlot] = sector;
@@ -211,23 +218,45 @@ export class Store {
     this.#flash.read(body + from + done - headBytes, into, offset + done, lengthBytes - done);
   }
 
-  /** The Drop's hash was found right. Kept across restarts; a power cut soon after may lose it. */
-  markVerified(slot: number): void {
+  /**
+   * Bits flip in time. Choose a verified Drop, another each time, that is to be hashed anew, and take it for unverified until it
+   * is; -1 when there is none. In RAM only: `markVerified` writes nothing, should the Drop be right.
+   */
+  doubt(): number {
     const slots = this.#slots;
-    if (!slots.occupied(slot)) throw new Error("store: no Drop in this slot");
-    if (slots.verified(slot)) return;
-    slots.setVerified(slot, true);
-    if (!this.#log.markVerified(slot)) this.#rewrite(slot, slots.bodySector[slot]!, slots.bodyOffset[slot]!);
+    for (let tried = 0; tried < slots.capacity; tried++) {
+      const slot = this.#doubted;
+      this.#doubted = (this.#doubted + 1) % slots.capacity;
+      if (!slots.occupied(slot) || !slots.verified(slot)) continue;
+      slots.setVerified(slot, false);
+      return slot;
+    }
+    return -1;
   }
 
-  /** Forget the Drop. Durable on return. */
-  remove(slot: number): void {
+  /**
+   * The Drop's hash was found right. Kept across restarts; a power cut soon after may lose it. False: that had been found before.
+   */
+  markVerified(slot: number): boolean {
+    const slots = this.#slots;
+    const log = this.#log;
+    if (!slots.occupied(slot)) throw new Error("store: no Drop in this slot");
+    if (slots.verified(slot)) return false;
+    slots.setVerified(slot, true);
+    if (log.saysVerified(slot)) return false;
+    if (!log.markVerified(slot)) this.#collector.rewrite(slot, slots.bodySector[slot]!, slots.bodyOffset[slot]!);
+    return true;
+  }
+
+  /** Forget the Drop; the cause, of marks.ts, is for the journal. Durable on return. */
+  remove(slot: number, cause: number = REMOVED): void {
     if (!this.#slots.occupied(slot)) throw new Error("store: no Drop in this slot");
     // Room to say it again, should the mark fail; and once more, should the head have failed with it.
-    this.#ensureLog(1);
-    if (this.#slots.occupied(slot)) this.#drop(slot, true);
+    this.#collector.ensureLog(1);
+    if (this.#slots.occupied(slot)) this.#collector.drop(slot, cause, true);
     this.#flash.sync();
     this.counters.removed++;
+    if (cause === CORRUPT) this.counters.damaged++;
   }
 
   /** Keep the Drop from eviction while it is read; pins are counted, in RAM, and end with the Drop. At most 31 at once. */
@@ -255,7 +284,7 @@ export class Store {
     let time = this.#log.recordedTime + TIME_STEP <= now;
     while (slots.changed > 0 || time) {
       // Making room may copy records, and with them heat: so look for what changed only after it.
-      if (!this.#ensureLog(1)) return;
+      if (!this.#collector.ensureLog(1)) return;
       const next = log.putHeat(slot);
       // What a failing sector did not take is still counted as changed, for the next checkpoint.
       if (!log.append()) break;
@@ -275,11 +304,13 @@ export class Store {
    */
   clean(now: number): boolean {
     this.#use(now);
-    const failing = this.#partition.failing();
-    if (failing >= 0 && this.#allowance() >= 2) return this.#empty(failing);
-    if (this.#level()) return true;
-    if (this.#bodies.fits(this.#layout.bodyRoom(DROP_SIZE_BYTES_MAX))) return false;
-    return this.#allowance() >= 2 ? this.#bodies.open(this.#log.head) : this.#cleanCheapest();
+    return this.#collector.clean();
+  }
+
+  /** The latest deaths, and why: reads the whole log and allocates, so for an operator who asks. */
+  journal(): Death[] {
+    if (!this.#mounted) throw new Error("store: not mounted");
+    return readJournal(this.#partition, this.#log);
   }
 
   #use(now: number): void {
@@ -287,130 +318,12 @@ export class Store {
     if (now > this.#log.now) this.#log.now = now;
   }
 
-  /** Free sectors that bodies may have. One is always kept, for cleaning to begin with. */
-  #allowance(): number {
-    return this.#partition.free - this.#log.claims;
-  }
-
-  /** Make an insert of a body of `room` bytes possible: a record's room in the log, and an open sector. */
-  #makeRoom(room: number): boolean {
-    for (let round = 0; round < ROUNDS_MAX; round++) {
-      if (!this.#ensureLog(INSERT_RECORDS)) return false;
-      if (this.#bodies.fits(room)) return true;
-      if (this.#allowance() >= 2) {
-        if (this.#level()) continue;
-        if (!this.#bodies.open(this.#log.head)) return false;
-      } else if (!this.#cleanCheapest()) {
-        return false;
-      }
-    }
-    return false;
-  }
-
-  /** Where a body of `room` bytes goes; `makeRoom` was true. The offset is in `bodies`. */
-  #takeRoom(room: number): number {
-    if (room === 0) return NOWHERE;
-    this.#bodies.take(room);
-    return this.#bodies.sector;
-  }
-
-  #giveUp(sector: number, room: number): void {
-    this.#bodies.fail(sector);
-    this.#partition.release(sector, room);
-  }
-
-  /**
-   * Free a sector. With one free sector left a cut must not leave it half used for a sector half emptied, so then only sectors
-   * with a single Drop qualify; there always is one (docs/store.md, "Why cleaning never gets stuck").
-   */
-  #cleanCheapest(): boolean {
-    const sector = this.#partition.cheapest(this.#allowance() >= 2 ? 0xff : 1);
-    return sector >= 0 && this.#empty(sector);
-  }
-
-  /** Give a sector that is erased too seldom its turn. */
-  #level(): boolean {
-    const partition = this.#partition;
-    if (partition.erases - this.#levelledAt < LEVELLING_INTERVAL_ERASES || this.#allowance() < 2) return false;
-    this.#levelledAt = partition.erases;
-    const sector = partition.laggard();
-    return sector >= 0 && this.#empty(sector);
-  }
-
-  /** Move all bodies out of the sector. */
-  #empty(sector: number): boolean {
-    const slots = this.#slots;
-    if (!this.#ensureLog(this.#partition.drops[sector]!)) return false;
-    for (let slot = 0; slot < slots.capacity && this.#partition.drops[sector]! > 0; slot++) {
-      if (slots.bodySector[slot] === sector && slots.occupied(slot) && !this.#move(slot)) return false;
-    }
-    return true;
-  }
-
-  #move(slot: number): boolean {
-    const slots = this.#slots;
-    const room = this.#layout.bodyRoom(slots.lengthBytes[slot]!);
-    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      if (!this.#bodies.fits(room) && (this.#allowance() < 1 || !this.#bodies.open(this.#log.head))) return false;
-      const sector = this.#takeRoom(room);
-      const start = this.#bodies.offset;
-      if (!this.#bodies.copy(slots.bodySector[slot]!, slots.bodyOffset[slot]!, slots.lengthBytes[slot]!)) {
-        this.#giveUp(sector, room);
-        continue;
-      }
-      if (!this.#rewrite(slot, sector, start)) {
-        this.#partition.release(sector, room);
-        return false;
-      }
-      const from = slots.bodySector[slot]!;
-      slots.bodySector[slot] = sector;
-      slots.bodyOffset[slot] = start;
-      this.#partition.release(from, room);
-      this.counters.moved++;
-      return true;
-    }
-    return false;
-  }
-
-  /** Append a new record for the slot and mark the old one DEAD. */
-  #rewrite(slot: number, bodySector: number, bodyOffset: number): boolean {
-    const log = this.#log;
-    if (!this.#ensureLog(1)) return false;
-    this.#flash.sync();
-    log.putCopy(slot, bodySector, bodyOffset);
-    if (!log.append()) return false;
-    this.#flash.sync();
-    log.kill(slot);
-    log.bind(slot);
-    return true;
-  }
-
   #evict(slot: number): void {
     this.evicted = true;
     this.lastEvictedSlot = slot;
     this.lastEvictedLow = this.#slots.low[slot]!;
     this.lastEvictedHigh = this.#slots.high[slot]!;
-    this.#drop(slot);
+    this.#collector.drop(slot, COLDEST);
     this.counters.evicted++;
-  }
-
-  #drop(slot: number, patiently = false): void {
-    const slots = this.#slots;
-    if (!this.#log.kill(slot) && !this.#log.bury(slot) && patiently && this.#log.ensure(1)) this.#log.bury(slot);
-    const sector = slots.bodySector[slot]!;
-    if (sector !== NOWHERE) this.#partition.release(sector, this.#layout.bodyRoom(slots.lengthBytes[slot]!));
-    slots.remove(slot);
-  }
-
-  #ensureLog(records: number): boolean {
-    if (this.#log.ensure(records)) return true;
-    // A log that hundreds of cuts during its own cleaning made too long: its oldest Drops go, rather than all to come.
-    if (this.#log.claims > 0 || this.#partition.retired > 0) return false;
-    for (let slot = 0; slot < this.capacity; slot++) {
-      if (!this.#slots.occupied(slot) || !this.#log.inTail(slot)) continue;
-      this.#drop(slot);
-      this.counters.sacrificed++;
-    }
-    return this.#log.ensure(records);
   }
 }

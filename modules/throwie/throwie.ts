@@ -23,6 +23,7 @@ import {
 } from "../glacier/frame.ts";
 import type { LinkRefusal } from "../glacier/link.ts";
 import { MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
+import { CORRUPT } from "../store/marks.ts";
 import type { Store, StoreOutcome } from "../store/store.ts";
 import {
   coldKey,
@@ -249,6 +250,7 @@ export class Throwie implements ContactOwner {
     if (now - this.#checkpointMs >= CHECKPOINT_INTERVAL_MS) {
       this.#checkpointMs = now;
       this.checkpoint();
+      if (this.store.doubt() >= 0) this.#verification.pending++;
     }
     // A life that stored nothing has nothing to clean up after, and an erase a wake-up would wear the flash.
     return this.store.counters.inserted > 0 && this.store.clean(this.heatNow());
@@ -399,12 +401,11 @@ export class Throwie implements ContactOwner {
     const { slot } = this.#verification;
     this.#verification.pending--;
     if (verdict === "verified") {
-      this.store.markVerified(slot);
-      this.events.dropVerified(slot);
+      if (this.store.markVerified(slot)) this.events.dropVerified(slot);
     } else {
       const low = this.store.idLow(slot);
       const high = this.store.idHigh(slot);
-      this.store.remove(slot);
+      this.store.remove(slot, CORRUPT);
       this.#forget(slot, low, high, "corrupt");
     }
   }

@@ -32,6 +32,7 @@ const DROP_BYTES = 2048;
 const FRAGMENTS = 10;
 const BUFFERS = 4;
 const NEIGHBOURS_DROPS = 20;
+const KEY_SPAN = 2 ** 30;
 
 export type Operation = () => void;
 
@@ -328,6 +329,35 @@ function reconciliation(): Operation {
   };
 }
 
+/** A store of 750 Drops of the largest size, inserted in an order that has nothing to do with their heat. */
+function fullStore(flash: Flash = new NativeFlash()): Store {
+  const store = new Store(flash);
+  store.mount();
+  const drop = randomDrop();
+  for (let number = 0; store.count < store.capacity; number++) {
+    store.insert(number, random.u32(), drop, 0, DROP_BYTES, random.below(KEY_SPAN), 0);
+  }
+  return store;
+}
+
+/** A newcomer that is no hotter than the coldest: to say so, the store looks for the coldest, and does nothing else but find it unknown. */
+function coldestChosen(): Operation {
+  const store = fullStore();
+  const drop = randomDrop();
+  return () => {
+    if (store.insert(0xffff_ffff, 1, drop, 0, DROP_BYTES, -1, 0) !== "colder") throw new Error("not colder");
+  };
+}
+
+function storeMounted(): Operation {
+  const flash = new NativeFlash();
+  fullStore(flash);
+  const store = new Store(flash);
+  return () => {
+    if (store.mount() !== "mounted" || store.count !== DROPS) throw new Error("not mounted");
+  };
+}
+
 /** Into a full store, so that each costs an eviction and its share of cleaning. */
 function dropInserted(): Operation {
   const store = new Store(new NativeFlash());
@@ -373,5 +403,7 @@ export const OPERATIONS: Record<string, () => Operation> = {
   reconciliation,
   dropInserted,
   dropFound,
+  coldestChosen,
+  storeMounted,
   dropHashed,
 };

@@ -32,6 +32,7 @@ import {
   refuseRecord,
   refuseSector,
 } from "../../modules/store/layout.ts";
+import { CAUSE_NAMES, causeOf, isVerified, putDead, putVerified, timeOf } from "../../modules/store/marks.ts";
 import { claim, coldKey, freshKey, heatTime, keyOfClaim, raise } from "../../modules/temperature/temperature.ts";
 import { NorFlash } from "../../sim/nor-flash.ts";
 import dropVectors from "../vectors/drop.json" with { type: "json" };
@@ -277,12 +278,29 @@ function checkSessions(checks: Checks): void {
   }
 }
 
+function checkMark(vector: Vector, bytes: Uint8Array, checks: Checks): void {
+  const made = new Uint8Array(vector.unitBytes);
+  if (vector.mark === "verified") {
+    putVerified(made, 0, vector.unitBytes, vector.time);
+    checks.same(vector, isVerified(bytes, 0, vector.unitBytes), true);
+  } else {
+    putDead(made, vector.unitBytes, vector.time, CAUSE_NAMES.indexOf(vector.cause));
+    checks.same(vector, CAUSE_NAMES[causeOf(bytes, 0)], vector.cause);
+    checks.same(vector, timeOf(bytes, 0, vector.time + 5_000_000), vector.time);
+  }
+  checks.same(vector, toHex(made), vector.bytes);
+}
+
 function checkStore(checks: Checks): void {
   const layouts = new Map<number, Layout>();
   for (const unit of [4, 16]) layouts.set(unit, new Layout(new NorFlash({ programSizeBytes: unit }), ITEMS_MAX));
   for (const vector of storeVectors.valid as Vector[]) {
     const bytes = fromHex(vector.bytes);
     const layout = layouts.get(vector.unitBytes)!;
+    if (vector.mark !== undefined) {
+      checkMark(vector, bytes, checks);
+      continue;
+    }
     if (vector.record !== undefined) {
       checks.same(vector, refuseRecord(bytes, layout, vector.sequence, vector.number), undefined);
       continue;
@@ -291,12 +309,14 @@ function checkStore(checks: Checks): void {
     const made = new Uint8Array(bytes.length);
     encodeSectorHeader(made, log ? LOG_SECTOR : BODY_SECTOR, vector.erases, vector.sequence);
     if (log) encodeLogHeader(made, vector.tail, vector.time, layout);
-    checks.same(vector, toHex(made), vector.bytes);
+    if (vector.version === undefined) checks.same(vector, toHex(made), vector.bytes);
     checks.same(vector, refuseSector(bytes), undefined);
   }
   for (const vector of storeVectors.invalid as Vector[]) {
     const bytes = fromHex(vector.bytes);
-    if (vector.reason === "log header") checks.same(vector, logHeaderWhole(bytes), false);
+    if (vector.mark === "dead") checks.same(vector, causeOf(bytes, 0), -1);
+    else if (vector.mark === "verified") checks.same(vector, isVerified(bytes, 0, vector.unitBytes), false);
+    else if (vector.reason === "log header") checks.same(vector, logHeaderWhole(bytes), false);
     else if (vector.record === undefined) checks.same(vector, refuseSector(bytes), vector.reason);
     else checks.same(vector, refuseRecord(bytes, layouts.get(4)!, vector.sequence, vector.number), vector.reason);
   }

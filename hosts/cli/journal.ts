@@ -1,0 +1,53 @@
+/** `throwie journal`: which Drops in a store died of late, the latest first, and why. */
+import { existsSync } from "node:fs";
+import { CAUSE_NAMES } from "../../modules/store/marks.ts";
+import { HALF_LIFE_MS_DEFAULT, HEAT_UNITS_PER_HALF_LIFE } from "../../modules/temperature/temperature.ts";
+import { openStore } from "./drop-file.ts";
+
+const HOUR_MS = 3_600_000;
+
+export function journal(options: { store: string; json?: boolean }): void {
+  if (!existsSync(options.store))
+    throw new RangeError(`There is no store ${options.store}: name another with --store.`);
+  const { store, close } = openStore(options.store);
+  try {
+    const deaths = store
+      .journal()
+      .sort((a, b) => b.time - a.time)
+      .map(({ low, high, lengthBytes, cause, time, age, heatKey }) => ({
+        shortId: shortIdText(low, high),
+        lengthBytes,
+        cause: CAUSE_NAMES[cause]!,
+        hoursAgo: hours(Math.max(0, store.epoch - time)),
+        ageHours: age === undefined ? undefined : hours(age),
+        heat: Number(2 ** ((heatKey - time) / HEAT_UNITS_PER_HALF_LIFE)).toPrecision(3),
+      }));
+    const { room, count, capacity, retiredSectors } = store;
+    if (options.json) {
+      console.log(JSON.stringify({ store: options.store, capacity, room, held: count, retiredSectors, deaths }));
+      return;
+    }
+    for (const { shortId, cause, hoursAgo, ageHours, heat } of deaths) {
+      const age = ageHours === undefined ? "never checked" : `checked ${ageHours} h before`;
+      console.log(`${shortId}  ${cause.padEnd(14)}  ${hoursAgo} h ago, ${age}, heat ${heat}`);
+    }
+    console.log(
+      `${deaths.length} deaths on record; ${count} Drops held, room for ${room}, ${retiredSectors} sectors retired.`,
+    );
+  } finally {
+    close();
+  }
+}
+
+/** As in `throwie read`: the first half of what a DropId starts with. */
+function shortIdText(low: number, high: number): string {
+  const bytes = Buffer.alloc(8);
+  bytes.writeUInt32LE(low, 0);
+  bytes.writeUInt32LE(high, 4);
+  return bytes.toString("hex");
+}
+
+/** Of a store that was awake all the time; heat time counts half-lives. */
+function hours(heatTime: number): number {
+  return Math.round(((heatTime * HALF_LIFE_MS_DEFAULT) / HEAT_UNITS_PER_HALF_LIFE / HOUR_MS) * 10) / 10;
+}

@@ -1,0 +1,223 @@
+/**
+ * Making room: which Drop dies, which sector is emptied, and what is given up when the flash gives out (docs/store.md,
+ * "Cleaning" and "Wear").
+ *
+ * The sector of bodies with the least alive in it is emptied into open ones. One sector is always kept free to begin with,
+ * besides those that the log has yet to take; with only that one left, just a sector with a single Drop is begun, so
+ * that a cut leaves one free.
+ *
+ * Invariant: a body is copied, and its new record durable, before its old record is marked. Refuses to decide whether a
+ * newcomer is worth an eviction.
+ */
+import { DROP_SIZE_BYTES_MAX } from "../drop/drop.ts";
+import type { Bodies } from "./bodies.ts";
+import type { StoreCounters } from "./counters.ts";
+import { type Layout, NOWHERE } from "./layout.ts";
+import { LOG_FULL, SECTOR_RETIRED } from "./marks.ts";
+import { BODIES, type Partition } from "./partition.ts";
+import type { RecordLog } from "./record-log.ts";
+import type { Slots } from "./slots.ts";
+
+/** Sectors tried for one write before the part is taken to be broken. */
+const ATTEMPTS_MAX = 4;
+/** Rounds of making room: the first frees a sector or fits the body, the second puts it there; more only with worn sectors. */
+const ROUNDS_MAX = 8;
+/** The newcomer's, and one for the evicted should its mark fail. Cleaning asks for its own. */
+const INSERT_RECORDS = 2;
+/** Erases between two looks for a sector that wears too little. */
+const LEVELLING_INTERVAL_ERASES = 16;
+
+export class Collector {
+  readonly #partition: Partition;
+  readonly #layout: Layout;
+  readonly #slots: Slots;
+  readonly #log: RecordLog;
+  readonly #bodies: Bodies;
+  readonly #counters: StoreCounters;
+  /** Who may die next, when there is a choice. */
+  readonly #doomed: Uint16Array;
+  #levelledAt = 0;
+
+  constructor(
+    partition: Partition,
+    slots: Slots,
+    log: RecordLog,
+    bodies: Bodies,
+    counters: StoreCounters,
+    slack: number,
+  ) {
+    this.#partition = partition;
+    this.#layout = partition.layout;
+    this.#slots = slots;
+    this.#log = log;
+    this.#bodies = bodies;
+    this.#counters = counters;
+    this.#doomed = new Uint16Array(slack);
+  }
+
+  /** Drops that there is room for. */
+  get room(): number {
+    const usable = this.#layout.sectorCount - this.#partition.retired;
+    return Math.max(0, Math.min(this.#slots.capacity, this.#layout.roomIn(usable)));
+  }
+
+  /** One step of what the next inserts would otherwise wait for. False: nothing to do, or nothing that can be done. */
+  clean(): boolean {
+    if (!this.shrink()) return false;
+    const failing = this.#partition.failing();
+    if (failing >= 0 && this.#allowance() >= 2) return this.#empty(failing);
+    if (this.#level()) return true;
+    if (this.#bodies.fits(this.#layout.bodyRoom(DROP_SIZE_BYTES_MAX))) return false;
+    return this.#allowance() >= 2 ? this.#bodies.open(this.#log.head) : this.#cleanCheapest();
+  }
+
+  /** Free sectors that bodies may have. One is always kept, for cleaning to begin with. */
+  #allowance(): number {
+    return this.#partition.free - this.#log.claims;
+  }
+
+  /** Make an insert of a body of `room` bytes possible: a record's room in the log, and an open sector. */
+  makeRoom(room: number): boolean {
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      if (!this.ensureLog(INSERT_RECORDS)) return false;
+      if (this.#bodies.fits(room)) return true;
+      if (this.#allowance() >= 2) {
+        if (this.#level()) continue;
+        if (!this.#bodies.open(this.#log.head)) return false;
+      } else if (!this.#cleanCheapest()) {
+        return false;
+      }
+    }
+    return false;
+  }
+
+  /** Where a body of `room` bytes goes; `makeRoom` was true. The offset is in `bodies`. */
+  takeRoom(room: number): number {
+    if (room === 0) return NOWHERE;
+    this.#bodies.take(room);
+    return this.#bodies.sector;
+  }
+
+  giveUp(sector: number, room: number): void {
+    this.#bodies.fail(sector);
+    this.#partition.release(sector, room);
+  }
+
+  /**
+   * Free a sector. With one free sector left a cut must not leave it half used for a sector half emptied, so then only sectors
+   * with a single Drop qualify; there always is one (docs/store.md, "Why cleaning never gets stuck").
+   */
+  #cleanCheapest(): boolean {
+    const sector = this.#partition.cheapest(this.#allowance() >= 2 ? 0xff : 1);
+    return sector >= 0 && this.#empty(sector);
+  }
+
+  /** Give a sector that is erased too seldom its turn. */
+  #level(): boolean {
+    const partition = this.#partition;
+    if (partition.erases - this.#levelledAt < LEVELLING_INTERVAL_ERASES || this.#allowance() < 2) return false;
+    this.#levelledAt = partition.erases;
+    const sector = partition.laggard();
+    return sector >= 0 && this.#empty(sector);
+  }
+
+  /** Move all bodies out of the sector. */
+  #empty(sector: number): boolean {
+    const slots = this.#slots;
+    if (!this.ensureLog(this.#partition.drops[sector]!)) return false;
+    for (let slot = 0; slot < slots.capacity && this.#partition.drops[sector]! > 0; slot++) {
+      if (slots.bodySector[slot] === sector && slots.occupied(slot) && !this.#move(slot)) return false;
+    }
+    return true;
+  }
+
+  #move(slot: number): boolean {
+    const slots = this.#slots;
+    const room = this.#layout.bodyRoom(slots.lengthBytes[slot]!);
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      if (!this.#bodies.fits(room) && (this.#allowance() < 1 || !this.#bodies.open(this.#log.head))) return false;
+      const sector = this.takeRoom(room);
+      const start = this.#bodies.offset;
+      if (!this.#bodies.copy(slots.bodySector[slot]!, slots.bodyOffset[slot]!, slots.lengthBytes[slot]!)) {
+        this.giveUp(sector, room);
+        continue;
+      }
+      if (!this.rewrite(slot, sector, start)) {
+        this.#partition.release(sector, room);
+        return false;
+      }
+      const from = slots.bodySector[slot]!;
+      slots.bodySector[slot] = sector;
+      slots.bodyOffset[slot] = start;
+      this.#partition.release(from, room);
+      this.#counters.moved++;
+      return true;
+    }
+    return false;
+  }
+
+  /** Append a new record for the slot and mark the old one DEAD. */
+  rewrite(slot: number, bodySector: number, bodyOffset: number): boolean {
+    const log = this.#log;
+    if (!this.ensureLog(1)) return false;
+    this.#partition.flash.sync();
+    log.putCopy(slot, bodySector, bodyOffset);
+    if (!log.append()) return false;
+    this.#partition.flash.sync();
+    log.supersede(slot);
+    log.bind(slot);
+    return true;
+  }
+
+  /** With sectors that wore out, room for Drops went too. */
+  shrink(): boolean {
+    const slots = this.#slots;
+    while (slots.count > this.room) {
+      if (!this.ensureLog(1)) return false;
+      this.drop(slots.coldest(), SECTOR_RETIRED);
+      this.#partition.flash.sync();
+      this.#counters.sacrificed++;
+    }
+    return true;
+  }
+
+  /** The coldest, or of those that count as equally cold the one that leaves the least alive in its sector. */
+  victim(heatKey: number): number {
+    const slots = this.#slots;
+    const doomed = this.#doomed;
+    if (doomed.length <= 1) return slots.coldest();
+    const count = slots.coldestFew(doomed, heatKey);
+    let best = slots.coldest();
+    let least = Infinity;
+    for (let i = 0; i < count; i++) {
+      const sector = slots.bodySector[doomed[i]!]!;
+      const live = this.#partition.state[sector] === BODIES ? this.#partition.live[sector]! : Infinity;
+      if (live < least) {
+        least = live;
+        best = doomed[i]!;
+      }
+    }
+    return best;
+  }
+
+  drop(slot: number, cause: number, patiently = false): void {
+    const slots = this.#slots;
+    const log = this.#log;
+    if (!log.kill(slot, cause) && !log.bury(slot, cause) && patiently && log.ensure(1)) log.bury(slot, cause);
+    const sector = slots.bodySector[slot]!;
+    if (sector !== NOWHERE) this.#partition.release(sector, this.#layout.bodyRoom(slots.lengthBytes[slot]!));
+    slots.remove(slot);
+  }
+
+  ensureLog(records: number): boolean {
+    if (this.#log.ensure(records)) return true;
+    // A log that hundreds of cuts during its own cleaning made too long: its oldest Drops go, rather than all to come.
+    if (this.#log.length <= this.#layout.logSectors) return false;
+    for (let slot = 0; slot < this.#slots.capacity; slot++) {
+      if (!this.#slots.occupied(slot) || !this.#log.inTail(slot)) continue;
+      this.drop(slot, LOG_FULL);
+      this.#counters.sacrificed++;
+    }
+    return this.#log.ensure(records);
+  }
+}

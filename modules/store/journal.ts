@@ -1,0 +1,81 @@
+/**
+ * The journal of deaths: which Drops died of late, when, how old and warm, and why (docs/store.md, "The journal").
+ *
+ * Nothing is written for it: a dead Drop's record stays in the log until its sector is cleaned, and its marks say the
+ * rest. So it is bounded by the log, outlives restarts, and goes back some hundred deaths on a full store. Reading it reads the
+ * whole log: for an operator who asks, not for every turn. Ages are in heat time, which stands still while a board is off.
+ *
+ * Refuses to guess: a mark of format 1, or one that a power cut shortened, names no cause and is left out.
+ */
+import {
+  DROP_RECORD,
+  HEAT_ENTRIES_AT,
+  HEAT_ENTRY_BYTES,
+  HEAT_RECORD,
+  half,
+  NOWHERE,
+  refuseRecord,
+  VERIFIED_DROP_RECORD,
+  word,
+} from "./layout.ts";
+import { ageOf, causeOf, isVerified, SUPERSEDED, timeKnown, timeOf } from "./marks.ts";
+import type { Partition } from "./partition.ts";
+import type { RecordLog } from "./record-log.ts";
+
+export interface Death {
+  readonly low: number;
+  readonly high: number;
+  readonly lengthBytes: number;
+  /** One of marks.ts. */
+  readonly cause: number;
+  /** Heat time of the death. */
+  readonly time: number;
+  /** Heat time since its hash was found right here; undefined when it never was. */
+  readonly age: number | undefined;
+  /** The heat key as last written: what it was raised by after the last checkpoint is not in it. */
+  heatKey: number;
+}
+
+/** All deaths that the log still tells of, in the order in which the Drops' last records were written. */
+export function readJournal(partition: Partition, log: RecordLog): Death[] {
+  const { flash, layout } = partition;
+  const bytes = new Uint8Array(layout.recordBytes);
+  const deaths: Death[] = [];
+  const byPlace = new Map<number, Death>();
+  for (let sequence = log.tail; sequence <= log.head; sequence++) {
+    const sector = log.sectors[sequence % log.rows]!;
+    if (sector === NOWHERE) continue;
+    for (let number = 0; number < layout.recordsPerSector; number++) {
+      flash.read(layout.recordAddress(sector, number), bytes, 0, layout.recordBytes);
+      if (refuseRecord(bytes, layout, sequence, number) !== undefined) continue;
+      if (bytes[0] === HEAT_RECORD) {
+        for (let entry = 0; entry < bytes[1]!; entry++) {
+          const at = HEAT_ENTRIES_AT + entry * HEAT_ENTRY_BYTES;
+          const death = byPlace.get(placeOf(sequence - bytes[at]!, bytes[at + 1]!));
+          if (death !== undefined) death.heatKey = word(bytes, at + 2);
+        }
+        continue;
+      }
+      const cause = causeOf(bytes, layout.deadAt);
+      if (cause <= SUPERSEDED || (bytes[0] !== DROP_RECORD && bytes[0] !== VERIFIED_DROP_RECORD)) continue;
+      const time = timeOf(bytes, layout.deadAt, log.now);
+      const known = isVerified(bytes, layout.verifiedAt, layout.unitBytes) && timeKnown(bytes, layout.verifiedAt);
+      const death = {
+        low: word(bytes, 4) >>> 0,
+        high: word(bytes, 8) >>> 0,
+        lengthBytes: half(bytes, 2),
+        cause,
+        time,
+        age: known ? ageOf(bytes, layout.verifiedAt, time) : undefined,
+        heatKey: word(bytes, 12),
+      };
+      deaths.push(death);
+      byPlace.set(placeOf(sequence, number), death);
+    }
+  }
+  return deaths;
+}
+
+function placeOf(sequence: number, number: number): number {
+  return sequence * 256 + number;
+}

@@ -1,0 +1,150 @@
+/** The store in a file: the flash contract, the lock, and a process that is killed at any moment. */
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import test from "ava";
+import { build } from "esbuild";
+import { FileFlash } from "../hosts/store/file-flash.ts";
+import { Store } from "../modules/store/store.ts";
+import { SeededRandom } from "../sim/random.ts";
+import { flashContract } from "./flash-contract.ts";
+import { dropBytes, highOf, lowOf, SMALL_CAPACITY, SMALL_SECTORS } from "./store-histories.ts";
+
+const SEED = Number(process.env.SEED ?? 1);
+const KILLS = 200;
+/** Stores that are written and killed at the same time, so that processes start while others run. */
+const CHAINS = 4;
+
+flashContract(test, "file flash", () => {
+  const folder = mkdtempSync(join(tmpdir(), "throwie-flash-"));
+  let flash = new FileFlash(join(folder, "store"), { sizeBytes: 8 * 4096 });
+  return {
+    flash,
+    reopen: () => {
+      flash.close();
+      flash = new FileFlash(join(folder, "store"));
+      return flash;
+    },
+    end: () => {
+      flash.close();
+      rmSync(folder, { recursive: true });
+    },
+  };
+});
+
+test("file flash: one process at a time, a dead holder is taken over from, another size is refused", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "throwie-lock-"));
+  const path = join(folder, "store");
+  const flash = new FileFlash(path);
+  t.is(statSync(path).size, 448 * 4096);
+  t.throws(() => new FileFlash(path), { message: /in use by process \d+; stop that process/ });
+  const store = new Store(flash);
+  t.is(store.mount(), "formatted");
+  t.is(store.insert(1, 2, dropBytes(1, 2048), 0, 2048, 0, 0), "stored");
+  flash.close();
+  flash.close();
+  // A process id that is ours, but of a process that began at another time; one that cannot be; one half-written.
+  for (const holder of [`${process.pid} 1\n`, "4194305 77\n", "", "no number"]) {
+    writeFileSync(`${path}.lock`, holder);
+    const next = new FileFlash(path);
+    t.regex(readFileSync(`${path}.lock`, "utf8"), new RegExp(`^${process.pid} `));
+    const mounted = new Store(next);
+    t.is(mounted.mount(), "mounted");
+    t.is(mounted.count, 1);
+    next.close();
+  }
+  t.throws(() => new FileFlash(path, { sizeBytes: 4096 }), { message: /is not a store of 4096 bytes/ });
+  t.throws(() => readFileSync(`${path}.lock`), { code: "ENOENT" });
+  rmSync(folder, { recursive: true });
+});
+
+/** Kill the writer again and again, and look after each time whether all that it said is true. Throws when it is not. */
+async function killAndCheck(folder: string, writer: string, seed: number, kills: number, hasty = false): Promise<void> {
+  const path = join(folder, `store-${seed}`);
+  const random = new SeededRandom(seed, "kills");
+  const sizes = new Map<number, number>();
+  new FileFlash(path, { sizeBytes: SMALL_SECTORS * 4096 }).close();
+  for (let kill = 0, firstId = 1; kill < kills; kill++) {
+    const words = [writer, path, `${firstId}`, `${seed * 1000 + kill}`, ...(hasty ? ["hasty"] : [])];
+    const lines = await linesUntilKilled(words, 1 + random.below(40));
+    for (const line of lines) {
+      const [what, first, second] = line.split(" ");
+      if (what === "stored") sizes.set(Number(first), Number(second));
+      if (what === "evicted") for (const id of sizes.keys()) if (lowOf(id) === Number(first)) sizes.delete(id);
+    }
+    // The last insert may have been done and not said: one more is there, and of a full store one less.
+    const unsaid = Math.max(firstId - 1, ...sizes.keys()) + 1;
+    const flash = new FileFlash(path);
+    const store = new Store(flash, SMALL_CAPACITY);
+    const outcome = store.mount();
+    if (outcome !== "mounted" && outcome !== "formatted") throw new Error(`kill ${kill}: mount gave ${outcome}`);
+    const held = [...sizes.keys()].filter((id) => store.find(lowOf(id), highOf(id)) >= 0);
+    const arrived = store.find(lowOf(unsaid), highOf(unsaid)) >= 0;
+    const missing = sizes.size - held.length;
+    if (missing > 0 && !(missing === 1 && arrived)) throw new Error(`kill ${kill}: ${missing} Drops are missing`);
+    if (store.count !== held.length + Number(arrived)) throw new Error(`kill ${kill}: there is more than was stored`);
+    for (const id of held) {
+      const wanted = dropBytes(id, sizes.get(id)!);
+      const bytes = new Uint8Array(wanted.length);
+      store.read(store.find(lowOf(id), highOf(id)), 0, bytes, 0, bytes.length);
+      if (Buffer.compare(bytes, wanted) !== 0) throw new Error(`kill ${kill}: Drop ${id} has other bytes`);
+    }
+    for (const id of [...sizes.keys()]) if (!held.includes(id)) sizes.delete(id);
+    if (arrived) sizes.set(unsaid, store.lengthBytes(store.find(lowOf(unsaid), highOf(unsaid))));
+    flash.close();
+    firstId = unsaid + 1;
+  }
+}
+
+/** Start the writer, kill it with SIGKILL when it said so many lines, and give all that it said until it was dead. */
+function linesUntilKilled(words: string[], count: number): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "pipe"] });
+    let said = "";
+    let complaint = "";
+    child.stdout.setEncoding("latin1").on("data", (text: string) => {
+      said += text;
+      if (said.split("\n").length > count) child.kill("SIGKILL");
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      complaint += text;
+    });
+    child.on("close", (_code, signal) => {
+      if (signal === "SIGKILL") resolve(said.split("\n").slice(0, -1));
+      else reject(new Error(complaint));
+    });
+  });
+}
+
+async function withWriter(use: (folder: string, writer: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "throwie-kill-"));
+  const writer = join(folder, "writer.mjs");
+  await build({
+    entryPoints: ["test/store-writer.ts"],
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    outfile: writer,
+    logLevel: "silent",
+  });
+  try {
+    await use(folder, writer);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+test(`kill -9 at any moment, ${KILLS} times, loses nothing that was reported stored`, async (t) => {
+  await withWriter(async (folder, writer) => {
+    const chains = Array.from({ length: CHAINS }, (_, i) => killAndCheck(folder, writer, SEED + i, KILLS / CHAINS));
+    await t.notThrowsAsync(Promise.all(chains), `replay: SEED=${SEED}`);
+  });
+});
+
+test("canary: the kill test finds who reports a Drop stored before it is", async (t) => {
+  await withWriter(async (folder, writer) => {
+    await t.throwsAsync(killAndCheck(folder, writer, SEED, KILLS, true), { message: /missing|more than/ });
+  });
+});

@@ -1,0 +1,188 @@
+/** What the store makes of a partition that it did not write: empty, foreign, older, newer, of another shape. */
+
+import { createHash } from "node:crypto";
+import process from "node:process";
+import { inflateRawSync, crc32 as zlibCrc32 } from "node:zlib";
+import test from "ava";
+import type { Death } from "../modules/store/journal.ts";
+import { encodeSectorHeader, FORMAT_VERSION, LOG_SECTOR } from "../modules/store/layout.ts";
+import { Store } from "../modules/store/store.ts";
+import { NorFlash, PowerCut } from "../sim/nor-flash.ts";
+import { SeededRandom } from "../sim/random.ts";
+import formatOne from "./fixtures/store-v1.json" with { type: "json" };
+import formatTwo from "./fixtures/store-v2.json" with { type: "json" };
+import { dropBytes, highOf, lowOf, SMALL_CAPACITY, SMALL_SECTORS } from "./store-histories.ts";
+
+const SEED = Number(process.env.SEED ?? 1);
+const SMALL_BYTES = SMALL_SECTORS * 4096;
+
+test("formats what is empty or foreign, and never what is newer or of another shape", (t) => {
+  const foreign = new NorFlash({ sizeBytes: SMALL_BYTES });
+  const noise = new Uint8Array(SMALL_BYTES);
+  new SeededRandom(SEED, "noise").fill(noise);
+  foreign.program(0, noise, 0, noise.length);
+  const store = new Store(foreign, SMALL_CAPACITY);
+  t.is(store.mount(), "formatted");
+  for (let id = 1; id < 60; id++) {
+    t.is(store.insert(lowOf(id), highOf(id), dropBytes(id, 2048), 0, 2048, id, 0), "stored");
+  }
+  t.is(new Store(foreign, SMALL_CAPACITY).mount(), "mounted");
+
+  const newer = new NorFlash({ sizeBytes: SMALL_BYTES });
+  const header = new Uint8Array(16);
+  encodeSectorHeader(header, LOG_SECTOR, 1, 1);
+  header[2] = 3;
+  new DataView(header.buffer).setUint32(12, zlibCrc32(header.subarray(0, 12)), true);
+  newer.program(5 * 4096, header, 0, 16);
+  const before = { ...newer.counters };
+  const refused = new Store(newer, SMALL_CAPACITY);
+  t.is(refused.mount(), "newer");
+  t.is(newer.counters.programs, before.programs);
+  t.is(newer.counters.erases, before.erases);
+  t.throws(() => refused.insert(1, 1, noise, 0, 1, 0, 0), { message: /not mounted/ });
+
+  const other = new NorFlash({ sizeBytes: SMALL_BYTES });
+  new Store(other, SMALL_CAPACITY).mount();
+  const larger = new NorFlash({ sizeBytes: SMALL_BYTES + 4096 });
+  const image = other.snapshot();
+  larger.restore(image);
+  t.is(new Store(larger, SMALL_CAPACITY).mount(), "geometry");
+  t.is(new Store(new NorFlash({ sizeBytes: 8 * 4096 }), 750).mount(), "geometry", "too small");
+});
+
+interface Fixture {
+  unitBytes: number;
+  sectors: number;
+  capacity: number;
+  epoch: number;
+  torn: number;
+  retiredSectors?: number;
+  deaths?: Death[];
+  drops: { low: number; high: number; lengthBytes: number; sha256: string; heat: number; verified: boolean }[];
+  /** The partition, deflated, in base64. */
+  image: string;
+}
+
+const FORMATS: { format: number; images: Fixture[] }[] = [formatOne, formatTwo];
+
+/** A part that holds what a released version left behind, powered off in the middle of an insert. */
+function flashOf(fixture: Fixture): NorFlash {
+  const options = { sizeBytes: fixture.sectors * 4096, programSizeBytes: fixture.unitBytes };
+  const flash = new NorFlash({ ...options, chance: new SeededRandom(SEED, "fixture") });
+  flash.overwrite(0, inflateRawSync(Buffer.from(fixture.image, "base64")));
+  return flash;
+}
+
+function drops(store: Store): Fixture["drops"] {
+  const all: Fixture["drops"] = [];
+  for (let slot = 0; slot < store.capacity; slot++) {
+    if (!store.occupied(slot)) continue;
+    const bytes = new Uint8Array(store.lengthBytes(slot));
+    store.read(slot, 0, bytes, 0, bytes.length);
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    const [low, high] = [store.idLow(slot), store.idHigh(slot)];
+    all.push({ low, high, lengthBytes: bytes.length, sha256, heat: store.heat(slot), verified: store.verified(slot) });
+  }
+  return all.sort((a, b) => a.low - b.low);
+}
+
+const sorted = (fixture: Fixture): Fixture["drops"] => [...fixture.drops].sort((a, b) => a.low - b.low);
+
+/** Newcomers so hot that they push out all there was. */
+function liveOn(store: Store, count: number): void {
+  for (let id = 1; id <= count; id++) {
+    const now = store.epoch + id;
+    const outcome = store.insert(id, id, dropBytes(id, 2048), 0, 2048, 2 ** 24 + id, now);
+    if (outcome !== "stored") throw new Error(outcome);
+    store.markVerified(store.lastSlot);
+    store.clean(now);
+  }
+}
+
+for (const { format, images } of FORMATS) {
+  for (const fixture of images) {
+    const name = `format ${format}, unit ${fixture.unitBytes}`;
+
+    test(`a partition that a release left is read whole, and lived on: ${name}`, (t) => {
+      const flash = flashOf(fixture);
+      const store = new Store(flash, fixture.capacity);
+      t.is(store.mount(), "mounted");
+      t.deepEqual(drops(store), sorted(fixture));
+      t.is(store.epoch, fixture.epoch);
+      t.is(store.counters.torn, fixture.torn);
+      t.is(store.retiredSectors, fixture.retiredSectors ?? 0);
+      t.deepEqual(JSON.parse(JSON.stringify(store.journal())), fixture.deaths ?? []);
+      t.true(versionsOf(flash).includes(FORMAT_VERSION), "from now on an older version keeps away");
+      liveOn(store, 600);
+      const again = new Store(flash, fixture.capacity);
+      t.is(again.mount(), "mounted");
+      t.is(again.count, again.room);
+      t.true(drops(again).every(({ low, verified }) => low <= 600 && verified));
+      t.true(again.journal().every(({ age }) => age !== undefined && age < 600));
+    });
+
+    test(`no power cut during the upgrade loses anything: ${name}`, (t) => {
+      const whole = flashOf(fixture).snapshot();
+      const flash = flashOf(fixture);
+      let cuts = 0;
+      for (let cut = 1; ; cut++) {
+        flash.restore(whole);
+        flash.cutAt(cut);
+        const failed = powerFails(() => {
+          const store = new Store(flash, fixture.capacity);
+          store.mount();
+          // Marks in old sectors, bodies out of old sectors, and the log all around once.
+          for (let slot = 0; slot < store.capacity; slot++) if (store.occupied(slot)) store.markVerified(slot);
+          for (let round = 1; round < 60; round++) {
+            for (let slot = 0; slot < 6; slot++) store.setHeat(slot, 2 ** 20 + round);
+            store.checkpoint(store.epoch + round * 1000);
+            store.clean(store.epoch + round * 1000);
+          }
+        });
+        flash.cutAt(undefined);
+        const after = new Store(flash, fixture.capacity);
+        t.is(after.mount(), "mounted", `cut ${cut}`);
+        const bodies = ({ low, sha256 }: Fixture["drops"][number]): string => `${low} ${sha256}`;
+        if (drops(after).map(bodies).join() !== sorted(fixture).map(bodies).join()) t.fail(`cut ${cut} loses Drops`);
+        if (!failed) break;
+        cuts++;
+      }
+      t.true(cuts > 50, `${cuts} cuts`);
+      t.log(`${cuts} cuts`);
+    });
+  }
+}
+
+test("canary: the fixtures are really compared, bodies and all", (t) => {
+  const fixture = FORMATS[0]!.images[0]!;
+  const flash = flashOf(fixture);
+  const [low] = sorted(fixture).map((drop) => drop.low);
+  const store = new Store(flash, fixture.capacity);
+  store.mount();
+  const slot = store.find(low!, sorted(fixture)[0]!.high);
+  const body = new Uint8Array(store.lengthBytes(slot));
+  store.read(slot, 0, body, 0, body.length);
+  const at = Buffer.from(flash.snapshot().bytes).indexOf(body.subarray(20));
+  flash.overwrite(at, Uint8Array.of(body[20]! ^ 1));
+  t.notDeepEqual(drops(store), sorted(fixture));
+});
+
+/** The version bytes of all sectors that carry a header. */
+function versionsOf(flash: NorFlash): number[] {
+  const { bytes } = flash.snapshot();
+  const versions: number[] = [];
+  for (let at = 0; at < bytes.length; at += flash.sectorSizeBytes) {
+    if (bytes[at] === 0x54 && bytes[at + 1] === 0x53) versions.push(bytes[at + 2]!);
+  }
+  return versions;
+}
+
+function powerFails(action: () => void): boolean {
+  try {
+    action();
+    return false;
+  } catch (error) {
+    if (!(error instanceof PowerCut)) throw error;
+    return true;
+  }
+}

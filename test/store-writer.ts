@@ -1,0 +1,45 @@
+/**
+ * The process that test/store-file.test.ts kills: fills a store in a file without end and says on standard output what was
+ * reported stored and evicted, each before it goes on. `hasty` says so before it is true, for the canary.
+ *
+ *     node store-writer.js <file> <first id> <seed> [hasty]
+ */
+import { writeSync } from "node:fs";
+import process from "node:process";
+import { FileFlash } from "../hosts/store/file-flash.ts";
+import { Store } from "../modules/store/store.ts";
+import { SeededRandom } from "../sim/random.ts";
+import { dropBytes, highOf, lowOf, SMALL_CAPACITY } from "./store-histories.ts";
+
+const [path = "", firstId = "", seed = "", hasty] = process.argv.slice(2);
+const random = new SeededRandom(Number(seed), "writer");
+const store = new Store(new FileFlash(path), SMALL_CAPACITY);
+
+/** Returns when the pipe has all of it: a reader that is slower than this makes it wait. */
+function say(words: string): void {
+  const line = Buffer.from(`${words}\n`);
+  for (let done = 0; done < line.length; ) {
+    try {
+      done += writeSync(1, line, done);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+    }
+  }
+}
+
+say("mounting");
+const outcome = store.mount();
+if (outcome !== "mounted" && outcome !== "formatted") throw new Error(outcome);
+
+for (let id = Number(firstId); ; id++) {
+  const size = 1 + random.below(2048);
+  if (hasty !== undefined) say(`stored ${id} ${size}`);
+  const inserted = store.insert(lowOf(id), highOf(id), dropBytes(id, size), 0, size, id, id);
+  if (inserted !== "stored") throw new Error(inserted);
+  if (store.evicted) say(`evicted ${store.lastEvictedLow}`);
+  if (hasty === undefined) say(`stored ${id} ${size}`);
+  if (random.below(3) === 0) store.markVerified(store.lastSlot);
+  if (random.below(4) === 0) store.setHeat(store.lastSlot, id + random.below(30));
+  if (random.below(9) === 0) store.checkpoint(id);
+  if (random.below(2) === 0) store.clean(id);
+}
