@@ -1,8 +1,9 @@
 /**
  * `npm run bench -- <name> [--json]`: what things cost, each beside what the project promises.
  *
- * Counts and simulated time only, so that a figure is the same on every machine. A promise that is missed makes the exit
- * code 1.
+ * Counts and simulated time only, so that a figure is the same on every machine; but for the rows of `rbsr` that stand
+ * beside Negentropy's algorithm, whose build and reconcile figures are ratios of two times from one run and promise nothing. A promise
+ * that is missed makes the exit code 1.
  */
 import process from "node:process";
 import Table from "cli-table3";
