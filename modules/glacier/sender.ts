@@ -16,6 +16,7 @@
 import { type Ack, MESSAGES_AHEAD_MAX, SETTLED } from "./ack.ts";
 import { DROP, FRAME_HEADER_BYTES, OPEN, PAYLOAD_BYTES_V1, POLL, SEQUENCE_COUNT, sealFrame } from "./frame.ts";
 import { fragmentCount, fragmentMask, MESSAGE_PREFIX_BYTES } from "./message.ts";
+import { RoundTrip } from "./round-trip.ts";
 
 /** Until the peer has said what its radio can queue; the published working point. */
 const WINDOW_INITIAL_FRAMES = 8;
@@ -26,15 +27,10 @@ const TRANSMISSIONS = WINDOW_FRAMES_MAX + 8;
 const NOTHING = 0xff;
 /** As many later frames may arrive first before a missing one counts as lost (QUIC's packet threshold, RFC 9002 6.1.1). */
 const REORDER_FRAMES = 3;
-/** Frames from one poll to the next: an acknowledgement costs half a frame's air, and Drops with holes fill the receiver's buffers. */
+/** Frames from one poll to the next: an acknowledgement costs 0.4 of a frame's air, but Drops with holes fill the receiver's buffers. */
 const POLL_FRAMES = 20;
 /** And after a poll that has no answer yet: the poll or the acknowledgement may be lost. */
 const REPOLL_FRAMES = 5;
-const TIMEOUT_INITIAL_MS = 150;
-/** The clock counts whole milliseconds. */
-const TIMEOUT_GRACE_MS = 2;
-/** As long as a peer may be busy between two contacts that share its air. */
-const TIMEOUT_MAX_MS = 200;
 /**
  * From one probe to the next, and four times that after the first few. A peer that is busy finds them all in its radio's
  * queue, on top of the window: a third of a second puts sixteen there.
@@ -113,9 +109,7 @@ export class Sender {
   /** The poll whose answer measures the round trip; -1 if there is none. */
   #timedOrder = -1;
   #timedMs = 0;
-  #smoothedMs = 0;
-  #variationMs = 0;
-  #timeoutMs = TIMEOUT_INITIAL_MS;
+  readonly #roundTrip = new RoundTrip();
   #probes = 0;
   /** When a frame was last sent or answered. */
   #activeMs = 0;
@@ -149,9 +143,7 @@ export class Sender {
     this.#sincePoll = 0;
     this.#pollUnanswered = false;
     this.#timedOrder = -1;
-    this.#smoothedMs = 0;
-    this.#variationMs = 0;
-    this.#timeoutMs = TIMEOUT_INITIAL_MS;
+    this.#roundTrip.begin();
     this.#probes = 0;
     this.#activeMs = now;
   }
@@ -179,7 +171,7 @@ export class Sender {
   /** When a probe is due, in clock milliseconds; Infinity while nothing is in flight. */
   get deadline(): number {
     if (this.#inFlight === 0) return this.#credit === 0 ? this.#creditMs + CREDIT_PROBE_MS : Infinity;
-    let patienceMs = this.#timeoutMs;
+    let patienceMs = this.#roundTrip.timeoutMs;
     if (this.#probes > 0) patienceMs = this.#probes < PROBES_EAGER ? PROBE_INTERVAL_MS : PROBE_INTERVAL_MS << 2;
     return this.#activeMs + patienceMs;
   }
@@ -282,7 +274,7 @@ export class Sender {
     for (let order = this.#oldest; order < this.#order; order++) {
       const transmission = this.#transmissions[order % TRANSMISSIONS]!;
       if (transmission === NOTHING || !this.#isAcked(transmission)) continue;
-      if (order === this.#timedOrder) this.#measure(now - this.#timedMs);
+      if (order === this.#timedOrder) this.#roundTrip.measure(now - this.#timedMs);
       this.#strike(order);
       latest = order;
     }
@@ -316,20 +308,6 @@ export class Sender {
 
   #forgetStruck(): void {
     while (this.#oldest < this.#order && this.#transmissions[this.#oldest % TRANSMISSIONS] === NOTHING) this.#oldest++;
-  }
-
-  /** Smoothed round trip and variation (RFC 6298, section 2), in whole milliseconds times 8 and times 4. */
-  #measure(roundTripMs: number): void {
-    if (this.#smoothedMs === 0) {
-      this.#smoothedMs = roundTripMs << 3;
-      this.#variationMs = roundTripMs << 1;
-    } else {
-      const error = roundTripMs - (this.#smoothedMs >> 3);
-      this.#smoothedMs += error;
-      this.#variationMs += (error < 0 ? -error : error) - (this.#variationMs >> 2);
-    }
-    const timeout = (this.#smoothedMs >> 3) + Math.max(this.#variationMs >> 1, TIMEOUT_GRACE_MS);
-    this.#timeoutMs = Math.min(timeout, TIMEOUT_MAX_MS);
   }
 
   get #mayTransmit(): boolean {
