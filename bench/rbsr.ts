@@ -9,9 +9,8 @@
  * - `bytes`: all messages, both ways, without frame headers; `bytesWorst` the largest session.
  * - `roundTrips`: until the initiator knows both directions. A third message, which tells the responder what of its lists
  *   is wanted, travels with the first Drops and is counted in `messages`, not as half a round trip.
- * - `airMs`: each message cut into frames of 210 bytes, after the link's 3 bytes and the first also after an OPEN's 10, each
- *   frame at 1 Mbit/s for 192 us + 8 us x (16 + payload + 43), with DIFS 50 us and a mean back-off of 310 us; without
- *   acknowledgements.
+ * - `airMs`: each message cut into frames of 210 bytes, after the link's 3 bytes and the first also after an OPEN's 11, sent by
+ *   unicast at 1 Mbit/s (sim/airtime.ts), and one acknowledgement of the link for each message.
  *
  * Limits are those of 750 against 750; the larger sets have none and say what a host pays. The last rows set these beside
  * Negentropy's algorithm on the same sets (negentropy.ts), as ratios of ours to Negentropy's: `build` is all from ids in
@@ -19,13 +18,15 @@
  * and now.
  */
 import { performance } from "node:perf_hooks";
-import { PAYLOAD_BYTES_V1 } from "../modules/glacier/frame.ts";
+import { ACK_PREFIX_BYTES } from "../modules/glacier/ack.ts";
+import { FRAME_HEADER_BYTES, FRAME_TRAILER_BYTES, PAYLOAD_BYTES_V1 } from "../modules/glacier/frame.ts";
 import { MESSAGE_PREFIX_BYTES } from "../modules/glacier/message.ts";
 import { FINGERPRINT_SIZE_BYTES, Fingerprint, fingerprintCount } from "../modules/rbsr/fingerprint.ts";
 import { Mix, sessionKey } from "../modules/rbsr/half-siphash.ts";
 import { MESSAGE_SIZE_BYTES_MAX, Reconciler, type ReconcilerOptions } from "../modules/rbsr/reconciler.ts";
 import { SaltedSet } from "../modules/rbsr/salted-set.ts";
 import { OPEN_PREFIX_BYTES } from "../modules/throwie/reconciliation.ts";
+import { cycleUs } from "../sim/airtime.ts";
 import { negentropyCosts, type ReconciliationCost } from "./negentropy.ts";
 import type { Result } from "./result.ts";
 
@@ -111,13 +112,16 @@ export function exchange(a: Side, b: Side, length: number, onMessage?: (message:
   return sizes;
 }
 
+const ACK_FRAME_BYTES = FRAME_HEADER_BYTES + ACK_PREFIX_BYTES + FRAME_TRAILER_BYTES;
+
 export function airMsOf(sizes: number[]): number {
   let microseconds = 0;
   let prefix = MESSAGE_PREFIX_BYTES + OPEN_PREFIX_BYTES;
   for (const size of sizes) {
     for (let rest = size + prefix; rest > 0; rest -= PAYLOAD_BYTES_V1) {
-      microseconds += 50 + 310 + 192 + 8 * (16 + Math.min(rest, PAYLOAD_BYTES_V1) + 43);
+      microseconds += cycleUs(FRAME_HEADER_BYTES + Math.min(rest, PAYLOAD_BYTES_V1) + FRAME_TRAILER_BYTES, 1, true);
     }
+    microseconds += cycleUs(ACK_FRAME_BYTES, 1, false);
     prefix = MESSAGE_PREFIX_BYTES;
   }
   return microseconds / 1000;
