@@ -38,6 +38,8 @@ export class MediumCounters {
   /** Frames handed over twice, and frames held back. */
   duplicated = 0;
   reordered = 0;
+  /** Frames handed over with bits turned over. */
+  corrupted = 0;
   /** Repetitions that a receiver's hardware knew and kept from its node. */
   repetitions = 0;
   /** Unicast frames given up after `retriesMax` repetitions. */

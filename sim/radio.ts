@@ -6,8 +6,8 @@
  * notice another's start, or cannot hear the other, collides with it: a receiver that is reached by two signals at
  * once, or that is sending, decodes neither (no capture). A unicast frame is acknowledged after SIFS, and sent again
  * with a doubled window when no acknowledgement comes, `retriesMax` times; bystanders who decoded it stay silent for
- * that long. What survives may be lost by chance (loss.ts), then may be held back or doubled, and then needs a place in
- * the receive queue.
+ * that long. What survives may be lost by chance (loss.ts), then may be held back, doubled or damaged, and then needs a
+ * place in the receive queue.
  *
  * Invariant: for everyone whom it was for (`receptions`) a frame ends exactly once: delivered, lost with a cause, or
  * known to be a repetition; a duplicate makes one more delivery or loss. The same seed gives the same history.
@@ -46,6 +46,8 @@ export interface MediumOptions {
   readonly duplicatePerMille?: number;
   /** Frames that are held for up to HOLD_US_MAX, so that later ones overtake them. */
   readonly reorderPerMille?: number;
+  /** Frames in which up to DAMAGED_BITS_MAX bits are turned over on the way to the node, so that its own check has work. */
+  readonly corruptPerMille?: number;
   /** Frames in a station's send queue, the one on air included. */
   readonly txQueueFrames?: number;
   /** Frames that wait for the node, the one that it is busy with not included. */
@@ -64,6 +66,7 @@ export const MEDIUM_DEFAULTS = {
   burst: undefined,
   duplicatePerMille: 0,
   reorderPerMille: 0,
+  corruptPerMille: 0,
   txQueueFrames: 2,
   rxQueueFrames: 64,
   processingUs: 0,
@@ -73,6 +76,8 @@ export const MEDIUM_DEFAULTS = {
 
 /** About eight full frames at 1 Mbit/s. */
 const HOLD_US_MAX = 20_000;
+/** A CRC of 16 bits finds any three, so some have to be more. */
+const DAMAGED_BITS_MAX = 8;
 
 export class Medium implements Air {
   readonly counters = new MediumCounters();
@@ -353,13 +358,14 @@ export class Medium implements Air {
       }
       station.taken.set(sender.index, outbound.sequence);
     }
-    const { duplicatePerMille, reorderPerMille } = this.#options;
+    const { duplicatePerMille, reorderPerMille, corruptPerMille } = this.#options;
     const copies = this.#random.chance(duplicatePerMille * 1_000) ? 2 : 1;
     if (copies > 1) this.counters.duplicated++;
     for (let copy = 0; copy < copies; copy++) {
       const held = this.#random.chance(reorderPerMille * 1_000);
       if (held) this.counters.reordered++;
-      const inbound: Inbound = { bytes: outbound.bytes, from: sender, transmission: transmission.number };
+      const bytes = this.#random.chance(corruptPerMille * 1_000) ? this.#damaged(outbound.bytes) : outbound.bytes;
+      const inbound: Inbound = { bytes, from: sender, transmission: transmission.number };
       if (!held) this.#arrive(station, inbound);
       else {
         this.#kernel.after(1 + this.#random.below(HOLD_US_MAX), () => {
@@ -368,6 +374,16 @@ export class Medium implements Air {
         });
       }
     }
+  }
+
+  /** Past the hardware's own check: what a driver, a bus or a memory does to a frame. */
+  #damaged(bytes: Uint8Array): Uint8Array {
+    this.counters.corrupted++;
+    const damaged = bytes.slice();
+    for (let bits = this.#random.below(DAMAGED_BITS_MAX); bits >= 0; bits--) {
+      damaged[this.#random.below(damaged.length)]! ^= 1 << this.#random.below(8);
+    }
+    return damaged;
   }
 
   #arrive(station: Station, frame: Inbound): void {

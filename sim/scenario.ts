@@ -23,6 +23,7 @@ export interface RadioScenario {
   burst?: Burst;
   duplicatePerMille?: number;
   reorderPerMille?: number;
+  corruptPerMille?: number;
   rxQueueFrames?: number;
   processingUs?: number;
   retriesMax?: number;
@@ -258,6 +259,7 @@ const checkScenario = fields(
         burst: fields({ lossPerMille: whole(1, 500, "per mille"), meanFrames: whole(1, 10_000, "frames") }),
         duplicatePerMille: perMille,
         reorderPerMille: perMille,
+        corruptPerMille: perMille,
         rxQueueFrames: whole(1, 10_000, "frames"),
         processingUs: whole(0, 1_000_000, "microseconds"),
         retriesMax: whole(0, 31, "repetitions"),

@@ -284,6 +284,32 @@ test("duplicates and held frames; without them order is kept", (t) => {
   }
 });
 
+test("damaged frames differ in one to eight bits, for their receiver only, and the rest in none", (t) => {
+  for (const perMille of [0, 100]) {
+    const { kernel, medium } = air({ corruptPerMille: perMille });
+    const [sender, ...receivers] = [0, 10, 20].map((x) => medium.add(new Fixed(x, 0))) as [Station, Station, Station];
+    const damages: number[] = [];
+    for (const receiver of receivers) {
+      receiver.receive = (frame) => {
+        const bits = frame.reduce((sum, byte) => sum + (byte ^ 0x55).toString(2).replaceAll("0", "").length, 0);
+        if (bits > 0) damages.push(bits);
+      };
+    }
+    let next = 0;
+    sender.ready = () => {
+      while (next < 2_000 && sender.send(new Uint8Array(200).fill(0x55), 200, EVERYONE)) next++;
+    };
+    sender.ready();
+    kernel.run(60 * SECOND_US);
+    const expected = 4_000 * (perMille / 1_000);
+    t.true(Math.abs(damages.length - expected) <= expected / 4, `SEED=${SEED}: ${damages.length}`);
+    // One bit may be turned over twice.
+    t.true(medium.counters.corrupted - damages.length <= expected / 50);
+    t.true(damages.every((bits) => bits <= 8));
+    if (perMille > 0) t.is(new Set(damages).size, 8);
+  }
+});
+
 test("a frame ends exactly once for everyone it was for, whatever happens", (t) => {
   for (let round = 0; round < 8; round++) {
     const random = new SeededRandom(SEED + round, "weather");
