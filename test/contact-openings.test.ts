@@ -1,0 +1,169 @@
+/** How contacts begin when something is in the way: equal session ids, two openings at once, and peers that wake anew in the middle. */
+import test from "ava";
+import { BEACON, DROP, OPEN } from "../modules/glacier/frame.ts";
+import { Kernel } from "../sim/kernel.ts";
+import { Fixed } from "../sim/mobility.ts";
+import { SimNode } from "../sim/node.ts";
+import { NorFlash } from "../sim/nor-flash.ts";
+import { Medium } from "../sim/radio.ts";
+import { SeededRandom } from "../sim/random.ts";
+import { sameAddress } from "../sim/station.ts";
+import { board, holdings, namesOf, seed, sessionOf, typeOf, worldOf, write } from "./contact-world.ts";
+import { stranger } from "./stranger.ts";
+
+const SESSION = 0x4242;
+const SECOND_US = 1_000_000;
+
+/** Chance as it may happen to be: whenever two bytes are drawn, as for a session id, they are the same. */
+class Fated extends SeededRandom {
+  override fill(bytes: Uint8Array): void {
+    if (bytes.length === 2) bytes.set([SESSION & 0xff, SESSION >> 8]);
+    else super.fill(bytes);
+  }
+}
+
+test("strangers whose contacts have the same session id on one channel do not hear each other's frames as their own", (t) => {
+  for (const cast of ["broadcast", "unicast"] as const) {
+    const kernel = new Kernel();
+    const medium = new Medium(kernel, new SeededRandom(seed, "radio"), { rateMbps: 1, rangeM: 80 });
+    const sessions: number[] = [];
+    const nodes = ["a", "b", "c", "d"].map((name, i) => {
+      const node = new SimNode({
+        name,
+        role: "throwie",
+        kernel,
+        medium,
+        station: medium.add(new Fixed(10 * i, 0)),
+        flash: new NorFlash({ sizeBytes: 64 * 4_096 }),
+        random: new Fated(seed, name),
+        capacity: 100,
+        beaconIntervalMs: undefined,
+        halfLifeMs: undefined,
+        cast,
+        observer: { contactOpened: (_node, _peer, sessionId) => sessions.push(sessionId) },
+      });
+      kernel.at(i * 130_000, () => node.start());
+      return node;
+    }) as [SimNode, SimNode, SimNode, SimNode];
+    const [a, b, c, d] = nodes;
+    // The two pairs know nothing of each other but what they hear of each other's contact.
+    for (const { station } of nodes) {
+      const receive = station.receive;
+      const pair = station === a.station || station === b.station ? [a, b] : [c, d];
+      station.receive = (frame, from) => {
+        const known = pair.some((node) => sameAddress(node.station.address, from));
+        if (known || typeOf(frame) !== BEACON) receive(frame, from);
+      };
+    }
+    kernel.run(SECOND_US);
+    const random = new SeededRandom(seed, "strangers");
+    const first = [...write(a, random, 30), ...write(b, random, 10)];
+    const second = [...write(c, random, 20), ...write(d, random, 20)];
+    kernel.run(30 * SECOND_US);
+    for (const node of [a, b]) t.deepEqual(holdings(node), namesOf(first), `${node.name} ${cast}`);
+    for (const node of [c, d]) t.deepEqual(holdings(node), namesOf(second), `${node.name} ${cast}`);
+    t.deepEqual(new Set(sessions), new Set([SESSION]));
+    // A unicast frame reaches its addressee only.
+    const overheard = nodes.map(({ throwie }) => throwie!.counters.session);
+    t.true(cast === "unicast" || overheard.every((count) => count > 20), overheard.join());
+  }
+});
+
+test("an OPEN under the id of a contact with somebody else is refused as of that session, and accepted under another", (t) => {
+  const opened: number[] = [];
+  const world = worldOf([board("a", 0), board("b", 30)], {}, seed, {
+    contactOpened: (node, _peer, sessionId) => node.name === "a" && opened.push(sessionId),
+  });
+  const [a, b] = world.nodes as [SimNode, SimNode];
+  const { open } = stranger(world, 10);
+  world.run(4);
+  const drops = write(b, new SeededRandom(seed, "busy"), 200);
+  while (a.throwie!.store.count < 20) world.run(world.nowS + 0.01);
+  const tryToOpen = (sessionId: number): void => {
+    open(sessionId);
+    world.run(world.nowS + 0.1);
+  };
+  const [first] = opened as [number];
+  const { session } = a.throwie!.counters;
+  tryToOpen(first);
+  t.is(a.throwie!.counters.session, session + 1);
+  t.deepEqual(opened, [first]);
+  for (let tries = 0; opened.length < 2 && tries < 20; tries++) tryToOpen(first ^ 1);
+  t.deepEqual(opened, [first, first ^ 1]);
+  world.run(60);
+  t.deepEqual(holdings(a), namesOf(drops), "the first contact went on");
+});
+
+test("both open at once: the lower address stays the initiator, and both directions complete in one contact", (t) => {
+  for (let run = seed; run < seed + 8; run++) {
+    const opened: string[] = [];
+    const closed: string[] = [];
+    const world = worldOf([board("a", 0), board("b", 30)], {}, run, {
+      contactOpened: (node, _peer, sessionId) => opened.push(`${node.name} ${sessionId}`),
+      contactClosed: (node, _peer, sessionId, reason) => closed.push(`${node.name} ${sessionId} ${reason}`),
+    });
+    const [a, b] = world.nodes as [SimNode, SimNode];
+    // An OPEN waits until the node that it is for has opened a contact itself.
+    for (const { station, name } of world.nodes) {
+      const receive = station.receive;
+      const held: Uint8Array[] = [];
+      station.receive = (frame, from) => {
+        const open = opened.some((entry) => entry.startsWith(name));
+        if (typeOf(frame) === OPEN && !open) {
+          held.push(frame.slice());
+          return;
+        }
+        receive(frame, from);
+        if (opened.some((entry) => entry.startsWith(name))) for (const early of held.splice(0)) receive(early, from);
+      };
+    }
+    const random = new SeededRandom(run, "tie");
+    const drops = [...write(a, random, 10), ...write(b, random, 10)];
+    world.run(20);
+    const replay = `SEED=${run}: ${opened} ${closed}`;
+    const winner = opened.find((entry) => entry.startsWith("a"))!.slice(2);
+    const loser = opened.find((entry) => entry.startsWith("b"))!.slice(2);
+    t.true(a.throwie!.counters.tie > 0, replay);
+    t.deepEqual(closed, [`b ${loser} superseded`, ...closed.slice(1)], replay);
+    t.deepEqual(closed.slice(1).sort(), [`a ${winner} done`, `b ${winner} done`], replay);
+    for (const node of [a, b]) t.deepEqual(holdings(node), namesOf(drops), replay);
+  }
+});
+
+for (const { name, mute, reason } of [
+  { name: "its beacon comes first", mute: OPEN, reason: "restarted" },
+  { name: "without a beacon before it opens", mute: BEACON, reason: "superseded" },
+]) {
+  test(`a peer restarts in mid-session with the same address: ${name}`, (t) => {
+    for (let run = seed; run < seed + 6; run++) {
+      const closed: string[] = [];
+      const world = worldOf([board("a", 0), board("b", 30)], {}, run, {
+        contactClosed: (node, _peer, _sessionId, why) => closed.push(`${node.name} ${why}`),
+      });
+      const [a, b] = world.nodes as [SimNode, SimNode];
+      const random = new SeededRandom(run, "restart");
+      const drops = [...write(a, random, 60), ...write(b, random, 60)];
+      while (b.throwie!.store.count < 80) world.run(world.nowS + 0.01);
+      const send = b.station.send.bind(b.station);
+      // Said until the other end has noticed.
+      b.station.send = (frame, lengthBytes, to) =>
+        (typeOf(frame) === mute && closed.length === 0) || send(frame, lengthBytes, to);
+      const session = new Set<number>();
+      const receive = b.station.receive;
+      b.station.receive = (frame, from) => {
+        if (typeOf(frame) === DROP) session.add(sessionOf(frame));
+        receive(frame, from);
+      };
+      b.crash();
+      b.start();
+      const before = b.throwie!.store.count;
+      t.true(before >= 80, "what was stored is stored");
+      world.run(30);
+      const replay = `SEED=${run}: ${closed}`;
+      t.is(closed[0], `a ${reason}`, replay);
+      t.deepEqual(closed.slice(1).sort(), ["a done", "b done"], replay);
+      t.is(session.size, 2, "frames of the old session came, and were nobody's");
+      for (const node of [a, b]) t.deepEqual(holdings(node), namesOf(drops), replay);
+    }
+  });
+}

@@ -1,0 +1,294 @@
+/** Drops under way between two nodes: in which order, in how many frames, what a stall costs, and what is left of a contact that is cut. */
+import test from "ava";
+import { MESSAGES_AHEAD_MAX } from "../modules/glacier/ack.ts";
+import { DROP } from "../modules/glacier/frame.ts";
+import { freshKey } from "../modules/temperature/temperature.ts";
+import type { SimNode } from "../sim/node.ts";
+import { SeededRandom } from "../sim/random.ts";
+import type { RadioScenario } from "../sim/scenario.ts";
+import type { World } from "../sim/world.ts";
+import { board, holdings, nameInSlot, namesOf, seed, sessionOf, typeOf, worldOf, write } from "./contact-world.ts";
+import { LinkPair } from "./link-pair.ts";
+
+const V2 = { maxPayload: 1_470 };
+/** Drops of several frames that may be under way at once and so overtake each other: the taker has a buffer for each (assemblies.ts). */
+const BUFFERS = 6;
+const STALL_US = 300_000;
+/** What a node may need to find out that the other is back. */
+const RECOVERY_US = 50_000;
+
+/** Fragments of Drops that a node sends: how often each, named by session, message and fragment. */
+function fragmentsFrom({ station }: SimNode): Map<string, number> {
+  const sent = new Map<string, number>();
+  const send = station.send.bind(station);
+  station.send = (frame, lengthBytes, to) => {
+    if (!send(frame, lengthBytes, to)) return false;
+    const fragment = `${sessionOf(frame)} ${frame[4]! | (frame[5]! << 8)}`;
+    if (typeOf(frame) === DROP) sent.set(fragment, (sent.get(fragment) ?? 0) + 1);
+    return true;
+  };
+  return sent;
+}
+
+const totalOf = (sent: Map<string, number>): number => [...sent.values()].reduce((sum, count) => sum + count, 0);
+
+/** When `node` has as many Drops, in simulated microseconds; throws if it never does. */
+function timeOf(world: World, node: SimNode, count: number): number {
+  for (let steps = 0; steps < 60_000; steps++) {
+    if (node.throwie!.store.count >= count) return world.kernel.nowUs;
+    world.run(world.nowS + 0.001);
+  }
+  throw new Error(`only ${node.throwie!.store.count} of ${count} Drops`);
+}
+
+for (const cast of ["broadcast", "unicast"] as const) {
+  test(`what was received is not sent again: under one frame in a hundred where nothing is lost, ${cast}`, (t) => {
+    const world = worldOf([board("a", 0), board("b", 30)], {}, seed, {}, { cast });
+    const [a, b] = world.nodes as [SimNode, SimNode];
+    const random = new SeededRandom(seed, "repeats");
+    const sent = world.nodes.map(fragmentsFrom);
+    const drops = [...write(a, random, 100), ...write(b, random, 60, 900)];
+    world.run(20);
+    t.deepEqual(holdings(a), namesOf(drops));
+    t.deepEqual(holdings(b), namesOf(drops));
+    for (const [giver, taker] of [
+      [0, b],
+      [1, a],
+    ] as const) {
+      const { repeat } = taker.throwie!.counters;
+      t.true(repeat < totalOf(sent[giver]!) / 100, `${repeat} of ${totalOf(sent[giver]!)}`);
+    }
+  });
+}
+
+const ENDS = [
+  { ends: "v1 to v1", giver: {}, taker: {}, frames: 10 },
+  { ends: "v1 to v2", giver: {}, taker: V2, frames: 10 },
+  { ends: "v2 to v1", giver: V2, taker: {}, frames: 10 },
+  { ends: "v2 to v2", giver: V2, taker: V2, frames: 2 },
+];
+for (const { ends, giver, taker, frames } of ENDS) {
+  test(`a Drop of 2,048 bytes is ${frames} frames from ${ends}`, (t) => {
+    for (const [first, second] of [
+      [0, 30],
+      [30, 0],
+    ] as const) {
+      const world = worldOf([board("giver", first, giver), board("taker", second, taker)]);
+      const [a, b] = world.nodes as [SimNode, SimNode];
+      const sent = fragmentsFrom(a);
+      const drops = write(a, new SeededRandom(seed, "bodies"), 1);
+      world.run(10);
+      t.deepEqual(holdings(b), namesOf(drops));
+      t.is(sent.size, frames);
+      t.is(world.medium.counters.lost.long, 0, "nobody is sent what it cannot take");
+    }
+  });
+}
+
+// A known fault: the round trip is measured on the opening, which is short, and a Drop's frames wait for one another in the radio.
+test.failing("a lone Drop's frames go once each where nothing is lost", (t) => {
+  for (let run = seed; run < seed + 10; run++) {
+    const bodies = run % 2 === 0 ? V2 : {};
+    const world = worldOf([board("a", 0, bodies), board("b", 30, bodies)], {}, run);
+    const sent = fragmentsFrom(world.nodes[0]!);
+    write(world.nodes[0]!, new SeededRandom(run, "bodies"), 1);
+    world.run(10);
+    t.is(totalOf(sent), sent.size);
+  }
+});
+
+test("three nodes, one of which takes v1 bodies only: each pair speaks what both take", (t) => {
+  const world = worldOf([board("a", 0, V2), board("b", 20, V2), board("c", 40)]);
+  const longest = new Map<string, number>();
+  for (const { station, name } of world.nodes) {
+    const send = station.send.bind(station);
+    station.send = (frame, lengthBytes, to) => {
+      if (typeOf(frame) === DROP) longest.set(name, Math.max(longest.get(name) ?? 0, lengthBytes));
+      return send(frame, lengthBytes, to);
+    };
+  }
+  const random = new SeededRandom(seed, "mixed");
+  const drops = world.nodes.flatMap((node) => write(node, random, 8));
+  world.run(30);
+  for (const node of world.nodes) t.deepEqual(holdings(node), namesOf(drops), node.name);
+  t.is(longest.get("a"), 1_470);
+  t.is(longest.get("b"), 1_470);
+  t.is(longest.get("c"), 226);
+});
+
+/** The names of the Drops that `giver` holds, the hottest first. */
+function byHeat(giver: SimNode): string[] {
+  const { store } = giver.throwie!;
+  const slots = Array.from({ length: store.capacity }, (_, slot) => slot).filter((slot) => store.occupied(slot));
+  return slots.sort((x, y) => store.heat(y) - store.heat(x)).map((slot) => nameInSlot(giver, slot));
+}
+
+for (const cast of ["broadcast", "unicast"] as const) {
+  test(`a contact that is cut at any moment has delivered the hottest, whole: ${cast}`, (t) => {
+    let cuts = 0;
+    for (let run = seed; run < seed + 12; run++) {
+      const random = new SeededRandom(run, "cut");
+      const radio: Partial<RadioScenario> = { lossPerMille: run % 3 === 0 ? 0 : random.below(200) };
+      const bodies = run % 2 === 0 ? V2 : {};
+      const world = worldOf([board("a", 0, bodies), board("b", 30, bodies)], radio, run, {}, { cast });
+      const [a, b] = world.nodes as [SimNode, SimNode];
+      // One frame each in large bodies, where no Drop takes a buffer for longer than that; six in small ones.
+      write(a, random, 60, 1_200);
+      const { store } = a.throwie!;
+      for (let slot = 0; slot < 60; slot++) store.setHeat(slot, freshKey(0) + random.below(1_000_000));
+      const order = byHeat(a);
+      while (b.throwie!.store.count === 0) world.run(world.nowS + 0.01);
+      world.run(world.nowS + random.below(500) / 1_000);
+      world.medium.powerOff(b.station);
+      const arrived = holdings(b);
+      if (arrived.length < 60) cuts++;
+      // Of those under way a colder one may be complete before a hotter one that waits for a lost frame.
+      const underWay = bodies === V2 ? MESSAGES_AHEAD_MAX : BUFFERS;
+      const last = Math.max(...arrived.map((name) => order.indexOf(name)));
+      t.true(
+        last < arrived.length + underWay - 1,
+        `SEED=${run}: ${arrived.length} arrived, the coldest is ${last + 1}th`,
+      );
+      if (radio.lossPerMille === 0) t.is(last, arrived.length - 1, `SEED=${run}: no gap where nothing is lost`);
+    }
+    t.true(cuts >= 6, `${cuts} were cut in the middle`);
+  });
+}
+
+/** Give 100 Drops to a node that starts without any; when it has them all. `stalled` does nothing for a while in the middle. */
+function transfer(stalled: "giver" | "taker" | undefined, radio: Partial<RadioScenario>, queueFrames?: number) {
+  const closed: string[] = [];
+  let stalling = 0;
+  const world = worldOf([board("giver", 0), board("taker", 30)], radio, seed, {
+    contactClosed: (_node, _peer, _sessionId, reason) => closed.push(reason),
+  });
+  const [giver, taker] = world.nodes as [SimNode, SimNode];
+  write(giver, new SeededRandom(seed, "stall"), 100);
+  if (queueFrames !== undefined) {
+    Object.defineProperty(taker.station, "receiveQueueFrames", { value: queueFrames });
+  }
+  timeOf(world, taker, 40);
+  if (stalled !== undefined) {
+    stalling = STALL_US;
+    (stalled === "giver" ? giver : taker).stall(stalling);
+  }
+  const doneUs = timeOf(world, taker, 100);
+  return { doneUs, drowned: world.medium.counters.lost.queue, closed };
+}
+
+for (const stalled of ["giver", "taker"] as const) {
+  for (const processingUs of [0, 500]) {
+    test(`a ${stalled} that stalls for 300 ms is neither drowned nor abandoned, ${processingUs} us a frame`, (t) => {
+      const smooth = transfer(undefined, { processingUs });
+      const { doneUs, drowned, closed } = transfer(stalled, { processingUs });
+      t.is(drowned, 0);
+      t.deepEqual(closed, [], "it is one contact");
+      const lateUs = doneUs - smooth.doneUs;
+      t.true(lateUs > 0 && lateUs <= STALL_US + RECOVERY_US, `${lateUs} us later than without`);
+    });
+  }
+}
+
+test("a taker slower than the air is never sent more than its radio queues", (t) => {
+  for (const rxQueueFrames of [4, 16]) t.is(transfer(undefined, { rxQueueFrames, processingUs: 3_500 }).drowned, 0);
+});
+
+// A known fault: three quarters of 16 are the window, and 15 probes in 300 ms do not fit into the rest.
+test.failing("a taker whose radio queues 16 frames is not drowned by probes either", (t) => {
+  t.is(transfer("taker", { rxQueueFrames: 16 }).drowned, 0);
+});
+
+test("canary: a node that claims a longer queue than it has is drowned", (t) => {
+  t.is(transfer("taker", { rxQueueFrames: 64 }).drowned, 0);
+  t.true(transfer("taker", { rxQueueFrames: 16 }, 64).drowned > 0);
+});
+
+for (const cast of ["broadcast", "unicast"] as const) {
+  test(`a half-received Drop is resumed at the next contact, ${cast}, also where frames are lost`, (t) => {
+    for (let run = seed; run < seed + 6; run++) {
+      const world = worldOf([board("a", 0), board("b", 30)], { lossPerMille: 150, retriesMax: 0 }, run, {}, { cast });
+      const [a, b] = world.nodes as [SimNode, SimNode];
+      // A taker that hears six fragments of the Drop and then no more of it.
+      const receive = b.station.receive;
+      const heard = new Set<number>();
+      let deaf = true;
+      b.station.receive = (frame, from) => {
+        if (deaf && typeOf(frame) === DROP) {
+          if (heard.size === 6) return;
+          heard.add(frame[4]! & 15);
+        }
+        receive(frame, from);
+      };
+      const drops = write(a, new SeededRandom(run, "half"), 1);
+      while (heard.size < 6) world.run(world.nowS + 0.1);
+      world.medium.powerOff(a.station);
+      world.run(world.nowS + 20);
+      t.is(b.throwie!.contacts, 0);
+      world.medium.powerOn(a.station);
+      deaf = false;
+      const used: number[] = [];
+      b.station.receive = (frame, from) => {
+        const { repeat } = b.throwie!.counters;
+        receive(frame, from);
+        if (typeOf(frame) === DROP && b.throwie!.counters.repeat === repeat) used.push(frame[4]! & 15);
+      };
+      for (let steps = 0; b.throwie!.store.count === 0; steps++) {
+        if (steps === 600) throw new Error(`SEED=${run}: nothing arrives`);
+        world.run(world.nowS + 0.1);
+      }
+      t.deepEqual(holdings(b), namesOf(drops));
+      t.deepEqual(
+        used.sort(),
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].filter((fragment) => !heard.has(fragment)),
+        `SEED=${run}`,
+      );
+    }
+  });
+}
+
+test("a Drop of which half is here in small frames is begun anew in large ones, and delivered", (t) => {
+  const world = worldOf([board("a", 0), board("b", 30, V2), board("c", 60, V2)]);
+  const [a, b, c] = world.nodes as [SimNode, SimNode, SimNode];
+  world.medium.powerOff(c.station);
+  const receive = b.station.receive;
+  let taken = 0;
+  b.station.receive = (frame, from) => {
+    if (typeOf(frame) !== DROP || frame.length > 226 || taken++ < 6) receive(frame, from);
+  };
+  const drops = write(a, new SeededRandom(seed, "half"), 1);
+  write(c, new SeededRandom(seed, "half"), 1);
+  world.run(3);
+  t.true(taken > 6);
+  world.medium.powerOff(a.station);
+  world.run(20);
+  t.deepEqual(holdings(b), []);
+  world.medium.powerOn(c.station);
+  const sent = fragmentsFrom(c);
+  world.run(40);
+  t.deepEqual(holdings(b), namesOf(drops));
+  t.is(sent.size, 2);
+});
+
+test("sequence numbers wrap with messages of several fragments under way, whatever is lost", (t) => {
+  const weather = { lossPerMille: 100, duplicatePerMille: 20, delayMs: 10 };
+  const pair = new LinkPair(new SeededRandom(seed, "wrap"), weather, 800);
+  pair.offer(0, 4_300);
+  pair.run(2_000_000);
+  t.deepEqual(pair.received(1), pair.offered(0));
+  t.true(pair.lost > 400 && pair.quiet, `SEED=${seed}`);
+});
+
+test("numbers of acknowledgements wrap: 4,300 messages, each waited for", (t) => {
+  const pair = new LinkPair(
+    new SeededRandom(seed, "numbers"),
+    { lossPerMille: 10, duplicatePerMille: 0, delayMs: 0 },
+    500,
+  );
+  for (let i = 0; i < 4_300; i++) {
+    pair.offer(0, 1);
+    pair.run(20);
+  }
+  pair.run(5_000);
+  t.deepEqual(pair.received(1), pair.offered(0));
+  t.true(pair.framesFrom(1) > 4_096, `${pair.framesFrom(1)} acknowledgements`);
+});

@@ -1,0 +1,153 @@
+/** What no frame can make a node do: a peer that lies, one that plays for time, noise, and frames that were changed on their way. */
+import test from "ava";
+import { FRAME_SIZE_BYTES_V2 } from "../modules/glacier/frame.ts";
+import { freshKey } from "../modules/temperature/temperature.ts";
+import type { SimNode } from "../sim/node.ts";
+import { SeededRandom } from "../sim/random.ts";
+import { board, holdings, namesOf, seed, worldOf, write } from "./contact-world.ts";
+import { loneNode } from "./lone-node.ts";
+import { stranger } from "./stranger.ts";
+
+const SESSION = 0x7777;
+
+test("a Drop that is not what it was announced as is never served, and is forgotten", (t) => {
+  const lost: string[] = [];
+  const world = worldOf([board("liar", 0), board("b", 30), board("c", 90)], {}, seed, {
+    dropLost: (node, _low, _high, cause) => lost.push(`${node.name} ${cause}`),
+  });
+  const [liar, b, c] = world.nodes as [SimNode, SimNode, SimNode];
+  const { store } = liar.throwie!;
+  const junk = new Uint8Array(700).fill(7);
+  t.is(store.insert(1, 2, junk, 0, junk.length, freshKey(0), 0), "stored");
+  store.markVerified(store.lastSlot);
+  write(liar, new SeededRandom(seed, "liar"), 1);
+  world.run(30);
+  t.true(lost.length > 0 && lost.every((entry) => entry === "b corrupt"), lost.join());
+  t.is(b.throwie!.store.count, 1);
+  t.is(c.throwie!.store.count, 1);
+});
+
+test("a stranger that opens and then plays for time keeps nobody out", (t) => {
+  const world = worldOf([board("a", 0), board("b", 30)]);
+  const { open } = stranger(world, 10);
+  const [a, b] = world.nodes as [SimNode, SimNode];
+  world.run(4);
+  const drops = write(b, new SeededRandom(seed, "workspace"), 10);
+  for (let untilS = 4; untilS < 12; untilS += 1.9) {
+    open(SESSION);
+    world.run(untilS);
+  }
+  t.deepEqual(holdings(a), namesOf(drops));
+});
+
+test("an OPEN that is not the first message of a session takes no contact", (t) => {
+  const world = worldOf([board("a", 0)]);
+  const { open } = stranger(world, 10);
+  world.run(4);
+  open(SESSION, 100);
+  world.run(4.1);
+  t.is(world.nodes[0]!.throwie!.contacts, 0);
+  t.is(world.nodes[0]!.throwie!.counters.session, 1);
+});
+
+/** Frames that two nodes sent each other, to mutate. */
+function realFrames(random: SeededRandom): Uint8Array[] {
+  const world = worldOf([board("a", 0), board("b", 30)], { lossPerMille: 50 }, seed);
+  const frames: Uint8Array[] = [];
+  for (const { station } of world.nodes) {
+    const receive = station.receive;
+    station.receive = (frame, from) => {
+      frames.push(frame.slice());
+      receive(frame, from);
+    };
+  }
+  for (const node of world.nodes) write(node, random, 20, 1_500);
+  world.run(15);
+  return frames;
+}
+
+test("20,000 frames of noise and mutation: nothing thrown, nothing grown, each counted under its reason", (t) => {
+  const random = new SeededRandom(seed, "fuzz");
+  const frames = realFrames(random);
+  t.true(frames.length > 300);
+  const lone = loneNode(30, random);
+  const held = lone.store.count;
+  const peers = Array.from({ length: 12 }, (_, i) => Uint8Array.of(2, 0, 0, 0, 1, i));
+  const feed = (bytes: Uint8Array, lengthBytes: number): void => {
+    lone.node.receive(bytes, lengthBytes, peers[random.below(peers.length)]!);
+    lone.now += random.below(5);
+    lone.node.turn();
+    lone.sent.length = 0;
+    t.true(lone.node.contacts <= 4);
+  };
+  const noise = new Uint8Array(FRAME_SIZE_BYTES_V2 + 30);
+  for (let i = 0; i < 10_000; i++) {
+    random.fill(noise);
+    feed(noise, random.below(noise.length + 1));
+  }
+  for (let i = 0; i < 10_000; i++) {
+    const frame = frames[random.below(frames.length)]!.slice();
+    for (let flips = random.below(3); flips >= 0; flips--) frame[random.below(frame.length)]! ^= 1 << random.below(8);
+    // Every other one with a CRC that fits, so that the layers above the codec are reached.
+    feed(random.below(2) === 0 ? frame : resealed(frame), frame.length);
+  }
+  const { counters } = lone.node;
+  t.is(
+    Object.values(counters).reduce((sum, count) => sum + count, 0),
+    20_000,
+  );
+  for (const reason of ["short", "long", "magic", "version", "crc", "type", "session"] as const) {
+    t.true(counters[reason] > 0, `${reason}: ${counters[reason]}`);
+  }
+  t.true(counters.used > 100, `${counters.used} used`);
+  lone.now += 60_000;
+  lone.node.turn();
+  t.is(lone.node.contacts, 0);
+  for (let turns = 0; lone.node.unverified > 0; turns++) {
+    t.true(turns < 100_000);
+    lone.node.turn();
+  }
+  t.true(lone.store.count >= held, "what was here is here");
+});
+
+test("10,000 mutations of frames under way, their CRC made to fit: no false Drop is served, and truth returns after", (t) => {
+  const random = new SeededRandom(seed, "live");
+  const world = worldOf([board("a", 0), board("b", 20), board("c", 40)]);
+  let mutating = true;
+  let mutations = 0;
+  for (const { station } of world.nodes) {
+    const { receive } = station;
+    station.receive = (frame, from) => {
+      if (!mutating || random.below(3) > 0) return receive(frame, from);
+      mutations++;
+      const copy = frame.slice();
+      for (let flips = random.below(3); flips >= 0; flips--) copy[random.below(copy.length)]! ^= 1 << random.below(8);
+      receive(resealed(copy), from);
+    };
+  }
+  const drops = world.nodes.flatMap((node) => write(node, random, 40, 1 + random.below(2048)));
+  for (let untilS = 2; mutations < 10_000; untilS++) {
+    world.run(untilS);
+    t.true(untilS < 3_000 && world.nodes.every((node) => node.throwie!.contacts <= 4));
+  }
+  const before = world.nodes.map((node) => ({ ...node.throwie!.counters }));
+  t.true(before.every(({ misfit, changed, ahead }) => misfit + changed + ahead > 0));
+  mutating = false;
+  // Junk that a mutation made is removed once it is hashed; what it displaced comes again.
+  world.run(world.nowS + 180);
+  for (const node of world.nodes) {
+    t.is(node.throwie!.unverified, 0);
+    t.deepEqual(holdings(node), namesOf(drops), node.name);
+  }
+});
+
+function resealed(frame: Uint8Array): Uint8Array {
+  let crc = 0;
+  for (const byte of frame.subarray(0, -2)) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xa001 : crc >>> 1;
+  }
+  frame[frame.length - 2] = crc;
+  frame[frame.length - 1] = crc >>> 8;
+  return frame;
+}
