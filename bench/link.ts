@@ -7,7 +7,7 @@
  * reconciliation, acknowledgements and everything sent again count against it. Two stations that contend wait less than the
  * mean back-off of one alone, so a ratio may come out below what its acknowledgements cost.
  *
- * `duplicates`: fragments that came a second time, of all Drop fragments, where no frame is lost to the air. `cut`: contacts that end at
+ * `duplicates`: fragments that came a second time or found no buffer, of all Drop fragments, where no frame is lost to the air. `cut`: contacts that end at
  * a random moment from 2 s on; of the Drops that the airtime until then allowed, the share that is not there whole. Both of the worst seed.
  */
 import {
@@ -28,7 +28,6 @@ import type { Result } from "./result.ts";
 
 const DROPS = 750;
 const DROP_BYTES = 2048;
-const FRAMES_PER_DROP = 10;
 const SEEDS = 20;
 /** Nodes start within the first second, and the Drops are written before they meet. */
 const MEETING_S = 30;
@@ -60,13 +59,13 @@ const CASES: Case[] = [
   { name: "loss10", limit: 1.2, cast: "broadcast", radio: { lossPerMille: 100 } },
   { name: "loss30", limit: 1.6, cast: "broadcast", radio: { lossPerMille: 300 } },
   { name: "burst", limit: 1.35, cast: "broadcast", radio: { burst: { meanFrames: 20, lossPerMille: 100 } } },
-  { name: "duplex", limit: 1.08, cast: "broadcast", fromSecond: DROPS / 2 },
-  { name: "three", limit: 1.15, cast: "broadcast", pairs: 3 },
+  { name: "duplex", limit: 1.08, cast: "broadcast", fromSecond: DROPS / 2, lossless: true },
+  { name: "three", limit: 1.15, cast: "broadcast", pairs: 3, lossless: true },
   { name: "v2", limit: 1.08, cast: "broadcast", maxPayload: 1_470, lossless: true },
 ];
 
-/** The airtime of one Drop's frames, or the processing of them if that is slower, in microseconds. */
-function boundUs({ cast, radio, maxPayload }: Case): number {
+/** One Drop's frames: their airtime, or the processing of them if that is slower, in microseconds; and how many they are. */
+function bound({ cast, radio, maxPayload }: Case): { us: number; frames: number } {
   const fragmentBytes = maxPayload === undefined ? PAYLOAD_BYTES_V1 : PAYLOAD_BYTES_V2;
   let airUs = 0;
   let frames = 0;
@@ -75,7 +74,7 @@ function boundUs({ cast, radio, maxPayload }: Case): number {
     airUs += cycleUs(bytes, radio?.rateMbps ?? 1, cast === "unicast");
     frames++;
   }
-  return Math.max(airUs, frames * (radio?.processingUs ?? 0));
+  return { us: Math.max(airUs, frames * (radio?.processingUs ?? 0)), frames };
 }
 
 interface Meeting {
@@ -153,15 +152,16 @@ function transfer(seed: number, which: Case): { ratio: number; duplicates: numbe
   const drops = DROPS * (which.pairs ?? 1);
   while (meeting.stored < drops && world.nowS < PATIENCE_S) world.run(world.nowS + 1);
   if (meeting.stored < drops) throw new Error(`link: ${which.name}, seed ${seed}: not delivered in ${PATIENCE_S} s`);
-  let repeats = 0;
-  for (const { throwie } of world.nodes) repeats += throwie!.counters.repeat;
+  let inVain = 0;
+  for (const { throwie } of world.nodes) inVain += throwie!.counters.repeat + throwie!.counters.room;
   const seconds = meeting.storedS - meeting.openedS;
-  return { ratio: (1_000_000 * seconds) / (drops * boundUs(which)), duplicates: repeats / (drops * FRAMES_PER_DROP) };
+  const { us, frames } = bound(which);
+  return { ratio: (1_000_000 * seconds) / (drops * us), duplicates: inVain / (drops * frames) };
 }
 
 /** Of the Drops that the airtime until a random moment allowed, the share that is not there. */
 function missingAtCut(seed: number, which: Case): number {
-  const dropS = boundUs(which) / 1_000_000;
+  const dropS = bound(which).us / 1_000_000;
   const transferMs = Math.floor(DROPS * dropS * 1_000);
   const partS = MEETING_S + 2 + new SeededRandom(seed, "cut").below(transferMs) / 1_000;
   const { world, openedS, stored } = parted(seed, which, partS);
@@ -188,7 +188,7 @@ export async function link(): Promise<{ bench: "link"; results: Result[] }> {
     const runs = seeds.map((seed) => transfer(seed, which));
     const ratios = ascending(runs.map((run) => run.ratio));
     const value = thousandths(ratios[SEEDS >> 1]!);
-    const boundS = (DROPS * (which.pairs ?? 1) * boundUs(which)) / 1_000_000;
+    const boundS = (DROPS * (which.pairs ?? 1) * bound(which).us) / 1_000_000;
     const { name, limit } = which;
     results.push({ name, value, unit: "times the bound", limit, worst: thousandths(ratios[SEEDS - 1]!), boundS });
     if (which.lossless) duplicates = Math.max(duplicates, ...runs.map((run) => run.duplicates));

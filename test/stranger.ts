@@ -15,21 +15,36 @@ export function stranger(world: World, x: number) {
     if (sameAddress(from, victim)) heard.push(frame.slice());
   };
   const out = new Uint8Array(FRAME_SIZE_BYTES_V1);
-  /** Send an OPEN as message `sequence` of a session; it answers the first beacon that was heard. */
-  const open = (sessionId: number, sequence = 0): void => {
-    const { low, high, payload } = openingFor(heard.find((frame) => typeOf(frame) === BEACON)!);
+  const send = (
+    type: number,
+    sessionId: number,
+    sequence: number,
+    fragment: number,
+    [low, high]: readonly [number, number],
+    payload: Uint8Array,
+  ): void => {
     out.set(payload, FRAME_HEADER_BYTES);
-    station.send(out, sealFrame(out, OPEN, sessionId, sequence, 0, low, high, payload.length), victim);
+    station.send(out, sealFrame(out, type, sessionId, sequence, fragment, low, high, payload.length), victim);
+    world.run(world.nowS + 0.01);
   };
-  return { open };
+  /** Send an OPEN as message `sequence` of a session; it answers the first beacon that was heard. */
+  const open = (sessionId: number, sequence = 0, summaries = TWO_PARTS): void => {
+    const { name, payload } = openingFor(heard.find((frame) => typeOf(frame) === BEACON)!, summaries);
+    send(OPEN, sessionId, sequence, 0, name, payload);
+  };
+  return { open, send, address: station.address };
 }
 
-/** An OPEN that answers the beacon, and splits the space into two that differ. */
-export function openingFor(beacon: Uint8Array): { low: number; high: number; payload: Uint8Array } {
+/** The space in two parts that differ: what follows is a reconciliation. */
+const TWO_PARTS = "0304050102030405060708050102030405060708";
+/** A list of nothing: all that there is to say is said. */
+export const NOTHING_LISTED = "0200";
+
+/** The single fragment of an OPEN that answers the beacon, and its message's name. */
+export function openingFor(beacon: Uint8Array, summaries = TWO_PARTS): { name: [number, number]; payload: Uint8Array } {
   const nonce = beacon.subarray(FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + 2);
-  const summaries = Buffer.from("0302050102030405060708050102030405060708", "hex");
-  const body = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, ...nonce, 0, ...summaries);
+  const body = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, ...nonce, 0, ...Buffer.from(summaries, "hex"));
   const name = new Uint32Array(2);
   digest(body, 0, body.length, name);
-  return { low: name[0]!, high: name[1]!, payload: Uint8Array.of(body.length, 0, 0, ...body) };
+  return { name: [name[0]!, name[1]!], payload: Uint8Array.of(body.length, 0, 0, ...body) };
 }

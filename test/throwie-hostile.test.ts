@@ -1,12 +1,13 @@
 /** What no frame can make a node do: a peer that lies, one that plays for time, noise, and frames that were changed on their way. */
 import test from "ava";
-import { FRAME_SIZE_BYTES_V2 } from "../modules/glacier/frame.ts";
+import { DROP, FRAME_SIZE_BYTES_V2, PAYLOAD_BYTES_V1, RECONCILE } from "../modules/glacier/frame.ts";
 import { freshKey } from "../modules/temperature/temperature.ts";
 import type { SimNode } from "../sim/node.ts";
 import { SeededRandom } from "../sim/random.ts";
+import { sameAddress } from "../sim/station.ts";
 import { board, holdings, namesOf, seed, worldOf, write } from "./contact-world.ts";
 import { loneNode } from "./lone-node.ts";
-import { stranger } from "./stranger.ts";
+import { NOTHING_LISTED, stranger } from "./stranger.ts";
 
 const SESSION = 0x7777;
 
@@ -27,17 +28,57 @@ test("a Drop that is not what it was announced as is never served, and is forgot
   t.is(c.throwie!.store.count, 1);
 });
 
-test("a stranger that opens and then plays for time keeps nobody out", (t) => {
-  const world = worldOf([board("a", 0), board("b", 30)]);
-  const { open } = stranger(world, 10);
+test("a stranger that opens again and again, and never goes on, keeps nobody out", (t) => {
+  let opened = 0;
+  const world = worldOf([board("a", 0), board("b", 30)], {}, seed, {
+    contactOpened: (node, peer) => {
+      if (node.name === "a" && sameAddress(peer, address)) opened++;
+    },
+  });
+  const { open, address } = stranger(world, 10);
   const [a, b] = world.nodes as [SimNode, SimNode];
   world.run(4);
   const drops = write(b, new SeededRandom(seed, "workspace"), 10);
-  for (let untilS = 4; untilS < 12; untilS += 1.9) {
-    open(SESSION);
-    world.run(untilS);
+  for (let i = 0; i < 12; i++) {
+    open(SESSION + i);
+    world.run(world.nowS + 1.2);
+  }
+  t.true(opened >= 2, `${opened} contacts with the stranger`);
+  t.deepEqual(holdings(a), namesOf(drops));
+});
+
+test("a stranger that begins Drops and lets them trickle holds no buffer that a reconciliation needs", (t) => {
+  const world = worldOf([board("a", 0), board("b", 30)]);
+  const { open, send } = stranger(world, 10);
+  const [a, b] = world.nodes as [SimNode, SimNode];
+  world.run(4);
+  open(SESSION, 0, NOTHING_LISTED);
+  const fragment = new Uint8Array(PAYLOAD_BYTES_V1).fill(7);
+  for (let drop = 1; drop <= 6; drop++) send(DROP, SESSION, drop, 1, [drop, 5], fragment);
+  t.is(a.throwie!.contacts, 1);
+  t.is(a.throwie!.assemblies.credit(1), 0, "all six buffers are the stranger's");
+  const drops = write(b, new SeededRandom(seed, "trickle"), 10);
+  for (let i = 0; i < 6; i++) {
+    world.run(world.nowS + 2.4);
+    send(DROP, SESSION, 1 + i, 2, [1 + i, 5], fragment);
   }
   t.deepEqual(holdings(a), namesOf(drops));
+});
+
+test("a message that begins as a reconciliation and ends as a Drop frees no buffer under the reconciliation", (t) => {
+  const world = worldOf([board("a", 0)]);
+  const { open, send } = stranger(world, 10);
+  const { throwie } = world.nodes[0]!;
+  const { reconciliation, assemblies } = throwie!;
+  world.run(4);
+  open(SESSION);
+  t.is(reconciliation.owner, 0);
+  const stream = new Uint8Array(303);
+  stream.set([300 & 0xff, 300 >>> 8, 0]);
+  send(RECONCILE, SESSION, 1, 1, [77, 78], stream.subarray(PAYLOAD_BYTES_V1));
+  send(DROP, SESSION, 1, 0, [77, 78], stream.subarray(0, PAYLOAD_BYTES_V1));
+  t.is(throwie!.store.count, 0);
+  if (reconciliation.owner >= 0) t.is(assemblies.credit(3), 4, "the two are still taken");
 });
 
 test("an OPEN that is not the first message of a session takes no contact", (t) => {

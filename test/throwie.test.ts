@@ -223,7 +223,7 @@ test("buffers: bounded a contact, resumed after one, and not held by a peer that
   t.is(lend(9, 2, 700), begun, "what is here of it is not sent again");
   t.is(begun.mask, 2);
   t.is(assemblies.credit(3), 5, "all of the others while it is alone");
-  assemblies.shared = true;
+  assemblies.contacts = 2;
   const lent = [1, 2, 3, 4, 5].map((id) => lend(id, 3, 700));
   t.is(lent.filter((assembly) => assembly !== undefined).length, 4);
   t.is(assemblies.credit(3), 4);

@@ -34,14 +34,26 @@ export class Assembly {
     this.#lastFragment = -1;
   }
 
+  /** Is some of this message here? */
+  isOf(shortIdLow: number, shortIdHigh: number): boolean {
+    return this.mask !== 0 && this.shortIdLow === shortIdLow && this.shortIdHigh === shortIdHigh;
+  }
+
   /** Is some of this message here, cut in this way? */
   holds(shortIdLow: number, shortIdHigh: number, fragmentBytes: number): boolean {
-    return (
-      this.mask !== 0 &&
-      this.shortIdLow === shortIdLow &&
-      this.shortIdHigh === shortIdHigh &&
-      this.#fragmentBytes === fragmentBytes
-    );
+    return this.isOf(shortIdLow, shortIdHigh) && this.#fragmentBytes === fragmentBytes;
+  }
+
+  /** Become what the other is. */
+  adopt(other: Assembly): void {
+    this.bytes.set(other.bytes);
+    this.shortIdLow = other.shortIdLow;
+    this.shortIdHigh = other.shortIdHigh;
+    this.mask = other.mask;
+    this.touchedMs = other.touchedMs;
+    this.#fragmentBytes = other.#fragmentBytes;
+    this.#lastFragment = other.#lastFragment;
+    this.#lastBytes = other.#lastBytes;
   }
 
   put(frame: Frame, now: number): FragmentOutcome {

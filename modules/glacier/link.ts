@@ -28,7 +28,6 @@ export class Link {
   readonly #ack = new Ack();
   #done = false;
   #preparedAck = false;
-  #fragmentBytes = PAYLOAD_BYTES_V1;
 
   constructor(source: MessageSource, sink: MessageSink) {
     this.sender = new Sender(source);
@@ -51,11 +50,10 @@ export class Link {
 
   /** Bytes of a full payload in both directions, an OPEN excepted: what the opening agreed on. */
   get fragmentBytes(): number {
-    return this.#fragmentBytes;
+    return this.sender.fragmentBytes;
   }
 
   set fragmentBytes(fragmentBytes: number) {
-    this.#fragmentBytes = fragmentBytes;
     this.sender.fragmentBytes = fragmentBytes;
   }
 

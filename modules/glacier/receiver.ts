@@ -17,7 +17,7 @@ export type Completion = "kept" | "unwanted" | "again";
 
 export interface MessageSink {
   /** Whether the message is wanted at all; if not it is settled without a buffer. */
-  wants(frame: Frame): boolean;
+  wants(frame: Frame, now: number): boolean;
   /** A buffer for the message of this frame, begun or taken up again; undefined when there is no room. */
   assembly(frame: Frame, now: number): Assembly | undefined;
   /** Is a buffer that was lent here still ours? */
@@ -61,13 +61,13 @@ export class Receiver {
     const i = frame.sequence % MESSAGES_AHEAD_MAX;
     if (this.#masks[i] === SETTLED) return "repeat";
     let assembly = this.#assemblies[i];
-    if (assembly !== undefined && !this.#sink.owns(assembly)) {
+    if (assembly !== undefined && (!this.#sink.owns(assembly) || this.#passedOn(assembly, frame, i))) {
       // Another contact took the buffer over, and may have completed the message since.
       assembly = this.#assemblies[i] = undefined;
       this.#masks[i] = 0;
     }
     if (assembly === undefined) {
-      if (!this.#sink.wants(frame)) {
+      if (!this.#sink.wants(frame, now)) {
         this.#settle(ahead, false);
         this.due = true;
         return undefined;
@@ -118,6 +118,13 @@ export class Receiver {
   answered(): void {
     this.#number = (this.#number + 1) & (SEQUENCE_COUNT - 1);
     this.due = false;
+  }
+
+  /** The buffer came back to us for another message. */
+  #passedOn(assembly: Assembly, frame: Frame, i: number): boolean {
+    if (assembly.shortIdLow === frame.shortIdLow && assembly.shortIdHigh === frame.shortIdHigh) return false;
+    for (let k = 0; k < MESSAGES_AHEAD_MAX; k++) if (k !== i && this.#assemblies[k] === assembly) return true;
+    return false;
   }
 
   #settle(ahead: number, kept: boolean): void {

@@ -22,6 +22,11 @@ export class RoundTrip {
     this.#variationMs = 0;
   }
 
+  /** No answer came in time: wait longer until one can be measured (RFC 6298, section 5.5). */
+  backOff(): void {
+    this.timeoutMs = Math.min(2 * this.timeoutMs, TIMEOUT_MAX_MS);
+  }
+
   /** An answer came so long after the question, and is to no other. */
   measure(roundTripMs: number): void {
     if (this.#smoothedMs === 0) {

@@ -32,11 +32,15 @@ const POLL_FRAMES = 20;
 /** And after a poll that has no answer yet: the poll or the acknowledgement may be lost. */
 const REPOLL_FRAMES = 5;
 /**
- * From one probe to the next, and four times that after the first few. A peer that is busy finds them all in its radio's
- * queue, on top of the window: a third of a second puts sixteen there.
+ * From one probe to the next, as long as a burst of losses may be passing; then seldom. A peer that is busy finds all of them in
+ * its radio's queue, on top of the window, which is three quarters of it: no more than a third of the window go eagerly.
  */
 const PROBE_INTERVAL_MS = 20;
-const PROBES_EAGER = 16;
+const PROBE_INTERVAL_LATE_MS = 320;
+/** What was measured on a short frame may be asked of a long one behind another: 32 bytes a millisecond, two frames of 1 Mbit/s. */
+const QUEUED_MS_SHIFT = 6;
+/** A receiver gives a message up when a fragment does not fit, or its buffer goes; one that does it for ever is served in vain. */
+const WITHDRAWALS_MAX = 16;
 /** Until the peer has said how much room it has: the opening, and a Drop to keep the air busy meanwhile. */
 const CREDIT_INITIAL = 2;
 /** A peer without room is asked again with one message so often; it need not remember to tell. */
@@ -98,6 +102,8 @@ export class Sender {
   #order = 0;
   #oldest = 0;
   #inFlight = 0;
+  /** How often the peer took back that it has fragments. */
+  #withdrawals = 0;
 
   #ackNumber = 0;
   #window = WINDOW_INITIAL_FRAMES;
@@ -136,6 +142,7 @@ export class Sender {
     this.#order = 0;
     this.#oldest = 0;
     this.#inFlight = 0;
+    this.#withdrawals = 0;
     this.#ackNumber = 0;
     this.#window = WINDOW_INITIAL_FRAMES;
     this.#credit = CREDIT_INITIAL;
@@ -171,9 +178,9 @@ export class Sender {
   /** When a probe is due, in clock milliseconds; Infinity while nothing is in flight. */
   get deadline(): number {
     if (this.#inFlight === 0) return this.#credit === 0 ? this.#creditMs + CREDIT_PROBE_MS : Infinity;
-    let patienceMs = this.#roundTrip.timeoutMs;
-    if (this.#probes > 0) patienceMs = this.#probes < PROBES_EAGER ? PROBE_INTERVAL_MS : PROBE_INTERVAL_MS << 2;
-    return this.#activeMs + patienceMs;
+    if (this.#probes === 0) return this.#activeMs + this.#roundTrip.timeoutMs + (this.fragmentBytes >> QUEUED_MS_SHIFT);
+    const eager = 3 * (this.#probes + 1) <= this.#window;
+    return this.#activeMs + (eager ? PROBE_INTERVAL_MS : PROBE_INTERVAL_LATE_MS);
   }
 
   /** Build the next frame in `out`; 0 when there is nothing to send. Counts only when `sent` follows. */
@@ -214,16 +221,21 @@ export class Sender {
   sent(now: number): void {
     const place = this.#prepared % MESSAGES_AHEAD_MAX;
     this.#sent[place]! |= 1 << this.#preparedFragment;
-    if (this.#preparedProbe) this.#probes++;
+    if (this.#preparedProbe) {
+      this.#probes++;
+      this.#roundTrip.backOff();
+    }
     const fresh = following(this.#prepared) === this.#next && this.#preparedFragment >= this.#fresh;
     if (fresh) this.#fresh = this.#preparedFragment + 1;
     this.#sincePoll++;
     if (this.#preparedPoll) {
       this.#sincePoll = 0;
       this.#pollUnanswered = true;
-      // Only the latest poll is timed, and none that went twice: its answer would not tell which it is for (RFC 6298, section 3).
-      this.#timedOrder = fresh ? this.#order : -1;
-      this.#timedMs = now;
+      // The latest poll is timed, but none that went twice: its answer would not tell which it is for (Karn's rule, RFC 6298, section 3).
+      if (fresh) {
+        this.#timedOrder = this.#order;
+        this.#timedMs = now;
+      }
     }
     this.#transmissions[this.#order++ % TRANSMISSIONS] = (place << 4) | this.#preparedFragment;
     this.#inFlight++;
@@ -243,9 +255,11 @@ export class Sender {
       const ahead = (sequence - ack.base) & (SEQUENCE_COUNT - 1);
       const mask = ahead >= SEQUENCE_COUNT / 2 ? SETTLED : ahead < ack.count ? ack.masks[ahead]! : 0;
       const received = mask & this.#all[place]!;
-      if ((received & ~this.#acked[place]!) !== 0) news = true;
+      const withdrawn = this.#acked[place]! & ~received;
+      if (withdrawn !== 0) this.#withdrawals++;
+      if ((received & ~this.#acked[place]!) !== 0 && this.#withdrawals <= WITHDRAWALS_MAX) news = true;
       // Fragments that came with an earlier contact count as sent; what was received once and then given up is due again.
-      this.#sent[place] = (this.#sent[place]! & ~(this.#acked[place]! & ~received)) | received;
+      this.#sent[place] = (this.#sent[place]! & ~withdrawn) | received;
       this.#acked[place] = received;
       if (mask === SETTLED) {
         this.#source.settled(this.#load(place), ack.keeps(sequence));
@@ -262,10 +276,11 @@ export class Sender {
       this.#base = following(this.#base);
     }
     this.#unsentFrom = this.#base;
-    if (!answered) return news ? "news" : "nothing";
-    this.#activeMs = now;
-    this.#probes = 0;
-    return "news";
+    if (answered) {
+      this.#activeMs = now;
+      this.#probes = 0;
+    }
+    return news ? "news" : "nothing";
   }
 
   /** Strike from the transmissions what is acknowledged and what is therefore lost. False: nothing was acknowledged. */

@@ -16,8 +16,15 @@ const DOUBLINGS_MAX = 6;
 export class Acquaintances {
   readonly #addresses = new Uint8Array(ACQUAINTANCES_MAX * ADDRESS_BYTES);
   readonly #untilMs = new Float64Array(ACQUAINTANCES_MAX);
+  readonly #pausesUntilMs = new Float64Array(ACQUAINTANCES_MAX);
   readonly #doublings = new Uint8Array(ACQUAINTANCES_MAX);
   #next = 0;
+
+  /** Has this peer to wait before we take part in a contact of its again? */
+  pauses(peer: MacAddress, now: number): boolean {
+    const i = this.#indexOf(peer);
+    return i >= 0 && now < this.#pausesUntilMs[i]!;
+  }
 
   /** May a contact with this peer be opened now? */
   ready(peer: MacAddress, now: number): boolean {
@@ -25,7 +32,8 @@ export class Acquaintances {
     return i < 0 || now >= this.#untilMs[i]!;
   }
 
-  ended(peer: MacAddress, fruitful: boolean, now: number): void {
+  /** `idled`: the peer opened it, and to its end kept others from reconciling. */
+  ended(peer: MacAddress, fruitful: boolean, idled: boolean, now: number): void {
     let i = this.#indexOf(peer);
     if (i < 0) {
       i = this.#next;
@@ -33,6 +41,7 @@ export class Acquaintances {
       this.#addresses.set(peer, i * ADDRESS_BYTES);
       this.#doublings[i] = 0;
     }
+    this.#pausesUntilMs[i] = idled ? now + RECONTACT_MS : now;
     if (fruitful) this.#doublings[i] = 0;
     this.#untilMs[i] = now + RECONTACT_MS * (1 << this.#doublings[i]!);
     if (!fruitful && this.#doublings[i]! < DOUBLINGS_MAX) this.#doublings[i]!++;

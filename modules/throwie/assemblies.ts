@@ -24,14 +24,16 @@ const OUTBOUND = ASSEMBLIES_SHARED + 1;
 const STALE_MS = 500;
 /** A beacon interval and a half. */
 const RESERVED_MS = 1_500;
+/** Long for Drops that are really coming; a peer that trickles does not keep others from reconciling. */
+const PATIENCE_MS = 500;
 const ORPHAN = -1;
 const RECONCILER = -2;
 
 export class Assemblies {
   readonly #assemblies: Assembly[] = [];
   readonly #owners = new Int8Array(ASSEMBLIES_MAX).fill(ORPHAN);
-  /** More than one contact is open. */
-  shared = false;
+  /** Contacts that are open, at least 1: they share. */
+  contacts = 1;
   #reservedUntilMs = 0;
 
   constructor() {
@@ -46,16 +48,18 @@ export class Assemblies {
     return this.#assemblies[OUTBOUND]!.bytes;
   }
 
-  /** Take `inbound` and `outbound` for a reconciliation. False: Drops are in them; come again soon. */
+  /**
+   * Take `inbound` and `outbound` for a reconciliation. False: Drops are in them; come again soon. Who comes again after
+   * PATIENCE_MS gets them whatever is in them.
+   */
   reserve(now: number): boolean {
     if (this.#owners[INBOUND]! >= 0 || this.#owners[OUTBOUND]! >= 0) {
-      this.#reservedUntilMs = now + RESERVED_MS;
-      return false;
+      if (now >= this.#reservedUntilMs) this.#reservedUntilMs = now + RESERVED_MS;
+      if (now < this.#reservedUntilMs - RESERVED_MS + PATIENCE_MS) return false;
     }
     this.#reservedUntilMs = now;
-    this.inbound.clear();
-    this.#assemblies[OUTBOUND]!.clear();
-    this.#owners[INBOUND] = this.#owners[OUTBOUND] = RECONCILER;
+    this.#vacate(INBOUND);
+    this.#vacate(OUTBOUND);
     return true;
   }
 
@@ -98,6 +102,17 @@ export class Assemblies {
     return assembly;
   }
 
+  /** Is another contact bringing this Drop, and going on with it? */
+  fills(shortIdLow: number, shortIdHigh: number, contact: number, now: number): boolean {
+    for (let i = 0; i < ASSEMBLIES_MAX; i++) {
+      const owner = this.#owners[i]!;
+      if (owner < 0 || owner === contact) continue;
+      const assembly = this.#assemblies[i]!;
+      if (assembly.isOf(shortIdLow, shortIdHigh) && now - assembly.touchedMs < STALE_MS) return true;
+    }
+    return false;
+  }
+
   isLent(assembly: Assembly, contact: number): boolean {
     return this.#owners[this.#assemblies.indexOf(assembly)] === contact;
   }
@@ -113,18 +128,34 @@ export class Assemblies {
     for (let i = 0; i < ASSEMBLIES_MAX; i++) if (this.#owners[i] === contact) this.#owners[i] = ORPHAN;
   }
 
-  /** How many Drops the contact may have under way, those it has begun included. */
+  /** How many Drops the contact may have under way: those it has begun, and its share of the buffers that are free. */
   credit(contact: number): number {
-    let credit = 0;
+    let held = 0;
+    let free = 0;
     for (let i = 0; i < ASSEMBLIES_MAX; i++) {
-      const owner = this.#owners[i]!;
-      if (owner === contact || owner === ORPHAN) credit++;
+      if (this.#owners[i] === contact) held++;
+      if (this.#owners[i] === ORPHAN) free++;
     }
-    return Math.min(credit, this.#heldMax);
+    const share = free === 0 ? 0 : Math.max(Math.floor(free / this.contacts), 1);
+    return Math.min(held + share, this.#heldMax);
   }
 
   get #heldMax(): number {
-    return this.shared ? ASSEMBLIES_SHARED : ASSEMBLIES_MAX;
+    return this.contacts > 1 ? ASSEMBLIES_SHARED : ASSEMBLIES_MAX;
+  }
+
+  /** Make it the reconciliation's. What half-received Drop lies there moves to where an emptier or older one was. */
+  #vacate(place: number): void {
+    const assembly = this.#assemblies[place]!;
+    if (assembly.mask !== 0 && this.#owners[place] !== RECONCILER) {
+      for (let i = 0; i < ASSEMBLIES_SHARED; i++) {
+        if (this.#owners[i] !== ORPHAN || !older(this.#assemblies[i]!, assembly)) continue;
+        this.#assemblies[i]!.adopt(assembly);
+        break;
+      }
+    }
+    assembly.clear();
+    this.#owners[place] = RECONCILER;
   }
 }
 

@@ -30,7 +30,7 @@ import { Offers } from "./offers.ts";
 import { ADDRESS_BYTES, type MacAddress } from "./ports.ts";
 import { NONCE_BYTES, type Reconciliation } from "./reconciliation.ts";
 
-/** An opening that nobody answers: three of the link's probes. */
+/** An opening that nobody answers: sent four times, each as often as the radio repeats. */
 const OPENING_TIMEOUT_MS = 1_500;
 /** Not even a beacon heard: the peer has walked away. Two beacon intervals and a half. */
 const SILENT_TIMEOUT_MS = 2_500;
@@ -121,8 +121,8 @@ export class Contact implements MessageSource, MessageSink {
   review(now: number): CloseReason | undefined {
     const { link } = this;
     if (this.#refused) return "refused";
-    if (now >= this.#patienceMs) return this.#reconciling ? "unanswered" : "silent";
-    const done = this.phase === "transferring" && this.#offers.count === 0 && !this.#reconciling && link.sender.idle;
+    if (now >= this.#patienceMs) return this.reconciling ? "unanswered" : "silent";
+    const done = this.phase === "transferring" && this.#offers.count === 0 && !this.reconciling && link.sender.idle;
     if (done && this.#flashFailed) return "flash";
     link.setDone(done);
     return done && link.peerDone && link.answered ? "done" : undefined;
@@ -132,7 +132,8 @@ export class Contact implements MessageSource, MessageSink {
     return Math.min(this.#patienceMs, this.link.deadline);
   }
 
-  get #reconciling(): boolean {
+  /** It has the workspace, whose last message may still be on its way. */
+  get reconciling(): boolean {
     return this.#node.reconciliation.owner === this.#index;
   }
 
@@ -143,7 +144,7 @@ export class Contact implements MessageSource, MessageSink {
     const heardMs = link.sender.idle ? Math.max(link.heardMs, this.#beaconMs) : link.heardMs;
     const silentMs = heardMs + SILENT_TIMEOUT_MS;
     const idleMs = Math.min(silentMs, link.progressMs + IDLE_TIMEOUT_MS);
-    if (!this.#reconciling) return idleMs;
+    if (!this.reconciling) return idleMs;
     return Math.min(idleMs, link.begunMs + (this.phase === "opening" ? OPENING_TIMEOUT_MS : RECONCILING_TIMEOUT_MS));
   }
 
@@ -151,7 +152,7 @@ export class Contact implements MessageSource, MessageSink {
 
   get waiting(): boolean {
     const { reconciliation } = this.#node;
-    return this.#offers.count > 0 || (this.#reconciling && reconciliation.outboundWaiting);
+    return this.#offers.count > 0 || (this.reconciling && reconciliation.outboundWaiting);
   }
 
   next(message: Outgoing): boolean {
@@ -215,8 +216,12 @@ export class Contact implements MessageSource, MessageSink {
 
   // MessageSink
 
-  wants(frame: Frame): boolean {
-    return frame.type !== DROP || this.#node.store.find(frame.shortIdLow, frame.shortIdHigh) < 0;
+  /** A Drop that another contact is bringing is as good as here: should that fail, the next beacons differ. */
+  wants(frame: Frame, now: number): boolean {
+    if (frame.type !== DROP) return true;
+    const { store, assemblies } = this.#node;
+    const { shortIdLow, shortIdHigh } = frame;
+    return store.find(shortIdLow, shortIdHigh) < 0 && !assemblies.fills(shortIdLow, shortIdHigh, this.#index, now);
   }
 
   assembly(frame: Frame, now: number): Assembly | undefined {
@@ -224,7 +229,7 @@ export class Contact implements MessageSource, MessageSink {
       if (this.#flashFailed) return undefined;
       return this.#node.assemblies.lend(frame.shortIdLow, frame.shortIdHigh, this.link.fragmentBytes, this.#index, now);
     }
-    if (!this.#reconciling) return undefined;
+    if (!this.reconciling) return undefined;
     const { inbound } = this.#node.reconciliation;
     const fragmentBytes = frame.type === OPEN ? PAYLOAD_BYTES_V1 : this.link.fragmentBytes;
     if (!inbound.holds(frame.shortIdLow, frame.shortIdHigh, fragmentBytes)) {
@@ -235,7 +240,7 @@ export class Contact implements MessageSource, MessageSink {
 
   owns(assembly: Assembly): boolean {
     const { assemblies, reconciliation } = this.#node;
-    return (this.#reconciling && assembly === reconciliation.inbound) || assemblies.isLent(assembly, this.#index);
+    return (this.reconciling && assembly === reconciliation.inbound) || assemblies.isLent(assembly, this.#index);
   }
 
   get credit(): number {
@@ -248,7 +253,8 @@ export class Contact implements MessageSource, MessageSink {
   }
 
   complete(type: number, assembly: Assembly): Completion {
-    if (type === DROP) {
+    // By the buffer, not by the type of the last fragment, which is the peer's to choose.
+    if (!this.reconciling || assembly !== this.#node.reconciliation.inbound) {
       const outcome = this.#node.keep(assembly, this);
       this.#node.assemblies.release(assembly);
       if (outcome === "flash") {

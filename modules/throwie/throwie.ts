@@ -43,7 +43,7 @@ import { ADDRESS_BYTES, type Clock, type MacAddress, type Radio, type Random } f
 import { Reconciliation } from "./reconciliation.ts";
 import { Verification } from "./verification.ts";
 
-/** Four passers-by at once; each costs about 1 KB, and they share the air anyway. */
+/** Four passers-by at once; they share the air anyway. */
 export const CONTACTS_MAX = 4;
 const BEACON_INTERVAL_MS_DEFAULT = 1_000;
 /** An eighth of a half-life: most of a day, if that is a week. */
@@ -311,7 +311,7 @@ export class Throwie implements ContactOwner {
   /**
    * May a peer that knows nothing of a contact open one? When both opened at once, the lower address stays the initiator.
    * An opening of our own that nobody answered gives way to a lower address too, so that no ring of nodes can wait for
-   * one another.
+   * one another. A peer that opens again and again, and never comes to Drops, pauses between: the workspace is for all.
    */
   #admit(known: Contact | undefined, from: MacAddress, now: number): Refusal | undefined {
     const owner = this.reconciliation.owner;
@@ -320,10 +320,10 @@ export class Throwie implements ContactOwner {
       if (!engaged.awaitsAnswer || !lowerAddress(from, this.#radio.address)) return "busy";
       this.#close(engaged, "superseded", now);
     }
-    if (known === undefined) return undefined;
+    if (known === undefined) return this.#acquaintances.pauses(from, now) ? "busy" : undefined;
     if (known.awaitsAnswer && !lowerAddress(from, this.#radio.address)) return "tie";
     this.#close(known, "superseded", now);
-    return undefined;
+    return this.#acquaintances.pauses(from, now) ? "busy" : undefined;
   }
 
   #begin(peer: MacAddress, sessionId: number, initiator: boolean, now: number): Contact | undefined {
@@ -333,7 +333,7 @@ export class Throwie implements ContactOwner {
       if (!this.reconciliation.lend(i, now)) return undefined;
       contact.begin(peer, sessionId, initiator, now);
       this.#open++;
-      this.assemblies.shared = this.#open > 1;
+      this.assemblies.contacts = Math.max(this.#open, 1);
       this.events.contactOpened(contact.peer, sessionId);
       return contact;
     }
@@ -341,10 +341,11 @@ export class Throwie implements ContactOwner {
   }
 
   #close(contact: Contact, reason: CloseReason, now: number): void {
+    const idled = !contact.initiator && contact.reconciling;
     contact.end();
     this.#open--;
-    this.assemblies.shared = this.#open > 1;
-    this.#acquaintances.ended(contact.peer, contact.moved > 0, now);
+    this.assemblies.contacts = Math.max(this.#open, 1);
+    this.#acquaintances.ended(contact.peer, contact.moved > 0, idled, now);
     this.events.contactClosed(contact.peer, contact.link.sessionId, reason);
   }
 
