@@ -127,6 +127,10 @@ export class Slots {
     this.#flags[slot] = this.#flags[slot]! + PIN;
   }
 
+  pins(slot: number): number {
+    return Math.floor(this.#flags[slot]! / PIN);
+  }
+
   unpin(slot: number): void {
     if (this.#flags[slot]! >= PIN) this.#flags[slot] = this.#flags[slot]! - PIN;
   }

@@ -98,6 +98,13 @@ export class Assemblies {
     return assembly;
   }
 
+  /** Drops that the contact has begun. */
+  held(contact: number): number {
+    let held = 0;
+    for (let i = 0; i < ASSEMBLIES_MAX; i++) if (this.#owners[i] === contact) held++;
+    return held;
+  }
+
   isLent(assembly: Assembly, contact: number): boolean {
     return this.#owners[this.#assemblies.indexOf(assembly)] === contact;
   }

@@ -24,6 +24,7 @@ import type { Completion, MessageSink } from "../glacier/receiver.ts";
 import type { MessageSource, Outgoing } from "../glacier/sender.ts";
 import type { Store, StoreOutcome } from "../store/store.ts";
 import { claim } from "../temperature/temperature.ts";
+import { TURN_MS, type Verdict } from "./admission.ts";
 import type { Assemblies } from "./assemblies.ts";
 import type { CloseReason, NodeEvents } from "./events.ts";
 import { Offers } from "./offers.ts";
@@ -50,8 +51,10 @@ export interface ContactOwner {
   heatNow(): number;
   /** The Drop in this slot moved: raise its heat. */
   warm(slot: number): void;
-  /** Store a Drop that arrived whole. */
-  keep(assembly: Assembly, from: Contact): StoreOutcome;
+  /** May the Drop with this ShortId come in? */
+  judge(low: number): Verdict;
+  /** Store a Drop that arrived whole. `turn`: not before this contact has one. */
+  keep(assembly: Assembly, from: Contact): StoreOutcome | "departed" | "turn";
 }
 
 export type Phase = "free" | "opening" | "reconciling" | "transferring";
@@ -64,6 +67,8 @@ export class Contact implements MessageSource, MessageSink {
   initiator = false;
   /** Drops that moved in this contact, in either direction. */
   moved = 0;
+  /** Drops that came in here by turns (admission.ts). */
+  turnsTaken = 0;
   readonly link: Link;
   readonly #node: ContactOwner;
   readonly #index: number;
@@ -72,6 +77,9 @@ export class Contact implements MessageSource, MessageSink {
   #refused = false;
   /** No Drop is taken in any more; what the peer lacks is served all the same. */
   #flashFailed = false;
+  /** The Drop that the peer began last has to wait for a turn. */
+  #byTurns = false;
+  #nowMs = 0;
   readonly #digest = new Uint32Array(2);
 
   constructor(node: ContactOwner, index: number) {
@@ -87,6 +95,9 @@ export class Contact implements MessageSource, MessageSink {
     this.initiator = initiator;
     this.peerNonceKnown = false;
     this.moved = 0;
+    this.turnsTaken = 0;
+    this.#byTurns = false;
+    this.#nowMs = now;
     this.#offers.clear();
     this.#beaconMs = now;
     this.#refused = false;
@@ -120,12 +131,23 @@ export class Contact implements MessageSource, MessageSink {
   /** Look whether it is over, and if not tell the link whether there is more to come. */
   review(now: number): CloseReason | undefined {
     const { link } = this;
+    this.#nowMs = now;
     if (this.#refused) return "refused";
     if (now >= this.#patienceMs) return this.#reconciling ? "unanswered" : "silent";
     const done = this.phase === "transferring" && this.#offers.count === 0 && !this.#reconciling && link.sender.idle;
     if (done && this.#flashFailed) return "flash";
     link.setDone(done);
     return done && link.peerDone && link.answered ? "done" : undefined;
+  }
+
+  /** Turns that this contact has not taken yet: the longer it lasts the more. */
+  get turns(): number {
+    return Math.floor((this.#nowMs - this.link.begunMs) / TURN_MS) - this.turnsTaken;
+  }
+
+  /** It had its turn and waits for another: it may make room for a contact that had none. */
+  get lingers(): boolean {
+    return this.#byTurns && this.turnsTaken > 0 && this.turns <= 0;
   }
 
   get deadline(): number {
@@ -216,12 +238,19 @@ export class Contact implements MessageSource, MessageSink {
   // MessageSink
 
   wants(frame: Frame): boolean {
-    return frame.type !== DROP || this.#node.store.find(frame.shortIdLow, frame.shortIdHigh) < 0;
+    if (frame.type !== DROP) return true;
+    if (this.#node.store.find(frame.shortIdLow, frame.shortIdHigh) >= 0) return false;
+    // While it waits anyway there is nothing new to judge.
+    if (this.#byTurns && !this.#hasTurn) return true;
+    const verdict = this.#node.judge(frame.shortIdLow);
+    this.#byTurns = verdict === "turn";
+    return verdict !== "departed";
   }
 
   assembly(frame: Frame, now: number): Assembly | undefined {
     if (frame.type === DROP) {
-      if (this.#flashFailed) return undefined;
+      this.#nowMs = now;
+      if (this.#flashFailed || (this.#byTurns && !this.#hasTurn)) return undefined;
       return this.#node.assemblies.lend(frame.shortIdLow, frame.shortIdHigh, this.link.fragmentBytes, this.#index, now);
     }
     if (!this.#reconciling) return undefined;
@@ -240,7 +269,13 @@ export class Contact implements MessageSource, MessageSink {
 
   get credit(): number {
     if (this.#flashFailed) return 0;
-    return this.#node.assemblies.credit(this.#index);
+    const credit = this.#node.assemblies.credit(this.#index);
+    return this.#byTurns ? Math.max(0, Math.min(credit, this.turns)) : credit;
+  }
+
+  /** A turn that none of the Drops under way will take. */
+  get #hasTurn(): boolean {
+    return this.turns > this.#node.assemblies.held(this.#index);
   }
 
   get window(): number {
@@ -255,6 +290,7 @@ export class Contact implements MessageSource, MessageSink {
         this.#flashFailed = true;
         return "again";
       }
+      if (outcome === "turn") return "again";
       return outcome === "stored" ? "kept" : "unwanted";
     }
     const { bodyBytes } = assembly;
