@@ -57,7 +57,8 @@ test.serial("link and reconciler of four sessions fit into 24 KB, and the table 
       reconciliation = new Reconciliation(store, assemblies, random, new Uint8Array(0), true);
     }),
     contacts: bytesOf(() => {
-      const owner = { store, assemblies, reconciliation, events: SILENT } as unknown as ContactOwner;
+      const own = new Uint8Array(store.capacity);
+      const owner = { store, assemblies, reconciliation, events: SILENT, own } as unknown as ContactOwner;
       for (let i = 0; i < CONTACTS_MAX; i++) new Contact(owner, i);
     }),
     frame: FRAME_SIZE_BYTES_V2,

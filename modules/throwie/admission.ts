@@ -12,8 +12,8 @@
  * coldest of them; and each newcomer stays for at least share * TURN_MS / contacts at once, whatever is offered meanwhile.
  *
  * A newcomer's key is odd, every other's even: so flash knows it too, for one heat unit, and a restart changes nothing.
- * In RAM newcomers are pinned, which keeps them out of the store's own choice, and stand in a queue by arrival. What a newcomer's turn
- * was over for is not taken again for a while, or two full stores would trade for ever.
+ * In RAM newcomers are pinned, which keeps them out of the store's own choice, and stand in a queue by arrival. Who died for a
+ * newcomer does not come back as one for a while, or two full stores would trade for ever.
  *
  * Refuses to know who a peer is, what its Drops claim, and how often one was moved: all three are free to forge.
  */
@@ -29,7 +29,7 @@ export const TURN_MS = 8_000;
 const NEWCOMER_UNITS = HEAT_UNITS_PER_HALF_LIFE;
 const NOBODY = -1;
 
-/** `turn`: as a newcomer, once its contact has a turn. `departed`: it was one lately. */
+/** `turn`: as a newcomer, once its contact has a turn. `departed`: it died for one lately. */
 export type Verdict = "free" | "newcomer" | "turn" | "departed";
 
 /** The key of a Drop that is no newcomer: a heat unit is nine seconds of a week. */
@@ -53,7 +53,7 @@ export class Admission {
   /** By arrival, the oldest first. */
   readonly #slots: Uint16Array;
   readonly #since: Int32Array;
-  /** 16 bits of the id of each newcomer that had to go, as many as the store holds: a ring. One new Drop in 87 is taken for one of them. */
+  /** 16 bits of the id of each Drop that died for a newcomer, as many as the store holds: a ring. One new Drop in 87 is taken for one of them. */
   readonly #departed: Uint16Array;
   #departures = 0;
   /** Free places that newcomers left by other ways than the queue. They are not for settling in. */
@@ -95,14 +95,10 @@ export class Admission {
   evict(victim: number): void {
     const store = this.#store;
     this.#vacant++;
-    const place = this.#placeOf(victim);
-    if (place < 0) {
-      store.remove(victim, COLDEST);
-      return;
-    }
     this.#departed[this.#departures++ % this.#departed.length] = store.idLow(victim);
-    this.#leave(place);
-    store.remove(victim, FLOOD);
+    const place = this.#placeOf(victim);
+    if (place >= 0) this.#leave(place);
+    store.remove(victim, place >= 0 ? FLOOD : COLDEST);
   }
 
   /** The Drop just stored in this slot is a newcomer. */

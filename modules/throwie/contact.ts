@@ -46,6 +46,8 @@ export interface ContactOwner {
   readonly assemblies: Assemblies;
   readonly reconciliation: Reconciliation;
   readonly events: NodeEvents;
+  /** 1 for each slot whose Drop was written here. */
+  readonly own: Uint8Array;
   /** Frames that one contact's peer may have in flight. */
   readonly window: number;
   heatNow(): number;
@@ -85,7 +87,7 @@ export class Contact implements MessageSource, MessageSink {
   constructor(node: ContactOwner, index: number) {
     this.#node = node;
     this.#index = index;
-    this.#offers = new Offers(node.store);
+    this.#offers = new Offers(node.store, node.own);
     this.link = new Link(this, this);
   }
 

@@ -82,6 +82,8 @@ export class Throwie implements ContactOwner {
   readonly assemblies = new Assemblies();
   readonly reconciliation: Reconciliation;
   readonly events: NodeEvents;
+  /** In RAM only: after a restart what was written here is like any other. */
+  readonly own: Uint8Array;
   readonly counters: Record<"used" | Refusal, number> = {
     used: 0,
     short: 0,
@@ -124,6 +126,7 @@ export class Throwie implements ContactOwner {
   constructor(options: ThrowieOptions) {
     this.store = options.store;
     this.events = options.events ?? SILENT;
+    this.own = new Uint8Array(options.store.capacity);
     this.#radio = options.radio;
     this.#clock = options.clock;
     this.#random = options.random;
@@ -190,6 +193,7 @@ export class Throwie implements ContactOwner {
     const outcome = this.#insert(shortIdLow(id), shortIdHigh(id), drop, 0, drop.length, key, verdict);
     if (outcome !== "stored") return outcome;
     const slot = this.store.lastSlot;
+    this.own[slot] = origin === "own" ? 1 : 0;
     this.store.markVerified(slot);
     this.events.dropStored(slot, undefined);
     this.events.dropVerified(slot);
@@ -239,6 +243,7 @@ export class Throwie implements ContactOwner {
     );
     if (outcome !== "stored") return outcome;
     from.moved++;
+    this.own[this.store.lastSlot] = 0;
     if (verdict === "turn") from.turnsTaken++;
     this.#verification.pending++;
     this.events.dropStored(this.store.lastSlot, from.peer);
