@@ -17,7 +17,7 @@
  * It refuses to serve a Drop whose hash it has not checked, and to take one that it has.
  */
 import type { Assembly } from "../glacier/assembly.ts";
-import { DROP, type Frame, OPEN, PAYLOAD_BYTES_V1, RECONCILE } from "../glacier/frame.ts";
+import { DROP, type Frame, OPEN, PAYLOAD_BYTES_V1, RECONCILE, SEQUENCE_COUNT } from "../glacier/frame.ts";
 import { Link } from "../glacier/link.ts";
 import { digest, MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
 import type { Completion, MessageSink } from "../glacier/receiver.ts";
@@ -39,6 +39,7 @@ const SILENT_TIMEOUT_MS = 2_500;
 const IDLE_TIMEOUT_MS = 10_000;
 /** The workspace is wanted by others: many times the tenth of a second that a reconciliation takes. */
 const RECONCILING_TIMEOUT_MS = 3_000;
+const NOTHING = -1;
 
 /** What a contact uses of the node that it belongs to. */
 export interface ContactOwner {
@@ -81,6 +82,8 @@ export class Contact implements MessageSource, MessageSink {
   #flashFailed = false;
   /** The Drop that the peer began last has to wait for a turn. */
   #byTurns = false;
+  /** The sequence number that waits: the lowest, for a peer sends first what matters most to it. */
+  #waiting = NOTHING;
   #nowMs = 0;
   readonly #digest = new Uint32Array(2);
 
@@ -99,6 +102,7 @@ export class Contact implements MessageSource, MessageSink {
     this.moved = 0;
     this.turnsTaken = 0;
     this.#byTurns = false;
+    this.#waiting = NOTHING;
     this.#nowMs = now;
     this.#offers.clear();
     this.#beaconMs = now;
@@ -241,18 +245,24 @@ export class Contact implements MessageSource, MessageSink {
 
   wants(frame: Frame): boolean {
     if (frame.type !== DROP) return true;
-    if (this.#node.store.find(frame.shortIdLow, frame.shortIdHigh) >= 0) return false;
+    const { sequence } = frame;
+    const known = this.#node.store.find(frame.shortIdLow, frame.shortIdHigh) >= 0;
     // While it waits anyway there is nothing new to judge.
-    if (this.#byTurns && !this.#hasTurn) return true;
-    const verdict = this.#node.judge(frame.shortIdLow);
-    this.#byTurns = verdict === "turn";
-    return verdict !== "departed";
+    if (!known && this.#byTurns && !this.#hasTurn) {
+      if (this.#waiting === NOTHING || precedes(sequence, this.#waiting)) this.#waiting = sequence;
+      return true;
+    }
+    const verdict = known ? "departed" : this.#node.judge(frame.shortIdLow);
+    if (!known) this.#byTurns = verdict === "turn";
+    if (verdict !== "departed") return true;
+    if (this.#waiting === sequence) this.#waiting = NOTHING;
+    return false;
   }
 
   assembly(frame: Frame, now: number): Assembly | undefined {
     if (frame.type === DROP) {
       this.#nowMs = now;
-      if (this.#flashFailed || (this.#byTurns && !this.#hasTurn)) return undefined;
+      if (this.#flashFailed || (this.#byTurns && !this.#mayTakeTurn(frame.sequence))) return undefined;
       return this.#node.assemblies.lend(frame.shortIdLow, frame.shortIdHigh, this.link.fragmentBytes, this.#index, now);
     }
     if (!this.#reconciling) return undefined;
@@ -273,6 +283,12 @@ export class Contact implements MessageSource, MessageSink {
     if (this.#flashFailed) return 0;
     const credit = this.#node.assemblies.credit(this.#index);
     return this.#byTurns ? Math.max(0, Math.min(credit, this.turns)) : credit;
+  }
+
+  #mayTakeTurn(sequence: number): boolean {
+    if (!this.#hasTurn || (this.#waiting !== NOTHING && this.#waiting !== sequence)) return false;
+    this.#waiting = NOTHING;
+    return true;
   }
 
   /** A turn that none of the Drops under way will take. */
@@ -351,4 +367,9 @@ export class Contact implements MessageSource, MessageSink {
     if (slot < 0 || !store.occupied(slot)) return false;
     return store.idLow(slot) === message.shortIdLow && store.idHigh(slot) === message.shortIdHigh;
   }
+}
+
+/** Is message `a` of the sequence before `b`? */
+function precedes(a: number, b: number): boolean {
+  return ((b - a) & (SEQUENCE_COUNT - 1)) < SEQUENCE_COUNT / 2;
 }
