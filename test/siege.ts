@@ -147,6 +147,7 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
   );
   const board = world.node("board")!;
   const authors = comings.map((_, i) => world.node(`author-${i}`)!);
+  const old: Uint8Array[] = [];
   const before: { low: number; high: number }[] = [];
 
   // The store fills, and each of its Drops is carried twice to ten times, before anyone else is switched on.
@@ -156,6 +157,7 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
   const { store } = board.throwie!;
   for (let i = 0; i < capacity; i++) {
     const drop = fresh();
+    old.push(drop);
     if (board.publish(drop) !== "stored") throw new Error("siege: the store took no Drop");
     for (let times = 2 + random.below(9); times > 0; times--) board.throwie!.warm(store.lastSlot);
   }
@@ -173,7 +175,11 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
       honest.set(shortIdLow(dropId(drop)), { stored: false, offeredOn: false, reader });
     });
     world.kernel.at(micros(atS + people!.stayS + 4), () => author.crash());
-    world.kernel.at(micros(atS + people!.afterS - 2), () => reader.start());
+    // Whoever comes to read has been here before: what is new to it is what came in since.
+    world.kernel.at(micros(atS + people!.afterS - 2), () => {
+      reader.start();
+      for (const drop of old) reader.publish(drop, "wire");
+    });
     world.kernel.at(micros(atS + people!.afterS + people!.stayS + 4), () => reader.crash());
   });
   for (const node of world.nodes) {

@@ -39,6 +39,8 @@ const SILENT_TIMEOUT_MS = 2_500;
 const IDLE_TIMEOUT_MS = 10_000;
 /** The workspace is wanted by others: many times the tenth of a second that a reconciliation takes. */
 const RECONCILING_TIMEOUT_MS = 3_000;
+/** Turns after which a contact that is still being served makes room all the same: half a minute. */
+const TURNS_BUSY_MAX = 4;
 const NOTHING = -1;
 
 /** What a contact uses of the node that it belongs to. */
@@ -151,9 +153,10 @@ export class Contact implements MessageSource, MessageSink {
     return Math.floor((this.#nowMs - this.link.begunMs) / TURN_MS) - this.turnsTaken;
   }
 
-  /** It had its turn and waits for another: it may make room for a contact that had none. */
+  /** It had its turn, waits for another, and is served, or was for long: it may make room for a contact that had none. */
   get lingers(): boolean {
-    return this.#byTurns && this.turnsTaken > 0 && this.turns <= 0;
+    if (!this.#byTurns || this.turnsTaken === 0 || this.turns > 0) return false;
+    return this.turnsTaken >= TURNS_BUSY_MAX || (this.#offers.count === 0 && this.link.sender.idle);
   }
 
   get deadline(): number {
