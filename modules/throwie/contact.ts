@@ -257,9 +257,8 @@ export class Contact implements MessageSource, MessageSink {
     }
     const verdict = known ? "departed" : this.#node.judge(frame.shortIdLow);
     if (!known) this.#byTurns = verdict === "turn";
-    if (verdict !== "departed") return true;
-    if (this.#waiting === sequence) this.#waiting = NOTHING;
-    return false;
+    if (this.#waiting === sequence && verdict !== "turn") this.#waiting = NOTHING;
+    return verdict !== "departed";
   }
 
   assembly(frame: Frame, now: number): Assembly | undefined {
