@@ -21,7 +21,7 @@ const STRATEGIES: Strategy[] = [
   { name: "one at a time", givers: 1, stock: 1 },
   { name: "all of it", givers: 3, takers: 1, addresses: true, visits: { onS: 25, offS: 2 }, stock: 100 },
 ];
-const SMALL: Siege = { capacity: 150, durationS: 100, people: { fromS: 40, everyS: 60, stayS: 20, afterS: 24 } };
+const SMALL: Siege = { capacity: 150, durationS: 115, people: { fromS: 40, everyS: 75, stayS: 30, afterS: 34 } };
 
 function add(a: Outcome, b: Outcome): Outcome {
   const sum = { ...a };

@@ -39,6 +39,8 @@ export interface Siege {
 }
 
 export interface Outcome {
+  /** Different junk Drops that there were, and those that came in. */
+  junkOffered: number;
   junkStored: number;
   /** Of the Drops that were there before. */
   displaced: number;
@@ -116,14 +118,8 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
   const restock = (node: SimNode): void => {
     if (node.throwie === undefined || !begun) return;
     const { store } = node.throwie;
-    const board = world.node("board")!.throwie?.store;
-    const giver = node.name.startsWith("giver");
-    for (let slot = 0; slot < store.capacity; slot++) {
-      if (!store.occupied(slot)) continue;
-      const known = board === undefined || board.find(store.idLow(slot), store.idHigh(slot)) >= 0;
-      if (giver ? known : true) store.remove(slot);
-    }
-    if (!giver) return;
+    for (let slot = 0; slot < store.capacity; slot++) if (store.occupied(slot)) store.remove(slot);
+    if (node.name.startsWith("taker")) return;
     while (store.count < (strategy.stock ?? STOCK)) {
       const drop = fresh();
       junk.add(shortIdLow(dropId(drop)));
@@ -207,6 +203,7 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
   const half = gone.slice(0, Math.ceil(capacity / 2));
   const drops = [...honest.values()];
   return {
+    junkOffered: junk.size,
     junkStored,
     displaced: gone.filter(Boolean).length,
     displacedOfHottestHalf: half.filter(Boolean).length,

@@ -35,6 +35,8 @@ import { NONCE_BYTES, type Reconciliation } from "./reconciliation.ts";
 const OPENING_TIMEOUT_MS = 1_500;
 /** Not even a beacon heard: the peer has walked away. Two beacon intervals and a half. */
 const SILENT_TIMEOUT_MS = 2_500;
+/** A beacon interval and a half: so long a silence only costs a contact its place when another node wants it. */
+const QUIET_MS = 1_500;
 /** Frames or beacons, but nothing comes of it: the peer has closed the session, or plays for time. */
 const IDLE_TIMEOUT_MS = 10_000;
 /** The workspace is wanted by others: many times the tenth of a second that a reconciliation takes. */
@@ -153,8 +155,11 @@ export class Contact implements MessageSource, MessageSink {
     return Math.floor((this.#nowMs - this.link.begunMs) / TURN_MS) - this.turnsTaken;
   }
 
-  /** It had its turn, waits for another, and is served, or was for long: it may make room for a contact that had none. */
+  /**
+   * It may make room for another: its peer is not heard, or it had its turn, waits for the next, and is served, or was for long.
+   */
   get lingers(): boolean {
+    if (this.#nowMs - Math.max(this.link.heardMs, this.#beaconMs) >= QUIET_MS) return true;
     if (!this.#byTurns || this.turnsTaken === 0 || this.turns > 0) return false;
     return this.turnsTaken >= TURNS_BUSY_MAX || (this.#offers.count === 0 && this.link.sender.idle);
   }
@@ -264,7 +269,12 @@ export class Contact implements MessageSource, MessageSink {
   assembly(frame: Frame, now: number): Assembly | undefined {
     if (frame.type === DROP) {
       this.#nowMs = now;
-      if (this.#flashFailed || (this.#byTurns && !this.#mayTakeTurn(frame.sequence))) return undefined;
+      if (this.#flashFailed) return undefined;
+      if (this.#byTurns && !this.#mayTakeTurn(frame.sequence)) {
+        // A peer that asks again is there, whatever became of its beacons.
+        this.#beaconMs = now;
+        return undefined;
+      }
       return this.#node.assemblies.lend(frame.shortIdLow, frame.shortIdHigh, this.link.fragmentBytes, this.#index, now);
     }
     if (!this.#reconciling) return undefined;
