@@ -44,7 +44,7 @@ for (const strategy of STRATEGIES) {
   });
 }
 
-test("flood: a board of 750, four radios, 2,800 junk Drops at hand, for five minutes", (t) => {
+test("flood: a board of 750, four radios, 3,500 junk Drops, for six minutes", (t) => {
   const outcome = besiege(
     { name: "pour", givers: 4, addresses: true, stock: 700 },
     { capacity: 750, durationS: 400, people: { fromS: 100, everyS: 150, stayS: 25, afterS: 180 } },
