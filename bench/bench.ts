@@ -7,13 +7,20 @@
  */
 import process from "node:process";
 import Table from "cli-table3";
+import { eviction } from "./eviction.ts";
 import { link } from "./link.ts";
 import { rbsr } from "./rbsr.ts";
 import { missed, type Result } from "./result.ts";
 import { store } from "./store.ts";
 import { xs } from "./xs.ts";
 
-const BENCHES: Record<string, () => Promise<{ bench: string; results: Result[] }>> = { link, rbsr, store, xs };
+const BENCHES: Record<string, () => Promise<{ bench: string; results: Result[] }>> = {
+  eviction,
+  link,
+  rbsr,
+  store,
+  xs,
+};
 
 function print(results: Result[]): void {
   const table = new Table({ head: ["name", "value", "unit", "limit", ""], style: { head: [], border: [] } });

@@ -3,7 +3,7 @@
  * at the end of each, whatever happened. A history is a scenario drawn from a seed, so that one number replays it.
  */
 import { BEACON } from "../modules/glacier/frame.ts";
-import { claim, keyOfClaim, raise } from "../modules/temperature/temperature.ts";
+import { claim, keyOfClaim } from "../modules/temperature/temperature.ts";
 import type { Throwie } from "../modules/throwie/throwie.ts";
 import type { Waypoint } from "../sim/mobility.ts";
 import type { SimNode, SimObserver } from "../sim/node.ts";
@@ -225,9 +225,11 @@ function offers(giver: Throwie | undefined, taker: Throwie | undefined): number 
 function keeps(taker: Throwie, giver: Throwie, slot: number): boolean {
   const [from, to] = [giver.store, taker.store];
   if (to.find(from.idLow(slot), from.idHigh(slot)) >= 0) return false;
+  const verdict = taker.judge(from.idLow(slot));
+  // What waits for a turn, or died here lately, is not wanted now.
+  if (verdict !== "free") return verdict === "newcomer";
   if (to.count < to.capacity) return true;
-  const now = taker.heatNow();
-  const key = raise(keyOfClaim(claim(from.heat(slot), giver.heatNow()), now), now);
+  const key = keyOfClaim(claim(from.heat(slot), giver.heatNow()), taker.heatNow());
   for (let other = 0; other < to.capacity; other++) if (key > to.heat(other)) return true;
   return false;
 }

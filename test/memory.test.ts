@@ -47,6 +47,7 @@ function bytesOf(make: () => void): number {
 test.serial("link and reconciler of four sessions fit into 24 KB, and the table in the docs says how", (t) => {
   const random = new SeededRandom(1, "memory");
   const store = new Store(new NorFlash({ sizeBytes: 448 * 4096 }));
+  const own = new Uint8Array(store.capacity);
   let assemblies: Assemblies;
   let reconciliation: Reconciliation;
   const parts = {
@@ -57,7 +58,7 @@ test.serial("link and reconciler of four sessions fit into 24 KB, and the table 
       reconciliation = new Reconciliation(store, assemblies, random, new Uint8Array(0), true);
     }),
     contacts: bytesOf(() => {
-      const owner = { store, assemblies, reconciliation, events: SILENT } as unknown as ContactOwner;
+      const owner = { store, assemblies, reconciliation, events: SILENT, own } as unknown as ContactOwner;
       for (let i = 0; i < CONTACTS_MAX; i++) new Contact(owner, i);
     }),
     frame: FRAME_SIZE_BYTES_V2,

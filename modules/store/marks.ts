@@ -19,7 +19,7 @@ export const SUPERSEDED = 0;
 export const COLDEST = 1;
 /** Its hash is not what it was announced as, or bits flipped. */
 export const CORRUPT = 2;
-/** It was one of too many from one place. */
+/** It was the oldest newcomer, and died for a newer one. */
 export const FLOOD = 3;
 /** Sectors wore out, and with them went the room for it. */
 export const SECTOR_RETIRED = 4;

@@ -32,7 +32,7 @@ import {
   VERIFIED_DROP_RECORD,
   word,
 } from "./layout.ts";
-import { isVerified, putDead, putVerified, SUPERSEDED } from "./marks.ts";
+import { isVerified, putDead, putVerified, SUPERSEDED, timeKnown, timeOf } from "./marks.ts";
 import { FREE, LOG, type Partition, RETIRED, WORN } from "./partition.ts";
 import type { Slots } from "./slots.ts";
 
@@ -282,6 +282,14 @@ export class RecordLog {
     if (mark[0] === VERIFIED_DROP_RECORD) return true;
     this.#partition.flash.read(address + verifiedAt, mark, 0, unitBytes);
     return isVerified(mark, 0, unitBytes);
+  }
+
+  /** The heat time that the slot's VERIFIED mark says; undefined when there is none, or it says none. */
+  verifiedSince(slot: number): number | undefined {
+    const { verifiedAt, unitBytes } = this.#layout;
+    const mark = this.#mark;
+    this.#partition.flash.read(this.addressOf(slot) + verifiedAt, mark, 0, unitBytes);
+    return isVerified(mark, 0, unitBytes) && timeKnown(mark, 0) ? timeOf(mark, 0, this.now) : undefined;
   }
 
   /** Mark the slot's record VERIFIED, which did not say so. False: its sector failed, or the mark was cut before; only a copy can say it. */

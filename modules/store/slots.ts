@@ -16,6 +16,7 @@ const OCCUPIED = 1;
 const VERIFIED = 2;
 /** Its heat key changed since it was last written to flash. */
 const CHANGED = 4;
+const ABOVE_ALL_KEYS = 2 ** 32;
 /** The bits above count who is reading the Drop and must not lose it. */
 const PIN = 8;
 
@@ -123,8 +124,51 @@ export class Slots {
     return count;
   }
 
+  /**
+   * Fill `into` with the best of the verified Drops whose bits are set in `among`, the best last: those marked in `first` (1 a
+   * slot) before the others, then the hottest. Returns how many.
+   */
+  hottestFew(into: Uint16Array, among: Uint8Array, first: Uint8Array): number {
+    const { heat, capacity } = this;
+    const flags = this.#flags;
+    const last = into.length - 1;
+    let count = 0;
+    let least = -Infinity;
+    let slot = 0;
+    while (slot < capacity) {
+      if (among[slot >>> 3]! & (1 << (slot & 7)) && flags[slot]! & VERIFIED) {
+        const rank = heat[slot]! + first[slot]! * ABOVE_ALL_KEYS;
+        if (count <= last || rank > least) {
+          // Places below are cooler. A full list loses its first.
+          let place = count <= last ? count++ : 0;
+          const down = place > 0;
+          while (down && place > 0 && this.#rank(into[place - 1]!, first) >= rank) {
+            into[place] = into[place - 1]!;
+            place--;
+          }
+          while (!down && place < count - 1 && this.#rank(into[place + 1]!, first) < rank) {
+            into[place] = into[place + 1]!;
+            place++;
+          }
+          into[place] = slot;
+          least = this.#rank(into[0]!, first);
+        }
+      }
+      slot++;
+    }
+    return count;
+  }
+
+  #rank(slot: number, first: Uint8Array): number {
+    return this.heat[slot]! + first[slot]! * ABOVE_ALL_KEYS;
+  }
+
   pin(slot: number): void {
     this.#flags[slot] = this.#flags[slot]! + PIN;
+  }
+
+  pins(slot: number): number {
+    return Math.floor(this.#flags[slot]! / PIN);
   }
 
   unpin(slot: number): void {

@@ -175,6 +175,19 @@ export class Store {
     return "flash";
   }
 
+  /**
+   * Fill `into` with the best of the verified Drops whose bits are set in `among`, the best last: those marked in `first` (1 a
+   * slot) before the others, then the hottest. Returns how many.
+   */
+  hottestFew(into: Uint16Array, among: Uint8Array, first: Uint8Array): number {
+    return this.#slots.hottestFew(into, among, first);
+  }
+
+  /** The slot whose Drop would die for the next; 0 when nobody can. */
+  coldest(): number {
+    return this.#slots.coldest();
+  }
+
   occupied(slot: number): boolean {
     return this.#slots.occupied(slot);
   }
@@ -198,6 +211,12 @@ export class Store {
   /** Was the Drop's hash found right, in this life or an earlier one? */
   verified(slot: number): boolean {
     return this.#slots.verified(slot);
+  }
+
+  /** Heat time at which the Drop's hash was first found right here; undefined when flash does not say. */
+  verifiedSince(slot: number): number | undefined {
+    if (!this.#slots.occupied(slot)) throw new Error("store: no Drop in this slot");
+    return this.#log.verifiedSince(slot);
   }
 
   /** Copy the Drop's bytes from its byte `from` on into `into[offset .. offset + lengthBytes)`. */
@@ -263,6 +282,10 @@ export class Store {
   pin(slot: number): void {
     if (!this.#slots.occupied(slot)) throw new Error("store: no Drop in this slot");
     this.#slots.pin(slot);
+  }
+
+  pins(slot: number): number {
+    return this.#slots.pins(slot);
   }
 
   unpin(slot: number): void {

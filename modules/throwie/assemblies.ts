@@ -113,6 +113,13 @@ export class Assemblies {
     return false;
   }
 
+  /** Drops that the contact has begun. */
+  held(contact: number): number {
+    let held = 0;
+    for (let i = 0; i < ASSEMBLIES_MAX; i++) if (this.#owners[i] === contact) held++;
+    return held;
+  }
+
   isLent(assembly: Assembly, contact: number): boolean {
     return this.#owners[this.#assemblies.indexOf(assembly)] === contact;
   }
@@ -130,14 +137,10 @@ export class Assemblies {
 
   /** How many Drops the contact may have under way: those it has begun, and its share of the buffers that are free. */
   credit(contact: number): number {
-    let held = 0;
     let free = 0;
-    for (let i = 0; i < ASSEMBLIES_MAX; i++) {
-      if (this.#owners[i] === contact) held++;
-      if (this.#owners[i] === ORPHAN) free++;
-    }
+    for (let i = 0; i < ASSEMBLIES_MAX; i++) if (this.#owners[i] === ORPHAN) free++;
     const share = free === 0 ? 0 : Math.max(Math.floor(free / this.contacts), 1);
-    return Math.min(held + share, this.#heldMax);
+    return Math.min(this.held(contact) + share, this.#heldMax);
   }
 
   get #heldMax(): number {

@@ -17,13 +17,14 @@
  * It refuses to serve a Drop whose hash it has not checked, and to take one that it has.
  */
 import type { Assembly } from "../glacier/assembly.ts";
-import { DROP, type Frame, OPEN, PAYLOAD_BYTES_V1, RECONCILE } from "../glacier/frame.ts";
+import { DROP, type Frame, OPEN, PAYLOAD_BYTES_V1, RECONCILE, SEQUENCE_COUNT } from "../glacier/frame.ts";
 import { Link } from "../glacier/link.ts";
 import { digest, MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
 import type { Completion, MessageSink } from "../glacier/receiver.ts";
 import type { MessageSource, Outgoing } from "../glacier/sender.ts";
 import type { Store, StoreOutcome } from "../store/store.ts";
 import { claim } from "../temperature/temperature.ts";
+import { TURN_MS, type Verdict } from "./admission.ts";
 import type { Assemblies } from "./assemblies.ts";
 import type { CloseReason, NodeEvents } from "./events.ts";
 import { Offers } from "./offers.ts";
@@ -34,10 +35,15 @@ import { NONCE_BYTES, type Reconciliation } from "./reconciliation.ts";
 const OPENING_TIMEOUT_MS = 1_500;
 /** Not even a beacon heard: the peer has walked away. Two beacon intervals and a half. */
 const SILENT_TIMEOUT_MS = 2_500;
+/** A beacon interval and a half: so long a silence only costs a contact its place when another node wants it. */
+const QUIET_MS = 1_500;
 /** Frames or beacons, but nothing comes of it: the peer has closed the session, or plays for time. */
 const IDLE_TIMEOUT_MS = 10_000;
 /** The workspace is wanted by others: many times the tenth of a second that a reconciliation takes. */
 const RECONCILING_TIMEOUT_MS = 3_000;
+/** Turns after which a contact that is still being served makes room all the same: half a minute. */
+const TURNS_BUSY_MAX = 4;
+const NOTHING = -1;
 
 /** What a contact uses of the node that it belongs to. */
 export interface ContactOwner {
@@ -45,13 +51,17 @@ export interface ContactOwner {
   readonly assemblies: Assemblies;
   readonly reconciliation: Reconciliation;
   readonly events: NodeEvents;
+  /** 1 for each slot whose Drop was written here. */
+  readonly own: Uint8Array;
   /** Frames that one contact's peer may have in flight. */
   readonly window: number;
   heatNow(): number;
   /** The Drop in this slot moved: raise its heat. */
   warm(slot: number): void;
-  /** Store a Drop that arrived whole. */
-  keep(assembly: Assembly, from: Contact): StoreOutcome;
+  /** May the Drop with this ShortId come in? */
+  judge(low: number): Verdict;
+  /** Store a Drop that arrived whole. `turn`: not before this contact has one. */
+  keep(assembly: Assembly, from: Contact): StoreOutcome | "departed" | "turn";
 }
 
 export type Phase = "free" | "opening" | "reconciling" | "transferring";
@@ -64,6 +74,8 @@ export class Contact implements MessageSource, MessageSink {
   initiator = false;
   /** Drops that moved in this contact, in either direction. */
   moved = 0;
+  /** Drops that came in here by turns (admission.ts). */
+  turnsTaken = 0;
   readonly link: Link;
   readonly #node: ContactOwner;
   readonly #index: number;
@@ -72,12 +84,17 @@ export class Contact implements MessageSource, MessageSink {
   #refused = false;
   /** No Drop is taken in any more; what the peer lacks is served all the same. */
   #flashFailed = false;
+  /** The Drop that the peer began last has to wait for a turn. */
+  #byTurns = false;
+  /** The sequence number that waits: the lowest, for a peer sends first what matters most to it. */
+  #waiting = NOTHING;
+  #nowMs = 0;
   readonly #digest = new Uint32Array(2);
 
   constructor(node: ContactOwner, index: number) {
     this.#node = node;
     this.#index = index;
-    this.#offers = new Offers(node.store);
+    this.#offers = new Offers(node.store, node.own);
     this.link = new Link(this, this);
   }
 
@@ -87,6 +104,10 @@ export class Contact implements MessageSource, MessageSink {
     this.initiator = initiator;
     this.peerNonceKnown = false;
     this.moved = 0;
+    this.turnsTaken = 0;
+    this.#byTurns = false;
+    this.#waiting = NOTHING;
+    this.#nowMs = now;
     this.#offers.clear();
     this.#beaconMs = now;
     this.#refused = false;
@@ -120,12 +141,27 @@ export class Contact implements MessageSource, MessageSink {
   /** Look whether it is over, and if not tell the link whether there is more to come. */
   review(now: number): CloseReason | undefined {
     const { link } = this;
+    this.#nowMs = now;
     if (this.#refused) return "refused";
     if (now >= this.#patienceMs) return this.reconciling ? "unanswered" : "silent";
     const done = this.phase === "transferring" && this.#offers.count === 0 && !this.reconciling && link.sender.idle;
     if (done && this.#flashFailed) return "flash";
     link.setDone(done);
     return done && link.peerDone && link.answered ? "done" : undefined;
+  }
+
+  /** Turns that this contact has not taken yet: the longer it lasts the more. */
+  get turns(): number {
+    return Math.floor((this.#nowMs - this.link.begunMs) / TURN_MS) - this.turnsTaken;
+  }
+
+  /**
+   * It may make room for another: its peer is not heard, or it had its turn, waits for the next, and is served, or was for long.
+   */
+  get lingers(): boolean {
+    if (this.#nowMs - Math.max(this.link.heardMs, this.#beaconMs) >= QUIET_MS) return true;
+    if (!this.#byTurns || this.turnsTaken === 0 || this.turns > 0) return false;
+    return this.turnsTaken >= TURNS_BUSY_MAX || (this.#offers.count === 0 && this.link.sender.idle);
   }
 
   get deadline(): number {
@@ -219,14 +255,30 @@ export class Contact implements MessageSource, MessageSink {
   /** A Drop that another contact is bringing is as good as here: should that fail, the next beacons differ. */
   wants(frame: Frame, now: number): boolean {
     if (frame.type !== DROP) return true;
+    const { sequence, shortIdLow, shortIdHigh } = frame;
     const { store, assemblies } = this.#node;
-    const { shortIdLow, shortIdHigh } = frame;
-    return store.find(shortIdLow, shortIdHigh) < 0 && !assemblies.fills(shortIdLow, shortIdHigh, this.#index, now);
+    const known =
+      store.find(shortIdLow, shortIdHigh) >= 0 || assemblies.fills(shortIdLow, shortIdHigh, this.#index, now);
+    // While it waits anyway there is nothing new to judge.
+    if (!known && this.#byTurns && !this.#hasTurn) {
+      if (this.#waiting === NOTHING || precedes(sequence, this.#waiting)) this.#waiting = sequence;
+      return true;
+    }
+    const verdict = known ? "departed" : this.#node.judge(shortIdLow);
+    if (!known) this.#byTurns = verdict === "turn";
+    if (this.#waiting === sequence && verdict !== "turn") this.#waiting = NOTHING;
+    return verdict !== "departed";
   }
 
   assembly(frame: Frame, now: number): Assembly | undefined {
     if (frame.type === DROP) {
+      this.#nowMs = now;
       if (this.#flashFailed) return undefined;
+      if (this.#byTurns && !this.#mayTakeTurn(frame.sequence)) {
+        // A peer that asks again is there, whatever became of its beacons.
+        this.#beaconMs = now;
+        return undefined;
+      }
       return this.#node.assemblies.lend(frame.shortIdLow, frame.shortIdHigh, this.link.fragmentBytes, this.#index, now);
     }
     if (!this.reconciling) return undefined;
@@ -245,7 +297,19 @@ export class Contact implements MessageSource, MessageSink {
 
   get credit(): number {
     if (this.#flashFailed) return 0;
-    return this.#node.assemblies.credit(this.#index);
+    const credit = this.#node.assemblies.credit(this.#index);
+    return this.#byTurns ? Math.max(0, Math.min(credit, this.turns)) : credit;
+  }
+
+  #mayTakeTurn(sequence: number): boolean {
+    if (!this.#hasTurn || (this.#waiting !== NOTHING && this.#waiting !== sequence)) return false;
+    this.#waiting = NOTHING;
+    return true;
+  }
+
+  /** A turn that none of the Drops under way will take. */
+  get #hasTurn(): boolean {
+    return this.turns > this.#node.assemblies.held(this.#index);
   }
 
   get window(): number {
@@ -261,6 +325,7 @@ export class Contact implements MessageSource, MessageSink {
         this.#flashFailed = true;
         return "again";
       }
+      if (outcome === "turn") return "again";
       return outcome === "stored" ? "kept" : "unwanted";
     }
     const { bodyBytes } = assembly;
@@ -319,4 +384,9 @@ export class Contact implements MessageSource, MessageSink {
     if (slot < 0 || !store.occupied(slot)) return false;
     return store.idLow(slot) === message.shortIdLow && store.idHigh(slot) === message.shortIdHigh;
   }
+}
+
+/** Is message `a` of the sequence before `b`? */
+function precedes(a: number, b: number): boolean {
+  return ((b - a) & (SEQUENCE_COUNT - 1)) < SEQUENCE_COUNT / 2;
 }

@@ -7,9 +7,9 @@ import type { MacAddress } from "./ports.ts";
 /**
  * Why a contact ended: both had nothing more to send; the peer fell silent; the peer began another session, or woke
  * anew; the opening, or a reconciliation, was not answered in time; the peer's reconciliation broke the rules; our own
- * flash took no Drop.
+ * flash took no Drop; it had its turn and another peer waits (admission.ts).
  */
-export type CloseReason = "done" | "silent" | "superseded" | "restarted" | "unanswered" | "refused" | "flash";
+export type CloseReason = "done" | "silent" | "superseded" | "restarted" | "unanswered" | "refused" | "flash" | "turn";
 
 export interface NodeEvents {
   contactOpened(peer: MacAddress, sessionId: number): void;

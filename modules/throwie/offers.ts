@@ -1,13 +1,14 @@
 /**
- * What one contact has to give: a set of store slots, handed out hottest first (design section 4).
+ * What one contact has to give: a set of store slots, handed out hottest first (design section 4), those that were
+ * written at this node before all others: its carrier may be full of what somebody else made hot.
  *
- * Looking through all of a store takes a board tens of thousands of bytecodes, so one look finds the next SHORTLIST, and the
- * looks after it find nothing more to do until those are gone. A Drop is handed out only when it is verified at that moment; one
+ * Looking through all of a store takes a board some tens of thousands of bytecodes (bench xs, "Drop chosen"), so one look finds the
+ * next SHORTLIST. A Drop is handed out only when it is verified at that moment; one
  * whose check is still under way waits for a later look.
  */
 import type { Store } from "../store/store.ts";
 
-/** A look for sixteen Drops is a few bytecodes a frame. */
+/** 160 frames of full Drops share a look. */
 const SHORTLIST = 16;
 const NONE = -1;
 
@@ -15,13 +16,16 @@ export class Offers {
   /** Slots still on offer. */
   count = 0;
   readonly #store: Store;
+  readonly #own: Uint8Array;
   readonly #bits: Uint8Array;
-  /** Slots found at the last look, the coldest first. */
+  /** Slots found at the last look, the hottest last. */
   readonly #shortlist = new Uint16Array(SHORTLIST);
   #listed = 0;
 
-  constructor(store: Store) {
+  /** `own`: 1 for each slot whose Drop was written here. */
+  constructor(store: Store, own: Uint8Array) {
     this.#store = store;
+    this.#own = own;
     this.#bits = new Uint8Array((store.capacity + 7) >>> 3);
   }
 
@@ -62,29 +66,8 @@ export class Offers {
 
   #look(): void {
     const store = this.#store;
-    for (let byte = 0; byte < this.#bits.length; byte++) {
-      for (let bits = this.#bits[byte]!; bits !== 0; bits &= bits - 1) {
-        const slot = (byte << 3) + 31 - Math.clz32(bits & -bits);
-        if (!store.occupied(slot)) this.remove(slot);
-        else if (store.verified(slot)) this.#list(slot, store.heat(slot));
-      }
-    }
-  }
-
-  /** Into its place among the hottest found so far, if it is one. */
-  #list(slot: number, heat: number): void {
-    const store = this.#store;
-    const shortlist = this.#shortlist;
-    let place = 0;
-    if (this.#listed < SHORTLIST) {
-      place = this.#listed++;
-      for (; place > 0 && heat <= store.heat(shortlist[place - 1]!); place--) shortlist[place] = shortlist[place - 1]!;
-    } else {
-      if (heat <= store.heat(shortlist[0]!)) return;
-      for (; place + 1 < SHORTLIST && heat > store.heat(shortlist[place + 1]!); place++) {
-        shortlist[place] = shortlist[place + 1]!;
-      }
-    }
-    shortlist[place] = slot;
+    this.#listed = store.hottestFew(this.#shortlist, this.#bits, this.#own);
+    if (this.#listed > 0 || this.count === 0) return;
+    for (let slot = 0; slot < store.capacity; slot++) if (!store.occupied(slot)) this.remove(slot);
   }
 }

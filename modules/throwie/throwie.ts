@@ -35,6 +35,7 @@ import {
   raise,
 } from "../temperature/temperature.ts";
 import { Acquaintances } from "./acquaintances.ts";
+import { Admission, isNewcomer, newcomerKey, settledKey, type Verdict } from "./admission.ts";
 import { Assemblies } from "./assemblies.ts";
 import { Beacons } from "./beacons.ts";
 import { Contact, type ContactOwner } from "./contact.ts";
@@ -81,6 +82,8 @@ export class Throwie implements ContactOwner {
   readonly assemblies = new Assemblies();
   readonly reconciliation: Reconciliation;
   readonly events: NodeEvents;
+  /** In RAM only: after a restart what was written here is like any other. */
+  readonly own: Uint8Array;
   readonly counters: Record<"used" | Refusal, number> = {
     used: 0,
     short: 0,
@@ -107,6 +110,7 @@ export class Throwie implements ContactOwner {
   readonly #random: Random;
   readonly #halfLifeMs: number;
   readonly #beacons: Beacons;
+  readonly #admission: Admission;
   readonly #acquaintances = new Acquaintances();
   readonly #verification: Verification;
   readonly #contacts: Contact[] = [];
@@ -122,6 +126,7 @@ export class Throwie implements ContactOwner {
   constructor(options: ThrowieOptions) {
     this.store = options.store;
     this.events = options.events ?? SILENT;
+    this.own = new Uint8Array(options.store.capacity);
     this.#radio = options.radio;
     this.#clock = options.clock;
     this.#random = options.random;
@@ -144,6 +149,7 @@ export class Throwie implements ContactOwner {
       takesV2,
     );
     this.#verification = new Verification(options.store);
+    this.#admission = new Admission(options.store, this.heatNow());
     for (let i = 0; i < CONTACTS_MAX; i++) this.#contacts.push(new Contact(this, i));
   }
 
@@ -182,9 +188,12 @@ export class Throwie implements ContactOwner {
     const now = this.heatNow();
     // All that comes by wire within a step starts equally cold, so that none of it can displace the rest.
     const key = origin === "own" ? freshKey(now) : coldKey(now - (now % WIRE_STEP));
-    const outcome = this.#insert(shortIdLow(id), shortIdHigh(id), drop, 0, drop.length, key);
+    // A person here waits for no turn; what nobody carried is no newcomer, and only what is colder makes room for it.
+    const verdict = origin === "own" ? this.judge(shortIdLow(id)) : "free";
+    const outcome = this.#insert(shortIdLow(id), shortIdHigh(id), drop, 0, drop.length, key, verdict);
     if (outcome !== "stored") return outcome;
     const slot = this.store.lastSlot;
+    this.own[slot] = origin === "own" ? 1 : 0;
     this.store.markVerified(slot);
     this.events.dropStored(slot, undefined);
     this.events.dropVerified(slot);
@@ -210,21 +219,34 @@ export class Throwie implements ContactOwner {
   }
 
   warm(slot: number): void {
-    this.store.setHeat(slot, raise(this.store.heat(slot), this.heatNow()));
+    const key = this.store.heat(slot);
+    const raised = raise(key, this.heatNow());
+    this.store.setHeat(slot, isNewcomer(key) ? newcomerKey(raised) : settledKey(raised));
   }
 
-  keep(assembly: Assembly, from: Contact): StoreOutcome {
+  judge(low: number): Verdict {
+    return this.#admission.judge(low, this.heatNow());
+  }
+
+  keep(assembly: Assembly, from: Contact): StoreOutcome | "departed" | "turn" {
     const now = this.heatNow();
+    const verdict = this.judge(assembly.shortIdLow);
+    if (verdict === "departed" || (verdict === "turn" && from.turns <= 0)) return verdict;
     const outcome = this.#insert(
       assembly.shortIdLow,
       assembly.shortIdHigh,
       assembly.bytes,
       MESSAGE_PREFIX_BYTES,
       assembly.bodyBytes,
-      raise(keyOfClaim(assembly.claim, now), now),
+      keyOfClaim(assembly.claim, now),
+      verdict,
     );
     if (outcome !== "stored") return outcome;
+    // It has moved once more, but that is no reason to take it in: of two full stores each would then want the other's coldest.
+    this.warm(this.store.lastSlot);
     from.moved++;
+    this.own[this.store.lastSlot] = 0;
+    if (verdict === "turn") from.turnsTaken++;
     this.#verification.pending++;
     this.events.dropStored(this.store.lastSlot, from.peer);
     return outcome;
@@ -237,9 +259,23 @@ export class Throwie implements ContactOwner {
     offset: number,
     lengthBytes: number,
     key: number,
+    verdict: Verdict,
   ): StoreOutcome {
     const { store } = this;
-    const outcome = store.insert(low, high, bytes, offset, lengthBytes, key, this.heatNow());
+    const admission = this.#admission;
+    const now = this.heatNow();
+    const newcomer = verdict !== "free" && store.find(low, high) < 0;
+    const victim = newcomer ? admission.victim : -1;
+    if (newcomer && victim < 0 && store.count >= store.room) return "colder";
+    if (victim >= 0) {
+      const victimLow = store.idLow(victim);
+      const victimHigh = store.idHigh(victim);
+      admission.evict(victim);
+      this.#forget(victim, victimLow, victimHigh, "evicted");
+    }
+    const entryKey = newcomer ? newcomerKey(key) : settledKey(key);
+    const outcome = store.insert(low, high, bytes, offset, lengthBytes, entryKey, now);
+    if (newcomer && outcome === "stored") admission.entered(store.lastSlot, now);
     if (store.evicted) this.#forget(store.lastEvictedSlot, store.lastEvictedLow, store.lastEvictedHigh, "evicted");
     if (outcome === "stored") this.#beacons.add(low, high);
     return outcome;
@@ -261,9 +297,11 @@ export class Throwie implements ContactOwner {
     if (this.store.counters.sacrificed === this.#sacrificed) return;
     this.#sacrificed = this.store.counters.sacrificed;
     this.#beacons.recount();
+    this.#admission.recount();
   }
 
   #forget(slot: number, low: number, high: number, cause: "evicted" | "corrupt"): void {
+    this.#admission.left(slot);
     this.#beacons.remove(low, high);
     for (let i = 0; i < CONTACTS_MAX; i++) {
       if (this.#contacts[i]!.phase !== "free") this.#contacts[i]!.withdraw(slot);
@@ -327,6 +365,7 @@ export class Throwie implements ContactOwner {
   }
 
   #begin(peer: MacAddress, sessionId: number, initiator: boolean, now: number): Contact | undefined {
+    if (this.#open === CONTACTS_MAX) this.#makeRoom(now);
     for (let i = 0; i < CONTACTS_MAX; i++) {
       const contact = this.#contacts[i]!;
       if (contact.phase !== "free") continue;
@@ -338,6 +377,17 @@ export class Throwie implements ContactOwner {
       return contact;
     }
     return undefined;
+  }
+
+  /** All contacts are taken: the longest that had its turn gives way. */
+  #makeRoom(now: number): void {
+    let longest: Contact | undefined;
+    for (let i = 0; i < CONTACTS_MAX; i++) {
+      const contact = this.#contacts[i]!;
+      const begunMs = longest?.link.begunMs ?? Infinity;
+      if (contact.lingers && contact.link.begunMs < begunMs) longest = contact;
+    }
+    if (longest !== undefined && this.reconciliation.owner < 0) this.#close(longest, "turn", now);
   }
 
   #close(contact: Contact, reason: CloseReason, now: number): void {

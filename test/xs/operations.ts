@@ -21,6 +21,7 @@ import { SaltedSet } from "../../modules/rbsr/salted-set.ts";
 import type { Flash } from "../../modules/store/flash.ts";
 import { Store } from "../../modules/store/store.ts";
 import { freshKey } from "../../modules/temperature/temperature.ts";
+import { Offers } from "../../modules/throwie/offers.ts";
 import type { Radio } from "../../modules/throwie/ports.ts";
 import { Throwie } from "../../modules/throwie/throwie.ts";
 import { SeededRandom } from "../../sim/random.ts";
@@ -263,6 +264,22 @@ function frameReceived(): Operation {
   };
 }
 
+/** The next Drop to give, of a full store that is all on offer, with its share of looking for the hottest. */
+function dropChosen(): Operation {
+  const store = new Store(new NativeFlash());
+  store.mount();
+  const drop = randomDrop();
+  for (let i = 0; i < DROPS; i++) {
+    store.insert(random.u32(), random.u32(), drop, 0, 100, random.below(KEY_SPAN), 0);
+    store.markVerified(store.lastSlot);
+  }
+  const offers = new Offers(store, new Uint8Array(DROPS));
+  for (let slot = 0; slot < DROPS; slot++) offers.add(slot);
+  return () => {
+    if (offers.take() < 0) throw new Error("nothing to give");
+  };
+}
+
 function frameCrc(): Operation {
   const frame = new Uint8Array(FRAME_SIZE_BYTES_V1);
   random.fill(frame);
@@ -398,6 +415,7 @@ export const OPERATIONS: Record<string, () => Operation> = {
   frameSent,
   frameReceived,
   frameCrc,
+  dropChosen,
   dropOfFrames,
   noiseHeard,
   reconciliation,

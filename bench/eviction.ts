@@ -1,0 +1,164 @@
+/**
+ * Who is to die when a board is full? The coldest by admission's rule, as built, beside the coldest without it, first in first out,
+ * least recently moved, and chance: the same seeded town, whose nodes have room for a seventh of what is written.
+ *
+ * Nodes are those of the simulator, and only the choice is replaced: before each insert into a full store the policy's victim is made the
+ * coldest. A store's own order, by which Drops are offered, stays. All figures are simulated, so they are the same on every machine.
+ */
+import type { SimNode } from "../sim/node.ts";
+import { SeededRandom } from "../sim/random.ts";
+import { nearestRank } from "../sim/report.ts";
+import type { NodeScenario, Scenario } from "../sim/scenario.ts";
+import { World } from "../sim/world.ts";
+import type { Result } from "./result.ts";
+
+const SEEDS = [1, 2, 3];
+const ROOM = 60;
+const DROPS = 400;
+const HOUR_S = 3_600;
+const DURATION_S = 6 * HOUR_S;
+const MULES = 8;
+/** How much of a node's room is written within a half-life: about the share of newcomers, or more than all of it. */
+const LOADS = { "a fifth": 600, "all and more": HOUR_S };
+/** From so many movements at a node on, a Drop counts as carried often there. */
+const OFTEN = 4;
+const COLDEST_POSSIBLE = -(2 ** 31);
+
+/** What a policy may go by, for each slot: sequence numbers of events at this node. */
+interface History {
+  arrived: number[];
+  moved: number[];
+}
+
+/** The rank of a slot: the least dies. */
+type Policy = (history: History, slot: number, random: SeededRandom) => number;
+
+const POLICIES: Record<string, Policy | "admission" | "coldest"> = {
+  "coldest, with admission": "admission",
+  "coldest alone": "coldest",
+  "first in, first out": (history, slot) => history.arrived[slot]!,
+  "least recently moved": (history, slot) => history.moved[slot]!,
+  random: (_history, _slot, random) => random.u32(),
+};
+
+function town(halfLifeS: number): Scenario {
+  const boards: [number, number][] = [
+    [60, 60],
+    [220, 40],
+    [380, 80],
+    [80, 240],
+    [240, 220],
+    [400, 260],
+  ];
+  const nodes: NodeScenario[] = boards.map((at, i) => ({ name: `board-${i}`, role: "throwie", at, capacity: ROOM }));
+  nodes.push({
+    name: "mule",
+    role: "mule",
+    count: MULES,
+    capacity: ROOM,
+    wander: { area: [0, 0, 460, 320], speedMps: [0.8, 1.6], pauseS: [0, 600] },
+  });
+  const everyS = (DURATION_S - HOUR_S) / DROPS;
+  return {
+    name: "full town",
+    description: "",
+    durationS: DURATION_S,
+    beaconIntervalMs: 4_000,
+    halfLifeS,
+    radio: { rateMbps: 1, rangeM: 40, lossPerMille: 20 },
+    nodes,
+    drops: [{ atS: 10, from: "mule", count: DROPS, everyS, sizeBytes: [60, 180], wantedBy: ["mule"] }],
+  };
+}
+
+interface Figures {
+  delivered: number;
+  medianS: number;
+  /** Drops that were carried often at a node, and those of them that it still has. */
+  often: number;
+  survived: number;
+}
+
+function run(policy: Policy | "admission" | "coldest", halfLifeS: number, seed: number): Figures {
+  const random = new SeededRandom(seed, "policy");
+  const movements = new Map<SimNode, Map<number, number>>();
+  const world = new World(town(halfLifeS), seed, {
+    started: (node) => {
+      const counts = new Map<number, number>();
+      movements.set(node, counts);
+      const { throwie } = node;
+      if (throwie === undefined) return;
+      const { store } = throwie;
+      const history: History = { arrived: [], moved: [] };
+      let events = 0;
+      const count = (slot: number): void => {
+        history.moved[slot] = events++;
+        counts.set(store.idLow(slot), (counts.get(store.idLow(slot)) ?? 0) + 1);
+      };
+      const warm = throwie.warm.bind(throwie);
+      throwie.warm = (slot) => {
+        warm(slot);
+        count(slot);
+      };
+      if (policy !== "admission") throwie.judge = () => "free";
+      const insert = store.insert.bind(store);
+      store.insert = (low, high, bytes, offset, lengthBytes, heatKey, now) => {
+        if (typeof policy === "function" && store.count >= store.room && store.find(low, high) < 0) {
+          let victim = -1;
+          let least = Infinity;
+          for (let slot = 0; slot < store.capacity; slot++) {
+            if (!store.occupied(slot) || store.pins(slot) > 0) continue;
+            const rank = policy(history, slot, random);
+            if (rank >= least) continue;
+            least = rank;
+            victim = slot;
+          }
+          if (victim >= 0) store.setHeat(victim, COLDEST_POSSIBLE);
+        }
+        const outcome = insert(low, high, bytes, offset, lengthBytes, heatKey, now);
+        if (outcome === "stored") {
+          history.arrived[store.lastSlot] = events;
+          count(store.lastSlot);
+        }
+        return outcome;
+      };
+    },
+  });
+  world.run();
+  const report = world.report();
+  let often = 0;
+  let survived = 0;
+  for (const [node, counts] of movements) {
+    const { store } = node.throwie!;
+    const held = new Set<number>();
+    for (let slot = 0; slot < store.capacity; slot++) if (store.occupied(slot)) held.add(store.idLow(slot));
+    for (const [low, times] of counts) {
+      if (times < OFTEN) continue;
+      often++;
+      if (held.has(low)) survived++;
+    }
+  }
+  const { delivered, latencySeconds } = report;
+  return { delivered, medianS: latencySeconds.p50 ?? Infinity, often, survived };
+}
+
+export async function eviction(): Promise<{ bench: "eviction"; results: Result[] }> {
+  const results: Result[] = [];
+  // A Drop that its own author's store refused is one that nobody got.
+  const wanted = SEEDS.length * DROPS * (MULES - 1);
+  const share = (part: number, whole: number): number => Math.round((1_000 * part) / whole) / 10;
+  for (const [load, halfLifeS] of Object.entries(LOADS)) {
+    for (const [name, policy] of Object.entries(POLICIES)) {
+      const runs = SEEDS.map((seed) => run(policy, halfLifeS, seed));
+      const total = (figure: keyof Figures): number => runs.reduce((sum, each) => sum + each[figure], 0);
+      const medians = runs.map(({ medianS }) => medianS).sort((a, b) => a - b);
+      const title = `${load} written a half-life, ${name}`;
+      results.push(
+        { name: `${title}: wanted Drops delivered`, value: share(total("delivered"), wanted), unit: "%" },
+        { name: `${title}: median latency`, value: Math.round(nearestRank(medians, 50)!), unit: "s" },
+        { name: `${title}: carried often and still there`, value: share(total("survived"), total("often")), unit: "%" },
+      );
+    }
+  }
+  return { bench: "eviction", results };
+}

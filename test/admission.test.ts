@@ -1,0 +1,226 @@
+/** Admission, on a store without a node: who is let in, who dies for it, and that a restart changes neither. */
+import test from "ava";
+import { CORRUPT, FLOOD } from "../modules/store/marks.ts";
+import { Store } from "../modules/store/store.ts";
+import { HEAT_CAP, HEAT_UNITS_PER_HALF_LIFE, keyOfClaim, raise } from "../modules/temperature/temperature.ts";
+import {
+  Admission,
+  isNewcomer,
+  NEWCOMERS_SHARE,
+  newcomerKey,
+  settledKey,
+  type Verdict,
+} from "../modules/throwie/admission.ts";
+import { NorFlash } from "../sim/nor-flash.ts";
+import { SeededRandom } from "../sim/random.ts";
+
+const seed = Number(process.env.SEED ?? 1);
+const CAPACITY = 50;
+const SHARE = CAPACITY / NEWCOMERS_SHARE;
+const HALF_LIFE = HEAT_UNITS_PER_HALF_LIFE;
+
+/** A full store whose Drops, numbered from 0, were carried the more often the higher their number. */
+class Board {
+  store: Store;
+  admission: Admission;
+  readonly flash = new NorFlash({ sizeBytes: 64 * 4096 });
+  now = 1_000;
+
+  constructor() {
+    this.store = new Store(this.flash, CAPACITY);
+    this.store.mount();
+    for (let number = 0; number < CAPACITY; number++) {
+      this.put(number, settledKey(this.now + HALF_LIFE + 2_000 * number));
+    }
+    this.admission = new Admission(this.store, this.now);
+  }
+
+  put(number: number, key: number): void {
+    const outcome = this.store.insert(number, 0, Uint8Array.of(number), 0, 1, key, this.now);
+    if (outcome !== "stored") throw new Error(`not stored: ${outcome}`);
+    this.store.markVerified(this.store.lastSlot);
+  }
+
+  /** As a node does with a Drop that came by air, its contact having a turn. */
+  offer(number: number, key = this.now + HALF_LIFE): Verdict {
+    const verdict = this.admission.judge(number, this.now);
+    if (verdict === "departed") return verdict;
+    if (verdict === "free") {
+      this.put(number, settledKey(key));
+      return verdict;
+    }
+    const { victim } = this.admission;
+    if (victim >= 0) this.admission.evict(victim);
+    this.put(number, newcomerKey(key));
+    this.admission.entered(this.store.lastSlot, this.now);
+    return verdict;
+  }
+
+  restart(): void {
+    this.store.checkpoint(this.now);
+    this.store = new Store(this.flash, CAPACITY);
+    this.store.mount();
+    this.admission = new Admission(this.store, this.now);
+  }
+
+  has(number: number): boolean {
+    return this.store.find(number, 0) >= 0;
+  }
+
+  /** How many of the first Drops are gone; they must be the coldest. */
+  get displaced(): number {
+    let count = 0;
+    while (count < CAPACITY && !this.has(count)) count++;
+    for (let number = count; number < CAPACITY; number++) if (!this.has(number)) return Infinity;
+    return count;
+  }
+}
+
+test("a newcomer displaces the coldest, however cold it is itself, until a fifth are newcomers; then the oldest of them", (t) => {
+  const board = new Board();
+  for (let i = 0; i < SHARE; i++) t.is(board.offer(100 + i, board.now), "newcomer");
+  t.is(board.displaced, SHARE);
+  for (let i = 0; i < 3 * SHARE; i++) {
+    board.now++;
+    t.is(board.offer(200 + i), "turn");
+    t.false(board.has(i < SHARE ? 100 + i : 200 + i - SHARE), "the oldest newcomer went");
+  }
+  t.is(board.displaced, SHARE);
+  t.is(board.store.journal().filter(({ cause }) => cause === FLOOD).length, 3 * SHARE);
+});
+
+test("a cold Drop dies first, as ever, and who displaces it is no newcomer", (t) => {
+  const board = new Board();
+  board.now += HALF_LIFE + 2_500;
+  t.is(board.offer(100), "free");
+  t.is(board.offer(101), "free");
+  t.is(board.displaced, 2);
+  t.is(board.offer(102), "newcomer");
+});
+
+test("who died for a newcomer does not come back as one", (t) => {
+  const board = new Board();
+  for (let i = 0; i < 2 * SHARE; i++) board.offer(100 + i);
+  t.is(board.offer(100), "departed");
+  t.is(board.offer(0), "departed");
+  t.is(board.offer(300), "turn");
+});
+
+test("after a half-life a newcomer is like any other", (t) => {
+  const board = new Board();
+  for (let slot = 0; slot < CAPACITY; slot++)
+    board.store.setHeat(slot, settledKey(board.store.heat(slot) + 3 * HALF_LIFE));
+  for (let i = 0; i < SHARE; i++) board.offer(100 + i, board.now + 4 * HALF_LIFE);
+  board.now += HALF_LIFE - 1;
+  t.is(board.offer(200), "turn");
+  board.now++;
+  t.is(board.admission.judge(201, board.now), "newcomer");
+  t.is(board.admission.count, 1);
+  t.is(board.displaced, SHARE);
+});
+
+test("a newcomer that is read is not the one to die, and nobody is when all are", (t) => {
+  const board = new Board();
+  for (let i = 0; i < SHARE; i++) board.offer(100 + i);
+  board.store.pin(board.store.find(100, 0));
+  board.offer(200);
+  t.true(board.has(100));
+  t.false(board.has(101));
+  for (let i = 0; i < SHARE; i++) {
+    const slot = board.store.find(i === 1 ? 200 : 100 + i, 0);
+    if (i > 0) board.store.pin(slot);
+  }
+  t.is(board.admission.victim, -1);
+});
+
+/** Junk that is not what it is announced as is removed when its hash is known, and leaves its place empty. */
+function wearDown(board: Board): number {
+  for (let i = 0; i < 4 * CAPACITY; i++) {
+    board.offer(1_000 + i, board.now + HEAT_CAP);
+    const slot = board.store.find(1_000 + i, 0);
+    board.store.remove(slot, CORRUPT);
+    board.admission.left(slot);
+    board.offer(5_000 + i, board.now + HEAT_CAP);
+  }
+  return board.displaced;
+}
+
+test("a place that false junk left is no place to settle in", (t) => {
+  t.is(wearDown(new Board()), SHARE);
+});
+
+test("canary: were it one, junk would settle all over the store", (t) => {
+  const board = new Board();
+  board.admission.left = () => board.admission.recount();
+  t.true(wearDown(board) > SHARE);
+});
+
+test("a restart changes nothing: newcomers stay newcomers, in their order, and the bound holds", (t) => {
+  const board = new Board();
+  for (let i = 0; i < SHARE - 2; i++) {
+    board.now += 3;
+    board.offer(100 + i);
+  }
+  board.restart();
+  t.is(board.admission.count, SHARE - 2);
+  board.now += 3;
+  t.is(board.offer(200), "newcomer");
+  t.is(board.offer(201), "newcomer");
+  t.is(board.offer(202), "turn");
+  t.false(board.has(100));
+  for (let i = 0; i < 300; i++) {
+    if (i % 7 === 0) board.restart();
+    board.now += 3;
+    board.offer(300 + i);
+  }
+  t.is(board.displaced, SHARE);
+});
+
+test("canary: were newcomers not told from others after a restart, each would cost a fifth", (t) => {
+  const board = new Board();
+  for (let i = 0; i < 60; i++) {
+    if (i % 20 === 0) {
+      for (let slot = 0; slot < CAPACITY; slot++) board.store.setHeat(slot, settledKey(board.store.heat(slot)));
+      board.restart();
+    }
+    board.offer(300 + i, board.now + HEAT_CAP);
+  }
+  t.true(board.displaced > SHARE);
+});
+
+test("in any half-life, over histories of offers, movements, false junk and restarts, a fifth at most", (t) => {
+  const random = new SeededRandom(seed, "admission");
+  const board = new Board();
+  // Warm for as long as this takes.
+  for (let slot = 0; slot < CAPACITY; slot++)
+    board.store.setHeat(slot, settledKey(board.store.heat(slot) + 6 * HALF_LIFE));
+  const deaths: number[] = [];
+  for (let number = 1_000; number < 4_000; number++) {
+    board.now += random.below(HALF_LIFE >> 8);
+    const before = board.displaced;
+    board.offer(number, board.now + random.below(8 * HALF_LIFE));
+    for (let i = before; i < board.displaced; i++) deaths.push(board.now);
+    const slot = random.below(CAPACITY);
+    const chance = random.below(100);
+    if (chance < 2) board.restart();
+    else if (!board.store.occupied(slot)) continue;
+    else if (chance < 40) {
+      const key = board.store.heat(slot);
+      const raised = raise(key, board.now);
+      board.store.setHeat(slot, isNewcomer(key) ? newcomerKey(raised) : settledKey(raised));
+    } else if (chance < 50 && isNewcomer(board.store.heat(slot))) {
+      board.store.remove(slot, CORRUPT);
+      board.admission.left(slot);
+    }
+    const lately = deaths.filter((time) => board.now - time < HALF_LIFE).length;
+    if (lately > SHARE) t.fail(`seed ${seed}: ${lately} within a half-life, at Drop ${number}`);
+    if (board.displaced === Infinity) break;
+  }
+  t.true(deaths.length >= SHARE, `seed ${seed}: ${deaths.length}`);
+});
+
+test("no claim places a Drop above one that was carried twice, be it from the coldest, at that moment", (t) => {
+  const now = 5 * HALF_LIFE;
+  const twice = raise(raise(keyOfClaim(0, now), now), now);
+  for (let claimed = 0; claimed <= 255; claimed++) t.true(raise(keyOfClaim(claimed, now), now) < twice);
+});

@@ -1,0 +1,228 @@
+/**
+ * A board under siege, in the simulator: a full store whose Drops were each carried at least twice, attackers who have all the junk,
+ * addresses and patience they want, and people who walk past meanwhile (docs/temperature.md, "Admission").
+ *
+ * An attacker is an honest node's radio with a liar above it: all its junk claims the greatest heat, is new each time, and is given under
+ * as many addresses as the strategy says. It takes nothing, unless it is a taker: that takes junk alone, to heat it, forgets it and
+ * takes it again. What was displaced is read from the board's own store at the end.
+ */
+import { dropId, shortIdLow } from "../modules/drop/drop.ts";
+import { HEAT_CAP } from "../modules/temperature/temperature.ts";
+import type { SimNode, SimObserver } from "../sim/node.ts";
+import { SeededRandom } from "../sim/random.ts";
+import type { NodeScenario } from "../sim/scenario.ts";
+import { World } from "../sim/world.ts";
+
+export interface Strategy {
+  name: string;
+  /** Radios that give junk, and that take it. */
+  givers: number;
+  takers?: number;
+  /** A new address after each contact. */
+  addresses?: boolean;
+  /** On for `onS`, off for `offS`, over and over. */
+  visits?: { onS: number; offS: number };
+  /** Junk at hand at once: 1 is a drip. */
+  stock?: number;
+  /** The board loses power so often. */
+  restartsEveryS?: number;
+}
+
+export interface Siege {
+  capacity: number;
+  durationS: number;
+  halfLifeS?: number;
+  /** People come past so often, from this time on, each with one new Drop; after `afterS` comes one who takes what there is. */
+  people?: { fromS: number; everyS: number; stayS: number; afterS: number };
+  /** Change the board, as a canary does. */
+  board?: (node: SimNode) => void;
+}
+
+export interface Outcome {
+  /** Different junk Drops that there were, and those that came in. */
+  junkOffered: number;
+  junkStored: number;
+  /** Of the Drops that were there before. */
+  displaced: number;
+  displacedOfHottestHalf: number;
+  honest: number;
+  honestStored: number;
+  honestOfferedOn: number;
+}
+
+const DROP_BYTES = 60;
+const STOCK = 40;
+
+export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome {
+  const { capacity, durationS, people } = siege;
+  const random = new SeededRandom(seed, `siege ${strategy.name}`);
+  const nodes: NodeScenario[] = [{ name: "board", role: "throwie", at: [0, 0], capacity }];
+  for (let i = 0; i < strategy.givers; i++) nodes.push({ name: `giver-${i}`, role: "mule", at: [20, 5 * i] });
+  for (let i = 0; i < (strategy.takers ?? 0); i++) nodes.push({ name: `taker-${i}`, role: "mule", at: [-20, 5 * i] });
+  const comings: number[] = [];
+  if (people !== undefined) {
+    const { fromS, everyS, stayS, afterS } = people;
+    for (let atS = fromS; atS + afterS + stayS + 5 < durationS; atS += everyS)
+      comings.push(atS + random.below(1_000) / 1_000);
+    comings.forEach((atS, i) => {
+      nodes.push({ name: `author-${i}`, role: "mule", path: passing(atS, stayS) });
+      nodes.push({ name: `reader-${i}`, role: "mule", path: passing(atS + afterS, stayS) });
+    });
+  }
+
+  const junk = new Set<number>();
+  const honest = new Map<number, { stored: boolean; offeredOn: boolean; reader: SimNode }>();
+  let junkStored = 0;
+  let begun = false;
+  const lowOf = (node: SimNode, slot: number): number => node.throwie!.store.idLow(slot);
+  const observer: SimObserver = {
+    started: (node) => prepare(node),
+    dropStored: (node, slot, peer) => {
+      if (node.name !== "board" || peer === undefined) return;
+      const low = lowOf(node, slot);
+      if (junk.has(low)) junkStored++;
+      const drop = honest.get(low);
+      if (drop !== undefined) drop.stored = true;
+    },
+    dropSent: (node, slot, peer) => {
+      if (node.name !== "board") return;
+      const drop = honest.get(lowOf(node, slot));
+      if (drop?.reader.station.address.every((byte, i) => byte === peer[i]) === true) drop.offeredOn = true;
+    },
+    contactClosed: (node) => {
+      if (!node.name.startsWith("giver") && !node.name.startsWith("taker")) return;
+      const { throwie } = node;
+      world.kernel.after(1, () => {
+        if (node.throwie !== throwie || throwie === undefined || throwie.contacts > 0) return;
+        if (strategy.addresses === true) random.fill(node.station.address.subarray(2));
+        restock(node);
+      });
+    },
+  };
+
+  const fresh = (): Uint8Array => {
+    const drop = new Uint8Array(DROP_BYTES);
+    random.fill(drop);
+    return drop;
+  };
+  /** An attacker's node lies and takes what it likes. */
+  const prepare = (node: SimNode): void => {
+    const giver = node.name.startsWith("giver");
+    if (!giver && !node.name.startsWith("taker")) {
+      if (node.name === "board") siege.board?.(node);
+      return;
+    }
+    node.throwie!.judge = (low) => (!giver && junk.has(low) ? "free" : "departed");
+    world.kernel.after(1, () => restock(node));
+  };
+  const restock = (node: SimNode): void => {
+    if (node.throwie === undefined || !begun) return;
+    const { store } = node.throwie;
+    for (let slot = 0; slot < store.capacity; slot++) if (store.occupied(slot)) store.remove(slot);
+    if (node.name.startsWith("taker")) return;
+    while (store.count < (strategy.stock ?? STOCK)) {
+      const drop = fresh();
+      junk.add(shortIdLow(dropId(drop)));
+      node.publish(drop);
+      store.setHeat(store.lastSlot, node.throwie.heatNow() + HEAT_CAP);
+    }
+  };
+
+  const world = new World(
+    {
+      name: "siege",
+      description: "",
+      durationS,
+      radio: { rateMbps: 1, rangeM: 80 },
+      ...(siege.halfLifeS === undefined ? {} : { halfLifeS: siege.halfLifeS }),
+      nodes,
+      drops: [],
+    },
+    seed,
+    observer,
+  );
+  const board = world.node("board")!;
+  const authors = comings.map((_, i) => world.node(`author-${i}`)!);
+  const old: Uint8Array[] = [];
+  const before: { low: number; high: number }[] = [];
+
+  // The store fills, and each of its Drops is carried twice to ten times, before anyone else is switched on.
+  for (const node of world.nodes) if (node !== board) world.kernel.at(1_000_000, () => node.crash());
+  world.run(1.1);
+  begun = true;
+  const { store } = board.throwie!;
+  for (let i = 0; i < capacity; i++) {
+    const drop = fresh();
+    old.push(drop);
+    if (board.publish(drop) !== "stored") throw new Error("siege: the store took no Drop");
+    for (let times = 2 + random.below(9); times > 0; times--) board.throwie!.warm(store.lastSlot);
+  }
+  board.throwie!.checkpoint();
+  const slots = Array.from({ length: capacity }, (_, slot) => slot).sort((a, b) => store.heat(b) - store.heat(a));
+  for (const slot of slots) before.push({ low: store.idLow(slot), high: store.idHigh(slot) });
+
+  comings.forEach((atS, i) => {
+    const author = authors[i]!;
+    const reader = world.node(`reader-${i}`)!;
+    world.kernel.at(micros(atS - 2), () => {
+      author.start();
+      const drop = fresh();
+      if (author.publish(drop) !== "stored") throw new Error("siege: the author could not write");
+      honest.set(shortIdLow(dropId(drop)), { stored: false, offeredOn: false, reader });
+    });
+    world.kernel.at(micros(atS + people!.stayS + 4), () => author.crash());
+    // Whoever comes to read has been here before: what is new to it is what came in since.
+    world.kernel.at(micros(atS + people!.afterS - 2), () => {
+      reader.start();
+      for (const drop of old) reader.publish(drop, "wire");
+    });
+    world.kernel.at(micros(atS + people!.afterS + people!.stayS + 4), () => reader.crash());
+  });
+  for (const node of world.nodes) {
+    if (!node.name.startsWith("giver") && !node.name.startsWith("taker")) continue;
+    const { onS, offS } = strategy.visits ?? { onS: durationS, offS: 0 };
+    for (let atS = 2 + random.below(1_000) / 1_000; atS < durationS; atS += onS + offS) {
+      world.kernel.at(micros(atS), () => {
+        if (strategy.addresses === true) random.fill(node.station.address.subarray(2));
+        if (node.throwie === undefined) node.start();
+      });
+      world.kernel.at(micros(atS + onS), () => node.crash());
+    }
+  }
+  const { restartsEveryS } = strategy;
+  if (restartsEveryS !== undefined) {
+    for (let atS = restartsEveryS; atS < durationS; atS += restartsEveryS) {
+      world.kernel.at(micros(atS), () => board.crash());
+      world.kernel.at(micros(atS + 1), () => board.start());
+    }
+  }
+  world.run(durationS);
+
+  const after = board.throwie!.store;
+  const gone = before.map(({ low, high }) => after.find(low, high) < 0);
+  const half = gone.slice(0, Math.ceil(capacity / 2));
+  const drops = [...honest.values()];
+  return {
+    junkOffered: junk.size,
+    junkStored,
+    displaced: gone.filter(Boolean).length,
+    displacedOfHottestHalf: half.filter(Boolean).length,
+    honest: drops.length,
+    honestStored: drops.filter(({ stored }) => stored).length,
+    honestOfferedOn: drops.filter(({ offeredOn }) => offeredOn).length,
+  };
+}
+
+function passing(atS: number, stayS: number): [number, number, number][] {
+  return [
+    [0, 0, 1_000],
+    [atS, 0, 1_000],
+    [atS + 0.5, 0, 40],
+    [atS + stayS, 0, -40],
+    [atS + stayS + 0.5, 0, -1_000],
+  ];
+}
+
+function micros(seconds: number): number {
+  return Math.floor(seconds * 1_000_000);
+}
