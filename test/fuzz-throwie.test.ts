@@ -14,8 +14,8 @@ import type { Input } from "./fuzz/input.ts";
 
 const SEED = Number(process.env.SEED ?? 1);
 const EXECUTIONS = executionsOf(4_000);
-/** Of the lines of modules/throwie; those that are left are named when it is less. */
-const REACHED_MIN = 0.9;
+/** Of the lines of modules/throwie; those that are left are named when it is less. A twentieth are for what NOT_BY_FRAMES names, and for restarts. */
+const REACHED_MIN = 0.88;
 const FLASH_BYTES = 32 * 4096;
 const CAPACITY = 24;
 /** What takes worn flash, a half-life, or a fifth peer: test/admission.test.ts and test/flood.test.ts go there. */
