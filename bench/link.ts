@@ -17,12 +17,12 @@ import {
   PAYLOAD_BYTES_V2,
 } from "../modules/glacier/frame.ts";
 import { MESSAGE_PREFIX_BYTES } from "../modules/glacier/message.ts";
+import { sameAddress } from "../modules/throwie/ports.ts";
 import type { Cast } from "../modules/throwie/throwie.ts";
 import { cycleUs } from "../sim/airtime.ts";
 import type { Waypoint } from "../sim/mobility.ts";
 import { SeededRandom } from "../sim/random.ts";
 import type { NodeScenario, RadioScenario, Scenario } from "../sim/scenario.ts";
-import { sameAddress } from "../sim/station.ts";
 import { World } from "../sim/world.ts";
 import type { Result } from "./result.ts";
 

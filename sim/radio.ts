@@ -15,7 +15,7 @@
  * Left out, on purpose: propagation time (0.3 us at 100 m), EIFS, capture, rate adaptation, other networks' traffic.
  */
 
-import type { MacAddress } from "../modules/throwie/ports.ts";
+import { type MacAddress, sameAddress } from "../modules/throwie/ports.ts";
 import { ACK_BYTES, ackUs, frameBytes, onAirUs, type RateMbps, type Timing, timing } from "./airtime.ts";
 import { type FrameTap, MediumCounters } from "./frame-tap.ts";
 import type { Kernel } from "./kernel.ts";
@@ -30,7 +30,6 @@ import {
   isBroadcast,
   type Outbound,
   Station,
-  sameAddress,
   stationAddress,
   type Transmission,
 } from "./station.ts";

@@ -141,8 +141,3 @@ export function isBroadcast(address: MacAddress): boolean {
   for (let i = 0; i < ADDRESS_BYTES; i++) if (address[i] !== 0xff) return false;
   return true;
 }
-
-export function sameAddress(a: MacAddress, b: MacAddress): boolean {
-  for (let i = 0; i < ADDRESS_BYTES; i++) if (a[i] !== b[i]) return false;
-  return true;
-}

@@ -1,13 +1,13 @@
 /** How contacts begin when something is in the way: equal session ids, two openings at once, and peers that wake anew in the middle. */
 import test from "ava";
 import { BEACON, DROP, OPEN } from "../modules/glacier/frame.ts";
+import { sameAddress } from "../modules/throwie/ports.ts";
 import { Kernel } from "../sim/kernel.ts";
 import { Fixed } from "../sim/mobility.ts";
 import { SimNode } from "../sim/node.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { Medium } from "../sim/radio.ts";
 import { SeededRandom } from "../sim/random.ts";
-import { sameAddress } from "../sim/station.ts";
 import { board, holdings, namesOf, seed, sessionOf, typeOf, worldOf, write } from "./contact-world.ts";
 import { stranger } from "./stranger.ts";
 

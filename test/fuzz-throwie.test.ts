@@ -23,7 +23,7 @@ const NOT_BY_FRAMES = [
   "modules/throwie/admission.ts: recount",
   "modules/throwie/admission.ts: #release",
   "modules/throwie/contact.ts: get lingers",
-  "modules/throwie/throwie.ts: #makeRoom",
+  "modules/throwie/contacts.ts: get lingering",
 ];
 /** Bits of the first choice that make a crowded store (modules/throwie/admission.ts). */
 const CROWDED = 24;
@@ -37,6 +37,7 @@ const STEPS_MS = [1, 5, 20, 60, 200, 3_000, 600_000];
 const RECORDED_PACKETS = 56;
 
 type Modules = typeof import("../modules/throwie/throwie.ts") &
+  typeof import("../modules/throwie/contacts.ts") &
   typeof import("../modules/store/store.ts") &
   typeof import("../modules/glacier/frame.ts");
 
@@ -185,7 +186,9 @@ function told(finding: Finding | undefined): string {
 }
 
 function load(defect?: Replacement): Promise<CoveredModules<Modules>> {
-  const paths = ["throwie/throwie", "store/store", "glacier/frame"].map((name) => `modules/${name}.ts`);
+  const paths = ["throwie/throwie", "throwie/contacts", "store/store", "glacier/frame"].map(
+    (name) => `modules/${name}.ts`,
+  );
   return CoveredModules.load<Modules>(paths, defect);
 }
 

@@ -4,9 +4,9 @@ import { FRAME_SIZE_BYTES_V2 } from "../modules/glacier/frame.ts";
 import { Store } from "../modules/store/store.ts";
 import { Assemblies } from "../modules/throwie/assemblies.ts";
 import { Contact, type ContactOwner } from "../modules/throwie/contact.ts";
+import { CONTACTS_MAX } from "../modules/throwie/contacts.ts";
 import { SILENT } from "../modules/throwie/events.ts";
 import { Reconciliation } from "../modules/throwie/reconciliation.ts";
-import { CONTACTS_MAX } from "../modules/throwie/throwie.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
 

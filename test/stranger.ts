@@ -1,8 +1,8 @@
 /** Somebody who is no node: it hears the first node of a world, and opens contacts with it as it likes. */
 import { BEACON, FRAME_HEADER_BYTES, FRAME_SIZE_BYTES_V1, OPEN, sealFrame } from "../modules/glacier/frame.ts";
 import { digest } from "../modules/glacier/message.ts";
+import { sameAddress } from "../modules/throwie/ports.ts";
 import { Fixed } from "../sim/mobility.ts";
-import { sameAddress } from "../sim/station.ts";
 import type { World } from "../sim/world.ts";
 import { typeOf } from "./contact-world.ts";
 

@@ -2,9 +2,9 @@
 import test from "ava";
 import { DROP, FRAME_SIZE_BYTES_V2, PAYLOAD_BYTES_V1, RECONCILE } from "../modules/glacier/frame.ts";
 import { freshKey } from "../modules/temperature/temperature.ts";
+import { sameAddress } from "../modules/throwie/ports.ts";
 import type { SimNode } from "../sim/node.ts";
 import { SeededRandom } from "../sim/random.ts";
-import { sameAddress } from "../sim/station.ts";
 import { board, holdings, namesOf, seed, worldOf, write } from "./contact-world.ts";
 import { loneNode } from "./lone-node.ts";
 import { NOTHING_LISTED, stranger } from "./stranger.ts";

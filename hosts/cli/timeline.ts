@@ -6,8 +6,8 @@
  */
 import { HEAT_UNITS_PER_HALF_LIFE } from "../../modules/temperature/temperature.ts";
 import type { MacAddress } from "../../modules/throwie/ports.ts";
+import { sameAddress } from "../../modules/throwie/ports.ts";
 import type { SimNode, SimObserver } from "../../sim/node.ts";
-import { sameAddress } from "../../sim/station.ts";
 import type { GatewayWatcher } from "./gateway-process.ts";
 import type { Town } from "./town.ts";
 

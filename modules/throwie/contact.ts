@@ -78,7 +78,8 @@ export class Contact implements MessageSource, MessageSink {
   turnsTaken = 0;
   readonly link: Link;
   readonly #node: ContactOwner;
-  readonly #index: number;
+  /** Its place among the node's contacts. */
+  readonly index: number;
   readonly #offers: Offers;
   #beaconMs = 0;
   #refused = false;
@@ -93,7 +94,7 @@ export class Contact implements MessageSource, MessageSink {
 
   constructor(node: ContactOwner, index: number) {
     this.#node = node;
-    this.#index = index;
+    this.index = index;
     this.#offers = new Offers(node.store, node.own);
     this.link = new Link(this, this);
   }
@@ -123,8 +124,8 @@ export class Contact implements MessageSource, MessageSink {
   end(): void {
     this.phase = "free";
     this.link.sender.abandon();
-    this.#node.assemblies.orphan(this.#index);
-    this.#node.reconciliation.release(this.#index);
+    this.#node.assemblies.orphan(this.index);
+    this.#node.reconciliation.release(this.index);
   }
 
   /** A beacon of the peer. False when it carries another nonce: the peer has woken anew and knows nothing of this. */
@@ -170,7 +171,7 @@ export class Contact implements MessageSource, MessageSink {
 
   /** It has the workspace, whose last message may still be on its way. */
   get reconciling(): boolean {
-    return this.#node.reconciliation.owner === this.#index;
+    return this.#node.reconciliation.owner === this.index;
   }
 
   /** When this contact is given up if nothing happens. */
@@ -193,7 +194,7 @@ export class Contact implements MessageSource, MessageSink {
 
   next(message: Outgoing): boolean {
     const { reconciliation } = this.#node;
-    if (reconciliation.owner === this.#index && reconciliation.outboundWaiting) {
+    if (reconciliation.owner === this.index && reconciliation.outboundWaiting) {
       reconciliation.outboundWaiting = false;
       digest(reconciliation.outbound, 0, reconciliation.outboundBytes, this.#digest);
       message.type = this.awaitsAnswer ? OPEN : RECONCILE;
@@ -238,7 +239,7 @@ export class Contact implements MessageSource, MessageSink {
       if (!last || !reconciliation.concluded) return;
       // An OPEN that lists nothing asks nothing: that it was taken in is all there is to wait for.
       if (this.phase === "opening") this.#conclude();
-      reconciliation.release(this.#index);
+      reconciliation.release(this.index);
       return;
     }
     const here = this.#holds(message);
@@ -258,7 +259,7 @@ export class Contact implements MessageSource, MessageSink {
     const { sequence, shortIdLow, shortIdHigh } = frame;
     const { store, assemblies } = this.#node;
     const known =
-      store.find(shortIdLow, shortIdHigh) >= 0 || assemblies.fills(shortIdLow, shortIdHigh, this.#index, now);
+      store.find(shortIdLow, shortIdHigh) >= 0 || assemblies.fills(shortIdLow, shortIdHigh, this.index, now);
     // While it waits anyway there is nothing new to judge.
     if (!known && this.#byTurns && !this.#hasTurn) {
       if (this.#waiting === NOTHING || precedes(sequence, this.#waiting)) this.#waiting = sequence;
@@ -279,7 +280,7 @@ export class Contact implements MessageSource, MessageSink {
         this.#beaconMs = now;
         return undefined;
       }
-      return this.#node.assemblies.lend(frame.shortIdLow, frame.shortIdHigh, this.link.fragmentBytes, this.#index, now);
+      return this.#node.assemblies.lend(frame.shortIdLow, frame.shortIdHigh, this.link.fragmentBytes, this.index, now);
     }
     if (!this.reconciling) return undefined;
     const { inbound } = this.#node.reconciliation;
@@ -292,12 +293,12 @@ export class Contact implements MessageSource, MessageSink {
 
   owns(assembly: Assembly): boolean {
     const { assemblies, reconciliation } = this.#node;
-    return (this.reconciling && assembly === reconciliation.inbound) || assemblies.isLent(assembly, this.#index);
+    return (this.reconciling && assembly === reconciliation.inbound) || assemblies.isLent(assembly, this.index);
   }
 
   get credit(): number {
     if (this.#flashFailed) return 0;
-    const credit = this.#node.assemblies.credit(this.#index);
+    const credit = this.#node.assemblies.credit(this.index);
     return this.#byTurns ? Math.max(0, Math.min(credit, this.turns)) : credit;
   }
 
@@ -309,7 +310,7 @@ export class Contact implements MessageSource, MessageSink {
 
   /** A turn that none of the Drops under way will take. */
   get #hasTurn(): boolean {
-    return this.turns > this.#node.assemblies.held(this.#index);
+    return this.turns > this.#node.assemblies.held(this.index);
   }
 
   get window(): number {
@@ -355,7 +356,7 @@ export class Contact implements MessageSource, MessageSink {
     this.phase = "reconciling";
     if (!reconciliation.concluded) return;
     this.#conclude();
-    if (reconciliation.outboundBytes === 0) reconciliation.release(this.#index);
+    if (reconciliation.outboundBytes === 0) reconciliation.release(this.index);
   }
 
   /** What the peer lacks is known: from now on it is on offer. */

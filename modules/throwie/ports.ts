@@ -7,6 +7,11 @@
 export type MacAddress = Uint8Array;
 export const ADDRESS_BYTES = 6;
 
+export function sameAddress(a: MacAddress, b: MacAddress): boolean {
+  for (let i = 0; i < ADDRESS_BYTES; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
 export interface Radio {
   /** This radio's own address. */
   readonly address: MacAddress;

@@ -38,14 +38,13 @@ import { Acquaintances } from "./acquaintances.ts";
 import { Admission, isNewcomer, newcomerKey, settledKey, type Verdict } from "./admission.ts";
 import { Assemblies } from "./assemblies.ts";
 import { Beacons } from "./beacons.ts";
-import { Contact, type ContactOwner } from "./contact.ts";
+import type { Contact, ContactOwner } from "./contact.ts";
+import { CONTACTS_MAX, Contacts } from "./contacts.ts";
 import { type CloseReason, type NodeEvents, SILENT } from "./events.ts";
-import { ADDRESS_BYTES, type Clock, type MacAddress, type Radio, type Random } from "./ports.ts";
+import { ADDRESS_BYTES, type Clock, type MacAddress, type Radio, type Random, sameAddress } from "./ports.ts";
 import { Reconciliation } from "./reconciliation.ts";
 import { Verification } from "./verification.ts";
 
-/** Four passers-by at once; they share the air anyway. */
-export const CONTACTS_MAX = 4;
 const BEACON_INTERVAL_MS_DEFAULT = 1_000;
 /** An eighth of a half-life: most of a day, if that is a week. */
 const WIRE_STEP = HEAT_UNITS_PER_HALF_LIFE >>> 3;
@@ -113,8 +112,7 @@ export class Throwie implements ContactOwner {
   readonly #admission: Admission;
   readonly #acquaintances = new Acquaintances();
   readonly #verification: Verification;
-  readonly #contacts: Contact[] = [];
-  #open = 0;
+  readonly #contacts: Contacts;
   readonly #frameIn = new Frame();
   readonly #frameOut: Uint8Array;
   readonly #cast: Cast;
@@ -150,7 +148,7 @@ export class Throwie implements ContactOwner {
     );
     this.#verification = new Verification(options.store);
     this.#admission = new Admission(options.store, this.heatNow());
-    for (let i = 0; i < CONTACTS_MAX; i++) this.#contacts.push(new Contact(this, i));
+    this.#contacts = new Contacts(this);
   }
 
   /** Drops stored but not yet checked: they are not served. */
@@ -159,7 +157,7 @@ export class Throwie implements ContactOwner {
   }
 
   get contacts(): number {
-    return this.#open;
+    return this.#contacts.open;
   }
 
   /** Take a frame that the radio heard. The buffer is only read during the call; any bytes at all are welcome. */
@@ -170,13 +168,15 @@ export class Throwie implements ContactOwner {
   /** Do what is due. Returns when to call again at the latest, in clock milliseconds. */
   turn(): number {
     const now = this.#clock.now();
-    if (this.#open > 0) this.#review(now);
+    if (this.contacts > 0) this.#review(now);
     const roomLeft = this.#transmit(now);
     this.#verify();
-    const cleaning = this.#open === 0 && this.#tidy(now);
+    const cleaning = this.contacts === 0 && this.#tidy(now);
     this.#recount();
     if (this.#verification.pending > 0 || cleaning) return now + 1;
-    return roomLeft ? Math.max(this.#deadline, now + 1) : now + RADIO_PATIENCE_MS;
+    return roomLeft
+      ? Math.max(Math.min(this.#beacons.dueMs, this.#contacts.deadline), now + 1)
+      : now + RADIO_PATIENCE_MS;
   }
 
   /**
@@ -209,7 +209,7 @@ export class Throwie implements ContactOwner {
 
   /** Three quarters of the radio's queue; the rest is for beacons, and for the probes of a sender while this node is busy. */
   get window(): number {
-    const share = Math.floor((3 * this.#radio.receiveQueueFrames) / (4 * Math.max(this.#open, 1)));
+    const share = Math.floor((3 * this.#radio.receiveQueueFrames) / (4 * Math.max(this.contacts, 1)));
     return Math.min(Math.max(share, 1), 255);
   }
 
@@ -303,9 +303,7 @@ export class Throwie implements ContactOwner {
   #forget(slot: number, low: number, high: number, cause: "evicted" | "corrupt"): void {
     this.#admission.left(slot);
     this.#beacons.remove(low, high);
-    for (let i = 0; i < CONTACTS_MAX; i++) {
-      if (this.#contacts[i]!.phase !== "free") this.#contacts[i]!.withdraw(slot);
-    }
+    this.#contacts.withdraw(slot);
     this.events.dropLost(low, high, cause);
   }
 
@@ -316,9 +314,9 @@ export class Throwie implements ContactOwner {
     if (sameAddress(from, this.#radio.address)) return "echo";
     const now = this.#clock.now();
     if (frame.type === BEACON) return this.#hear(frame, from, now);
-    let contact = this.#contactWith(from);
+    let contact = this.#contacts.with(from);
     if (contact === undefined || contact.link.sessionId !== frame.sessionId) {
-      if (frame.type !== OPEN || frame.sequence !== 0 || this.#isSession(frame.sessionId)) return "session";
+      if (frame.type !== OPEN || frame.sequence !== 0 || this.#contacts.hasSession(frame.sessionId)) return "session";
       const obstacle = this.#admit(contact, from, now);
       if (obstacle !== undefined) return obstacle;
       contact = this.#begin(from, frame.sessionId, false, now);
@@ -330,7 +328,7 @@ export class Throwie implements ContactOwner {
   #hear(frame: Frame, from: MacAddress, now: number): Refusal | undefined {
     const { reconciliation } = this;
     if (!this.#beacons.read(frame)) return "beacon";
-    const contact = this.#contactWith(from);
+    const contact = this.#contacts.with(from);
     if (contact !== undefined) {
       if (contact.beacon(this.#beacons.peerNonce, now)) return undefined;
       this.#close(contact, "restarted", now);
@@ -353,7 +351,7 @@ export class Throwie implements ContactOwner {
    */
   #admit(known: Contact | undefined, from: MacAddress, now: number): Refusal | undefined {
     const owner = this.reconciliation.owner;
-    const engaged = owner < 0 ? undefined : this.#contacts[owner];
+    const engaged = owner < 0 ? undefined : this.#contacts.at(owner);
     if (engaged !== undefined && engaged !== known) {
       if (!engaged.awaitsAnswer || !lowerAddress(from, this.#radio.address)) return "busy";
       this.#close(engaged, "superseded", now);
@@ -365,36 +363,25 @@ export class Throwie implements ContactOwner {
   }
 
   #begin(peer: MacAddress, sessionId: number, initiator: boolean, now: number): Contact | undefined {
-    if (this.#open === CONTACTS_MAX) this.#makeRoom(now);
-    for (let i = 0; i < CONTACTS_MAX; i++) {
-      const contact = this.#contacts[i]!;
-      if (contact.phase !== "free") continue;
-      if (!this.reconciliation.lend(i, now)) return undefined;
-      contact.begin(peer, sessionId, initiator, now);
-      this.#open++;
-      this.assemblies.contacts = Math.max(this.#open, 1);
-      this.events.contactOpened(contact.peer, sessionId);
-      return contact;
+    if (this.contacts === CONTACTS_MAX && this.reconciliation.owner < 0) {
+      // One that had its turn gives way.
+      const { lingering } = this.#contacts;
+      if (lingering !== undefined) this.#close(lingering, "turn", now);
     }
-    return undefined;
-  }
-
-  /** All contacts are taken: the longest that had its turn gives way. */
-  #makeRoom(now: number): void {
-    let longest: Contact | undefined;
-    for (let i = 0; i < CONTACTS_MAX; i++) {
-      const contact = this.#contacts[i]!;
-      const begunMs = longest?.link.begunMs ?? Infinity;
-      if (contact.lingers && contact.link.begunMs < begunMs) longest = contact;
-    }
-    if (longest !== undefined && this.reconciliation.owner < 0) this.#close(longest, "turn", now);
+    const contact = this.#contacts.free;
+    if (contact === undefined || !this.reconciliation.lend(contact.index, now)) return undefined;
+    contact.begin(peer, sessionId, initiator, now);
+    this.#contacts.open++;
+    this.assemblies.contacts = Math.max(this.contacts, 1);
+    this.events.contactOpened(contact.peer, sessionId);
+    return contact;
   }
 
   #close(contact: Contact, reason: CloseReason, now: number): void {
     const idled = !contact.initiator && contact.reconciling;
     contact.end();
-    this.#open--;
-    this.assemblies.contacts = Math.max(this.#open, 1);
+    this.#contacts.open--;
+    this.assemblies.contacts = Math.max(this.contacts, 1);
     this.#acquaintances.ended(contact.peer, contact.moved > 0, idled, now);
     this.events.contactClosed(contact.peer, contact.link.sessionId, reason);
   }
@@ -402,20 +389,11 @@ export class Throwie implements ContactOwner {
   /** Contacts that are over end here. */
   #review(now: number): void {
     for (let i = 0; i < CONTACTS_MAX; i++) {
-      const contact = this.#contacts[i]!;
+      const contact = this.#contacts.at(i);
       if (contact.phase === "free") continue;
       const reason = contact.review(now);
       if (reason !== undefined) this.#close(contact, reason, now);
     }
-  }
-
-  get #deadline(): number {
-    let deadline = this.#beacons.dueMs;
-    for (let i = 0; i < CONTACTS_MAX; i++) {
-      const contact = this.#contacts[i]!;
-      if (contact.phase !== "free") deadline = Math.min(deadline, contact.deadline);
-    }
-    return deadline;
   }
 
   /** Send until the radio is full or nothing is left to send; true in the latter case. */
@@ -430,7 +408,7 @@ export class Throwie implements ContactOwner {
     let idle = 0;
     while (idle < CONTACTS_MAX) {
       if (radio.full) return false;
-      const contact = this.#contacts[this.#turnOf]!;
+      const contact = this.#contacts.at(this.#turnOf);
       const lengthBytes = contact.phase === "free" ? 0 : contact.link.prepare(this.#frameOut, now);
       if (lengthBytes > 0) {
         const to = contact.link.bulk && this.#cast === "broadcast" ? BROADCAST : contact.peer;
@@ -465,30 +443,9 @@ export class Throwie implements ContactOwner {
   #sessionId(): number {
     this.#random.fill(this.#chance);
     let sessionId = this.#chance[0]! | (this.#chance[1]! << 8);
-    while (this.#isSession(sessionId)) sessionId = (sessionId + 1) & 0xffff;
+    while (this.#contacts.hasSession(sessionId)) sessionId = (sessionId + 1) & 0xffff;
     return sessionId;
   }
-
-  #isSession(sessionId: number): boolean {
-    for (let i = 0; i < CONTACTS_MAX; i++) {
-      const contact = this.#contacts[i]!;
-      if (contact.phase !== "free" && contact.link.sessionId === sessionId) return true;
-    }
-    return false;
-  }
-
-  #contactWith(peer: MacAddress): Contact | undefined {
-    for (let i = 0; i < CONTACTS_MAX; i++) {
-      const contact = this.#contacts[i]!;
-      if (contact.phase !== "free" && sameAddress(contact.peer, peer)) return contact;
-    }
-    return undefined;
-  }
-}
-
-function sameAddress(a: MacAddress, b: MacAddress): boolean {
-  for (let i = 0; i < ADDRESS_BYTES; i++) if (a[i] !== b[i]) return false;
-  return true;
 }
 
 function lowerAddress(a: MacAddress, b: MacAddress): boolean {
