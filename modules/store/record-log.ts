@@ -110,14 +110,15 @@ export class RecordLog {
       const living = this.#living(this.tail);
       if (this.length > logSectors) {
         // Only after power failed during cleaning: empty the oldest at once and say so.
-        if (left > living) {
-          if (this.#cleanOldest()) this.#dropTail();
+        // What does not fit is copied to the next head.
+        if (left > 1) {
+          if (this.#cleanOldest() && this.next < recordsPerSector) this.#dropTail();
         } else if (!this.#open()) return false;
         continue;
       }
       if (left - living >= records) return true;
       // A sector that fails under a copy ends the head, and the next pass goes on in a new one.
-      if (left >= living && !this.#cleanOldest()) continue;
+      if (left > 0 && !this.#cleanOldest()) continue;
       if (!this.#open()) return false;
     }
     return false;

@@ -89,11 +89,11 @@ export class Slots {
     return -1;
   }
 
-  /** The slot with the least heat key that nobody pins, the lowest number among equals; 0 when there is none. */
+  /** The slot with the least heat key that nobody pins, the lowest number among equals; -1 when there is none. */
   coldest(): number {
     const { heat, capacity } = this;
     const flags = this.#flags;
-    let coldest = 0;
+    let coldest = -1;
     let least = Infinity;
     let slot = 0;
     // A loop in which XS has no name to make anew each time around takes it a third less.

@@ -142,7 +142,8 @@ export class Store {
     }
     if (!this.#collector.shrink() || this.room === 0) return "flash";
     const full = slots.count >= this.room;
-    if (full && heatKey <= slots.heat[slots.coldest()]!) return "colder";
+    const coldest = full ? slots.coldest() : -1;
+    if (full && (coldest < 0 || heatKey <= slots.heat[coldest]!)) return "colder";
     const room = this.#layout.bodyRoom(lengthBytes);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       if (!this.#collector.makeRoom(room)) return "flash";
@@ -183,7 +184,7 @@ export class Store {
     return this.#slots.hottestFew(into, among, first);
   }
 
-  /** The slot whose Drop would die for the next; 0 when nobody can. */
+  /** The slot whose Drop would die for the next; -1 when nobody can. */
   coldest(): number {
     return this.#slots.coldest();
   }

@@ -75,7 +75,8 @@ export class Admission {
     this.#settle(now);
     if (store.count < store.room) return this.#vacant > 0 && this.count < this.#share ? "newcomer" : "free";
     this.#vacant = 0;
-    if (store.heat(store.coldest()) < settledKey(now)) return "free";
+    const coldest = store.coldest();
+    if (coldest >= 0 && store.heat(coldest) < settledKey(now)) return "free";
     const known = Math.min(this.#departures, this.#departed.length);
     const index = this.#departed.indexOf(low & 0xffff);
     if (this.#share === 0 || (index >= 0 && index < known)) return "departed";
@@ -86,7 +87,7 @@ export class Admission {
   get victim(): number {
     const store = this.#store;
     if (store.count < store.room) return NOBODY;
-    if (this.count < this.#share) return store.pins(store.coldest()) === 0 ? store.coldest() : NOBODY;
+    if (this.count < this.#share) return store.coldest();
     for (let i = 0; i < this.count; i++) if (store.pins(this.#slots[i]!) === 1) return this.#slots[i]!;
     return NOBODY;
   }
@@ -161,6 +162,8 @@ export class Admission {
     while (this.count > 0 && now - this.#since[0]! >= NEWCOMER_UNITS) {
       const slot = this.#slots[0]!;
       this.#leave(0);
+      // The store may have given it up on its own account, and nobody counted yet.
+      if (!store.occupied(slot)) continue;
       store.unpin(slot);
       this.#release(slot);
     }

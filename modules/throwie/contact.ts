@@ -43,6 +43,8 @@ const IDLE_TIMEOUT_MS = 10_000;
 const RECONCILING_TIMEOUT_MS = 3_000;
 /** Turns after which a contact that is still being served makes room all the same: half a minute. */
 const TURNS_BUSY_MAX = 4;
+/** Nobody saves up turns to wash all newcomers out at once. */
+const TURNS_SAVED_MAX = 2;
 const NOTHING = -1;
 
 /** What a contact uses of the node that it belongs to. */
@@ -153,7 +155,16 @@ export class Contact implements MessageSource, MessageSink {
 
   /** Turns that this contact has not taken yet: the longer it lasts the more. */
   get turns(): number {
-    return Math.floor((this.#nowMs - this.link.begunMs) / TURN_MS) - this.turnsTaken;
+    return Math.min(this.#turnsEarned - this.turnsTaken, TURNS_SAVED_MAX);
+  }
+
+  /** A Drop came in by a turn. Turns that were saved beyond the limit are gone. */
+  takeTurn(): void {
+    this.turnsTaken = Math.max(this.turnsTaken, this.#turnsEarned - TURNS_SAVED_MAX) + 1;
+  }
+
+  get #turnsEarned(): number {
+    return Math.floor((this.#nowMs - this.link.begunMs) / TURN_MS);
   }
 
   /**
@@ -161,8 +172,9 @@ export class Contact implements MessageSource, MessageSink {
    */
   get lingers(): boolean {
     if (this.#nowMs - Math.max(this.link.heardMs, this.#beaconMs) >= QUIET_MS) return true;
-    if (!this.#byTurns || this.turnsTaken === 0 || this.turns > 0) return false;
-    return this.turnsTaken >= TURNS_BUSY_MAX || (this.#offers.count === 0 && this.link.sender.idle);
+    if (!this.#byTurns || this.turnsTaken === 0) return false;
+    if (this.turnsTaken >= TURNS_BUSY_MAX) return true;
+    return this.turns <= 0 && this.#offers.count === 0 && this.link.sender.idle;
   }
 
   get deadline(): number {

@@ -246,7 +246,7 @@ export class Throwie implements ContactOwner {
     this.warm(this.store.lastSlot);
     from.moved++;
     this.own[this.store.lastSlot] = 0;
-    if (verdict === "turn") from.turnsTaken++;
+    if (verdict === "turn") from.takeTurn();
     this.#verification.pending++;
     this.events.dropStored(this.store.lastSlot, from.peer);
     return outcome;
