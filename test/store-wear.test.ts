@@ -35,6 +35,32 @@ test("worn sectors are put out of use and lose nothing that can be read", (t) =>
   }
 });
 
+test("a full store whose log moves over worn sectors gives up no Drop, however many were named before", (t) => {
+  for (const worn of [13, 14, 27, 40, 52]) {
+    const flash = new NorFlash({ sizeBytes: 448 * 4096 });
+    const store = new Store(flash);
+    store.mount();
+    const drop = new Uint8Array(DROP_BYTES);
+    for (let i = 0; i < store.capacity; i++) store.insert(i, 7, drop, 0, drop.length, 70_000 + 10 * i, 1_000);
+    let wear = worn;
+    for (let sector = 0; sector < 448 && wear > 0; sector++) {
+      if (flash.erasesOf[sector] !== 0) continue;
+      flash.wear(sector);
+      wear--;
+    }
+    t.is(wear, 0);
+    for (let round = 0; round < 60; round++) {
+      for (let k = 0; k < 60; k++) {
+        const slot = (round * 60 + k) % store.capacity;
+        store.setHeat(slot, store.heat(slot) + 2);
+      }
+      store.checkpoint(2_000 + 100 * round);
+    }
+    t.is(store.count, 750, `${worn} worn`);
+    t.is(store.counters.sacrificed, 0);
+  }
+});
+
 /** A full store whose sectors wear out one after another until there is hardly room; each Drop is hotter than all before it. */
 class Decline {
   readonly flash: NorFlash;
