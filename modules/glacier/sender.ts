@@ -37,7 +37,7 @@ const REPOLL_FRAMES = 5;
  */
 const PROBE_INTERVAL_MS = 20;
 const PROBE_INTERVAL_LATE_MS = 320;
-/** What was measured on a short frame may be asked of a long one behind another: 32 bytes a millisecond, two frames of 1 Mbit/s. */
+/** What was measured on a short frame may be asked of a long one behind another: 64 bytes a millisecond are two frames at 1 Mbit/s. */
 const QUEUED_MS_SHIFT = 6;
 /** A receiver gives a message up when a fragment does not fit, or its buffer goes; one that does it for ever is served in vain. */
 const WITHDRAWALS_MAX = 16;

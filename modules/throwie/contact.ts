@@ -31,7 +31,7 @@ import { Offers } from "./offers.ts";
 import { ADDRESS_BYTES, type MacAddress } from "./ports.ts";
 import { NONCE_BYTES, type Reconciliation } from "./reconciliation.ts";
 
-/** An opening that nobody answers: sent four times, each as often as the radio repeats. */
+/** An opening that nobody answers, though the link has repeated it half a dozen times. */
 const OPENING_TIMEOUT_MS = 1_500;
 /** Not even a beacon heard: the peer has walked away. Two beacon intervals and a half. */
 const SILENT_TIMEOUT_MS = 2_500;
