@@ -23,13 +23,12 @@ import {
 import { MESSAGE_BODY_BYTES_MAX, MESSAGE_PREFIX_BYTES } from "../modules/glacier/message.ts";
 import type { Completion, MessageSink } from "../modules/glacier/receiver.ts";
 import type { MessageSource, Outgoing } from "../modules/glacier/sender.ts";
-import { SeededRandom } from "../sim/random.ts";
 import { CoveredModules, type Replacement } from "./fuzz/coverage.ts";
 import { mendFrames } from "./fuzz/frames.ts";
-import { executionsOf, type Finding, fuzzBlindly, fuzzGuided, type Target } from "./fuzz/fuzzer.ts";
+import { executionsOf, type Target } from "./fuzz/fuzzer.ts";
 import type { Input } from "./fuzz/input.ts";
+import { nothingIsFound, onlyGuidedFinds } from "./fuzz/verdict.ts";
 
-const SEED = Number(process.env.SEED ?? 1);
 const EXECUTIONS = executionsOf(30_000);
 /** Of the lines of modules/glacier; those that are left are named when it is less. */
 const REACHED_MIN = 0.97;
@@ -266,31 +265,20 @@ function load(defect?: Replacement): Promise<CoveredModules<Modules>> {
   return CoveredModules.load<Modules>(paths, defect);
 }
 
-function told(finding: Finding | undefined): string {
-  return finding === undefined ? "nothing found" : `SEED=${SEED}, execution ${finding.executions}: ${finding.fault}`;
-}
-
 test.serial("no frame makes a link throw, overrun or settle what it never sent, and all of it was tried", async (t) => {
   const modules = await load();
-  const finding = fuzzGuided(targetOf(modules.exports), modules, new SeededRandom(SEED, "fuzz"), EXECUTIONS);
-  t.is(finding, undefined, told(finding));
-  // A buffer changes places in the node's pool only (throwie.test.ts).
-  t.deepEqual(modules.uncalled("modules/glacier/"), ["modules/glacier/assembly.ts: adopt"]);
-  const { lines, of } = modules.unreached("modules/glacier/");
-  t.log(`SEED=${SEED}: ${of - lines.length} of ${of} lines; not: ${lines.join(" | ")}`);
-  t.true(lines.length <= (1 - REACHED_MIN) * of, lines.join("\n"));
-  modules.close();
+  nothingIsFound(t, modules, targetOf(modules.exports), EXECUTIONS, {
+    paths: ["modules/glacier/"],
+    // A buffer changes places in the node's pool only (throwie.test.ts).
+    uncalled: ["modules/glacier/assembly.ts: adopt"],
+    min: REACHED_MIN,
+  });
 });
 
 test.serial(
   "canary: fragments past the buffer are found with coverage as a guide, and not by random bytes",
   async (t) => {
     const modules = await load({ find: " || start + payloadBytes > this.bytes.length", by: "" });
-    const target = targetOf(modules.exports);
-    const guided = fuzzGuided(target, modules, new SeededRandom(SEED, "fuzz"), EXECUTIONS);
-    t.regex(told(guided), /offset is out of bounds/);
-    const blind = fuzzBlindly(target, new SeededRandom(SEED, "fuzz"), EXECUTIONS);
-    t.is(blind, undefined, told(blind));
-    modules.close();
+    onlyGuidedFinds(t, modules, targetOf(modules.exports), EXECUTIONS, /offset is out of bounds/);
   },
 );

@@ -5,13 +5,12 @@
 import test from "ava";
 import { exchange, type Ids, randomPair, Side, seededWords } from "../bench/rbsr.ts";
 import { MESSAGE_SIZE_BYTES_MAX, MESSAGES_MAX } from "../modules/rbsr/reconciler.ts";
-import { SeededRandom } from "../sim/random.ts";
 import { CoveredModules, type Replacement } from "./fuzz/coverage.ts";
-import { executionsOf, type Finding, fuzzBlindly, fuzzGuided, type Target } from "./fuzz/fuzzer.ts";
+import { executionsOf, type Target } from "./fuzz/fuzzer.ts";
 import { CHOICES_BYTES, type Input } from "./fuzz/input.ts";
+import { nothingIsFound, onlyGuidedFinds } from "./fuzz/verdict.ts";
 import { BOARD_ITEMS, fillUnsalted } from "./rbsr-sides.ts";
 
-const SEED = Number(process.env.SEED ?? 1);
 const EXECUTIONS = executionsOf(40_000);
 /** Some seeds need two thirds of these. */
 const CANARY_EXECUTIONS = executionsOf(120_000);
@@ -138,24 +137,15 @@ function load(defect?: Replacement): Promise<CoveredModules<Modules>> {
   return CoveredModules.load<Modules>(["modules/rbsr/reconciler.ts", "modules/rbsr/salted-set.ts"], defect);
 }
 
-function told(finding: Finding | undefined): string {
-  return finding === undefined ? "nothing found" : `SEED=${SEED}, execution ${finding.executions}: ${finding.fault}`;
-}
-
 test.serial(
   "no message makes the reconciler throw, overrun or lie about its state, and all of it was tried",
   async (t) => {
     const modules = await load();
-    const target = targetOf(modules.exports, everySeed);
-    const finding = fuzzGuided(target, modules, new SeededRandom(SEED, "fuzz"), EXECUTIONS);
-    t.is(finding, undefined, told(finding));
-    for (const name of ANSWERING) t.deepEqual(modules.uncalled(`modules/rbsr/${name}`), []);
-    const parts = ANSWERING.map((name) => modules.unreached(`modules/rbsr/${name}.ts`));
-    const of = parts.reduce((sum, part) => sum + part.of, 0);
-    const lines = parts.flatMap((part) => part.lines);
-    t.log(`SEED=${SEED}: ${of - lines.length} of ${of} lines; not: ${lines.join(" | ")}`);
-    t.true(lines.length <= (1 - REACHED_MIN) * of, lines.join("\n"));
-    modules.close();
+    nothingIsFound(t, modules, targetOf(modules.exports, everySeed), EXECUTIONS, {
+      paths: ANSWERING.map((name) => `modules/rbsr/${name}.ts`),
+      uncalled: [],
+      min: REACHED_MIN,
+    });
   },
 );
 
@@ -165,11 +155,5 @@ test.serial("canary: a defect behind a doubt is found with coverage as a guide, 
     find: "if (this.#reader.bit() === 1) this.#have.add(item);\n      }\n    }\n  };",
     by: "if (this.#reader.bit() === 1) this.#have.add(item + 4096);\n      }\n    }\n  };",
   });
-  const target = targetOf(modules.exports, fewSeeds);
-  const guided = fuzzGuided(target, modules, new SeededRandom(SEED, "fuzz"), CANARY_EXECUTIONS);
-  t.regex(told(guided), /items are lacked/);
-  t.log(told(guided).slice(0, 200));
-  const blind = fuzzBlindly(target, new SeededRandom(SEED, "fuzz"), CANARY_EXECUTIONS);
-  t.is(blind, undefined, told(blind));
-  modules.close();
+  onlyGuidedFinds(t, modules, targetOf(modules.exports, fewSeeds), CANARY_EXECUTIONS, /items are lacked/);
 });

@@ -9,10 +9,10 @@ import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { CoveredModules, type Replacement } from "./fuzz/coverage.ts";
 import { mendFrames } from "./fuzz/frames.ts";
-import { executionsOf, type Finding, fuzzBlindly, fuzzGuided, type Target } from "./fuzz/fuzzer.ts";
+import { executionsOf, type Target } from "./fuzz/fuzzer.ts";
 import type { Input } from "./fuzz/input.ts";
+import { nothingIsFound, onlyGuidedFinds } from "./fuzz/verdict.ts";
 
-const SEED = Number(process.env.SEED ?? 1);
 const EXECUTIONS = executionsOf(4_000);
 /** Of the lines of modules/throwie; those that are left are named when it is less. A twentieth are for what NOT_BY_FRAMES names, and for restarts. */
 const REACHED_MIN = 0.88;
@@ -181,10 +181,6 @@ function targetOf(modules: Modules): Target {
   };
 }
 
-function told(finding: Finding | undefined): string {
-  return finding === undefined ? "nothing found" : `SEED=${SEED}, execution ${finding.executions}: ${finding.fault}`;
-}
-
 function load(defect?: Replacement): Promise<CoveredModules<Modules>> {
   const paths = ["throwie/throwie", "throwie/contacts", "store/store", "glacier/frame"].map(
     (name) => `modules/${name}.ts`,
@@ -194,24 +190,17 @@ function load(defect?: Replacement): Promise<CoveredModules<Modules>> {
 
 test.serial("no frame makes a node throw, overrun or lose count, and all of it was tried", async (t) => {
   const modules = await load();
-  const finding = fuzzGuided(targetOf(modules.exports), modules, new SeededRandom(SEED, "fuzz"), EXECUTIONS);
-  t.is(finding, undefined, told(finding));
-  t.deepEqual(modules.uncalled("modules/throwie/"), NOT_BY_FRAMES);
-  const { lines, of } = modules.unreached("modules/throwie/");
-  t.log(`SEED=${SEED}: ${of - lines.length} of ${of} lines; not: ${lines.join(" | ")}`);
-  t.true(lines.length <= (1 - REACHED_MIN) * of, lines.join("\n"));
-  modules.close();
+  nothingIsFound(t, modules, targetOf(modules.exports), EXECUTIONS, {
+    paths: ["modules/throwie/"],
+    uncalled: NOT_BY_FRAMES,
+    min: REACHED_MIN,
+  });
 });
 
 test.serial(
   "canary: fragments past the buffer, within a contact, are found with coverage as a guide only",
   async (t) => {
     const modules = await load({ find: " || start + payloadBytes > this.bytes.length", by: "" });
-    const target = targetOf(modules.exports);
-    const guided = fuzzGuided(target, modules, new SeededRandom(SEED, "fuzz"), EXECUTIONS);
-    t.regex(told(guided), /offset is out of bounds/);
-    const blind = fuzzBlindly(target, new SeededRandom(SEED, "fuzz"), EXECUTIONS);
-    t.is(blind, undefined, told(blind));
-    modules.close();
+    onlyGuidedFinds(t, modules, targetOf(modules.exports), EXECUTIONS, /offset is out of bounds/);
   },
 );

@@ -7,11 +7,11 @@ import test from "ava";
 import type { Death } from "../modules/store/journal.ts";
 import { encodeSectorHeader, FORMAT_VERSION, LOG_SECTOR } from "../modules/store/layout.ts";
 import { Store } from "../modules/store/store.ts";
-import { NorFlash, PowerCut } from "../sim/nor-flash.ts";
+import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
 import formatOne from "./fixtures/store-v1.json" with { type: "json" };
 import formatTwo from "./fixtures/store-v2.json" with { type: "json" };
-import { dropBytes, highOf, lowOf, SMALL_CAPACITY, SMALL_SECTORS } from "./store-histories.ts";
+import { dropBytes, highOf, lowOf, powerFails, SMALL_CAPACITY, SMALL_SECTORS } from "./store-histories.ts";
 
 const SEED = Number(process.env.SEED ?? 1);
 const SMALL_BYTES = SMALL_SECTORS * 4096;
@@ -175,14 +175,4 @@ function versionsOf(flash: NorFlash): number[] {
     if (bytes[at] === 0x54 && bytes[at + 1] === 0x53) versions.push(bytes[at + 2]!);
   }
   return versions;
-}
-
-function powerFails(action: () => void): boolean {
-  try {
-    action();
-    return false;
-  } catch (error) {
-    if (!(error instanceof PowerCut)) throw error;
-    return true;
-  }
 }

@@ -371,7 +371,8 @@ function cutOnce(
   return cutHere;
 }
 
-function powerFails(action: () => void): boolean {
+/** Runs it; whether power failed meanwhile. */
+export function powerFails(action: () => void): boolean {
   try {
     action();
     return false;

@@ -2,9 +2,9 @@
  * Reassembly: one message being put together from its fragments, in a buffer allocated once (design section 4).
  *
  * An assembly is named by short_id, not by session: when a contact is cut, what arrived stays, and the next contact
- * that brings the same Drop, cut in the same way, goes on from there. Fragments may come in any order and more than once. `put` copies, and
- * refuses whatever cannot belong: a full-size fragment that is not full, one past the end, a length that does not
- * agree with what is already here. It never grows and never throws.
+ * that brings the same Drop, cut in the same way, goes on from there. Fragments may come in any order and more than
+ * once. `put` copies, and refuses whatever cannot belong: a full-size fragment that is not full, one past the end, a
+ * length that does not agree with what is already here. It never grows and never throws.
  */
 import { FRAME_HEADER_BYTES, type Frame, PAYLOAD_BYTES_V1, PAYLOAD_BYTES_V2 } from "./frame.ts";
 import { fragmentCount, fragmentMask, MESSAGE_BODY_BYTES_MAX, MESSAGE_PREFIX_BYTES } from "./message.ts";

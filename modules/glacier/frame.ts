@@ -22,7 +22,10 @@ export const FRAME_MAGIC = 0x74;
 export const FRAME_VERSION = 2;
 export const FRAME_HEADER_BYTES = 14;
 export const FRAME_TRAILER_BYTES = 2;
-/** A full payload in an ESP-NOW v1 body: with header and trailer 226 bytes of its 250. A 2,048-byte Drop is then 10 frames. */
+/**
+ * A full payload in an ESP-NOW v1 body: with header and trailer 226 bytes of its 250. A 2,048-byte Drop is then 10
+ * frames.
+ */
 export const PAYLOAD_BYTES_V1 = 210;
 /** A full payload in an ESP-NOW v2 body of 1,470 bytes: a Drop is 2 frames. */
 export const PAYLOAD_BYTES_V2 = 1_454;
@@ -61,7 +64,10 @@ export class Frame {
   payloadV2: Uint8Array = this.bytes;
 }
 
-/** Write header and trailer round a payload that already stands in `out`; `type` may have POLL added. Returns the frame's length in bytes. */
+/**
+ * Write header and trailer round a payload that already stands in `out`; `type` may have POLL added. Returns the
+ * frame's length in bytes.
+ */
 export function sealFrame(
   out: Uint8Array,
   type: number,

@@ -93,8 +93,8 @@ export class Link {
   }
 
   /**
-   * What `prepare` built may go by broadcast: a lost Drop fragment or acknowledgement is made good here. The opening and the end of a contact
-   * are few frames and much waiting, so they are worth the radio's own repetitions.
+   * What `prepare` built may go by broadcast: a lost Drop fragment or acknowledgement is made good here. The opening
+   * and the end of a contact are few frames and much waiting, so they are worth the radio's own repetitions.
    */
   get bulk(): boolean {
     return this.#preparedAck ? !this.#done : this.sender.preparedBulk;

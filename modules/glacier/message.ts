@@ -9,8 +9,8 @@
  *
  * The stream is cut every 210 bytes, or every 1,454 where both ends of a session take ESP-NOW v2 bodies (an OPEN, which
  * agrees on that, always every 210); all fragments but the last are full, so a fragment's place follows from its index
- * alone and fragments may come in any order. No body is larger than a Drop, so one kind of buffer serves all. Length leads because the frame header has no room for it: fragment 0 says
- * where the message ends.
+ * alone and fragments may come in any order. No body is larger than a Drop, so one kind of buffer serves all. Length
+ * leads because the frame header has no room for it: fragment 0 says where the message ends.
  *
  * A Drop's short_id is the head of its BLAKE3 hash. BLAKE3 of a reconciliation message would cost a board more time
  * than its whole airtime, and the message is used up at once and by nobody else, so its short_id is `digest`, which

@@ -27,7 +27,10 @@ const TRANSMISSIONS = WINDOW_FRAMES_MAX + 8;
 const NOTHING = 0xff;
 /** As many later frames may arrive first before a missing one counts as lost (QUIC's packet threshold, RFC 9002 6.1.1). */
 const REORDER_FRAMES = 3;
-/** Frames from one poll to the next: an acknowledgement costs 0.4 of a frame's air, but Drops with holes fill the receiver's buffers. */
+/**
+ * Frames from one poll to the next: an acknowledgement costs 0.4 of a frame's air, but Drops with holes fill the
+ * receiver's buffers.
+ */
 const POLL_FRAMES = 20;
 /** And after a poll that has no answer yet: the poll or the acknowledgement may be lost. */
 const REPOLL_FRAMES = 5;
@@ -37,9 +40,12 @@ const REPOLL_FRAMES = 5;
  */
 const PROBE_INTERVAL_MS = 20;
 const PROBE_INTERVAL_LATE_MS = 320;
-/** What was measured on a short frame may be asked of a long one behind another: 64 bytes a millisecond are two frames at 1 Mbit/s. */
-const QUEUED_MS_SHIFT = 6;
-/** A receiver gives a message up when a fragment does not fit, or its buffer goes; one that does it for ever is served in vain. */
+/** What was measured on a short frame may be asked of a long one behind another: two frames at 1 Mbit/s. */
+const QUEUED_BYTES_PER_MS = 64;
+/**
+ * A receiver gives a message up when a fragment does not fit, or its buffer goes; one that does it for ever is served
+ * in vain.
+ */
 const WITHDRAWALS_MAX = 16;
 /** Until the peer has said how much room it has: the opening, and a Drop to keep the air busy meanwhile. */
 const CREDIT_INITIAL = 2;
@@ -178,7 +184,8 @@ export class Sender {
   /** When a probe is due, in clock milliseconds; Infinity while nothing is in flight. */
   get deadline(): number {
     if (this.#inFlight === 0) return this.#credit === 0 ? this.#creditMs + CREDIT_PROBE_MS : Infinity;
-    if (this.#probes === 0) return this.#activeMs + this.#roundTrip.timeoutMs + (this.fragmentBytes >> QUEUED_MS_SHIFT);
+    if (this.#probes === 0)
+      return this.#activeMs + this.#roundTrip.timeoutMs + ((this.fragmentBytes / QUEUED_BYTES_PER_MS) | 0);
     const eager = 3 * (this.#probes + 1) <= this.#window;
     return this.#activeMs + (eager ? PROBE_INTERVAL_MS : PROBE_INTERVAL_LATE_MS);
   }
@@ -231,7 +238,8 @@ export class Sender {
     if (this.#preparedPoll) {
       this.#sincePoll = 0;
       this.#pollUnanswered = true;
-      // The latest poll is timed, but none that went twice: its answer would not tell which it is for (Karn's rule, RFC 6298, section 3).
+      // The latest poll is timed, but none that went twice: its answer would not tell which it is for (Karn's rule, RFC
+      // 6298, section 3).
       if (fresh) {
         this.#timedOrder = this.#order;
         this.#timedMs = now;

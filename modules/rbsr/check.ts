@@ -51,7 +51,10 @@ export class MessageCheck {
     this.#doubted = doubted;
   }
 
-  /** Check a message whose reader has begun. `first`: it answers nothing of mine, and must list or divide the whole space. */
+  /**
+   * Check a message whose reader has begun. `first`: it answers nothing of mine, and must list or divide the whole
+   * space.
+   */
   check(set: SaltedSet, first: boolean): CheckRefusal | undefined {
     const reader = this.#reader;
     const open = this.#open;

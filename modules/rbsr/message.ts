@@ -20,9 +20,10 @@
  * |    |        | and sum 4 bytes                            |                                                 |             |
  * | doubt bit | | n varint, n mixes: position 4, tag 4       | my items whose tags do not tell them apart      | 1           |
  *
- * `asked` = 1: most of this differs, so list what cannot be decoded rather than divide it. It is advice, and never wrong to ignore.
- * Little-endian. A varint is base 128, lowest group first, at most 2^32 - 1, and as short as it can be.
- * The reader never runs past its end and never throws: it keeps the first reason it met and reads zeros from then on.
+ * `asked` = 1: most of this differs, so list what cannot be decoded rather than divide it. It is advice, and never
+ * wrong to ignore. Little-endian. A varint is base 128, lowest group first, at most 2^32 - 1, and as short as it can
+ * be. The reader never runs past its end and never throws: it keeps the first reason it met and reads zeros from then
+ * on.
  */
 
 export const CLOSED = 0;

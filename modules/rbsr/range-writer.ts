@@ -7,10 +7,10 @@
  * need: the smallest SPLIT, and one open range. Whatever is written now takes of the rest only. That a full table of open
  * ranges fits into a message at all is checked once, in the Reconciler's constructor.
  *
- * Progress. A list of at most `listRoomBytes` fits into any message that has not listed anything yet, so a range whose list does not
- * fit is left in parts that one of the two can list next, and asks for it: no range goes to and fro whole. Only a full table of open ranges
- * keeps a range from being divided, and a full table of ranges that long is more than a session's messages could carry; the
- * constructor sees to that.
+ * Progress. A list of at most `listRoomBytes` fits into any message that has not listed anything yet, so a range whose
+ * list does not fit is left in parts that one of the two can list next, and asks for it: no range goes to and fro
+ * whole. Only a full table of open ranges keeps a range from being divided, and a full table of ranges that long is
+ * more than a session's messages could carry; the constructor sees to that.
  *
  * Lists re-order their range by tag (`SaltedSet.sortByTag`), which is why a range that was listed is never divided.
  *
@@ -78,8 +78,8 @@ export class RangeWriter {
   }
 
   /**
-   * Divide positions `low .. high`, items `from .. to`, into as many of `partsWanted` as there is room for. `asked`: lists of them are
-   * wanted rather than further summaries, as they always are of a range that is left whole.
+   * Divide positions `low .. high`, items `from .. to`, into as many of `partsWanted` as there is room for. `asked`:
+   * lists of them are wanted rather than further summaries, as they always are of a range that is left whole.
    */
   divide(
     set: SaltedSet,

@@ -40,10 +40,10 @@ import type { SaltedSet } from "./salted-set.ts";
 import { splitFor } from "./split.ts";
 
 /**
- * The largest message, either way: no message needs a larger buffer than a Drop, so the link's body is at most 2,048 bytes,
- * and the body of an OPEN, which carries the first message, begins with 11 that make the session's salt. One number for every
- * message, so that neither side has to know which of its messages has the room. What all 750 items of a board need, 3,000 bytes of
- * tags, is listed in parts, some by either side.
+ * The largest message, either way: no message needs a larger buffer than a Drop, so the link's body is at most 2,048
+ * bytes, and the body of an OPEN, which carries the first message, begins with 11 that make the session's salt. One
+ * number for every message, so that neither side has to know which of its messages has the room. What all 750 items of
+ * a board need, 3,000 bytes of tags, is listed in parts, some by either side.
  */
 export const MESSAGE_SIZE_BYTES_MAX = 2037;
 

@@ -1,10 +1,10 @@
 /**
  * Sectors of bodies that are being filled, and where the next body goes.
  *
- * Up to `openSectorsMax` sectors are open at once; a body goes into the one where it leaves the least room, since closing a
- * sector for the first body that does not fit would waste a sixth of it. Bodies follow each other without gaps
- * from the front; room once given is never given again, whether or not programming it succeeded, so dirt is never programmed over.
- * For the same reason mount opens none: where an earlier life stopped filling cannot be known.
+ * Up to `openSectorsMax` sectors are open at once; a body goes into the one where it leaves the least room, since
+ * closing a sector for the first body that does not fit would waste a sixth of it. Bodies follow each other without
+ * gaps from the front; room once given is never given again, whether or not programming it succeeded, so dirt is never
+ * programmed over. For the same reason mount opens none: where an earlier life stopped filling cannot be known.
  */
 import { BODY_BYTES_MIN, BODY_SECTOR, encodeSectorHeader, type Layout } from "./layout.ts";
 import { BODIES, OPEN, type Partition, RETIRED, WORN } from "./partition.ts";

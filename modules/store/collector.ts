@@ -20,7 +20,10 @@ import type { Slots } from "./slots.ts";
 
 /** Sectors tried for one write before the part is taken to be broken. */
 const ATTEMPTS_MAX = 4;
-/** Rounds of making room: the first frees a sector or fits the body, the second puts it there; more only with worn sectors. */
+/**
+ * Rounds of making room: the first frees a sector or fits the body, the second puts it there; more only with worn
+ * sectors.
+ */
 const ROUNDS_MAX = 8;
 /** The newcomer's, and one for the evicted should its mark fail. Cleaning asks for its own. */
 const INSERT_RECORDS = 2;

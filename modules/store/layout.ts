@@ -134,7 +134,10 @@ export class Layout {
       unit <= UNIT_BYTES_MAX;
   }
 
-  /** Drops of any size that find room when only so many sectors can be used: two fewer for each that is retired, once it matters. */
+  /**
+   * Drops of any size that find room when only so many sectors can be used: two fewer for each that is retired, once it
+   * matters.
+   */
   roomIn(sectorsUsable: number): number {
     return 2 * (sectorsUsable - this.logSectorsMax - this.openSectorsMax - 2) + 1;
   }
@@ -176,7 +179,10 @@ export function encodeLogHeader(into: Uint8Array, tail: number, time: number, la
   putWord(into, 28, crc32(into, 28));
 }
 
-/** Why the 16 bytes are not a sector header that can be read; undefined when they are. The CRC's place is for all versions. */
+/**
+ * Why the 16 bytes are not a sector header that can be read; undefined when they are. The CRC's place is for all
+ * versions.
+ */
 export function refuseSector(bytes: Uint8Array): SectorRefusal | undefined {
   if (blank(bytes, 0, SECTOR_HEADER_BYTES)) return "blank";
   if (bytes[0] !== 0x54 || bytes[1] !== 0x53) return "magic";

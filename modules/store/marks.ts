@@ -7,9 +7,10 @@
  * | 3 | 1 | | VERIFIED: 0. DEAD: cause in the low four bits, the same inverted in the high four |
  * | 4 | unit - 4 | | zeros |
  *
- * The DEAD marks of the log are the journal of deaths: they cost nothing that was not programmed anyway, outlive restarts,
- * and are bounded by the log. So that a mark that power cut short does not name a wrong cause, every cause has four zeros among its
- * eight bits: a program that stopped leaves fewer. Version 1 wrote zeros only: no time, and no cause.
+ * The DEAD marks of the log are the journal of deaths: they cost nothing that was not programmed anyway, outlive
+ * restarts, and are bounded by the log. So that a mark that power cut short does not name a wrong cause, every cause
+ * has four zeros among its eight bits: a program that stopped leaves fewer. Version 1 wrote zeros only: no time, and no
+ * cause.
  */
 import { blank } from "./layout.ts";
 
@@ -73,7 +74,10 @@ export function timeKnown(bytes: Uint8Array, at: number): boolean {
   return lowTime(bytes, at) !== 0;
 }
 
-/** The time that the mark says, of all that have these low 24 bits the nearest to `now`: power may have failed before `now` was written. */
+/**
+ * The time that the mark says, of all that have these low 24 bits the nearest to `now`: power may have failed before
+ * `now` was written.
+ */
 export function timeOf(bytes: Uint8Array, at: number, now: number): number {
   return now + (((lowTime(bytes, at) - now) << 8) >> 8);
 }

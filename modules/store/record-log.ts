@@ -124,7 +124,10 @@ export class RecordLog {
     return false;
   }
 
-  /** Program `record` at the end, CRC added. False: the sector failed; it is not used further. Room is the caller's to ensure. */
+  /**
+   * Program `record` at the end, CRC added. False: the sector failed; it is not used further. Room is the caller's to
+   * ensure.
+   */
   append(): boolean {
     const { crcAt, recordsPerSector, recordBytes, verifiedAt, deadAt } = this.#layout;
     if (this.next >= recordsPerSector) return false;
@@ -293,7 +296,10 @@ export class RecordLog {
     return isVerified(mark, 0, unitBytes) && timeKnown(mark, 0) ? timeOf(mark, 0, this.now) : undefined;
   }
 
-  /** Mark the slot's record VERIFIED, which did not say so. False: its sector failed, or the mark was cut before; only a copy can say it. */
+  /**
+   * Mark the slot's record VERIFIED, which did not say so. False: its sector failed, or the mark was cut before; only a
+   * copy can say it.
+   */
   markVerified(slot: number): boolean {
     const { verifiedAt, unitBytes } = this.#layout;
     const mark = this.#mark;

@@ -245,7 +245,10 @@ function applyDrop(
   log.bindAt(slot, sequence, number);
 }
 
-/** An insert that was cut before its eviction leaves one Drop too many. Then bring the rest into slots below the capacity. */
+/**
+ * An insert that was cut before its eviction leaves one Drop too many. Then bring the rest into slots below the
+ * capacity.
+ */
 function evictSurplus(slots: Slots, log: RecordLog, counters: StoreCounters): void {
   while (slots.count > slots.capacity) evictColdest(slots, log, counters);
   for (let from = slots.capacity; from < slots.length; from++) {

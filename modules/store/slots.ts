@@ -107,7 +107,10 @@ export class Slots {
     return coldest;
   }
 
-  /** Fill `into` with the coldest slots that nobody pins and that are colder than `heatKey`, coldest first. Returns how many. */
+  /**
+   * Fill `into` with the coldest slots that nobody pins and that are colder than `heatKey`, coldest first. Returns how
+   * many.
+   */
   coldestFew(into: Uint16Array, heatKey: number): number {
     const { heat, capacity } = this;
     const flags = this.#flags;

@@ -63,7 +63,10 @@ export class Store {
   #doubted = 0;
   #mounted = false;
 
-  /** `slack`: so many of the coldest Drops count as equally cold, and of them the one dies that makes most room. 1 is strict. */
+  /**
+   * `slack`: so many of the coldest Drops count as equally cold, and of them the one dies that makes most room. 1 is
+   * strict.
+   */
   constructor(flash: Flash, capacity: number = DROPS_MAX, slack = 1) {
     this.capacity = capacity;
     this.#flash = flash;

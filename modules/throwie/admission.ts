@@ -1,15 +1,17 @@
 /**
  * Admission: who may come into a full store, and who dies for it (docs/temperature.md, "Admission").
  *
- * Heat alone would let anyone with 10,000 fresh Drops wash a store clean, and neither addresses nor movements tell a crowd from one
- * radio that plays a crowd. What nobody can multiply is time. So while some Drop is cold (heat below 1) the coldest dies, as ever; but
- * when all are warm, a Drop that comes in is a newcomer for one half-life, and newcomers have a share of the store:
+ * Heat alone would let anyone with 10,000 fresh Drops wash a store clean, and neither addresses nor movements tell a
+ * crowd from one radio that plays a crowd. What nobody can multiply is time. So while some Drop is cold (heat below 1)
+ * the coldest dies, as ever; but when all are warm, a Drop that comes in is a newcomer for one half-life, and newcomers
+ * have a share of the store:
  *
  *   - fewer than the share: the coldest of the others dies for it, whatever the newcomer's heat;
  *   - the share is full: the oldest newcomer dies for it, and a contact brings one in for each TURN_MS that it has lasted.
  *
- * Invariant: in any half-life newcomers displace at most a NEWCOMERS_SHARE-th of the store from among the warm that were settled, the
- * coldest of them; and each newcomer stays for at least share * TURN_MS / contacts at once, whatever is offered meanwhile.
+ * Invariant: in any half-life newcomers displace at most a NEWCOMERS_SHARE-th of the store from among the warm that
+ * were settled, the coldest of them; and each newcomer stays for at least share * TURN_MS / contacts at once, whatever
+ * is offered meanwhile.
  *
  * A newcomer's key is odd, every other's even: so flash knows it too, for one heat unit, and a restart changes nothing.
  * In RAM newcomers are pinned, which keeps them out of the store's own choice, and stand in a queue by arrival. Who died for a
@@ -53,7 +55,10 @@ export class Admission {
   /** By arrival, the oldest first. */
   readonly #slots: Uint16Array;
   readonly #since: Int32Array;
-  /** 16 bits of the id of each Drop that died for a newcomer, as many as the store holds: a ring. One new Drop in 87 is taken for one of them. */
+  /**
+   * 16 bits of the id of each Drop that died for a newcomer, as many as the store holds: a ring. One new Drop in 87 is
+   * taken for one of them.
+   */
   readonly #departed: Uint16Array;
   #departures = 0;
   /** Free places that newcomers left by other ways than the queue. They are not for settling in. */

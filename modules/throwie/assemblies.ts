@@ -1,10 +1,11 @@
 /**
  * The node's message buffers: ASSEMBLIES_MAX of them for all contacts, each as large as a Drop (docs/protocol.md, "Memory").
  *
- * A buffer is lent to one contact at a time, for a Drop on its way in. When that contact ends, a half-received Drop stays as an orphan and the
- * next contact that brings the same Drop resumes it; under need the orphan that was touched longest ago is given up.
- * So reassembly is bounded in bytes whatever peers do. Another contact's buffer is taken over only with the same Drop in
- * it, when nothing was added to it for STALE_MS: a peer that begins a Drop and does not go on keeps nobody from it.
+ * A buffer is lent to one contact at a time, for a Drop on its way in. When that contact ends, a half-received Drop
+ * stays as an orphan and the next contact that brings the same Drop resumes it; under need the orphan that was touched
+ * longest ago is given up. So reassembly is bounded in bytes whatever peers do. Another contact's buffer is taken over
+ * only with the same Drop in it, when nothing was added to it for STALE_MS: a peer that begins a Drop and does not go
+ * on keeps nobody from it.
  *
  * The last two are the reconciliation's while one runs: a message in, a message out. When it wants them and Drops are in them,
  * no further Drop begins there for RESERVED_MS, which is long for a Drop, and whoever wanted to reconcile comes again within it.

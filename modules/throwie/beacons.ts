@@ -84,7 +84,10 @@ export class Beacons {
     return sealFrame(out, BEACON, 0, 0, 0, 0, 0, BEACON_PAYLOAD_BYTES);
   }
 
-  /** The beacon went out. The next follows an interval later, give or take an eighth, so that two nodes cannot keep in step. */
+  /**
+   * The beacon went out. The next follows an interval later, give or take an eighth, so that two nodes cannot keep in
+   * step.
+   */
   sent(now: number): void {
     const eighth = this.#intervalMs >>> 3;
     this.dueMs = now + this.#intervalMs - eighth + (eighth === 0 ? 0 : this.#jitterMs() % (2 * eighth));

@@ -2,9 +2,9 @@
  * What one contact has to give: a set of store slots, handed out hottest first (design section 4), those that were
  * written at this node before all others: its carrier may be full of what somebody else made hot.
  *
- * Looking through all of a store takes a board some tens of thousands of bytecodes (bench xs, "Drop chosen"), so one look finds the
- * next SHORTLIST. A Drop is handed out only when it is verified at that moment; one
- * whose check is still under way waits for a later look.
+ * Looking through all of a store takes a board some tens of thousands of bytecodes (bench xs, "Drop chosen"), so one
+ * look finds the next SHORTLIST. A Drop is handed out only when it is verified at that moment; one whose check is still
+ * under way waits for a later look.
  */
 import type { Store } from "../store/store.ts";
 

@@ -109,7 +109,10 @@ export class Reconciliation {
     this.#send(OPEN_PREFIX_BYTES + this.#reconciler.initiate(this.#set, estimate, this.#summaries, peerCount));
   }
 
-  /** Take the body of an OPEN and prepare the answer. False: it is not one, answers a beacon of an earlier life, or wants frames that we did not offer. */
+  /**
+   * Take the body of an OPEN and prepare the answer. False: it is not one, answers a beacon of an earlier life, or
+   * wants frames that we did not offer.
+   */
   answer(bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
     if (lengthBytes <= OPEN_PREFIX_BYTES) return false;
     for (let i = 0; i < ANSWERING_BYTES; i++) {

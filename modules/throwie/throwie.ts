@@ -1,10 +1,10 @@
 /**
  * The node: what a Throwie, a Mule and a gateway's radio side all are (design sections 3 to 7).
  *
- * Sans-I/O. The host gives it ports and a mounted store, hands it every frame that its radio hears (`receive`), and calls
- * `turn` at start, at the time that `turn` returned, after `receive`, and when the radio has room again. The node beacons; on the beacon
- * of a peer whose set differs from its own it opens a contact, reconciles, and both sides send what the other lacks,
- * hottest first. CONTACTS_MAX contacts may run at once.
+ * Sans-I/O. The host gives it ports and a mounted store, hands it every frame that its radio hears (`receive`), and
+ * calls `turn` at start, at the time that `turn` returned, after `receive`, and when the radio has room again. The node
+ * beacons; on the beacon of a peer whose set differs from its own it opens a contact, reconciles, and both sides send
+ * what the other lacks, hottest first. CONTACTS_MAX contacts may run at once.
  *
  * Everything is bounded and allocated here. A frame that cannot be used costs one counter, named after the reason, and
  * nothing else; no bytes from the air make it throw. It never serves a Drop whose hash it has not checked, and never
@@ -48,7 +48,10 @@ import { Verification } from "./verification.ts";
 const BEACON_INTERVAL_MS_DEFAULT = 1_000;
 /** An eighth of a half-life: most of a day, if that is a week. */
 const WIRE_STEP = HEAT_UNITS_PER_HALF_LIFE >>> 3;
-/** Heat that moved since is lost if the power fails; writing it after each contact would cost a store of short Drops 7 % more flash. */
+/**
+ * Heat that moved since is lost if the power fails; writing it after each contact would cost a store of short Drops 7 %
+ * more flash.
+ */
 const CHECKPOINT_INTERVAL_MS = 600_000;
 /** A full radio calls when it has room; this is for one that does not. Several frames at 1 Mbit/s. */
 const RADIO_PATIENCE_MS = 20;
@@ -207,7 +210,10 @@ export class Throwie implements ContactOwner {
 
   // ContactOwner
 
-  /** Three quarters of the radio's queue; the rest is for beacons, and for the probes of a sender while this node is busy. */
+  /**
+   * Three quarters of the radio's queue; the rest is for beacons, and for the probes of a sender while this node is
+   * busy.
+   */
   get window(): number {
     const share = Math.floor((3 * this.#radio.receiveQueueFrames) / (4 * Math.max(this.contacts, 1)));
     return Math.min(Math.max(share, 1), 255);

@@ -204,20 +204,21 @@ class Neighbours {
   readonly flashes = [new NativeFlash(), new NativeFlash()] as const;
   now = 0;
 
-  constructor() {
+  /** Drops that the giver has. */
+  constructor(drops: number) {
     const [giver, taker] = this.radios.map((radio, i) => {
       const store = new Store(this.flashes[i]!);
       store.mount();
       return new Throwie({ radio, clock: { now: () => this.now }, random, store });
     });
     this.nodes = [giver!, taker!];
-    for (let i = 0; i < NEIGHBOURS_DROPS; i++) giver!.publish(randomDrop(), "own");
-    while (taker!.store.count < 6) this.#converse(1);
-    this.#converse(0);
+    for (let i = 0; i < drops; i++) giver!.publish(randomDrop(), "own");
+    while (taker!.store.count < 6) this.converse(1);
+    this.converse(0);
   }
 
   /** Let both speak for a moment, the giver no more than so many frames. */
-  #converse(giverFrames: number): void {
+  converse(giverFrames: number): void {
     this.now += 3;
     for (let i = 0; i < 2; i++) {
       const radio = this.radios[i]!;
@@ -229,9 +230,19 @@ class Neighbours {
   }
 }
 
+/** A frame of Drops from node to node, and what is answered: with whole nodes, stores and verification. */
+function frameCarried(): Operation {
+  const neighbours = new Neighbours(DROPS);
+  const [, taker] = neighbours.nodes;
+  return () => {
+    if (taker.store.count === DROPS) throw new Error("all Drops are across");
+    neighbours.converse(1);
+  };
+}
+
 /** What a node does from "the radio has room" to a frame in the radio. */
 function frameSent(): Operation {
-  const neighbours = new Neighbours();
+  const neighbours = new Neighbours(NEIGHBOURS_DROPS);
   const [giver] = neighbours.nodes;
   const [radio] = neighbours.radios;
   // Both parts are native on a board: here they cost nothing.
@@ -247,7 +258,7 @@ function frameSent(): Operation {
 
 /** What a node does from a frame that was heard to its fragment in a buffer. The last of a Drop, which is stored, is left out. */
 function frameReceived(): Operation {
-  const neighbours = new Neighbours();
+  const neighbours = new Neighbours(NEIGHBOURS_DROPS);
   const [giver, taker] = neighbours.nodes;
   const [radio] = neighbours.radios;
   radio.room = 46;
@@ -412,6 +423,7 @@ function dropHashed(): Operation {
 }
 
 export const OPERATIONS: Record<string, () => Operation> = {
+  frameCarried,
   frameSent,
   frameReceived,
   frameCrc,
