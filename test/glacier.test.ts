@@ -19,6 +19,7 @@ import {
 } from "../modules/glacier/frame.ts";
 import { fragmentCount, MESSAGE_BODY_BYTES_MAX } from "../modules/glacier/message.ts";
 import { Receiver } from "../modules/glacier/receiver.ts";
+import { Sender } from "../modules/glacier/sender.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { LinkPair } from "./link-pair.ts";
 import vectors from "./vectors/glacier.json" with { type: "json" };
@@ -234,6 +235,51 @@ test("a message whose buffer another contact took over, and completed, is settle
   const ack = new Ack();
   receiver.describe(ack);
   t.like(ack, { base: 1, kept: 0 });
+});
+
+test("what the peer had and gave up goes again, but one that does so for ever makes no progress", (t) => {
+  let opened = false;
+  const sender = new Sender({
+    get waiting() {
+      return !opened;
+    },
+    next: (message) => {
+      Object.assign(message, { type: DROP, shortIdLow: 1, shortIdHigh: 2, bodyBytes: 500, claim: 0, reference: 0 });
+      opened = !opened;
+      return opened;
+    },
+    read: () => {},
+    settled: () => t.fail("nothing is settled"),
+    abandoned: () => {},
+  });
+  sender.begin(0);
+  const out = new Uint8Array(FRAME_SIZE_BYTES_V1);
+  const frame = new Frame();
+  const fragments = (now: number): number[] => {
+    const sent: number[] = [];
+    for (let bytes = sender.prepare(out, 1, now); bytes > 0; bytes = sender.prepare(out, 1, now)) {
+      decodeFrame(out, bytes, frame);
+      sent.push(frame.fragment);
+      sender.sent(now);
+    }
+    return sent;
+  };
+  const ack = Object.assign(new Ack(), { window: 8, credit: 4, count: 1 });
+  const say = (mask: number, now: number): string => {
+    ack.number++;
+    ack.masks[0] = mask;
+    return sender.acknowledged(ack, now);
+  };
+  t.deepEqual(fragments(0), [0, 1, 2]);
+  const outcomes: string[] = [];
+  for (let round = 1; round <= 20; round++) {
+    outcomes.push(say(0b111, round));
+    t.deepEqual(fragments(round), [], "all of it is there");
+    say(0, round);
+    t.deepEqual(fragments(round), [0, 1, 2], "none of it any more");
+  }
+  t.is(outcomes[0], "news");
+  t.is(outcomes.at(-1), "nothing");
 });
 
 test("a peer that had no room is told when there is some", (t) => {
