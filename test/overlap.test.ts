@@ -3,12 +3,11 @@
  * phases, clocks 5 % off and every resonance of theirs. Replay the random part with SEED=n.
  */
 import test from "ava";
-import { sweepPeriods, WAKE_PRIMES_S, type WakeCycle } from "../modules/throwie/wake-schedule.ts";
+import { sweepPeriods, WAKE_CYCLES, WAKE_PRIMES_S, type WakeCycle } from "../modules/throwie/wake-schedule.ts";
 import { meetingBoundMs, type Rhythm, rhythm, sampledMeetingMs, stretches, worstMeetingMs } from "../sim/overlap.ts";
 import { SeededRandom } from "../sim/random.ts";
 
 const seed = Number(process.env.SEED ?? 20261121);
-const CYCLES = Object.keys(WAKE_PRIMES_S).map(Number) as WakeCycle[];
 
 /** The longest time to a first meeting as a share of the bound, over all that is to be looked at. */
 function worstOfBound(cycle: WakeCycle, otherCycle: WakeCycle, steps: number): number {
@@ -25,9 +24,9 @@ function worstOfBound(cycle: WakeCycle, otherCycle: WakeCycle, steps: number): n
   return worst;
 }
 
-for (const cycle of CYCLES) {
+for (const cycle of WAKE_CYCLES) {
   test(`boards of a cycle of ${cycle} s meet within the bound, and boards of quicker ones do too`, (t) => {
-    for (const other of CYCLES.filter((one) => one <= cycle)) {
+    for (const other of WAKE_CYCLES.filter((one) => one <= cycle)) {
       const worst = worstOfBound(cycle, other, 60);
       t.true(worst <= 1, `${cycle} s with ${other} s: ${worst}`);
       if (other === cycle) t.true(worst > 0.9, `the bound is near: ${worst}`);
@@ -77,7 +76,7 @@ test("intervals say what one phase after another says", (t) => {
 });
 
 test("of boards drawn by chance, half meet in a third of the bound, and none later, whether or not clocks wander", (t) => {
-  for (const cycle of CYCLES) {
+  for (const cycle of WAKE_CYCLES) {
     for (const wanders of [false, true]) {
       const random = new SeededRandom(seed, `boards ${cycle} ${wanders}`);
       const primes = WAKE_PRIMES_S[cycle];

@@ -50,14 +50,14 @@ export class Beacons {
   readonly #seenEstimates = new Uint32Array(SEEN_MAX);
   #seenCount = 0;
 
-  constructor(store: Store, random: Random, intervalMs: number, takesV2: boolean, now: number) {
+  constructor(store: Store, random: Random, intervalMs: number, takesV2: boolean, now: number, atOnce: boolean) {
     this.#store = store;
     this.#random = random;
     this.#intervalMs = intervalMs;
     this.#takesV2 = takesV2;
     random.fill(this.nonce);
     this.recount();
-    this.dueMs = now + this.#jitterMs();
+    this.dueMs = atOnce ? now : now + this.#jitterMs();
   }
 
   add(shortIdLow: number, shortIdHigh: number): void {

@@ -28,15 +28,17 @@ export const WAKE_PRIMES_S = {
   600: [491, 499, 503, 509, 521, 523, 541, 547, 557, 563, 569, 571, 577, 587, 593, 599],
 } as const;
 export type WakeCycle = keyof typeof WAKE_PRIMES_S;
+export const WAKE_CYCLES: readonly WakeCycle[] = [30, 60, 120, 300, 600];
 
 /** How far a board's sleep may be off, either way: the RC oscillator that counts it, uncorrected. */
 export const DRIFT_PER_MILLE = 50;
 /**
- * How long a board listens at least. A beacon is of use if its sender still listens when the answer comes, and to open a
- * contact takes an ESP32 about 0.7 s (docs/protocol.md, "Memory"): beacons of the first half second are.
+ * How long a board listens at least. A beacon is of use if its sender still listens when the answer comes, and to look at
+ * one and open a contact takes a board of 750 Drops 0.74 s at 3,000,000 bytecodes a second (docs/protocol.md,
+ * "Measured"): so those of the first 460 ms are.
  */
 export const WINDOW_MS = 1_200;
-/** Of a board that sleeps: two beacons at least, three as a rule, fall into that half second, so that one may be lost. */
+/** Of a board that sleeps: two beacons fall into that time at least, so that one may be lost. */
 export const WAKING_BEACON_INTERVAL_MS = 250;
 /** A peer may come back a second after a contact (acquaintances.ts), and has to be heard first. */
 const IDLE_MS = 1_500;
