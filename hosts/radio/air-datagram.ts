@@ -1,12 +1,13 @@
 /**
- * What a development radio and the air it hangs on say to each other over UDP on this machine.
+ * What a development radio says over UDP on this machine: to the air that it hangs on (udp-radio.ts), or to the others
+ * in its multicast group (multicast-radio.ts, and the firmware on Linux: modules/espnow/espnow-lin.c).
  *
  * | offset | size | field | meaning                                                                  |
  * |--------|------|-------|--------------------------------------------------------------------------|
  * | 0      | 1    | kind  | 1 FRAME, either way; 2 SENT, from the air: a frame of yours has left     |
  * | 1      | 6    | from  | FRAME: the sending radio's address                                       |
  * | 7      | 6    | to    | FRAME: the receiver's address, all ones for everyone                     |
- * | 13     | n    | frame | FRAME: 1 to 250 bytes                                                    |
+ * | 13     | n    | frame | FRAME: 1 to 1,470 bytes                                                  |
  *
  * SENT stands for ESP-NOW's send callback, so that a sender is paced by the air and not by the socket. A datagram of
  * any other form is dropped.
@@ -16,7 +17,8 @@ import { ADDRESS_BYTES, type MacAddress } from "../../modules/throwie/ports.ts";
 const FRAME = 1;
 const SENT = 2;
 const FRAME_AT = 1 + 2 * ADDRESS_BYTES;
-export const AIR_FRAME_BYTES_MAX = 250;
+/** ESP-NOW v2; a radio that takes less drops what is longer. */
+export const AIR_FRAME_BYTES_MAX = 1_470;
 
 export const SENT_DATAGRAM: Uint8Array = Uint8Array.of(SENT);
 

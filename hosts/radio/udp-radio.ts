@@ -8,9 +8,11 @@
 import { createSocket, type Socket } from "node:dgram";
 import { isIPv4 } from "node:net";
 import type { MacAddress } from "../../modules/throwie/ports.ts";
-import { AIR_FRAME_BYTES_MAX, decodeDatagram, encodeFrameDatagram } from "./air-datagram.ts";
+import { decodeDatagram, encodeFrameDatagram } from "./air-datagram.ts";
 import type { HostRadio, RadioHandlers } from "./host-radio.ts";
 
+/** ESP-NOW v1, as the simulated town's air takes it. */
+const FRAME_BYTES_MAX = 250;
 const QUEUE_FRAMES = 4;
 /** A Linux socket's default buffer holds some 250 of these datagrams. */
 const RECEIVE_QUEUE_FRAMES = 64;
@@ -32,7 +34,7 @@ export function parseAirAddress(text: string): { host: string; port: number } {
 
 export class UdpRadio implements HostRadio {
   readonly address: MacAddress;
-  readonly maxPayload = AIR_FRAME_BYTES_MAX;
+  readonly maxPayload = FRAME_BYTES_MAX;
   readonly receiveQueueFrames = RECEIVE_QUEUE_FRAMES;
   readonly #socket: Socket;
   readonly #handlers: RadioHandlers;
@@ -88,7 +90,9 @@ export class UdpRadio implements HostRadio {
     if (decoded === "sent") {
       this.answered = true;
       this.#drain(1);
-    } else if (decoded !== undefined) this.#handlers.onFrame(decoded.frame, decoded.from);
+    } else if (decoded !== undefined && decoded.frame.length <= FRAME_BYTES_MAX) {
+      this.#handlers.onFrame(decoded.frame, decoded.from);
+    }
   }
 
   #drain(frames: number): void {

@@ -1,0 +1,149 @@
+/**
+ * The radio of a board: ESP-NOW, and on Linux a multicast air on this machine (docs/espnow.md).
+ *
+ * It implements the Radio port. Frames reach `onFrame` in the node's own task, one after the other, never from inside
+ * `send`; a frame and its sender's address are only valid during the call, since both buffers are used again. Nothing
+ * is allocated while it is open. A frame that was taken leaves once, by broadcast or by unicast with ESP-NOW's own few repetitions;
+ * whether anybody heard is counted, not told: the link above finds out for itself.
+ *
+ * It refuses a second radio while one is open, and channels that a board's default country does not allow.
+ */
+import { ADDRESS_BYTES, type MacAddress, type Radio } from "../throwie/ports.ts";
+
+/** In the order of `phy_rate` in espnow-driver.h. LR: Espressif's long range, which only its own chips hear. */
+export const PHY_RATES = ["1M", "2M", "11M", "6M", "24M", "54M", "LR250K", "LR500K"] as const;
+export type PhyRate = (typeof PHY_RATES)[number];
+
+/** Without a country set, ESP-IDF sends on 1 to 11. */
+const CHANNEL_MAX = 11;
+const FRAME_BYTES_MAX = 1_470;
+/** The address, and a signed byte of dBm. */
+const LABEL_BYTES = ADDRESS_BYTES + 1;
+
+/** In the order of `xs_espnow_count`; docs/espnow.md says what each counts. */
+const COUNTERS = [
+  "sent",
+  "delivered",
+  "failed",
+  "noMemory",
+  "refused",
+  "abandoned",
+  "restarts",
+  "receiveQueueFull",
+] as const;
+export type EspNowCounters = Record<(typeof COUNTERS)[number], number>;
+
+export interface EspNowOptions {
+  /** 1 to 11, the same for all who want to hear each other. */
+  channel: number;
+  rate: PhyRate;
+  onFrame(bytes: Uint8Array, lengthBytes: number, from: MacAddress, rssiDbm: number): void;
+  /** A place in the send queue came free. */
+  onRoom(): void;
+}
+
+declare function Native(destructor: string): new () => object;
+declare function native(name: string): { call(radio: object, ...parameters: unknown[]): never };
+
+/** espnow-binding.c. XS binds a method to its C function when it holds nothing but the call; others would leave garbage. */
+class NativeRadio extends Native("xs_espnow_destructor") {
+  /** Fills the address, calls `wake` in the node's task from then on, and returns the largest frame in bytes. */
+  open(channel: number, rate: number, address: Uint8Array, wake: (room: boolean) => void): number {
+    return native("xs_espnow_open").call(this, channel, rate, address, wake);
+  }
+
+  close(): void {
+    native("xs_espnow_close").call(this);
+  }
+
+  /** Frames of so many bytes that can wait for the node. */
+  queueFrames(bytes: number): number {
+    return native("xs_espnow_queue_frames").call(this, bytes);
+  }
+
+  full(): boolean {
+    return native("xs_espnow_full").call(this);
+  }
+
+  send(frame: Uint8Array, lengthBytes: number, to: Uint8Array): boolean {
+    return native("xs_espnow_send").call(this, frame, lengthBytes, to);
+  }
+
+  /** Fills both with the oldest frame that the wake brought, and returns its length; 0: there is none left. */
+  take(frame: Uint8Array, label: Uint8Array): number {
+    return native("xs_espnow_take").call(this, frame, label);
+  }
+
+  /** Fills the numbers, in the order of COUNTERS. */
+  count(numbers: ArrayBufferLike): void {
+    native("xs_espnow_count").call(this, numbers);
+  }
+
+  lastError(): string | undefined {
+    return native("xs_espnow_last_error").call(this);
+  }
+}
+
+export class EspNow implements Radio {
+  readonly address: MacAddress = new Uint8Array(ADDRESS_BYTES);
+  readonly maxPayload: number;
+  readonly receiveQueueFrames: number;
+  /** Of the frame heard last; 0 before the first. */
+  rssiDbm = 0;
+  #open = true;
+  readonly #native = new NativeRadio();
+  readonly #options: EspNowOptions;
+  readonly #frame = new Uint8Array(FRAME_BYTES_MAX);
+  readonly #label = new Uint8Array(LABEL_BYTES);
+  readonly #from: MacAddress = this.#label.subarray(0, ADDRESS_BYTES);
+  readonly #rssi = new Int8Array(this.#label.buffer, ADDRESS_BYTES, 1);
+  readonly #numbers = new Uint32Array(COUNTERS.length);
+
+  /** Throws an Error whose message names the cause, and leaves nothing open. */
+  constructor(options: EspNowOptions) {
+    const { channel, rate } = options;
+    const rateIndex = PHY_RATES.indexOf(rate);
+    if (!(channel >= 1 && channel <= CHANNEL_MAX && Math.floor(channel) === channel)) {
+      throw new RangeError(`espnow: channel ${channel} is not 1 to ${CHANNEL_MAX}`);
+    }
+    if (rateIndex < 0) throw new RangeError(`espnow: rate ${rate} is none of ${PHY_RATES.join(", ")}`);
+    this.#options = options;
+    this.maxPayload = this.#native.open(channel, rateIndex, this.address, (room) => this.#wake(room));
+    this.receiveQueueFrames = this.#native.queueFrames(this.maxPayload);
+  }
+
+  get full(): boolean {
+    return this.#native.full();
+  }
+
+  send(frame: Uint8Array, lengthBytes: number, to: MacAddress): boolean {
+    return this.#native.send(frame, lengthBytes, to);
+  }
+
+  get counters(): EspNowCounters {
+    this.#native.count(this.#numbers.buffer);
+    return Object.fromEntries(COUNTERS.map((name, i) => [name, this.#numbers[i]!])) as EspNowCounters;
+  }
+
+  /** The latest trouble while sending, in words; undefined: none yet. */
+  get lastError(): string | undefined {
+    return this.#native.lastError();
+  }
+
+  /** Idempotent. What was queued is lost, and no handler is called any more. */
+  close(): void {
+    this.#open = false;
+    this.#native.close();
+  }
+
+  /** Called by the native side in the node's task, once for a burst of frames. */
+  #wake(room: boolean): void {
+    for (;;) {
+      const lengthBytes = this.#native.take(this.#frame, this.#label);
+      if (lengthBytes === 0) break;
+      this.rssiDbm = this.#rssi[0]!;
+      this.#options.onFrame(this.#frame, lengthBytes, this.#from, this.rssiDbm);
+    }
+    if (room && this.#open) this.#options.onRoom();
+  }
+}

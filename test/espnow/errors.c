@@ -1,0 +1,13 @@
+/* esp-error.c: prints `<code> <kind> <name>: <meaning>` for each code in the header, then for one that is in none. */
+#include "check.h"
+#include "esp-error.h"
+
+#define CODE(name, code, kind, meaning) code,
+
+int main(void) {
+  const int32_t codes[] = {ESP_ERRORS(CODE) 0x3fff};
+  for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+    printf("%d %d %s: %s\n", codes[i], esp_error_kind(codes[i]), esp_error_name(codes[i]), esp_error_meaning(codes[i]));
+  }
+  return 0;
+}
