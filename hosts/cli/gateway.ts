@@ -24,7 +24,7 @@ export async function gateway(options: GatewayOptions): Promise<void> {
   const follow = options.follow.map(parseNodeAddress);
   const audience = options.audience.map(parseNodeAddress);
   const logger = pino({ base: null }, pino.destination({ dest: 1, sync: true }));
-  const openRadio = radioOf(options, (news) => logger.warn(news));
+  const openRadio = radioOf(options, (news) => logger[news.event === "dongle-found" ? "info" : "warn"](news));
   mkdirSync(options.data, { recursive: true, mode: 0o700 });
   const identity = loadIdentity(join(options.data, IDENTITY_FILE));
   const address = radioAddress(identity.publicKey);

@@ -13,8 +13,10 @@ import { greetingSession, type Line, LineEnd, type LineOwner } from "./line-end.
 import { FRAME_ADDRESS_AT, FRAME_AT, HELLO, VERSION, VERSION_AT, WINDOW_AT, writeWelcome } from "./message.ts";
 import { MessageRing } from "./message-ring.ts";
 
-/** Frames from the computer that wait for the radio: what a 1 Mbit/s air takes while USB comes round (20 ms). */
-const WINDOW_FRAMES = 8;
+/** Frames from the computer that wait for the radio: 300 a second through a USB chip that holds bytes back for 16 ms. */
+const WINDOW_FRAMES_MAX = 16;
+/** Longer frames take the line longer, and fewer are on their way: 5 of 1,470 bytes. */
+const WINDOW_BYTES = 8_192;
 /** Frames for the computer: 59 of 250 bytes, which a line of 921,600 bit/s takes in 180 ms; 10 of 1,470. */
 const RING_BYTES = 16_384;
 /** Messages of a session that is over may be many; one word in reply is enough. */
@@ -29,14 +31,18 @@ export class Dongle implements LineOwner {
   /** Address and frame, for the radio. */
   readonly #down: MessageRing;
   readonly #frame: Uint8Array;
+  readonly #windowFrames: number;
   readonly #to: MacAddress = new Uint8Array(ADDRESS_BYTES);
   #strangeMs = 0;
 
   constructor({ radio, line, clock }: { radio: Radio; line: Line; clock: Clock }) {
     this.#radio = radio;
     this.#clock = clock;
-    this.#end = new LineEnd({ line, owner: this, windowFrames: WINDOW_FRAMES, ringBytes: RING_BYTES });
-    this.#down = new MessageRing(WINDOW_FRAMES * (ADDRESS_BYTES + radio.maxPayload));
+    const bytesMax = ADDRESS_BYTES + radio.maxPayload;
+    this.#windowFrames = Math.min(Math.floor(WINDOW_BYTES / bytesMax), WINDOW_FRAMES_MAX);
+    this.#end = new LineEnd({ line, owner: this, windowFrames: this.#windowFrames, ringBytes: RING_BYTES });
+    // One more, for the place that is lost where the ring begins again.
+    this.#down = new MessageRing((this.#windowFrames + 1) * bytesMax);
     this.#frame = new Uint8Array(radio.maxPayload);
     // A computer that spoke to the life before this one learns of it at once.
     this.#end.greet();
@@ -44,6 +50,11 @@ export class Dongle implements LineOwner {
 
   get counters(): LineEnd["counters"] {
     return this.#end.counters;
+  }
+
+  /** Frames for the computer that it is not known to be done with. */
+  get outstanding(): number {
+    return this.#end.outstanding;
   }
 
   /** Bytes from the line, of any number and value. */
@@ -113,6 +124,6 @@ export class Dongle implements LineOwner {
 
   greeting(bytes: Uint8Array, at: number): number {
     const { address, maxPayload, receiveQueueFrames } = this.#radio;
-    return writeWelcome(bytes, at, this.#end.session, WINDOW_FRAMES, address, maxPayload, receiveQueueFrames);
+    return writeWelcome(bytes, at, this.#end.session, this.#windowFrames, address, maxPayload, receiveQueueFrames);
   }
 }
