@@ -34,8 +34,10 @@ export interface History {
   restarts: number;
   unplugs: number;
   swaps: number;
-  /** Milliseconds that bytes take, as through a USB chip that waits for more. */
-  latencyMs: number;
+  /** Milliseconds that bytes take; to the host they may take long, through a USB chip that waits for more. */
+  upMs: number;
+  downMs: number;
+  frameBytesMin: number;
   /** Milliseconds that the radio takes for a frame. */
   airMs: number;
   maxPayload: number;
@@ -51,7 +53,9 @@ export const QUIET: History = {
   restarts: 0,
   unplugs: 0,
   swaps: 0,
-  latencyMs: 1,
+  upMs: 1,
+  downMs: 1,
+  frameBytesMin: 8,
   airMs: 2,
   maxPayload: 250,
 };
@@ -60,12 +64,14 @@ export const QUIET: History = {
 class Wire implements Line {
   readonly #random: SeededRandom;
   readonly #history: History;
+  readonly #latencyMs: number;
   #buffered: number[] = [];
   #flying: { at: number; byte: number }[] = [];
   open = true;
 
-  constructor(history: History, random: SeededRandom) {
+  constructor(history: History, latencyMs: number, random: SeededRandom) {
     this.#history = history;
+    this.#latencyMs = latencyMs;
     this.#random = random;
   }
 
@@ -78,7 +84,7 @@ class Wire implements Line {
 
   step(now: number, clean: boolean): Uint8Array {
     for (const byte of this.#buffered.splice(0, BYTES_PER_MS)) {
-      const at = now + this.#history.latencyMs;
+      const at = now + this.#latencyMs;
       if (!clean && this.#random.chance(this.#history.dropped)) continue;
       if (!clean && this.#random.chance(this.#history.added)) {
         for (let n = this.#random.below(40); n >= 0; n--) this.#flying.push({ at, byte: this.#random.below(256) });
@@ -98,9 +104,9 @@ class Wire implements Line {
 }
 
 /** Frame `number` of a stream: its number, and what only it can hold. */
-export function frameOf(number: number, stream: number, bytesMax: number): Uint8Array {
+export function frameOf(number: number, stream: number, bytesMin: number, bytesMax: number): Uint8Array {
   const random = new SeededRandom(number * 2 + stream, "frame");
-  const frame = new Uint8Array(8 + random.below(bytesMax - 7));
+  const frame = new Uint8Array(bytesMin + random.below(bytesMax - bytesMin + 1));
   random.fill(frame);
   frame[0] = number;
   frame[1] = number >>> 8;
@@ -116,19 +122,17 @@ export class Arrivals {
   readonly #came = new Set<number>();
   readonly #inOrder: boolean;
   readonly #name: string;
-  readonly #stream: number;
-  readonly #bytesMax: number;
+  readonly #make: (number: number) => Uint8Array;
 
-  constructor(name: string, stream: number, bytesMax: number, inOrder = true) {
+  constructor(name: string, make: (number: number) => Uint8Array, inOrder = true) {
     this.#name = name;
-    this.#stream = stream;
-    this.#bytesMax = bytesMax;
+    this.#make = make;
     this.#inOrder = inOrder;
   }
 
   take(frame: Uint8Array): void {
     const number = frame[0]! | (frame[1]! << 8) | (frame[2]! << 16);
-    const expected = frameOf(number, this.#stream, this.#bytesMax);
+    const expected = this.#make(number);
     if (frame.length !== expected.length || frame.some((byte, i) => byte !== expected[i])) {
       this.faults.push(`${this.#name}: a frame is not as it was sent`);
     } else if (this.#came.has(number)) this.faults.push(`${this.#name}: frame ${number} again`);
@@ -157,18 +161,20 @@ export interface Outcome {
 
 export function play(seed: number, change: Partial<History>): Outcome {
   const history = { ...QUIET, ...change };
-  const { maxPayload, durationMs } = history;
+  const { maxPayload, durationMs, frameBytesMin } = history;
   const random = new SeededRandom(seed, "world");
   const chance = new SeededRandom(seed, "host");
   const faults: string[] = [];
+  const frameDown = (number: number): Uint8Array => frameOf(number, 0, frameBytesMin, maxPayload);
+  const frameUp = (number: number): Uint8Array => frameOf(number, 1, frameBytesMin, maxPayload);
   // A dongle that comes back still has frames that it was given before it was gone.
-  const onAir = new Arrivals("down", 0, maxPayload, history.swaps === 0);
-  const atHost = new Arrivals("up", 1, maxPayload);
+  const onAir = new Arrivals("down", frameDown, history.swaps === 0);
+  const atHost = new Arrivals("up", frameUp);
   let now = 0;
   const clock = { now: () => now };
   const address = Uint8Array.of(2, 1, 2, 3, 4, 5);
-  let down = new Wire(history, random);
-  let up = new Wire(history, random);
+  let down = new Wire(history, history.downMs, random);
+  let up = new Wire(history, history.upMs, random);
   let made = 0;
   let heard = 0;
   // What the lives that are over counted as gone; and what a dongle had taken for the radio when its life ended.
@@ -223,8 +229,8 @@ export function play(seed: number, change: Partial<History>): Outcome {
     sessions += counters.sessions;
   };
   const plug = (): void => {
-    down = new Wire(history, random);
-    up = new Wire(history, random);
+    down = new Wire(history, history.downMs, random);
+    up = new Wire(history, history.upMs, random);
   };
 
   const step = (busy: boolean): void => {
@@ -234,11 +240,11 @@ export function play(seed: number, change: Partial<History>): Outcome {
       const due = Math.floor((Math.max(now - GREETED_MS, 0) * history.rate) / 1000);
       while (heard < due) {
         heard++;
-        const frame = frameOf(heard, 1, maxPayload);
+        const frame = frameUp(heard);
         dongle.heard(frame, frame.length, address, -60);
       }
       while (made < due && !host.full) {
-        const frame = frameOf(made + 1, 0, maxPayload);
+        const frame = frameDown(made + 1);
         if (!host.send(frame, frame.length, address)) faults.push("the host is not full and takes no frame");
         made++;
       }

@@ -20,15 +20,15 @@ const LINES = Number(process.env.LINES ?? 8);
 
 const LINES_OF: Record<string, Partial<History>> = {
   "a good line": {},
-  "a good line with the delays of a USB chip that waits": { latencyMs: 16 },
+  "a good line with the delays of a USB chip that waits": { upMs: 16 },
   "a noisy line": { flipped: 300, dropped: 200, added: 100 },
   "a line that is mostly noise": { flipped: 4_000, dropped: 4_000, added: 2_000, rate: 100 },
   "a radio that is slower than the line": { airMs: 12, flipped: 100 },
   "frames of 1,470 bytes": { maxPayload: 1_470, rate: 60, flipped: 50, dropped: 50, airMs: 8 },
   "a dongle that restarts": { reboots: 4_000, flipped: 100, dropped: 100 },
   "a host that restarts": { restarts: 4_000, flipped: 100, dropped: 100 },
-  "a plug that is pulled": { unplugs: 4_000, flipped: 100, dropped: 100, latencyMs: 8 },
-  "a line as long as to the moon": { latencyMs: 1_280 },
+  "a plug that is pulled": { unplugs: 4_000, flipped: 100, dropped: 100, upMs: 8 },
+  "a line as long as to the moon": { upMs: 1_280, downMs: 1_280 },
   "another dongle in its place": { swaps: 4_000, flipped: 100, dropped: 100 },
   "all of it": {
     swaps: 1_000,
@@ -75,8 +75,8 @@ test("the searched lines do lose frames, cut sessions, and let most frames throu
 });
 
 test("300 frames of 250 bytes a second, both ways at once, and nothing is lost or waits longer and longer", (t) => {
-  for (const latencyMs of [1, 16]) {
-    const { faults, up, down } = play(SEED, { durationMs: 20_000, latencyMs, airMs: 3 });
+  for (const upMs of [1, 16]) {
+    const { faults, up, down } = play(SEED, { durationMs: 20_000, frameBytesMin: 250, upMs });
     t.deepEqual(faults, []);
     // The last second's may still wait at the end of a queue that does not grow.
     t.deepEqual(up, { made: 5_970, arrived: 5_970, gone: 0 });
