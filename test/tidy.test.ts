@@ -33,6 +33,7 @@ const ARROWS: [folder: string, imports: string[]][] = [
   ],
   // Firmware only: what a board is. Nothing that also runs elsewhere may import it.
   ["modules/espnow/", ["modules/throwie/ports.ts"]],
+  ["modules/dongle/", ["modules/throwie/ports.ts"]],
   ["main.ts", ["modules/"]],
   ["sim/", ["modules/", "@noble/"]],
   // The command line is where the rooms meet; nothing else under hosts knows of the simulator.
