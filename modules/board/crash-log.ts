@@ -1,0 +1,95 @@
+/**
+ * What ended earlier lives of this board: uncaught errors, in a partition of their own (docs/firmware.md, "Crashes").
+ *
+ * | offset | size | field   | meaning                                                       |
+ * |--------|------|---------|---------------------------------------------------------------|
+ * | 0      | 4    | number  | of the crash on this board, from 1; all ones: never written    |
+ * | 4      | 4    | uptime  | seconds of the board's clock                                   |
+ * | 8      | 2    | length  | of the message in bytes                                        |
+ * | 10     | 110  | message | ASCII; what is not, is `?`                                     |
+ * | 120    | 4    | crc32   | over bytes 0 to 119                                            |
+ * | 124    | 4    | told    | all ones until a boot has told of it                           |
+ *
+ * Little-endian, one after another, the first sector again after the last: each sector is erased before its first record
+ * is written, so that all but one hold the past. A record torn by a power cut has a wrong CRC and is passed over.
+ * Everything is allocated here, because the error may be that memory is full. What the part refuses is lost, not thrown:
+ * there is nowhere left to report it.
+ */
+import { crc32 } from "../store/crc32.ts";
+import type { Flash } from "../store/flash.ts";
+
+const RECORD_BYTES = 128;
+const MESSAGE_AT = 10;
+const MESSAGE_BYTES_MAX = 110;
+const CRC_AT = 120;
+const TOLD_AT = 124;
+const NEVER = 0xffff_ffff;
+
+export interface Crash {
+  number: number;
+  uptimeS: number;
+  message: string;
+}
+
+export class CrashLog {
+  readonly #flash: Flash;
+  readonly #record = new Uint8Array(RECORD_BYTES);
+  readonly #view = new DataView(this.#record.buffer);
+  readonly #places: number;
+  #lastPlace = -1;
+  #lastNumber = 0;
+
+  /** At least two sectors. */
+  constructor(flash: Flash) {
+    this.#flash = flash;
+    this.#places = Math.floor(flash.sizeBytes / RECORD_BYTES);
+    for (let place = 0; place < this.#places; place++) {
+      if (!this.#load(place)) continue;
+      const number = this.#view.getUint32(0, true);
+      if (number <= this.#lastNumber) continue;
+      this.#lastNumber = number;
+      this.#lastPlace = place;
+    }
+  }
+
+  /** Crashes of this board, ever. */
+  get count(): number {
+    return this.#lastNumber;
+  }
+
+  /** The last crash, if no boot has told of it yet. This one does now. */
+  tell(): Crash | undefined {
+    if (this.#lastPlace < 0 || !this.#load(this.#lastPlace)) return undefined;
+    if (this.#view.getUint32(TOLD_AT, true) !== NEVER) return undefined;
+    let message = "";
+    for (let i = 0; i < this.#view.getUint16(8, true); i++) message += String.fromCharCode(this.#record[MESSAGE_AT + i]!);
+    const crash = { number: this.#lastNumber, uptimeS: this.#view.getUint32(4, true), message };
+    this.#view.setUint32(TOLD_AT, 0, true);
+    this.#flash.program(this.#lastPlace * RECORD_BYTES + TOLD_AT, this.#record, TOLD_AT, 4);
+    return crash;
+  }
+
+  write(message: string, uptimeMs: number): void {
+    const record = this.#record.fill(0xff);
+    const lengthBytes = Math.min(message.length, MESSAGE_BYTES_MAX);
+    this.#view.setUint32(0, this.#lastNumber + 1, true);
+    this.#view.setUint32(4, Math.floor(uptimeMs / 1_000), true);
+    this.#view.setUint16(8, lengthBytes, true);
+    for (let i = 0; i < lengthBytes; i++) {
+      const code = message.charCodeAt(i);
+      record[MESSAGE_AT + i] = code >= 0x20 && code < 0x7f ? code : 0x3f;
+    }
+    this.#view.setInt32(CRC_AT, crc32(record, CRC_AT), true);
+    const place = (this.#lastPlace + 1) % this.#places;
+    const address = place * RECORD_BYTES;
+    if (address % this.#flash.sectorSizeBytes === 0) this.#flash.eraseSector(address / this.#flash.sectorSizeBytes);
+    this.#lastPlace = place;
+    if (this.#flash.program(address, record, 0, RECORD_BYTES)) this.#lastNumber++;
+  }
+
+  /** Into #record. False: nothing whole is there. */
+  #load(place: number): boolean {
+    this.#flash.read(place * RECORD_BYTES, this.#record, 0, RECORD_BYTES);
+    return this.#view.getInt32(CRC_AT, true) === crc32(this.#record, CRC_AT) && this.#view.getUint32(0, true) !== NEVER;
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * What a builder may set: `config` in manifest.json, or `key=value` when building (docs/firmware.md, "Settings").
+ *
+ * Strict: a value that is not understood ends the start with a sentence that says what would be. `mcconfig` gives what
+ * stands on its command line as text.
+ */
+import type { PhyRate } from "../espnow/espnow.ts";
+import { HALF_LIFE_MS_MAX } from "../temperature/temperature.ts";
+import { WAKE_PRIMES_S, type WakeCycle } from "../throwie/wake-schedule.ts";
+
+/** A mule never sleeps, for it is carried and charged; a dongle is a radio for a computer. */
+export type Role = "throwie" | "mule" | "dongle";
+
+export interface Settings {
+  role: Role;
+  channel: number;
+  rate: PhyRate;
+  halfLifeMs: number;
+  /** Undefined: always awake. */
+  wake: WakeCycle | undefined;
+}
+
+const DAY_MS = 86_400_000;
+const ROLES: readonly Role[] = ["throwie", "mule", "dongle"];
+const RATES: readonly PhyRate[] = ["1M", "2M", "11M", "6M", "24M", "54M", "LR250K", "LR500K"];
+/** Channels that radios may use everywhere without being told where they are. */
+const CHANNEL_MAX = 11;
+
+export function settings(config: Record<string, unknown>): Settings {
+  const channel = Number(config.channel);
+  const halfLifeMs = Number(config.halfLifeDays) * DAY_MS;
+  if (!(channel >= 1 && channel <= CHANNEL_MAX && Math.floor(channel) === channel)) {
+    throw new Error(`channel is ${config.channel}; it must be from 1 to ${CHANNEL_MAX}`);
+  }
+  if (!(halfLifeMs >= DAY_MS && halfLifeMs <= HALF_LIFE_MS_MAX)) {
+    throw new Error(`halfLifeDays is ${config.halfLifeDays}; it must be from 1 to ${Math.floor(HALF_LIFE_MS_MAX / DAY_MS)}`);
+  }
+  return {
+    role: oneOf("role", config.role, ROLES),
+    channel,
+    rate: oneOf("rate", config.rate, RATES),
+    halfLifeMs,
+    wake: wakeOf(config.wake),
+  };
+}
+
+function wakeOf(value: unknown): WakeCycle | undefined {
+  if (value === "always") return undefined;
+  for (const cycle in WAKE_PRIMES_S) if (cycle === String(value)) return Number(cycle) as WakeCycle;
+  throw new Error(`wake is ${value}; it must be "always" or one of ${Object.keys(WAKE_PRIMES_S).join(", ")}`);
+}
+
+function oneOf<T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
+  for (const known of allowed) if (known === value) return known;
+  throw new Error(`${name} is ${value}; it must be one of ${allowed.join(", ")}`);
+}
