@@ -62,7 +62,8 @@ export class CrashLog {
     if (this.#lastPlace < 0 || !this.#load(this.#lastPlace)) return undefined;
     if (this.#view.getUint32(TOLD_AT, true) !== NEVER) return undefined;
     let message = "";
-    for (let i = 0; i < this.#view.getUint16(8, true); i++) message += String.fromCharCode(this.#record[MESSAGE_AT + i]!);
+    for (let i = 0; i < this.#view.getUint16(8, true); i++)
+      message += String.fromCharCode(this.#record[MESSAGE_AT + i]!);
     const crash = { number: this.#lastNumber, uptimeS: this.#view.getUint32(4, true), message };
     this.#view.setUint32(TOLD_AT, 0, true);
     this.#flash.program(this.#lastPlace * RECORD_BYTES + TOLD_AT, this.#record, TOLD_AT, 4);

@@ -4,14 +4,16 @@
  * As on a board, a write that would set a bit fails, because what is read back is not what was written. The sizes are
  * those of `targets/`; a partition of another name is an error, as on a board that has none.
  */
-class Part extends Native("xs_flash_destructor") {
+export class Flash extends Native("xs_flash_destructor") {
   constructor(path: string) {
     super();
     native("xs_flash").call(this, path);
   }
 
-  read(into: Uint8Array | number, address: number): ArrayBuffer | number {
-    return native("xs_flash_read").call(this, into, address);
+  read(lengthBytes: number, address: number): ArrayBuffer;
+  read(into: Uint8Array, address: number): number;
+  read(target: number | Uint8Array, address: number): ArrayBuffer | number {
+    return native("xs_flash_read").call(this, target, address);
   }
 
   write(bytes: Uint8Array, address: number): void {
@@ -22,9 +24,8 @@ class Part extends Native("xs_flash_destructor") {
     native("xs_flash_erase_block").call(this, block);
   }
 
-  status(): { size: number; blockLength: number; blocks: number } {
-    const size = this.size();
-    return { size, blockLength: 4096, blocks: size / 4096 };
+  status(): { size: number; blockLength: number } {
+    return { size: this.size(), blockLength: 4096 };
   }
 
   private size(): number {
@@ -33,7 +34,7 @@ class Part extends Native("xs_flash_destructor") {
 }
 
 export default {
-  open({ path }: { path: string }): Part {
-    return new Part(path);
+  open({ path }: { path: string; mode: "r+" }): Flash {
+    return new Flash(path);
   },
 };

@@ -33,14 +33,17 @@ export function settings(config: Record<string, unknown>): Settings {
     throw new Error(`channel is ${config.channel}; it must be from 1 to ${CHANNEL_MAX}`);
   }
   if (!(halfLifeMs >= DAY_MS && halfLifeMs <= HALF_LIFE_MS_MAX)) {
-    throw new Error(`halfLifeDays is ${config.halfLifeDays}; it must be from 1 to ${Math.floor(HALF_LIFE_MS_MAX / DAY_MS)}`);
+    throw new Error(
+      `halfLifeDays is ${config.halfLifeDays}; it must be from 1 to ${Math.floor(HALF_LIFE_MS_MAX / DAY_MS)}`,
+    );
   }
+  const role = oneOf("role", config.role, ROLES);
   return {
-    role: oneOf("role", config.role, ROLES),
+    role,
     channel,
     rate: oneOf("rate", config.rate, RATES),
     halfLifeMs,
-    wake: wakeOf(config.wake),
+    wake: role === "throwie" ? wakeOf(config.wake) : undefined,
   };
 }
 

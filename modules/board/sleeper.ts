@@ -6,37 +6,42 @@
  */
 import type { Throwie } from "../throwie/throwie.ts";
 import { type WakeCycle, WakeSchedule } from "../throwie/wake-schedule.ts";
+import type { Kept } from "./kept.ts";
+import type { Log } from "./log.ts";
 import type { Rest } from "./loop.ts";
-import { type Board, MEMORY_BYTES } from "./ports.ts";
+import type { Board } from "./ports.ts";
+
+export interface SleeperOptions {
+  board: Board;
+  kept: Kept;
+  log: Log;
+  radio: { close(): void };
+  node: Throwie;
+  cycle: WakeCycle;
+}
 
 export class Sleeper implements Rest {
-  readonly #board: Board;
-  readonly #radio: { close(): void };
-  readonly #node: Throwie;
+  readonly #options: SleeperOptions;
   readonly #schedule: WakeSchedule;
-  readonly #memory = new Uint8Array(MEMORY_BYTES);
 
-  constructor(board: Board, radio: { close(): void }, node: Throwie, cycle: WakeCycle) {
-    this.#board = board;
-    this.#radio = radio;
-    this.#node = node;
-    board.memory.read(this.#memory);
-    const state = this.#memory[0]! | (this.#memory[1]! << 8);
-    this.#schedule = new WakeSchedule({ id: board.id, cycle, state, now: board.now() });
+  constructor(options: SleeperOptions) {
+    const { board, kept, cycle } = options;
+    this.#options = options;
+    this.#schedule = new WakeSchedule({ id: board.id, cycle, state: kept.wake, now: board.now() });
   }
 
   awakeUntil(now: number): number {
-    return this.#schedule.awakeUntil(now, this.#node.contacts > 0 || this.#node.unverified > 0);
+    const { node } = this.#options;
+    return this.#schedule.awakeUntil(now, node.contacts > 0 || node.unverified > 0);
   }
 
   sleep(now: number): never {
-    this.#node.checkpoint();
-    this.#radio.close();
+    const { board, kept, log, radio, node } = this.#options;
+    node.checkpoint();
+    radio.close();
     const sleepMs = this.#schedule.sleepMs(now);
-    this.#memory[0] = this.#schedule.state;
-    this.#memory[1] = this.#schedule.state >>> 8;
-    this.#board.memory.write(this.#memory);
-    this.#board.log(`${now} ms: sleeping for ${sleepMs} ms`);
-    return this.#board.sleep(sleepMs);
+    kept.keepWake(this.#schedule.state);
+    log.say(`sleeping for ${sleepMs} ms`);
+    return board.sleep(sleepMs);
   }
 }
