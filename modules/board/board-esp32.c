@@ -9,6 +9,8 @@
 #include "xsHost.h"
 #include "mc.xs.h"
 
+#include <stdio.h>
+
 #include "esp_mac.h"
 #include "esp_random.h"
 #include "esp_rom_crc.h"
@@ -153,7 +155,11 @@ void xs_board_feed_watchdog(xsMachine *the)
 
 void xs_board_log(xsMachine *the)
 {
-	char *line = xsmcToString(xsArg(0));
-	ESP_put((uint8_t *)line, c_strlen(line));
-	ESP_put((uint8_t *)"\r\n", 2);
+#ifdef mxDebug
+	xsTrace(xsmcToString(xsArg(0)));	/* the debugger has the line */
+	xsTrace("\n");
+#else
+	puts(xsmcToString(xsArg(0)));
+	fflush(stdout);
+#endif
 }

@@ -9,6 +9,7 @@
 #include "xsmc.h"
 #include "xsHost.h"
 #include "mc.xs.h"
+#include "modInstrumentation.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -183,5 +184,11 @@ void xs_board_feed_watchdog(xsMachine *the)
 void xs_board_log(xsMachine *the)
 {
 	puts(xsmcToString(xsArg(0)));
+#if MODINSTRUMENTATION
+	/* A slot is twice as large here as on a board, so they are counted; chunks are much the same. */
+	xsCollectGarbage();
+	printf("memory: %d slots, %d bytes of chunks\n", (int)(modInstrumentationGet(the, SlotHeapSize) / sizeof(xsSlot)),
+		(int)modInstrumentationGet(the, ChunkHeapSize));
+#endif
 	fflush(stdout);
 }
