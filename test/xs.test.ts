@@ -1,7 +1,7 @@
 /** The modules on the boards' engine: every vector, and one sync that must be the same history as on Node. */
 import test from "ava";
 import { bundleForXs, XsMachine } from "./xs/machine.ts";
-import { bootTwice, sleepTenMinutes, syncPair } from "./xs/program.ts";
+import { sleepTenMinutes, syncPair } from "./xs/program.ts";
 import { checkVectors } from "./xs/vectors.ts";
 
 async function withXs<T>(use: (machine: XsMachine) => Promise<T>): Promise<T> {
@@ -48,13 +48,6 @@ test("boards that sleep have the same history on XS as on Node", async (t) => {
   t.deepEqual(JSON.parse(told[0]!), here);
   t.is(here.delivered, here.wanted);
   t.true(here.wanted > 0 && here.sleepersMilliamperes > 5);
-});
-
-test("the firmware's entry boots on XS, and finds after a restart what it kept before", async (t) => {
-  const { told } = await withXs((machine) => machine.evaluate("tell(JSON.stringify(bootTwice()))"));
-  t.deepEqual(JSON.parse(told[0]!), bootTwice());
-  t.deepEqual(bootTwice().held, [0, 1]);
-  t.true(bootTwice().frames >= 8, "a beacon a second");
 });
 
 test("no frame leaves garbage behind: the heap of XS is the same after 10,000 as after 1,000", async (t) => {

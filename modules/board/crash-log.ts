@@ -31,10 +31,13 @@ export interface Crash {
   message: string;
 }
 
+const isBlank = (byte: number): boolean => byte === 0xff;
+
 export class CrashLog {
   readonly #flash: Flash;
   readonly #record = new Uint8Array(RECORD_BYTES);
   readonly #view = new DataView(this.#record.buffer);
+  readonly #found = new Uint8Array(RECORD_BYTES);
   readonly #places: number;
   #lastPlace = -1;
   #lastNumber = 0;
@@ -81,11 +84,21 @@ export class CrashLog {
       record[MESSAGE_AT + i] = code >= 0x20 && code < 0x7f ? code : 0x3f;
     }
     this.#view.setInt32(CRC_AT, crc32(record, CRC_AT), true);
-    const place = (this.#lastPlace + 1) % this.#places;
-    const address = place * RECORD_BYTES;
-    if (address % this.#flash.sectorSizeBytes === 0) this.#flash.eraseSector(address / this.#flash.sectorSizeBytes);
-    this.#lastPlace = place;
-    if (this.#flash.program(address, record, 0, RECORD_BYTES)) this.#lastNumber++;
+    this.#lastPlace = this.#freePlace();
+    if (this.#flash.program(this.#lastPlace * RECORD_BYTES, record, 0, TOLD_AT)) this.#lastNumber++;
+  }
+
+  /** After the last record; past what was torn there, and erased where a sector begins. */
+  #freePlace(): number {
+    for (let place = this.#lastPlace + 1; ; place++) {
+      const address = (place % this.#places) * RECORD_BYTES;
+      if (address % this.#flash.sectorSizeBytes === 0) {
+        this.#flash.eraseSector(address / this.#flash.sectorSizeBytes);
+        return place % this.#places;
+      }
+      this.#flash.read(address, this.#found, 0, RECORD_BYTES);
+      if (this.#found.every(isBlank)) return place;
+    }
   }
 
   /** Into #record. False: nothing whole is there. */

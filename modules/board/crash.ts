@@ -18,8 +18,11 @@ declare global {
 export function catchUncaught(board: Board, log: Log): void {
   const crashes = new CrashLog(new Partition("crash"));
   globalThis.abort = (reason, thrown) => {
-    crashes.write(thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : reason, board.now());
-    board.restart();
+    try {
+      crashes.write(thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : reason, board.now());
+    } finally {
+      board.restart();
+    }
   };
   const crash = crashes.tell();
   if (crash === undefined) return;

@@ -10,7 +10,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import type { Readable, Writable } from "node:stream";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 
 const PLATFORMS: Record<string, string> = { linux: "lin", darwin: "mac" };
 const METERS_END = 1;
@@ -25,9 +25,10 @@ export interface Evaluation {
 }
 
 /** Bundle a TypeScript entry for XS, whose class fields want ES2020. */
-export async function bundleForXs(entry: string): Promise<string> {
+export async function bundleForXs(entry: string, plugins: Plugin[] = []): Promise<string> {
   const result = await build({
     entryPoints: [entry],
+    plugins,
     bundle: true,
     write: false,
     format: "iife",

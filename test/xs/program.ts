@@ -1,7 +1,4 @@
 /** What the tests and the benches run on XS: bundled as one script, called by name through `evaluate`. */
-import { start } from "../../main.ts";
-import { NorFlash } from "../../sim/nor-flash.ts";
-import { SeededRandom } from "../../sim/random.ts";
 import { parseScenario } from "../../sim/scenario.ts";
 import pair from "../../sim/scenarios/pair.json" with { type: "json" };
 import { simulate } from "../../sim/world.ts";
@@ -42,30 +39,4 @@ export function sleepTenMinutes(seed: number) {
   return simulate(scenario, seed);
 }
 
-/**
- * The firmware's own entry, on a board whose radio nobody hears: it boots, keeps a Drop, loses its power and boots again.
- * What it held after each boot, and its frames of the second life.
- */
-export function bootTwice(): { held: number[]; frames: number } {
-  const flash = new NorFlash({ sizeBytes: 448 * 4096 });
-  const random = new SeededRandom(1, "board");
-  const address = Uint8Array.of(2, 0, 0, 0, 0, 1);
-  const held: number[] = [];
-  let frames = 0;
-  for (let life = 0; life < 2; life++) {
-    let now = 0;
-    frames = 0;
-    const send = (): boolean => {
-      frames++;
-      return true;
-    };
-    const radio = { address, maxPayload: 250, receiveQueueFrames: 32, full: false, send };
-    const node = start({ radio, clock: { now: () => now }, random, flash });
-    held.push(node.store.count);
-    node.publish(Uint8Array.of(1, 2, 3, life), "own");
-    while (now < 10_000) now = node.turn();
-  }
-  return { held, frames };
-}
-
-Object.assign(globalThis, { bootTwice, checkVectors, OPERATIONS, sleepTenMinutes, syncPair });
+Object.assign(globalThis, { checkVectors, OPERATIONS, sleepTenMinutes, syncPair });
