@@ -1,0 +1,182 @@
+/**
+ * `npm run firmware:lin`: the firmware as the SDK builds it, without a board. A Mule of this process gives it 50 Drops over
+ * the multicast air; half way its power is cut; it starts again and gets the rest. Then its flash is read and every
+ * Drop's hash is taken.
+ *
+ * Says in plain words what happened. Exit code 0: every Drop is there, whole. Else it says what was missing, and where
+ * the board's folder is.
+ */
+import { randomBytes, randomFillSync } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
+import { SILENT } from "../../modules/throwie/events.ts";
+import { Throwie } from "../../modules/throwie/throwie.ts";
+import { MulticastRadio } from "../radio/multicast-radio.ts";
+import { dropAt, openDropStore } from "../store/drop-store.ts";
+import { buildForDesk } from "./build.ts";
+import { compileDesk, Desk } from "./desk.ts";
+
+const DROPS = 50;
+const DROP_BYTES_MAX = 2_048;
+const CUT_AFTER = 20;
+/** Without any Drop kept for so long, it failed. */
+const PATIENCE_MS = 30_000;
+
+class Mule {
+  /** Drops that the board said it keeps. */
+  sent = 0;
+  readonly drops: Uint8Array[] = [];
+  readonly #node: Throwie;
+  readonly #radio: MulticastRadio;
+  readonly #close: () => void;
+  #onProgress: () => void = () => {};
+  #timer: NodeJS.Timeout | undefined;
+
+  private constructor(node: Throwie, radio: MulticastRadio, close: () => void) {
+    this.#node = node;
+    this.#radio = radio;
+    this.#close = close;
+  }
+
+  static async open(storePath: string): Promise<Mule> {
+    const file = openDropStore(storePath);
+    let mule: Mule | undefined;
+    const address = Uint8Array.from(randomBytes(6));
+    address[0] = (address[0]! & 0xfc) | 0x02;
+    const radio = await MulticastRadio.open(address, {
+      onFrame: (frame, from) => mule?.receive(frame, from),
+      onRoom: () => mule?.turn(),
+    });
+    const node = new Throwie({
+      radio,
+      clock: { now: () => Math.floor(performance.now()) },
+      random: { fill: (bytes) => void randomFillSync(bytes) },
+      store: file.store,
+      events: {
+        ...SILENT,
+        dropSent: () => {
+          mule!.sent++;
+          mule!.#onProgress();
+        },
+      },
+    });
+    mule = new Mule(node, radio, () => file.close());
+    return mule;
+  }
+
+  write(count: number): void {
+    for (let i = 0; i < count; i++) {
+      const drop = Uint8Array.from(randomBytes(100 + Math.floor(((DROP_BYTES_MAX - 100) * (i + 1)) / count)));
+      this.#node.publish(drop, "own");
+      this.drops.push(drop);
+    }
+  }
+
+  receive(frame: Uint8Array, from: Uint8Array): void {
+    this.#node.receive(frame, frame.length, from);
+    this.turn();
+  }
+
+  turn(): void {
+    clearTimeout(this.#timer);
+    const dueMs = this.#node.turn();
+    this.#timer = setTimeout(() => this.turn(), Math.max(0, dueMs - performance.now()));
+  }
+
+  /** Resolves when so many were sent, or when nobody stays to send them to. */
+  async until(count: number, done: () => boolean = () => false): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      let patience: NodeJS.Timeout;
+      const look = setInterval(() => {
+        if (done()) finish();
+      }, 50);
+      const finish = (): void => {
+        clearInterval(look);
+        clearTimeout(patience);
+        this.#onProgress = () => {};
+        resolve();
+      };
+      const wait = (): void => {
+        clearTimeout(patience);
+        patience = setTimeout(() => {
+          clearInterval(look);
+          reject(new Error(`For ${PATIENCE_MS / 1_000} seconds no Drop was kept; ${this.sent} were before.`));
+        }, PATIENCE_MS);
+      };
+      this.#onProgress = () => {
+        wait();
+        if (this.sent >= count) finish();
+      };
+      wait();
+    });
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#radio.close();
+    this.#close();
+  }
+}
+
+/** Drops of the Mule's that are whole in the board's flash. */
+function keptOf(flashPath: string, drops: Uint8Array[]): number {
+  const { store, close } = openDropStore(flashPath);
+  let kept = 0;
+  for (const drop of drops) {
+    const id = dropId(drop);
+    const slot = store.find(shortIdLow(id), shortIdHigh(id));
+    if (slot >= 0 && Buffer.from(dropId(dropAt(store, slot))).equals(id)) kept++;
+  }
+  close();
+  return kept;
+}
+
+export async function rehearse(instrumented: boolean): Promise<void> {
+  const firmware = buildForDesk([], instrumented);
+  const program = compileDesk(process.env.MODDABLE!);
+  const folder = mkdtempSync(join(tmpdir(), "throwie-board-"));
+  const flash = join(folder, "board", "drops");
+
+  const desk = new Desk(
+    program,
+    firmware,
+    join(folder, "board"),
+    (line) => {
+      console.log(`  board: ${line}`);
+    },
+    (sentence) => {
+      console.error(`It failed: ${sentence}.`);
+      process.exit(1);
+    },
+  );
+  const mule = await Mule.open(join(folder, "mule"));
+  try {
+    mule.write(DROPS);
+    mule.turn();
+    console.log(`A Mule with ${DROPS} Drops is on the air. The board gets power.`);
+    desk.start();
+    await mule.until(CUT_AFTER);
+    await desk.cut();
+    const before = keptOf(flash, mule.drops);
+    const told = mule.sent;
+    console.log(`After ${told} Drops its power was cut. Its flash holds ${before} of them, whole.`);
+    if (before < told) throw new Error(`It had said that it keeps ${told}.`);
+
+    desk.start();
+    await mule.until(told + DROPS - before);
+    await desk.cut();
+    const after = keptOf(flash, mule.drops);
+    console.log(`It started again, met the Mule, and was sent ${mule.sent - told} Drops: what it lacked.`);
+    if (after < DROPS) throw new Error(`Its flash holds ${after} of ${DROPS} Drops.`);
+    console.log(`All ${DROPS} Drops are in its flash, and each has the hash that it should have.`);
+    rmSync(folder, { recursive: true });
+  } catch (error) {
+    await desk.cut();
+    throw new Error(`It failed: ${(error as Error).message} The board's folder is ${join(folder, "board")}.`);
+  } finally {
+    mule.close();
+  }
+}
