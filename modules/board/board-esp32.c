@@ -10,6 +10,7 @@
 #include "mc.xs.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "esp_mac.h"
 #include "esp_random.h"
@@ -88,7 +89,7 @@ void xs_board_begin(xsMachine *the)
 {
 	uint64_t rtcUs = esp_rtc_get_time_us();
 	if ((kept.crc != keptCrc()) || (rtcUs < kept.rtcUs)) {
-		c_memset(&kept, 0, sizeof(kept));
+		memset(&kept, 0, sizeof(kept));
 		kept.rtcUs = rtcUs;
 	}
 	beganUs = (int64_t)(kept.clockUs + (rtcUs - kept.rtcUs)) - esp_timer_get_time();
@@ -119,7 +120,7 @@ void xs_board_fill(xsMachine *the)
 
 void xs_board_memory_read(xsMachine *the)
 {
-	c_memcpy(bytesOf(the, MEMORY_BYTES), kept.memory, MEMORY_BYTES);
+	memcpy(bytesOf(the, MEMORY_BYTES), kept.memory, MEMORY_BYTES);
 }
 
 void xs_board_memory_write(xsMachine *the)
@@ -129,7 +130,7 @@ void xs_board_memory_write(xsMachine *the)
 	xsmcGetBufferReadable(xsArg(0), &bytes, &lengthBytes);
 	if (lengthBytes < MEMORY_BYTES)
 		xsRangeError("buffer too small");
-	c_memcpy(kept.memory, bytes, MEMORY_BYTES);
+	memcpy(kept.memory, bytes, MEMORY_BYTES);
 	keep();
 }
 
