@@ -19,6 +19,8 @@ import { dropAt, openDropStore } from "../store/drop-store.ts";
 import { buildForDesk } from "./build.ts";
 import { compileDesk, Desk } from "./desk.ts";
 
+/** manifest.json's. */
+const CHANNEL = 1;
 const DROPS = 50;
 const DROP_BYTES_MAX = 2_048;
 const CUT_AFTER = 20;
@@ -34,6 +36,7 @@ class Mule {
   readonly #close: () => void;
   #onProgress: () => void = () => {};
   #timer: NodeJS.Timeout | undefined;
+  #closed = false;
 
   private constructor(node: Throwie, radio: MulticastRadio, close: () => void) {
     this.#node = node;
@@ -46,7 +49,7 @@ class Mule {
     let mule: Mule | undefined;
     const address = Uint8Array.from(randomBytes(6));
     address[0] = (address[0]! & 0xfc) | 0x02;
-    const radio = await MulticastRadio.open(address, {
+    const radio = await MulticastRadio.open(CHANNEL, address, {
       onFrame: (frame, from) => mule?.receive(frame, from),
       onRoom: () => mule?.turn(),
     });
@@ -76,45 +79,34 @@ class Mule {
   }
 
   receive(frame: Uint8Array, from: Uint8Array): void {
+    if (this.#closed) return;
     this.#node.receive(frame, frame.length, from);
     this.turn();
   }
 
   turn(): void {
+    if (this.#closed) return;
     clearTimeout(this.#timer);
     const dueMs = this.#node.turn();
     this.#timer = setTimeout(() => this.turn(), Math.max(0, dueMs - performance.now()));
   }
 
-  /** Resolves when so many were sent, or when nobody stays to send them to. */
-  async until(count: number, done: () => boolean = () => false): Promise<void> {
+  /** Resolves when so many were sent; rejects when nothing comes of it for a while. */
+  async until(count: number): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      let patience: NodeJS.Timeout;
-      const look = setInterval(() => {
-        if (done()) finish();
-      }, 50);
-      const finish = (): void => {
-        clearInterval(look);
-        clearTimeout(patience);
-        this.#onProgress = () => {};
-        resolve();
-      };
-      const wait = (): void => {
-        clearTimeout(patience);
-        patience = setTimeout(() => {
-          clearInterval(look);
-          reject(new Error(`For ${PATIENCE_MS / 1_000} seconds no Drop was kept; ${this.sent} were before.`));
-        }, PATIENCE_MS);
-      };
+      const tooLong = (): void =>
+        reject(new Error(`For ${PATIENCE_MS / 1_000} seconds no Drop was kept; ${this.sent} were before.`));
+      let patience = setTimeout(tooLong, PATIENCE_MS);
       this.#onProgress = () => {
-        wait();
-        if (this.sent >= count) finish();
+        clearTimeout(patience);
+        if (this.sent < count) patience = setTimeout(tooLong, PATIENCE_MS);
+        else resolve();
       };
-      wait();
     });
   }
 
   close(): void {
+    this.#closed = true;
     clearTimeout(this.#timer);
     this.#radio.close();
     this.#close();
@@ -172,11 +164,11 @@ export async function rehearse(instrumented: boolean): Promise<void> {
     console.log(`It started again, met the Mule, and was sent ${mule.sent - told} Drops: what it lacked.`);
     if (after < DROPS) throw new Error(`Its flash holds ${after} of ${DROPS} Drops.`);
     console.log(`All ${DROPS} Drops are in its flash, and each has the hash that it should have.`);
-    rmSync(folder, { recursive: true });
   } catch (error) {
     await desk.cut();
     throw new Error(`It failed: ${(error as Error).message} The board's folder is ${join(folder, "board")}.`);
   } finally {
     mule.close();
   }
+  rmSync(folder, { recursive: true });
 }

@@ -34,7 +34,7 @@ typedef struct {
 	uint8_t ending;			/* how the last life ended: an exit status, 0 when it never told */
 	uint8_t unused;
 	uint8_t memory[MEMORY_BYTES];
-	int64_t originMs;		/* the machine's clock when the board first had power */
+	int64_t originMs;		/* the machine's clock when the board got power */
 } Kept;
 
 static Kept kept;
@@ -105,7 +105,6 @@ void xs_board_begin(xsMachine *the)
 		if (sizeof(kept.id) != getrandom(kept.id, sizeof(kept.id), 0))
 			exit(2);
 		kept.id[0] = (kept.id[0] & 0xfc) | 0x02;
-		kept.originMs = machineMs();
 	}
 	const char *cause = "power";
 	if (SLEPT == kept.ending)
@@ -114,8 +113,10 @@ void xs_board_begin(xsMachine *the)
 		cause = "crash";
 	else if (STUCK == kept.ending)
 		cause = "watchdog";
-	else
+	else {
 		memset(kept.memory, 0, sizeof(kept.memory));
+		kept.originMs = machineMs();
+	}
 	kept.ending = 0;
 	keep();
 	signal(SIGALRM, stuck);
