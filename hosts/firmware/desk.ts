@@ -29,41 +29,38 @@ export function compileDesk(moddableHome: string): string {
   return program;
 }
 
+export interface DeskOptions {
+  /** `compileDesk`'s. */
+  program: string;
+  /** The shared object. */
+  firmware: string;
+  /** The board: made if absent. */
+  folder: string;
+  onLine(line: string): void;
+  /** A life ended by the firmware's own will; the next begins in BOOT_MS, or when its sleep is over. */
+  onRestart(): void;
+  /** A life ended in a way that no board's does, and there is no next. */
+  onEnd(sentence: string): void;
+}
+
 export class Desk {
-  lives = 0;
-  readonly #program: string;
-  readonly #firmware: string;
-  readonly #folder: string;
-  readonly #onLine: (line: string) => void;
-  readonly #onEnd: (sentence: string) => void;
+  readonly #options: DeskOptions;
   #life: ChildProcess | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `onEnd`: a life ended in a way that no board's does, and there is no next. */
-  constructor(
-    program: string,
-    firmware: string,
-    folder: string,
-    onLine: (line: string) => void,
-    onEnd: (sentence: string) => void,
-  ) {
-    this.#program = program;
-    this.#firmware = firmware;
-    this.#folder = folder;
-    this.#onLine = onLine;
-    this.#onEnd = onEnd;
-    mkdirSync(folder, { recursive: true });
+  constructor(options: DeskOptions) {
+    this.#options = options;
+    mkdirSync(options.folder, { recursive: true });
   }
 
   /** Give it power. */
   start(): void {
-    this.lives++;
-    const life = spawn(this.#program, [this.#firmware], {
-      env: { ...process.env, THROWIE_BOARD: this.#folder },
+    const life = spawn(this.#options.program, [this.#options.firmware], {
+      env: { ...process.env, THROWIE_BOARD: this.#options.folder },
       stdio: ["ignore", "pipe", "inherit"],
     });
     this.#life = life;
-    createInterface({ input: life.stdout! }).on("line", this.#onLine);
+    createInterface({ input: life.stdout! }).on("line", this.#options.onLine);
     life.on("exit", (code) => {
       if (this.#life === life) this.#next(code);
     });
@@ -82,12 +79,14 @@ export class Desk {
   }
 
   #next(code: number | null): void {
+    const { folder, onRestart, onEnd } = this.#options;
     this.#life = undefined;
-    if (code === SLEPT) {
-      const sleepMs = Number(readFileSync(join(this.#folder, "sleep-ms"), "utf8"));
-      this.#timer = setTimeout(() => this.start(), sleepMs + BOOT_MS);
-    } else if (code === RESTARTED || code === STUCK) {
-      this.#timer = setTimeout(() => this.start(), BOOT_MS);
-    } else this.#onEnd(`the firmware ended with status ${code}, which no board does`);
+    if (code !== SLEPT && code !== RESTARTED && code !== STUCK) {
+      onEnd(`the firmware ended with status ${code}, which no board does`);
+      return;
+    }
+    onRestart();
+    const sleepMs = code === SLEPT ? Number(readFileSync(join(folder, "sleep-ms"), "utf8")) : 0;
+    this.#timer = setTimeout(() => this.start(), sleepMs + BOOT_MS);
   }
 }

@@ -1,13 +1,13 @@
 /**
  * `npm run firmware:lin`: the firmware as the SDK builds it, without a board. A Mule of this process gives it 50 Drops over
- * the multicast air; half way its power is cut; it starts again and gets the rest. Then its flash is read and every
- * Drop's hash is taken.
+ * the multicast air; half way its power is cut; it starts again and gets the rest. Then its flash goes away under it, so
+ * that XS has an error that nobody catches. In the end its flash is read and every Drop's hash is taken.
  *
  * Says in plain words what happened. Exit code 0: every Drop is there, whole. Else it says what was missing, and where
  * the board's folder is.
  */
 import { randomBytes, randomFillSync } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -24,7 +24,7 @@ const CHANNEL = 1;
 const DROPS = 50;
 const DROP_BYTES_MAX = 2_048;
 const CUT_AFTER = 20;
-/** Without any Drop kept for so long, it failed. */
+/** When nothing happens for so long, it failed. */
 const PATIENCE_MS = 30_000;
 
 class Mule {
@@ -72,7 +72,7 @@ class Mule {
 
   write(count: number): void {
     for (let i = 0; i < count; i++) {
-      const drop = Uint8Array.from(randomBytes(100 + Math.floor(((DROP_BYTES_MAX - 100) * (i + 1)) / count)));
+      const drop = Uint8Array.from(randomBytes(Math.ceil((DROP_BYTES_MAX * (i + 1)) / count)));
       this.#node.publish(drop, "own");
       this.drops.push(drop);
     }
@@ -93,16 +93,24 @@ class Mule {
 
   /** Resolves when so many were sent; rejects when nothing comes of it for a while. */
   async until(count: number): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      const tooLong = (): void =>
-        reject(new Error(`For ${PATIENCE_MS / 1_000} seconds no Drop was kept; ${this.sent} were before.`));
-      let patience = setTimeout(tooLong, PATIENCE_MS);
-      this.#onProgress = () => {
-        clearTimeout(patience);
-        if (this.sent < count) patience = setTimeout(tooLong, PATIENCE_MS);
-        else resolve();
-      };
+    while (this.sent < count) {
+      await this.patience(
+        new Promise<void>((resolve) => {
+          this.#onProgress = resolve;
+        }),
+      );
+    }
+  }
+
+  async patience(event: Promise<void>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const tooLong = new Promise<void>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new Error(`For ${PATIENCE_MS / 1_000} seconds nothing happened; ${this.sent} Drops were sent.`)),
+        PATIENCE_MS,
+      );
     });
+    await Promise.race([event, tooLong]).finally(() => clearTimeout(timer));
   }
 
   close(): void {
@@ -131,19 +139,27 @@ export async function rehearse(instrumented: boolean): Promise<void> {
   const program = compileDesk(process.env.MODDABLE!);
   const folder = mkdtempSync(join(tmpdir(), "throwie-board-"));
   const flash = join(folder, "board", "drops");
-
-  const desk = new Desk(
+  let image: Uint8Array | undefined;
+  let told: () => void;
+  const crashTold = new Promise<void>((resolve) => {
+    told = resolve;
+  });
+  const desk = new Desk({
     program,
     firmware,
-    join(folder, "board"),
-    (line) => {
+    folder: join(folder, "board"),
+    onLine(line) {
       console.log(`  board: ${line}`);
+      if (line.includes("crash 1 of this board")) told();
     },
-    (sentence) => {
+    onRestart() {
+      if (image !== undefined) writeFileSync(flash, image);
+    },
+    onEnd(sentence) {
       console.error(`It failed: ${sentence}.`);
       process.exit(1);
     },
-  );
+  });
   const mule = await Mule.open(join(folder, "mule"));
   try {
     mule.write(DROPS);
@@ -153,17 +169,28 @@ export async function rehearse(instrumented: boolean): Promise<void> {
     await mule.until(CUT_AFTER);
     await desk.cut();
     const before = keptOf(flash, mule.drops);
-    const told = mule.sent;
-    console.log(`After ${told} Drops its power was cut. Its flash holds ${before} of them, whole.`);
-    if (before < told) throw new Error(`It had said that it keeps ${told}.`);
+    const sent = mule.sent;
+    console.log(`After ${sent} Drops its power was cut. Its flash holds ${before} of them, whole.`);
+    if (before < sent) throw new Error(`It had said that it keeps ${sent}.`);
 
     desk.start();
-    await mule.until(told + DROPS - before);
+    await mule.until(sent + DROPS - before);
+    console.log(`It started again, met the Mule, and was sent ${mule.sent - sent} Drops: what it lacked.`);
+
+    const all = mule.sent;
+    image = readFileSync(flash);
+    truncateSync(flash);
+    mule.write(1);
+    mule.turn();
+    console.log("Its flash is gone under it. The Mule has one Drop more.");
+    await mule.patience(crashTold);
+    console.log("It wrote down what had happened, restarted, found its flash as it was, and told of the crash.");
+
+    await mule.until(all + 1);
     await desk.cut();
     const after = keptOf(flash, mule.drops);
-    console.log(`It started again, met the Mule, and was sent ${mule.sent - told} Drops: what it lacked.`);
-    if (after < DROPS) throw new Error(`Its flash holds ${after} of ${DROPS} Drops.`);
-    console.log(`All ${DROPS} Drops are in its flash, and each has the hash that it should have.`);
+    if (after < DROPS + 1) throw new Error(`Its flash holds ${after} of ${DROPS + 1} Drops.`);
+    console.log(`All ${after} Drops are in its flash, and each has the hash that it should have.`);
   } catch (error) {
     await desk.cut();
     throw new Error(`It failed: ${(error as Error).message} The board's folder is ${join(folder, "board")}.`);
