@@ -44,4 +44,6 @@ const node = new Throwie({ radio, clock: board, random: board, store, events: lo
 kept.keepEpoch(node.epoch);
 const rest = wake === undefined ? undefined : new Sleeper({ board, kept, log, radio, node, cycle: wake });
 const loop = new Loop(board, node, rest);
-log.say(`listening on channel ${channel} at ${rate}, ${wake === undefined ? "always awake" : `waking every ${wake} s`}`);
+log.say(
+  `listening on channel ${channel} at ${rate}, ${wake === undefined ? "always awake" : `waking every ${wake} s`}`,
+);

@@ -95,8 +95,8 @@ test("a board with a wake schedule sleeps, wakes in phase, and keeps its heat ti
 
 test("settings that are not understood end the start with a sentence, and are written down", async (t) => {
   const { log, lives } = await onDesk<{ log: string[]; lives: number }>(
-    "desk.config.channel = 14; desk.run(1000); return { log: desk.log, lives: desk.lives };",
+    "desk.config.wake = 61; desk.run(1000); return { log: desk.log, lives: desk.lives };",
   );
   t.true(lives > 1);
-  t.regex(log[0]!, /crash 1 of this board.*channel is 14; it must be from 1 to 11/);
+  t.regex(log[0]!, /crash 1 of this board.*wake is 61; it must be "always" or one of 30, 60, 120, 300, 600/);
 });

@@ -3,6 +3,7 @@
  * end of a life as a board's hardware would (modules/board/board-lin.c). Needs a C compiler and GLib's headers.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -45,6 +46,8 @@ export interface DeskOptions {
 
 export class Desk {
   readonly #options: DeskOptions;
+  /** Locally administered, unicast; the same in every life. */
+  readonly #address = `02${randomBytes(5).toString("hex")}`;
   #life: ChildProcess | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -56,7 +59,7 @@ export class Desk {
   /** Give it power. */
   start(): void {
     const life = spawn(this.#options.program, [this.#options.firmware], {
-      env: { ...process.env, THROWIE_BOARD: this.#options.folder },
+      env: { ...process.env, THROWIE_BOARD: this.#options.folder, THROWIE_RADIO_ADDRESS: this.#address },
       stdio: ["ignore", "pipe", "inherit"],
     });
     this.#life = life;

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "esp_mac.h"
 #include "esp_random.h"
 #include "esp_rom_crc.h"
 #include "esp_rtc_time.h"
@@ -22,7 +21,6 @@
 #include "esp_timer.h"
 
 #define MEMORY_BYTES 16
-#define ID_BYTES 6
 #define SLEEP_MS_MIN 1
 
 typedef struct {
@@ -75,16 +73,6 @@ static const char *wakeCause(void)
 	}
 }
 
-static uint8_t *bytesOf(xsMachine *the, xsUnsignedValue lengthBytesMin)
-{
-	void *bytes;
-	xsUnsignedValue lengthBytes;
-	xsmcGetBufferWritable(xsArg(0), &bytes, &lengthBytes);
-	if (lengthBytes < lengthBytesMin)
-		xsRangeError("buffer too small");
-	return bytes;
-}
-
 void xs_board_begin(xsMachine *the)
 {
 	uint64_t rtcUs = esp_rtc_get_time_us();
@@ -94,8 +82,6 @@ void xs_board_begin(xsMachine *the)
 	}
 	beganUs = (int64_t)(kept.clockUs + (rtcUs - kept.rtcUs)) - esp_timer_get_time();
 	keep();
-	if (ESP_OK != esp_efuse_mac_get_default(bytesOf(the, ID_BYTES)))
-		xsUnknownError("board: no address");
 	if ((NULL == watchdog) && (ESP_OK != esp_task_wdt_add_user("loop", &watchdog)))
 		xsUnknownError("board: no watchdog; is CONFIG_ESP_TASK_WDT_INIT set?");
 	xsmcSetString(xsResult, (char *)wakeCause());
@@ -120,7 +106,12 @@ void xs_board_fill(xsMachine *the)
 
 void xs_board_memory_read(xsMachine *the)
 {
-	memcpy(bytesOf(the, MEMORY_BYTES), kept.memory, MEMORY_BYTES);
+	void *bytes;
+	xsUnsignedValue lengthBytes;
+	xsmcGetBufferWritable(xsArg(0), &bytes, &lengthBytes);
+	if (lengthBytes < MEMORY_BYTES)
+		xsRangeError("buffer too small");
+	memcpy(bytes, kept.memory, MEMORY_BYTES);
 }
 
 void xs_board_memory_write(xsMachine *the)

@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 #define MEMORY_BYTES 16
-#define ID_BYTES 6
 #define PATH_BYTES 1024
 #define WATCHDOG_S 30
 /* Exit statuses; hosts/firmware/desk.ts knows them. */
@@ -30,9 +29,7 @@
 #define STUCK 12
 
 typedef struct {
-	uint8_t id[ID_BYTES];
-	uint8_t ending;			/* how the last life ended: an exit status, 0 when it never told */
-	uint8_t unused;
+	uint32_t ending;		/* how the last life ended: an exit status, 0 when it never told */
 	uint8_t memory[MEMORY_BYTES];
 	int64_t originMs;		/* the machine's clock when the board got power */
 } Kept;
@@ -73,22 +70,12 @@ static void stuck(int number)
 	_exit(STUCK);
 }
 
-static void end(uint8_t ending)
+static void end(int ending)
 {
 	kept.ending = ending;
 	keep();
 	fflush(stdout);
 	_exit(ending);
-}
-
-static void *bufferOf(xsMachine *the, xsUnsignedValue lengthBytesMin)
-{
-	void *bytes;
-	xsUnsignedValue lengthBytes;
-	xsmcGetBufferWritable(xsArg(0), &bytes, &lengthBytes);
-	if (lengthBytes < lengthBytesMin)
-		xsRangeError("buffer too small");
-	return bytes;
 }
 
 void xs_board_begin(xsMachine *the)
@@ -100,12 +87,8 @@ void xs_board_begin(xsMachine *the)
 		perror(path);
 		exit(2);
 	}
-	if (sizeof(kept) != pread(file, &kept, sizeof(kept), 0)) {
+	if (sizeof(kept) != pread(file, &kept, sizeof(kept), 0))
 		memset(&kept, 0, sizeof(kept));
-		if (sizeof(kept.id) != getrandom(kept.id, sizeof(kept.id), 0))
-			exit(2);
-		kept.id[0] = (kept.id[0] & 0xfc) | 0x02;
-	}
 	const char *cause = "power";
 	if (SLEPT == kept.ending)
 		cause = "timer";
@@ -121,7 +104,6 @@ void xs_board_begin(xsMachine *the)
 	keep();
 	signal(SIGALRM, stuck);
 	alarm(WATCHDOG_S);
-	memcpy(bufferOf(the, ID_BYTES), kept.id, ID_BYTES);
 	xsmcSetString(xsResult, (char *)cause);
 }
 
@@ -146,7 +128,12 @@ void xs_board_fill(xsMachine *the)
 
 void xs_board_memory_read(xsMachine *the)
 {
-	memcpy(bufferOf(the, MEMORY_BYTES), kept.memory, MEMORY_BYTES);
+	void *bytes;
+	xsUnsignedValue lengthBytes;
+	xsmcGetBufferWritable(xsArg(0), &bytes, &lengthBytes);
+	if (lengthBytes < MEMORY_BYTES)
+		xsRangeError("buffer too small");
+	memcpy(bytes, kept.memory, MEMORY_BYTES);
 }
 
 void xs_board_memory_write(xsMachine *the)

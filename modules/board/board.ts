@@ -17,13 +17,12 @@ class NativeMemory implements Memory {
 }
 
 class NativeBoard implements Board {
-  readonly id = new Uint8Array(6);
-  readonly wakeCause: WakeCause = this.begin(this.id);
+  readonly wakeCause: WakeCause = this.begin();
   readonly memory = new NativeMemory();
 
   /** Starts the clock and the watchdog. */
-  private begin(id: Uint8Array): WakeCause {
-    return native("xs_board_begin").call(this, id);
+  private begin(): WakeCause {
+    return native("xs_board_begin").call(this);
   }
 
   now(): number {

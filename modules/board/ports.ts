@@ -23,8 +23,6 @@ export interface Memory {
 }
 
 export interface Board extends Clock, Random {
-  /** The factory's address: six bytes that no other board has. */
-  readonly id: Uint8Array;
   readonly wakeCause: WakeCause;
   readonly memory: Memory;
   /** Deep sleep: the radio must be closed. Waking is a boot. */

@@ -1,12 +1,12 @@
 /**
  * What a builder may set: `config` in manifest.json, or `key=value` when building (docs/firmware.md, "Settings").
  *
- * Strict: a value that is not understood ends the start with a sentence that says what would be. `mcconfig` gives what
- * stands on its command line as text.
+ * Strict: a value that is not understood ends the start with a sentence that says what would be; channel and rate are the
+ * radio's to refuse. `mcconfig` gives what stands on its command line as text.
  */
 import type { PhyRate } from "../espnow/espnow.ts";
 import { HALF_LIFE_MS_MAX } from "../temperature/temperature.ts";
-import { WAKE_PRIMES_S, type WakeCycle } from "../throwie/wake-schedule.ts";
+import { WAKE_CYCLES, type WakeCycle } from "../throwie/wake-schedule.ts";
 
 /** A mule never sleeps, for it is carried and charged; a dongle is a radio for a computer. */
 export type Role = "throwie" | "mule" | "dongle";
@@ -22,16 +22,9 @@ export interface Settings {
 
 const DAY_MS = 86_400_000;
 const ROLES: readonly Role[] = ["throwie", "mule", "dongle"];
-const RATES: readonly PhyRate[] = ["1M", "2M", "11M", "6M", "24M", "54M", "LR250K", "LR500K"];
-/** Channels that radios may use everywhere without being told where they are. */
-const CHANNEL_MAX = 11;
 
 export function settings(config: Record<string, unknown>): Settings {
-  const channel = Number(config.channel);
   const halfLifeMs = Number(config.halfLifeDays) * DAY_MS;
-  if (!(channel >= 1 && channel <= CHANNEL_MAX && Math.floor(channel) === channel)) {
-    throw new Error(`channel is ${config.channel}; it must be from 1 to ${CHANNEL_MAX}`);
-  }
   if (!(halfLifeMs >= DAY_MS && halfLifeMs <= HALF_LIFE_MS_MAX)) {
     throw new Error(
       `halfLifeDays is ${config.halfLifeDays}; it must be from 1 to ${Math.floor(HALF_LIFE_MS_MAX / DAY_MS)}`,
@@ -40,8 +33,8 @@ export function settings(config: Record<string, unknown>): Settings {
   const role = oneOf("role", config.role, ROLES);
   return {
     role,
-    channel,
-    rate: oneOf("rate", config.rate, RATES),
+    channel: Number(config.channel),
+    rate: config.rate as PhyRate,
     halfLifeMs,
     wake: role === "throwie" ? wakeOf(config.wake) : undefined,
   };
@@ -49,8 +42,8 @@ export function settings(config: Record<string, unknown>): Settings {
 
 function wakeOf(value: unknown): WakeCycle | undefined {
   if (value === "always") return undefined;
-  for (const cycle in WAKE_PRIMES_S) if (cycle === String(value)) return Number(cycle) as WakeCycle;
-  throw new Error(`wake is ${value}; it must be "always" or one of ${Object.keys(WAKE_PRIMES_S).join(", ")}`);
+  for (const cycle of WAKE_CYCLES) if (String(cycle) === String(value)) return cycle;
+  throw new Error(`wake is ${value}; it must be "always" or one of ${WAKE_CYCLES.join(", ")}`);
 }
 
 function oneOf<T extends string>(name: string, value: unknown, allowed: readonly T[]): T {

@@ -4,6 +4,7 @@
  * Heat is written to flash, the radio is closed, the schedule's counter goes to the bytes that outlive the sleep. There
  * is no way back: waking is a boot.
  */
+import type { Radio } from "../throwie/ports.ts";
 import type { Throwie } from "../throwie/throwie.ts";
 import { type WakeCycle, WakeSchedule } from "../throwie/wake-schedule.ts";
 import type { Kept } from "./kept.ts";
@@ -15,7 +16,7 @@ export interface SleeperOptions {
   board: Board;
   kept: Kept;
   log: Log;
-  radio: { close(): void };
+  radio: Radio & { close(): void };
   node: Throwie;
   cycle: WakeCycle;
 }
@@ -25,9 +26,9 @@ export class Sleeper implements Rest {
   readonly #schedule: WakeSchedule;
 
   constructor(options: SleeperOptions) {
-    const { board, kept, cycle } = options;
+    const { board, kept, radio, cycle } = options;
     this.#options = options;
-    this.#schedule = new WakeSchedule({ id: board.id, cycle, state: kept.wake, now: board.now() });
+    this.#schedule = new WakeSchedule({ id: radio.address, cycle, state: kept.wake, now: board.now() });
   }
 
   awakeUntil(now: number): number {

@@ -100,7 +100,6 @@ export class Desk {
 
   constructor() {
     this.board = {
-      id: this.#address,
       wakeCause: "power",
       now: () => this.nowMs,
       fill: (bytes) => this.random.fill(bytes),
