@@ -9,8 +9,8 @@
  * was programmed, which with `midWrite` includes a write that was cut in the middle. A restart mounts that flash with a
  * new Store and a new Throwie, as a board's boot does.
  *
- * Invariant: nothing but the flash outlives a crash. What it leaves out: computing takes no time except for the
- * medium's processing time for each frame.
+ * Invariant: nothing but the flash outlives a crash. What it leaves out: unless it is given a processor, computing takes
+ * no time except for the medium's processing time for each frame.
  */
 import { Store, type StoreOutcome } from "../modules/store/store.ts";
 import type { CloseReason, NodeEvents } from "../modules/throwie/events.ts";
@@ -48,9 +48,18 @@ export interface SimNodeOptions {
   readonly halfLifeMs: number | undefined;
   readonly cast: Cast | undefined;
   readonly observer: SimObserver;
+  readonly processor?: Processor;
 }
 
+/** Does the node's work and says for how many whole microseconds that keeps its processor busy. Left out: for none. */
+export type Processor = (work: () => void) => number;
+
 const MILLISECOND_US = 1_000;
+
+const instantly: Processor = (work) => {
+  work();
+  return 0;
+};
 
 export class SimNode {
   readonly name: string;
@@ -139,12 +148,11 @@ export class SimNode {
 
   /** For so long the node does nothing, as when it erases flash; its radio goes on. */
   stall(forUs: number): void {
-    const untilUs = this.#options.kernel.nowUs + forUs;
-    this.station.stalledUntilUs = untilUs;
-    this.#options.kernel.at(untilUs, () => this.#run(() => {}));
+    this.station.stalledUntilUs = this.#options.kernel.nowUs + forUs;
+    this.#turnAt(this.station.stalledUntilUs);
   }
 
-  /** A Drop that somebody writes here. Undefined when the node has no power, or loses it over this. */
+  /** A Drop that somebody writes here. Undefined when the node has no power, loses it over this, or is busy. */
   publish(drop: Uint8Array, origin: "own" | "wire" = "own"): StoreOutcome | undefined {
     let outcome: StoreOutcome | undefined;
     this.#run((throwie) => {
@@ -153,21 +161,32 @@ export class SimNode {
     return outcome;
   }
 
-  /** Do something with the node, then let it act, and call it again when it wants. */
+  /** Do something with the node, then let it act, and call it again when it wants; while it is busy, when it is not. */
   #run(action: (throwie: Throwie) => void): void {
-    const { throwie } = this;
-    const { kernel } = this.#options;
-    if (throwie === undefined || kernel.nowUs < this.station.stalledUntilUs) return;
-    kernel.cancel(this.#turn);
+    const { throwie, station } = this;
+    const { kernel, processor = instantly } = this.#options;
+    if (throwie === undefined) return;
+    if (kernel.nowUs < station.stalledUntilUs) {
+      this.#turnAt(station.stalledUntilUs);
+      return;
+    }
     try {
-      action(throwie);
-      const dueMs = throwie.turn();
-      if (dueMs === Infinity) return;
-      const dueUs = this.#bootUs + dueMs * MILLISECOND_US;
-      this.#turn = kernel.at(Math.max(dueUs, kernel.nowUs + 1), () => this.#run(() => {}));
+      let dueMs = Infinity;
+      const busyUs = processor(() => {
+        action(throwie);
+        dueMs = throwie.turn();
+      });
+      station.stalledUntilUs = kernel.nowUs + busyUs;
+      this.#turnAt(Math.max(this.#bootUs + dueMs * MILLISECOND_US, station.stalledUntilUs, kernel.nowUs + 1));
     } catch (error) {
       if (!(error instanceof PowerCut)) throw error;
       this.crash();
     }
+  }
+
+  #turnAt(timeUs: number): void {
+    const { kernel } = this.#options;
+    kernel.cancel(this.#turn);
+    this.#turn = timeUs === Infinity ? undefined : kernel.at(timeUs, () => this.#run(() => {}));
   }
 }

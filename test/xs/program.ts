@@ -5,6 +5,7 @@ import { SeededRandom } from "../../sim/random.ts";
 import { parseScenario } from "../../sim/scenario.ts";
 import pair from "../../sim/scenarios/pair.json" with { type: "json" };
 import { simulate } from "../../sim/world.ts";
+import { contactOfFifty } from "./board.ts";
 import { OPERATIONS } from "./operations.ts";
 import { checkVectors } from "./vectors.ts";
 
@@ -41,4 +42,4 @@ export function bootTwice(): { held: number[]; frames: number } {
   return { held, frames };
 }
 
-Object.assign(globalThis, { bootTwice, checkVectors, OPERATIONS, syncPair });
+Object.assign(globalThis, { bootTwice, checkVectors, contactOfFifty, OPERATIONS, syncPair });
