@@ -149,7 +149,7 @@ export class SimNode {
   /** For so long the node does nothing, as when it erases flash; its radio goes on. */
   stall(forUs: number): void {
     this.station.stalledUntilUs = this.#options.kernel.nowUs + forUs;
-    this.#turnAt(this.station.stalledUntilUs);
+    this.#turnAt(this.station.stalledUntilUs + 1);
   }
 
   /** A Drop that somebody writes here. Undefined when the node has no power, loses it over this, or is busy. */
@@ -167,7 +167,7 @@ export class SimNode {
     const { kernel, processor = instantly } = this.#options;
     if (throwie === undefined) return;
     if (kernel.nowUs < station.stalledUntilUs) {
-      this.#turnAt(station.stalledUntilUs);
+      this.#turnAt(station.stalledUntilUs + 1);
       return;
     }
     try {
@@ -177,7 +177,8 @@ export class SimNode {
         dueMs = throwie.turn();
       });
       station.stalledUntilUs = kernel.nowUs + busyUs;
-      this.#turnAt(Math.max(this.#bootUs + dueMs * MILLISECOND_US, station.stalledUntilUs, kernel.nowUs + 1));
+      // Frames that came meanwhile are heard before the next turn.
+      this.#turnAt(Math.max(this.#bootUs + dueMs * MILLISECOND_US, station.stalledUntilUs + 1));
     } catch (error) {
       if (!(error instanceof PowerCut)) throw error;
       this.crash();

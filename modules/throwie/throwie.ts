@@ -173,13 +173,12 @@ export class Throwie implements ContactOwner {
     const now = this.#clock.now();
     if (this.contacts > 0) this.#review(now);
     const roomLeft = this.#transmit(now);
-    this.#verify();
+    this.#verify(now);
     const cleaning = this.contacts === 0 && this.#tidy(now);
     this.#recount();
-    if (this.#verification.pending > 0 || cleaning) return now + 1;
-    return roomLeft
-      ? Math.max(Math.min(this.#beacons.dueMs, this.#contacts.deadline), now + 1)
-      : now + RADIO_PATIENCE_MS;
+    if (cleaning) return now + 1;
+    const due = roomLeft ? Math.min(this.#beacons.dueMs, this.#contacts.deadline) : now + RADIO_PATIENCE_MS;
+    return Math.max(Math.min(due, this.#verification.dueMs), now + 1);
   }
 
   /**
@@ -328,6 +327,7 @@ export class Throwie implements ContactOwner {
       contact = this.#begin(from, frame.sessionId, false, now);
       if (contact === undefined) return "busy";
     }
+    this.#verification.defer(now);
     return contact.link.receive(frame, now);
   }
 
@@ -411,27 +411,27 @@ export class Throwie implements ContactOwner {
       if (!radio.send(this.#frameOut, lengthBytes, BROADCAST)) return false;
       this.#beacons.sent(now);
     }
-    let idle = 0;
-    while (idle < CONTACTS_MAX) {
+    for (let idle = 0; idle < this.contacts; ) {
       if (radio.full) return false;
-      const contact = this.#contacts.at(this.#turnOf);
-      const lengthBytes = contact.phase === "free" ? 0 : contact.link.prepare(this.#frameOut, now);
+      const contact = this.#contacts.after(this.#turnOf);
+      const lengthBytes = contact.link.prepare(this.#frameOut, now);
       if (lengthBytes > 0) {
         const to = contact.link.bulk && this.#cast === "broadcast" ? BROADCAST : contact.peer;
         if (!radio.send(this.#frameOut, lengthBytes, to)) return false;
         contact.link.sent(now);
+        this.#verification.defer(now);
         idle = 0;
       } else {
         idle++;
       }
-      this.#turnOf = (this.#turnOf + 1) % CONTACTS_MAX;
+      this.#turnOf = contact.index;
     }
     return true;
   }
 
-  #verify(): void {
-    if (this.#verification.pending === 0) return;
-    const verdict = this.#verification.step();
+  #verify(now: number): void {
+    if (now < this.#verification.dueMs) return;
+    const verdict = this.#verification.step(now);
     if (verdict === undefined) return;
     const { slot } = this.#verification;
     this.#verification.pending--;

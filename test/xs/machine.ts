@@ -7,7 +7,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import process from "node:process";
 import type { Readable, Writable } from "node:stream";
 import { build } from "esbuild";
@@ -24,12 +24,26 @@ export interface Evaluation {
   told: string[];
 }
 
-/** Bundle a TypeScript entry for XS, whose class fields want ES2020. */
-export async function bundleForXs(entry: string): Promise<string> {
+/**
+ * Bundle a TypeScript entry for XS, whose class fields want ES2020. `natives` maps what a board has in native code, by the
+ * path of the module that does it elsewhere, to what stands for it here.
+ */
+export async function bundleForXs(entry: string, natives: Record<string, string> = {}): Promise<string> {
   const result = await build({
     entryPoints: [entry],
     bundle: true,
     write: false,
+    plugins: [
+      {
+        name: "natives",
+        setup({ onResolve }) {
+          onResolve({ filter: /^\./ }, ({ path, resolveDir }) => {
+            const native = natives[relative(process.cwd(), join(resolveDir, path))];
+            return native === undefined ? undefined : { path: resolve(native) };
+          });
+        },
+      },
+    ],
     format: "iife",
     target: "es2020",
     supported: {
