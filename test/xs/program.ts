@@ -6,7 +6,7 @@ import { parseScenario } from "../../sim/scenario.ts";
 import pair from "../../sim/scenarios/pair.json" with { type: "json" };
 import { simulate } from "../../sim/world.ts";
 import { contactOfFifty } from "./board.ts";
-import { OPERATIONS } from "./operations.ts";
+import { flashOfAll, nodeInContact, OPERATIONS } from "./operations.ts";
 import { checkVectors } from "./vectors.ts";
 
 /** A two-node sync from beginning to end; its report, trace hash included. */
@@ -42,4 +42,4 @@ export function bootTwice(): { held: number[]; frames: number } {
   return { held, frames };
 }
 
-Object.assign(globalThis, { bootTwice, checkVectors, contactOfFifty, OPERATIONS, syncPair });
+Object.assign(globalThis, { bootTwice, checkVectors, contactOfFifty, flashOfAll, nodeInContact, OPERATIONS, syncPair });
