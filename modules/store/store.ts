@@ -6,7 +6,7 @@
  *     store.insert(low, high, bytes, 0, bytes.length, heatKey, now);
  *
  * A log of records says what is stored; bodies lie in sectors of their own. A Drop is written body first, then record: the
- * record's CRC commits it. Full means that the strictly coldest dies. Heat keys live in RAM and go to flash with
+ * record's CRC commits it. Full means that the strictly coldest dies, or whom the caller names. Heat keys live in RAM and go to flash with
  * whatever record of the Drop is written next, and by `checkpoint`.
  *
  * Invariant: when `insert` says "stored" the Drop outlives a power cut at any later moment, until it is evicted or
@@ -41,6 +41,8 @@ export type StoreOutcome = "stored" | "known" | "colder" | "flash";
 const TIME_STEP = 390;
 /** Sectors tried for one write before the part is taken to be broken. */
 const ATTEMPTS_MAX = 4;
+const NOBODY = -1;
+
 export class Store {
   readonly capacity: number;
   readonly counters = new StoreCounters();
@@ -123,7 +125,8 @@ export class Store {
 
   /**
    * Store `bytes[offset .. offset + lengthBytes)` as an unverified Drop: 1 to DROP_SIZE_BYTES_MAX bytes. When full, the
-   * coldest goes if the newcomer is strictly hotter. Durable on return.
+   * Drop in slot `victim` dies for it, of `cause`, whatever their heat; when no victim is named, the coldest, if the
+   * newcomer is strictly hotter. Durable on return, and nobody died for a newcomer that did not come in.
    */
   insert(
     low: number,
@@ -133,6 +136,8 @@ export class Store {
     lengthBytes: number,
     heatKey: number,
     now: number,
+    victim: number = NOBODY,
+    cause: number = COLDEST,
   ): StoreOutcome {
     this.#use(now);
     if (lengthBytes < 1 || lengthBytes > DROP_SIZE_BYTES_MAX) throw new Error("store: a Drop is 1 to 2,048 bytes");
@@ -145,8 +150,8 @@ export class Store {
     }
     if (!this.#collector.shrink() || this.room === 0) return "flash";
     const full = slots.count >= this.room;
-    const coldest = full ? slots.coldest() : -1;
-    if (full && (coldest < 0 || heatKey <= slots.heat[coldest]!)) return "colder";
+    const named = victim !== NOBODY && slots.occupied(victim);
+    if (full && !named && !this.#hotterThanColdest(heatKey)) return "colder";
     const room = this.#layout.bodyRoom(lengthBytes);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       if (!this.#collector.makeRoom(room)) return "flash";
@@ -162,11 +167,13 @@ export class Store {
         if (sector !== NOWHERE) this.#partition.release(sector, room);
         continue;
       }
-      // The newcomer is committed; a cut from here on leaves one Drop too many, and mount evicts the coldest.
+      // The newcomer is committed; a cut from here on leaves one Drop too many, and mount evicts another one.
       const number = this.#log.lastNumber;
       if (full) {
         this.#flash.sync();
-        this.#evict(this.#collector.victim(heatKey));
+        const dies = named ? victim : this.#collector.victim(heatKey);
+        // A log that had to be emptied on the way may have given up that one already.
+        if (slots.occupied(dies)) this.#evict(dies, cause);
       }
       this.lastSlot = slots.add(low, high, lengthBytes, heatKey);
       slots.bodySector[this.lastSlot] = sector;
@@ -345,12 +352,17 @@ export class Store {
     if (now > this.#log.now) this.#log.now = now;
   }
 
-  #evict(slot: number): void {
+  #hotterThanColdest(heatKey: number): boolean {
+    const coldest = this.#slots.coldest();
+    return coldest !== NOBODY && heatKey > this.#slots.heat[coldest]!;
+  }
+
+  #evict(slot: number, cause: number): void {
     this.evicted = true;
     this.lastEvictedSlot = slot;
     this.lastEvictedLow = this.#slots.low[slot]!;
     this.lastEvictedHigh = this.#slots.high[slot]!;
-    this.#collector.drop(slot, COLDEST);
+    this.#collector.drop(slot, cause);
     this.counters.evicted++;
   }
 }

@@ -273,17 +273,17 @@ export class Throwie implements ContactOwner {
     const newcomer = verdict !== "free" && store.find(low, high) < 0;
     const victim = newcomer ? admission.victim : -1;
     if (newcomer && victim < 0 && store.count >= store.room) return "colder";
-    if (victim >= 0) {
-      const victimLow = store.idLow(victim);
-      const victimHigh = store.idHigh(victim);
-      admission.evict(victim);
-      this.#forget(victim, victimLow, victimHigh, "evicted");
-    }
     const entryKey = newcomer ? newcomerKey(key) : settledKey(key);
-    const outcome = store.insert(low, high, bytes, offset, lengthBytes, entryKey, now);
-    if (newcomer && outcome === "stored") admission.entered(store.lastSlot, now);
-    if (store.evicted) this.#forget(store.lastEvictedSlot, store.lastEvictedLow, store.lastEvictedHigh, "evicted");
-    if (outcome === "stored") this.#beacons.add(low, high);
+    const cause = admission.causeOf(victim);
+    const outcome = store.insert(low, high, bytes, offset, lengthBytes, entryKey, now, victim, cause);
+    if (outcome !== "stored") return outcome;
+    if (store.evicted) {
+      if (newcomer) admission.displaced(store.lastEvictedSlot, store.lastEvictedLow);
+      this.#forget(store.lastEvictedSlot, store.lastEvictedLow, store.lastEvictedHigh, "evicted");
+    }
+    this.#beacons.add(low, high);
+    this.#recount();
+    if (newcomer) admission.entered(store.lastSlot, now);
     return outcome;
   }
 
