@@ -42,7 +42,7 @@ export class RecordLog {
   /** Sequence of the sector that is being filled, 0 before the first; of the oldest that counts. */
   head = 0;
   tail = 1;
-  /** Number of the next record in the head, and of the one that was written last. */
+  /** Number of the next record in the head, and of the one that `append` wrote last. */
   next = 0;
   lastNumber = 0;
   /** Heat time for the header of a sector that is opened, and the latest that is on flash. */
@@ -80,7 +80,6 @@ export class RecordLog {
     this.head = 0;
     this.tail = 1;
     this.next = this.#layout.recordsPerSector;
-    this.lastNumber = 0;
     this.now = 0;
     this.recordedTime = 0;
     this.sectors.fill(NONE);
@@ -178,11 +177,6 @@ export class RecordLog {
     const slot = this.#slotAt[row * this.#layout.recordsPerSector + number]!;
     if (slot === NONE || !this.#slots.occupied(slot)) return -1;
     return this.#slots.recordRow[slot] === row && this.#slots.recordNumber[slot] === number ? slot : -1;
-  }
-
-  /** The slot whose record is the last in the log, after a cut insert the newcomer's; -1 when it is nobody's. */
-  get newest(): number {
-    return this.slotOf(this.head % this.rows, this.lastNumber);
   }
 
   /** Does the slot's record stand in the oldest sector? */

@@ -5,8 +5,7 @@
  * record overrides what came before it. What a power cut can have left behind is settled here:
  * - a torn record fails its CRC and is passed over;
  * - a Drop's older record that a newer copy replaced, but that was not marked, is marked DEAD now;
- * - one Drop too many, its insert cut before the eviction: the coldest but the newcomer, whose record is the last, is
- *   evicted now, and of other newcomers (odd keys) none while there is somebody settled;
+ * - one Drop too many, its insert cut before the eviction: the coldest is evicted now, but no newcomer (odd keys);
  * - the place after the last record may hold a write that did not begin to show: it is left empty;
  * - sectors that the log names as retired are not used again;
  * - a log of an older version gets a new head, so that a program of that version keeps away from now on;
@@ -143,7 +142,6 @@ function readTail(partition: Partition, log: RecordLog): void {
   }
   // The record after the last may have been begun: its bits can look erased and not hold.
   log.next = Math.min(last + 2, layout.recordsPerSector);
-  log.lastNumber = Math.max(last, 0);
   log.tail = Math.max(log.tail, log.head - log.rows + 1);
 }
 
@@ -274,7 +272,7 @@ function evictSurplus(slots: Slots, log: RecordLog, counters: StoreCounters): vo
 }
 
 function evictOne(slots: Slots, log: RecordLog, counters: StoreCounters): void {
-  const slot = slots.surplus(log.newest);
+  const slot = slots.surplus();
   log.kill(slot, COLDEST);
   slots.remove(slot);
   counters.evicted++;

@@ -179,16 +179,15 @@ export class Slots {
   }
 
   /**
-   * Who is one too many, in an index of any state: the coldest with an even key. Odd keys are newcomers'
-   * (docs/temperature.md), whose heat says nothing yet; they come after all even ones, and `spared` after everybody. -1
-   * when there is no Drop.
+   * Who is one too many, in an index of any state: the coldest with an even key. Odd keys are newcomers' (docs/temperature.md),
+   * who may be colder than whom they came for: of them one dies only when there is nobody else. -1 when it is empty.
    */
-  surplus(spared: number): number {
+  surplus(): number {
     let surplus = -1;
     let least = Infinity;
     for (let slot = 0; slot < this.length; slot++) {
       if (!this.occupied(slot)) continue;
-      const rank = slot === spared ? 2 * ABOVE_ALL_KEYS : this.heat[slot]! + (this.heat[slot]! & 1) * ABOVE_ALL_KEYS;
+      const rank = this.heat[slot]! + (this.heat[slot]! & 1) * ABOVE_ALL_KEYS;
       if (rank >= least) continue;
       least = rank;
       surplus = slot;

@@ -39,6 +39,12 @@ export const DROPS_MAX = 750;
 export type StoreOutcome = "stored" | "known" | "colder" | "flash";
 /** Heat time passes this much before a checkpoint with nothing else to say is written: an hour, at a week's half-life. */
 const TIME_STEP = 390;
+/** Heat time without an insert after which heat is written whatever it costs: a day. */
+const QUIET_STEP = 24 * TIME_STEP;
+/** At most such a part of what is programmed is for heat: a fiftieth. */
+const CHECKPOINT_SHARE = 50;
+/** The log cleans the sooner for each heat record: it costs as much as this many (bench store, "heat"). */
+const HEAT_RECORD_COST = 3;
 /** Sectors tried for one write before the part is taken to be broken. */
 const ATTEMPTS_MAX = 4;
 const NOBODY = -1;
@@ -63,6 +69,9 @@ export class Store {
   readonly #bodies: Bodies;
   readonly #collector: Collector;
   #doubted = 0;
+  /** What was programmed before the last checkpoint, and when it or the last insert was. */
+  #programmedBefore = 0;
+  #quietSince = 0;
   #mounted = false;
 
   /**
@@ -88,6 +97,8 @@ export class Store {
     const outcome = recover(this.#partition, this.#slots, this.#log, this.counters);
     if (outcome !== "mounted" && outcome !== "formatted") return outcome;
     this.epoch = this.#log.recordedTime;
+    this.#programmedBefore = this.programmedBytes;
+    this.#quietSince = this.epoch;
     // Where sectors are worn out, a cut insert leaves one too many long before there are more than the capacity.
     this.#collector.shrink();
     this.#mounted = true;
@@ -125,8 +136,8 @@ export class Store {
 
   /**
    * Store `bytes[offset .. offset + lengthBytes)` as an unverified Drop: 1 to DROP_SIZE_BYTES_MAX bytes. When full, the
-   * Drop in slot `victim` dies for it, of `cause`, whatever their heat; when no victim is named, the coldest, if the
-   * newcomer is strictly hotter. Durable on return, and nobody died for a newcomer that did not come in.
+   * coldest goes if the newcomer is strictly hotter; or the Drop in slot `victim`, of `cause`, whatever their heat: then the
+   * newcomer's key is odd, by which mount knows it after a cut. Durable on return; nobody dies for one that did not come in.
    */
   insert(
     low: number,
@@ -180,6 +191,7 @@ export class Store {
       slots.bodyOffset[this.lastSlot] = start;
       this.#log.bindAt(this.lastSlot, this.#log.head, number);
       this.#flash.sync();
+      this.#quietSince = this.#log.now;
       this.counters.inserted++;
       return "stored";
     }
@@ -309,16 +321,29 @@ export class Store {
     this.#slots.setHeat(slot, key);
   }
 
+  /**
+   * Does a checkpoint cost no more than its share of what was programmed since the last? Where nothing is stored, it is due
+   * once a day.
+   */
+  checkpointDue(now: number): boolean {
+    this.#use(now);
+    const { changed } = this.#slots;
+    const { heatEntries, recordBytes } = this.#layout;
+    if (now - this.#quietSince >= QUIET_STEP) return changed > 0 || this.#timeDue;
+    const costBytes = Math.ceil(changed / heatEntries) * recordBytes * HEAT_RECORD_COST;
+    return changed > 0 && costBytes * CHECKPOINT_SHARE <= this.programmedBytes - this.#programmedBefore;
+  }
+
   /** Make the heat keys that changed durable, and the time. */
   checkpoint(now: number): void {
     this.#use(now);
     const log = this.#log;
     const slots = this.#slots;
     let slot = 0;
-    let time = this.#log.recordedTime + TIME_STEP <= now;
+    let time = this.#timeDue;
     while (slots.changed > 0 || time) {
       // Making room may copy records, and with them heat: so look for what changed only after it.
-      if (!this.#collector.ensureLog(1)) return;
+      if (!this.#collector.ensureLog(1)) break;
       const next = log.putHeat(slot);
       // What a failing sector did not take is still counted as changed, for the next checkpoint.
       if (!log.append()) break;
@@ -329,6 +354,8 @@ export class Store {
       if (slot >= slots.capacity) break;
     }
     this.#flash.sync();
+    this.#programmedBefore = this.programmedBytes;
+    this.#quietSince = log.now;
     this.counters.checkpoints++;
   }
 
@@ -350,6 +377,11 @@ export class Store {
   #use(now: number): void {
     if (!this.#mounted) throw new Error("store: not mounted");
     if (now > this.#log.now) this.#log.now = now;
+  }
+
+  /** Is the time on flash so old that it should be written for itself? */
+  get #timeDue(): boolean {
+    return this.#log.recordedTime + TIME_STEP <= this.#log.now;
   }
 
   #hotterThanColdest(heatKey: number): boolean {
