@@ -48,11 +48,8 @@ import { Verification } from "./verification.ts";
 const BEACON_INTERVAL_MS_DEFAULT = 1_000;
 /** An eighth of a half-life: most of a day, if that is a week. */
 const WIRE_STEP = HEAT_UNITS_PER_HALF_LIFE >>> 3;
-/**
- * Heat that moved since is lost if the power fails; writing it after each contact would cost a store of short Drops 7 %
- * more flash.
- */
-const CHECKPOINT_INTERVAL_MS = 600_000;
+/** Between two Drops that are hashed anew: 750 take five days. */
+const DOUBT_INTERVAL_MS = 600_000;
 /** A full radio calls when it has room; this is for one that does not. Several frames at 1 Mbit/s. */
 const RADIO_PATIENCE_MS = 20;
 const BROADCAST: MacAddress = /* @__PURE__ */ new Uint8Array(ADDRESS_BYTES).fill(0xff);
@@ -120,7 +117,7 @@ export class Throwie implements ContactOwner {
   readonly #frameOut: Uint8Array;
   readonly #cast: Cast;
   readonly #chance = new Uint8Array(2);
-  #checkpointMs = 0;
+  #doubtMs = 0;
   #turnOf = 0;
   #sacrificed = 0;
 
@@ -272,29 +269,31 @@ export class Throwie implements ContactOwner {
     const newcomer = verdict !== "free" && store.find(low, high) < 0;
     const victim = newcomer ? admission.victim : -1;
     if (newcomer && victim < 0 && store.count >= store.room) return "colder";
-    if (victim >= 0) {
-      const victimLow = store.idLow(victim);
-      const victimHigh = store.idHigh(victim);
-      admission.evict(victim);
-      this.#forget(victim, victimLow, victimHigh, "evicted");
-    }
     const entryKey = newcomer ? newcomerKey(key) : settledKey(key);
-    const outcome = store.insert(low, high, bytes, offset, lengthBytes, entryKey, now);
-    if (newcomer && outcome === "stored") admission.entered(store.lastSlot, now);
-    if (store.evicted) this.#forget(store.lastEvictedSlot, store.lastEvictedLow, store.lastEvictedHigh, "evicted");
-    if (outcome === "stored") this.#beacons.add(low, high);
+    const cause = admission.causeOf(victim);
+    const outcome = store.insert(low, high, bytes, offset, lengthBytes, entryKey, now, victim, cause);
+    if (outcome !== "stored") return outcome;
+    if (store.evicted) {
+      if (newcomer) admission.displaced(store.lastEvictedSlot, store.lastEvictedLow);
+      this.#forget(store.lastEvictedSlot, store.lastEvictedLow, store.lastEvictedHigh, "evicted");
+    }
+    this.#beacons.add(low, high);
+    this.#recount();
+    if (newcomer) admission.entered(store.lastSlot, now);
     return outcome;
   }
 
-  /** Between contacts: write heat now and then, and spare the next insert its cleaning. True when there is more to clean. */
+  /** Between contacts: write heat when it is due, look for bits that flipped now and then, and spare the next insert its cleaning. True when there is more to clean. */
   #tidy(now: number): boolean {
-    if (now - this.#checkpointMs >= CHECKPOINT_INTERVAL_MS) {
-      this.#checkpointMs = now;
-      this.checkpoint();
-      if (this.store.doubt() >= 0) this.#verification.pending++;
+    const { store } = this;
+    const heatNow = this.heatNow();
+    if (store.checkpointDue(heatNow)) store.checkpoint(heatNow);
+    if (now - this.#doubtMs >= DOUBT_INTERVAL_MS) {
+      this.#doubtMs = now;
+      if (store.doubt() >= 0) this.#verification.pending++;
     }
     // A life that stored nothing has nothing to clean up after, and an erase a wake-up would wear the flash.
-    return this.store.counters.inserted > 0 && this.store.clean(this.heatNow());
+    return store.counters.inserted > 0 && store.clean(heatNow);
   }
 
   /** The store gave Drops up on its own account, to save the rest: what the beacon says is counted anew. */
