@@ -61,6 +61,7 @@ export class Store {
   lastEvictedSlot = -1;
   lastEvictedLow = 0;
   lastEvictedHigh = 0;
+  lastEvictedVerified = false;
   readonly #flash: Flash;
   readonly #layout: Layout;
   readonly #partition: Partition;
@@ -392,6 +393,7 @@ export class Store {
   #evict(slot: number, cause: number): void {
     this.evicted = true;
     this.lastEvictedSlot = slot;
+    this.lastEvictedVerified = this.#slots.verified(slot);
     this.lastEvictedLow = this.#slots.low[slot]!;
     this.lastEvictedHigh = this.#slots.high[slot]!;
     this.#collector.drop(slot, cause);

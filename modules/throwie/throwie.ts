@@ -274,6 +274,7 @@ export class Throwie implements ContactOwner {
     const outcome = store.insert(low, high, bytes, offset, lengthBytes, entryKey, now, victim, cause);
     if (outcome !== "stored") return outcome;
     if (store.evicted) {
+      if (!store.lastEvictedVerified) this.#verification.pending--;
       if (newcomer) admission.displaced(store.lastEvictedSlot, store.lastEvictedLow);
       this.#forget(store.lastEvictedSlot, store.lastEvictedLow, store.lastEvictedHigh, "evicted");
     }
@@ -302,6 +303,7 @@ export class Throwie implements ContactOwner {
     this.#sacrificed = this.store.counters.sacrificed;
     this.#beacons.recount();
     this.#admission.recount();
+    this.#verification.recount();
   }
 
   #forget(slot: number, low: number, high: number, cause: "evicted" | "corrupt"): void {

@@ -39,7 +39,13 @@ export class Verification {
 
   constructor(store: Store) {
     this.#store = store;
-    for (let slot = 0; slot < store.capacity; slot++) if (this.#waits(slot)) this.pending++;
+    this.recount();
+  }
+
+  /** Count what the store holds anew. */
+  recount(): void {
+    this.pending = 0;
+    for (let slot = 0; slot < this.#store.capacity; slot++) if (this.#waits(slot)) this.pending++;
   }
 
   /** When the next step may be taken, in clock milliseconds. */
