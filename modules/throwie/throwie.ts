@@ -284,11 +284,14 @@ export class Throwie implements ContactOwner {
     return outcome;
   }
 
-  /** Between contacts: write heat when it is due, look for bits that flipped now and then, and spare the next insert its cleaning. True when there is more to clean. */
+  /**
+   * Between contacts: write heat when it is due, look for bits that flipped now and then, and spare the next insert its
+   * cleaning. True when there is more to clean.
+   */
   #tidy(now: number): boolean {
     const { store } = this;
     const heatNow = this.heatNow();
-    if (store.checkpointDue(heatNow)) store.checkpoint(heatNow);
+    if (store.checkpointDue(heatNow)) this.checkpoint();
     if (now - this.#doubtMs >= DOUBT_INTERVAL_MS) {
       this.#doubtMs = now;
       if (store.doubt() >= 0) this.#verification.pending++;
