@@ -49,14 +49,14 @@ export class Beacons {
   readonly #peer = new Uint8Array(FINGERPRINT_SIZE_BYTES);
   readonly #chance = new Uint8Array(2);
 
-  constructor(store: Store, random: Random, intervalMs: number, takesV2: boolean, now: number) {
+  constructor(store: Store, random: Random, intervalMs: number, takesV2: boolean, now: number, atOnce: boolean) {
     this.#store = store;
     this.#random = random;
     this.#intervalMs = intervalMs;
     this.#takesV2 = takesV2;
     random.fill(this.nonce);
     this.recount();
-    this.dueMs = now + this.#jitterMs();
+    this.dueMs = atOnce ? now : now + this.#jitterMs();
   }
 
   add(shortIdLow: number, shortIdHigh: number): void {

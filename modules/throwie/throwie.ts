@@ -65,7 +65,17 @@ export interface ThrowieOptions {
   store: Store;
   events?: NodeEvents;
   beaconIntervalMs?: number;
+  /**
+   * The first beacon goes out at once: for a board that woke, and has little time. Otherwise at some moment of the first
+   * interval, since after a power cut many start together.
+   */
+  beaconAtOnce?: boolean;
   halfLifeMs?: number;
+  /**
+   * Heat time at which the clock was 0, for a clock that went on while the node was off: what `epoch` was before. Without
+   * it heat time goes on from the last that the store recorded, as if no time had passed since.
+   */
+  epoch?: number;
   /** How Drops and their acknowledgements travel (docs/protocol.md, "How a link works"). */
   cast?: Cast;
 }
@@ -83,6 +93,8 @@ export class Throwie implements ContactOwner {
   readonly events: NodeEvents;
   /** In RAM only: after a restart what was written here is like any other. */
   readonly own: Uint8Array;
+  /** Heat time at which the clock was 0: a signed 32-bit integer, which a host keeps where it keeps its clock. */
+  readonly epoch: number;
   readonly counters: Record<"used" | Refusal, number> = {
     used: 0,
     short: 0,
@@ -117,7 +129,7 @@ export class Throwie implements ContactOwner {
   readonly #frameOut: Uint8Array;
   readonly #cast: Cast;
   readonly #chance = new Uint8Array(2);
-  #doubtMs = 0;
+  #doubtMs: number;
   #turnOf = 0;
   #sacrificed = 0;
 
@@ -129,7 +141,10 @@ export class Throwie implements ContactOwner {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#halfLifeMs = options.halfLifeMs ?? HALF_LIFE_MS_DEFAULT;
+    const recorded = options.store.epoch - heatTime(options.clock.now(), this.#halfLifeMs);
+    this.epoch = Math.max(options.epoch ?? recorded, recorded);
     this.#cast = options.cast ?? "broadcast";
+    this.#doubtMs = options.clock.now();
     const takesV2 = options.radio.maxPayload >= FRAME_SIZE_BYTES_V2;
     this.#frameOut = new Uint8Array(takesV2 ? FRAME_SIZE_BYTES_V2 : FRAME_SIZE_BYTES_V1);
     this.#beacons = new Beacons(
@@ -138,6 +153,7 @@ export class Throwie implements ContactOwner {
       options.beaconIntervalMs ?? BEACON_INTERVAL_MS_DEFAULT,
       takesV2,
       options.clock.now(),
+      options.beaconAtOnce ?? false,
     );
     this.reconciliation = new Reconciliation(
       options.store,
@@ -215,9 +231,9 @@ export class Throwie implements ContactOwner {
     return Math.min(Math.max(share, 1), 255);
   }
 
-  /** Heat time goes on from the last that the store recorded, so order outlives a restart of unknown length. */
+  /** It never falls behind the last that the store recorded, so order outlives a restart of unknown length. */
   heatNow(): number {
-    return this.store.epoch + heatTime(this.#clock.now(), this.#halfLifeMs);
+    return this.epoch + heatTime(this.#clock.now(), this.#halfLifeMs);
   }
 
   warm(slot: number): void {

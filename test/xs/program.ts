@@ -16,6 +16,33 @@ export function syncPair(seed: number) {
   return simulate(scenario, seed);
 }
 
+/** Two boards that sleep and a carrier who passes, for ten minutes; the report. */
+export function sleepTenMinutes(seed: number) {
+  const scenario = parseScenario({
+    name: "sleep",
+    description: "for engines to agree on",
+    durationS: 600,
+    radio: { rateMbps: 1, rangeM: 60, lossPerMille: 20 },
+    nodes: [
+      { name: "board", role: "throwie", count: 2, at: [0, 0], capacity: 20, wake: 30 },
+      {
+        name: "mule",
+        role: "mule",
+        capacity: 20,
+        path: [
+          [0, 200, 0],
+          [300, 10, 0],
+          [400, 10, 0],
+          [600, 200, 0],
+        ],
+      },
+    ],
+    drops: [{ atS: 5, from: "all", count: 6, everyS: 20, sizeBytes: [100, 500] }],
+  });
+  if (typeof scenario === "string") throw new Error(scenario);
+  return simulate(scenario, seed);
+}
+
 /**
  * The firmware's own entry, on a board whose radio nobody hears: it boots, keeps a Drop, loses its power and boots again.
  * What it held after each boot, and its frames of the second life.
@@ -42,4 +69,13 @@ export function bootTwice(): { held: number[]; frames: number } {
   return { held, frames };
 }
 
-Object.assign(globalThis, { bootTwice, checkVectors, contactOfFifty, flashOfAll, nodeInContact, OPERATIONS, syncPair });
+Object.assign(globalThis, {
+  bootTwice,
+  checkVectors,
+  contactOfFifty,
+  flashOfAll,
+  nodeInContact,
+  OPERATIONS,
+  sleepTenMinutes,
+  syncPair,
+});
