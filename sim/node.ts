@@ -119,7 +119,8 @@ export class SimNode {
       dropLost: (low, high, cause) => observer.dropLost?.(this, low, high, cause),
       contactClosed: (peer, sessionId, reason) => observer.contactClosed?.(this, peer, sessionId, reason),
     };
-    this.station.receive = (frame, from) => this.#run((throwie) => throwie.receive(frame, frame.length, from));
+    this.station.receive = (frame, from) =>
+      this.#run((throwie) => throwie.receive(frame, frame.length, from), this.station.inbound.length > 0);
     this.station.ready = () => this.#run(() => {});
     options.medium.powerOff(this.station);
   }
@@ -266,8 +267,11 @@ export class SimNode {
     }
   }
 
-  /** Do something with the node, then let it act, and call it again when it wants; while it is busy, when it is not. */
-  #run(action: (throwie: Throwie) => void): void {
+  /**
+   * Do something with the node, then let it act unless `more` follows at once, and call it again when it wants; while it is
+   * busy, when it is not.
+   */
+  #run(action: (throwie: Throwie) => void, more = false): void {
     const { throwie, station } = this;
     const { kernel, processor = instantly } = this.#options;
     if (throwie === undefined) return;
@@ -279,7 +283,7 @@ export class SimNode {
       let dueMs = Infinity;
       const busyUs = processor(() => {
         action(throwie);
-        dueMs = throwie.turn();
+        dueMs = more ? this.#now() : throwie.turn();
       });
       const schedule = this.#schedule;
       if (schedule !== undefined) {

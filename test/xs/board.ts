@@ -15,20 +15,20 @@ import { Kernel } from "../../sim/kernel.ts";
 import { Fixed } from "../../sim/mobility.ts";
 import { type Processor, SimNode, type SimObserver } from "../../sim/node.ts";
 import { NorFlash } from "../../sim/nor-flash.ts";
+import {
+  BYTECODES_PER_SECOND,
+  CHIPS,
+  chargeMah,
+  ERASE_US,
+  PROGRAM_BYTE_US,
+  PROGRAM_FIRST_BYTE_US,
+} from "../../sim/power.ts";
 import { Medium } from "../../sim/radio.ts";
 import { SeededRandom } from "../../sim/random.ts";
 
 declare function resetMeter(limit: number, bytecodes: number): number;
 
-/** An assumption, as the issue of the firmware states it; nobody has measured a board yet. */
-export const BYTECODES_PER_SECOND = 3_000_000;
 const MICROSECONDS = 1_000_000;
-
-/** Winbond W25Q32JV, typical: sector erase 45 ms; a byte 30 us, each further one 2.5 us, a page of 256 at most 400 us. */
-const ERASE_US = 45_000;
-const PAGE_BYTES = 256;
-const PAGE_US = 400;
-const FIRST_BYTE_US = 30;
 
 const DROPS_SHARED = 700;
 const DROPS_GIVEN = 50;
@@ -57,8 +57,7 @@ class TimedFlash extends NorFlash {
   }
 
   override program(address: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
-    const pages = Math.ceil(lengthBytes / PAGE_BYTES);
-    this.busyUs += Math.min(pages * PAGE_US, Math.ceil(FIRST_BYTE_US + 2.5 * lengthBytes));
+    this.busyUs += Math.ceil(PROGRAM_FIRST_BYTE_US + PROGRAM_BYTE_US * lengthBytes);
     return unmetered(() => super.program(address, bytes, offset, lengthBytes));
   }
 
@@ -71,6 +70,8 @@ class TimedFlash extends NorFlash {
 /** What a board spent, and its longest spell away from its radio. */
 export interface Spent {
   bytecodes: number;
+  /** Of an ESP32-C3's battery (sim/power.ts). */
+  chargeMah: number;
   flashUs: number;
   bytecodesLongest: number;
   busyUsLongest: number;
@@ -79,11 +80,19 @@ export interface Spent {
 class TimedBoard {
   readonly flash = new TimedFlash();
   readonly node: SimNode;
-  spent: Spent = { bytecodes: 0, flashUs: 0, bytecodesLongest: 0, busyUsLongest: 0 };
+  spent: Spent = { bytecodes: 0, chargeMah: 0, flashUs: 0, bytecodesLongest: 0, busyUsLongest: 0 };
 
-  constructor(name: string, kernel: Kernel, medium: Medium, x: number, observer: SimObserver, flashWaits: boolean) {
+  constructor(
+    name: string,
+    kernel: Kernel,
+    medium: Medium,
+    x: number,
+    observer: SimObserver,
+    flashWaits: boolean,
+    seed: number,
+  ) {
     this.#flashWaits = flashWaits;
-    const random = new SeededRandom(1, name);
+    const random = new SeededRandom(seed, name);
     const station = medium.add(new Fixed(x, 0));
     const send = station.send.bind(station);
     station.send = (frame, lengthBytes, to) => unmetered(() => send(frame, lengthBytes, to));
@@ -96,12 +105,21 @@ class TimedBoard {
   }
 
   readonly #flashWaits: boolean;
+  #chargedMah = 0;
 
   /** What is due to be counted from now on. */
   account(): Spent {
     const { spent } = this;
-    this.spent = { bytecodes: 0, flashUs: 0, bytecodesLongest: 0, busyUsLongest: 0 };
+    spent.chargeMah = this.charge();
+    this.spent = { bytecodes: 0, chargeMah: 0, flashUs: 0, bytecodesLongest: 0, busyUsLongest: 0 };
     return spent;
+  }
+
+  /** Milliampere-hours since it was last asked. */
+  charge(): number {
+    const before = this.#chargedMah;
+    this.#chargedMah = chargeMah(this.node.usage(), CHIPS[0]!);
+    return this.#chargedMah - before;
   }
 
   readonly #processor: Processor = (work) => {
@@ -163,9 +181,9 @@ export interface ContactCost {
  * One board has 50 full Drops that the other lacks, and both have 700 others. Clear air, 1 Mbit/s, nobody else. Without
  * `flashWaits` the flash takes no time, so that what is left is the processor's doing.
  */
-export function contactOfFifty(flashWaits: boolean): ContactCost {
+export function contactOfFifty(flashWaits: boolean, seed: number): ContactCost {
   const kernel = new Kernel();
-  const medium = new Medium(kernel, new SeededRandom(1, "radio"), {
+  const medium = new Medium(kernel, new SeededRandom(seed, "radio"), {
     rateMbps: 1,
     rangeM: 80,
     txQueueFrames: TX_QUEUE_FRAMES,
@@ -180,8 +198,8 @@ export function contactOfFifty(flashWaits: boolean): ContactCost {
       storedUs = kernel.nowUs;
     },
   };
-  const giver = new TimedBoard("giver", kernel, medium, 0, observer, flashWaits);
-  const taker = new TimedBoard("taker", kernel, medium, 40, observer, flashWaits);
+  const giver = new TimedBoard("giver", kernel, medium, 0, observer, flashWaits, seed);
+  const taker = new TimedBoard("taker", kernel, medium, 40, observer, flashWaits, seed);
   for (const { flash } of [giver, taker]) fill(flash, DROPS_SHARED);
   give(giver.flash, DROPS_GIVEN);
   for (const { node } of [giver, taker]) node.start();
@@ -193,6 +211,7 @@ export function contactOfFifty(flashWaits: boolean): ContactCost {
   const count = (): number => taker.node.throwie!.store.count;
   for (const board of [giver, taker]) board.account();
   const openedUs = until(() => contacts() > 0);
+  for (const board of [giver, taker]) board.charge();
   until(() => count() === DROPS_SHARED + DROPS_GIVEN && contacts() === 0);
   if (contacts() > 0) throw new Error(`${count()} Drops`);
   const contact = { giver: giver.account(), taker: taker.account() };
