@@ -14,7 +14,8 @@
  * a new Throwie.
  *
  * Invariant: nothing but the flash outlives a crash, and nothing but flash, clock and `Retained` a sleep. What it leaves
- * out: computing takes no time except for a sleeper's boot and the medium's processing time for each frame.
+ * out: unless it is given a processor, computing takes no time except for a sleeper's boot and the medium's processing
+ * time for each frame.
  */
 import { Store, type StoreOutcome } from "../modules/store/store.ts";
 import type { CloseReason, NodeEvents } from "../modules/throwie/events.ts";
@@ -58,7 +59,11 @@ export interface SimNodeOptions {
   /** By so much its sleeps last longer than they should. */
   readonly driftPerMillion?: number | undefined;
   readonly observer: SimObserver;
+  readonly processor?: Processor;
 }
+
+/** Does the node's work and says for how many whole microseconds that keeps its processor busy. Left out: for none. */
+export type Processor = (work: () => void) => number;
 
 /** What a board keeps while it sleeps, beside its clock. */
 interface Retained {
@@ -67,6 +72,11 @@ interface Retained {
 }
 
 const MILLISECOND_US = 1_000;
+
+const instantly: Processor = (work) => {
+  work();
+  return 0;
+};
 
 export class SimNode {
   readonly name: string;
@@ -109,7 +119,8 @@ export class SimNode {
       dropLost: (low, high, cause) => observer.dropLost?.(this, low, high, cause),
       contactClosed: (peer, sessionId, reason) => observer.contactClosed?.(this, peer, sessionId, reason),
     };
-    this.station.receive = (frame, from) => this.#run((throwie) => throwie.receive(frame, frame.length, from));
+    this.station.receive = (frame, from) =>
+      this.#run((throwie) => throwie.receive(frame, frame.length, from), this.station.inbound.length > 0);
     this.station.ready = () => this.#run(() => {});
     options.medium.powerOff(this.station);
   }
@@ -159,12 +170,11 @@ export class SimNode {
 
   /** For so long the node does nothing, as when it erases flash; its radio goes on. */
   stall(forUs: number): void {
-    const untilUs = this.#options.kernel.nowUs + forUs;
-    this.station.stalledUntilUs = untilUs;
-    this.#options.kernel.at(untilUs, () => this.#run(() => {}));
+    this.station.stalledUntilUs = this.#options.kernel.nowUs + forUs;
+    this.#turnAt(this.station.stalledUntilUs + 1);
   }
 
-  /** A Drop that somebody writes here. Undefined when the node has no power, or loses it over this. */
+  /** A Drop that somebody writes here. Undefined when the node has no power, loses it over this, or is busy. */
   publish(drop: Uint8Array, origin: "own" | "wire" = "own"): StoreOutcome | undefined {
     let outcome: StoreOutcome | undefined;
     this.#run((throwie) => {
@@ -257,15 +267,24 @@ export class SimNode {
     }
   }
 
-  /** Do something with the node, then let it act, and call it again when it wants. */
-  #run(action: (throwie: Throwie) => void): void {
-    const { throwie } = this;
-    const { kernel } = this.#options;
-    if (throwie === undefined || kernel.nowUs < this.station.stalledUntilUs) return;
-    kernel.cancel(this.#turn);
+  /**
+   * Do something with the node, then let it act unless `more` follows at once, and call it again when it wants; while it is
+   * busy, when it is not.
+   */
+  #run(action: (throwie: Throwie) => void, more = false): void {
+    const { throwie, station } = this;
+    const { kernel, processor = instantly } = this.#options;
+    if (throwie === undefined) return;
+    if (kernel.nowUs < station.stalledUntilUs) {
+      this.#turnAt(station.stalledUntilUs + 1);
+      return;
+    }
     this.#survive(() => {
-      action(throwie);
-      let dueMs = throwie.turn();
+      let dueMs = Infinity;
+      const busyUs = processor(() => {
+        action(throwie);
+        dueMs = more ? this.#now() : throwie.turn();
+      });
       const schedule = this.#schedule;
       if (schedule !== undefined) {
         const busy = throwie.contacts > 0 || throwie.unverified > 0;
@@ -276,9 +295,15 @@ export class SimNode {
         }
         dueMs = Math.min(dueMs, awakeUntil);
       }
-      if (dueMs === Infinity) return;
-      const dueUs = this.#clockZeroUs + dueMs * MILLISECOND_US;
-      this.#turn = kernel.at(Math.max(dueUs, kernel.nowUs + 1), () => this.#run(() => {}));
+      station.stalledUntilUs = kernel.nowUs + busyUs;
+      // Frames that came meanwhile are heard before the next turn.
+      this.#turnAt(Math.max(this.#clockZeroUs + dueMs * MILLISECOND_US, station.stalledUntilUs + 1));
     });
+  }
+
+  #turnAt(timeUs: number): void {
+    const { kernel } = this.#options;
+    kernel.cancel(this.#turn);
+    this.#turn = timeUs === Infinity ? undefined : kernel.at(timeUs, () => this.#run(() => {}));
   }
 }

@@ -38,14 +38,14 @@ export const CHIPS: readonly Chip[] = [
 const REGULATOR_MA = 0.003;
 
 const FLASH_MA = 25;
-const PROGRAM_FIRST_BYTE_US = 30;
-const PROGRAM_BYTE_US = 2.5;
-const ERASE_US = 45_000;
+export const PROGRAM_FIRST_BYTE_US = 30;
+export const PROGRAM_BYTE_US = 2.5;
+export const ERASE_US = 45_000;
 
 /** ROM, bootloader without a check of the image, IDF, XS: until main.ts runs; then Wi-Fi. */
 const START_US = 350_000;
 /** Assumed for all of the project's figures. */
-const BYTECODES_PER_SECOND = 3_000_000;
+export const BYTECODES_PER_SECOND = 3_000_000;
 /** A mount of 750 Drops (`npm run bench -- xs`). */
 const MOUNT_BYTECODES = 2_830_000;
 /** What the first beacon says of them (docs/protocol.md, "Measured"). */

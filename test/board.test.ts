@@ -13,7 +13,8 @@ import { SeededRandom } from "../sim/random.ts";
 import { flashContract } from "./flash-contract.ts";
 import frameVectors from "./vectors/glacier.json" with { type: "json" };
 import { Desk } from "./xs/desk.ts";
-import { natives } from "./xs/natives.ts";
+import { replacing } from "./xs/machine.ts";
+import { NATIVES } from "./xs/natives.ts";
 
 const seed = Number(process.env.SEED ?? 1);
 
@@ -24,7 +25,7 @@ async function withNatives<T>(entry: string, broken: Record<string, string> = {}
     bundle: true,
     write: false,
     format: "esm",
-    plugins: [natives(broken)],
+    plugins: [replacing({ ...NATIVES, ...broken })],
     logLevel: "silent",
   });
   return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0]!.text).toString("base64")}`);

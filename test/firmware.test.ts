@@ -4,7 +4,7 @@
  */
 import test from "ava";
 import { bundleForXs, XsMachine } from "./xs/machine.ts";
-import { natives } from "./xs/natives.ts";
+import { NATIVES } from "./xs/natives.ts";
 
 const DROPS = 20;
 
@@ -12,7 +12,7 @@ const DROPS = 20;
 async function onDesk<T>(script: string, broken: Record<string, string> = {}): Promise<T> {
   const machine = new XsMachine();
   try {
-    const firmware = await bundleForXs("main.ts", [natives(broken)]);
+    const firmware = await bundleForXs("main.ts", { ...NATIVES, ...broken });
     await machine.evaluate(await bundleForXs("test/xs/desk.ts"));
     await machine.evaluate(`globalThis.boot = () => {\n${firmware}\n}`);
     const { told } = await machine.evaluate(`tell(JSON.stringify(((desk) => { ${script} })(new Desk())))`);

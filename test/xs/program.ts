@@ -2,7 +2,8 @@
 import { parseScenario } from "../../sim/scenario.ts";
 import pair from "../../sim/scenarios/pair.json" with { type: "json" };
 import { simulate } from "../../sim/world.ts";
-import { OPERATIONS } from "./operations.ts";
+import { contactOfFifty } from "./board.ts";
+import { flashOfAll, nodeInContact, OPERATIONS } from "./operations.ts";
 import { checkVectors } from "./vectors.ts";
 
 /** A two-node sync from beginning to end; its report, trace hash included. */
@@ -39,4 +40,12 @@ export function sleepTenMinutes(seed: number) {
   return simulate(scenario, seed);
 }
 
-Object.assign(globalThis, { checkVectors, OPERATIONS, sleepTenMinutes, syncPair });
+Object.assign(globalThis, {
+  checkVectors,
+  contactOfFifty,
+  flashOfAll,
+  nodeInContact,
+  OPERATIONS,
+  sleepTenMinutes,
+  syncPair,
+});
