@@ -45,6 +45,8 @@ function list(value: string | string[] | undefined): string[] {
   return value === undefined ? [] : typeof value === "string" ? [value] : value;
 }
 
+const importsOfText = new Map<string, string[]>();
+
 class Platform {
   readonly faults: string[] = [];
   readonly files = new Map<string, string>();
@@ -126,10 +128,15 @@ class Platform {
 
   /** As they stand when the types are gone. */
   #imports(file: string): string[] {
-    const { code } = transformSync(this.#read(file)!, { loader: file.endsWith(".ts") ? "ts" : "js" });
-    return [...code.matchAll(/^(?:import\s*|(?:import|export)\s[\w\s*{},$]+\sfrom\s*)["']([^"']+)["']/gm)].map(
+    const text = this.#read(file)!;
+    const known = importsOfText.get(text);
+    if (known !== undefined) return known;
+    const { code } = transformSync(text, { loader: file.endsWith(".ts") ? "ts" : "js" });
+    const found = [...code.matchAll(/^(?:import\s*|(?:import|export)\s[\w\s*{},$]+\sfrom\s*)["']([^"']+)["']/gm)].map(
       (match) => match[1]!,
     );
+    importsOfText.set(text, found);
+    return found;
   }
 
   #scratch(name: string): string[] {

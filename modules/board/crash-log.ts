@@ -18,12 +18,12 @@
 import { crc32 } from "../store/crc32.ts";
 import type { Flash } from "../store/flash.ts";
 
-const RECORD_BYTES = 128;
+const PLACE_BYTES = 128;
 const MESSAGE_AT = 10;
 const MESSAGE_BYTES_MAX = 110;
 const CRC_AT = 120;
 const TOLD_AT = 124;
-const NEVER = 0xffff_ffff;
+const TOLD_BYTES = 4;
 
 export interface Crash {
   number: number;
@@ -35,9 +35,11 @@ const isBlank = (byte: number): boolean => byte === 0xff;
 
 export class CrashLog {
   readonly #flash: Flash;
-  readonly #record = new Uint8Array(RECORD_BYTES);
+  /** Buffers as long as what is read and written, so that the flash port needs no views of them. */
+  readonly #record = new Uint8Array(TOLD_AT);
   readonly #view = new DataView(this.#record.buffer);
-  readonly #found = new Uint8Array(RECORD_BYTES);
+  readonly #found = new Uint8Array(TOLD_AT);
+  readonly #told = new Uint8Array(TOLD_BYTES);
   readonly #places: number;
   #lastPlace = -1;
   #lastNumber = 0;
@@ -45,7 +47,7 @@ export class CrashLog {
   /** At least two sectors. */
   constructor(flash: Flash) {
     this.#flash = flash;
-    this.#places = Math.floor(flash.sizeBytes / RECORD_BYTES);
+    this.#places = Math.floor(flash.sizeBytes / PLACE_BYTES);
     for (let place = 0; place < this.#places; place++) {
       if (!this.#load(place)) continue;
       const number = this.#view.getUint32(0, true);
@@ -63,13 +65,14 @@ export class CrashLog {
   /** The last crash, if no boot has told of it yet. This one does now. */
   tell(): Crash | undefined {
     if (this.#lastPlace < 0 || !this.#load(this.#lastPlace)) return undefined;
-    if (this.#view.getUint32(TOLD_AT, true) !== NEVER) return undefined;
+    const toldAddress = this.#lastPlace * PLACE_BYTES + TOLD_AT;
+    this.#flash.read(toldAddress, this.#told, 0, TOLD_BYTES);
+    if (!this.#told.every(isBlank)) return undefined;
     let message = "";
     for (let i = 0; i < this.#view.getUint16(8, true); i++)
       message += String.fromCharCode(this.#record[MESSAGE_AT + i]!);
     const crash = { number: this.#lastNumber, uptimeS: this.#view.getUint32(4, true), message };
-    this.#view.setUint32(TOLD_AT, 0, true);
-    this.#flash.program(this.#lastPlace * RECORD_BYTES + TOLD_AT, this.#record, TOLD_AT, 4);
+    this.#flash.program(toldAddress, this.#told.fill(0), 0, TOLD_BYTES);
     return crash;
   }
 
@@ -85,25 +88,25 @@ export class CrashLog {
     }
     this.#view.setInt32(CRC_AT, crc32(record, CRC_AT), true);
     this.#lastPlace = this.#freePlace();
-    if (this.#flash.program(this.#lastPlace * RECORD_BYTES, record, 0, TOLD_AT)) this.#lastNumber++;
+    if (this.#flash.program(this.#lastPlace * PLACE_BYTES, record, 0, TOLD_AT)) this.#lastNumber++;
   }
 
   /** After the last record; past what was torn there, and erased where a sector begins. */
   #freePlace(): number {
     for (let place = this.#lastPlace + 1; ; place++) {
-      const address = (place % this.#places) * RECORD_BYTES;
+      const address = (place % this.#places) * PLACE_BYTES;
       if (address % this.#flash.sectorSizeBytes === 0) {
         this.#flash.eraseSector(address / this.#flash.sectorSizeBytes);
         return place % this.#places;
       }
-      this.#flash.read(address, this.#found, 0, RECORD_BYTES);
+      this.#flash.read(address, this.#found, 0, TOLD_AT);
       if (this.#found.every(isBlank)) return place;
     }
   }
 
   /** Into #record. False: nothing whole is there. */
   #load(place: number): boolean {
-    this.#flash.read(place * RECORD_BYTES, this.#record, 0, RECORD_BYTES);
-    return this.#view.getInt32(CRC_AT, true) === crc32(this.#record, CRC_AT) && this.#view.getUint32(0, true) !== NEVER;
+    this.#flash.read(place * PLACE_BYTES, this.#record, 0, TOLD_AT);
+    return this.#view.getInt32(CRC_AT, true) === crc32(this.#record, CRC_AT);
   }
 }

@@ -17,7 +17,11 @@ declare global {
 /** From now on an uncaught error is written down and restarts the board. Tells of the last one, if nobody has. */
 export function catchUncaught(board: Board, log: Log): void {
   const crashes = new CrashLog(new Partition("crash"));
+  let dying = false;
   globalThis.abort = (reason, thrown) => {
+    // What fails while it is written down, for want of memory for one, comes here again.
+    if (dying) board.restart();
+    dying = true;
     try {
       crashes.write(thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : reason, board.now());
     } finally {
