@@ -103,6 +103,9 @@ class Wire implements Line {
   }
 }
 
+/** Of the tests with a real terminal. */
+export const FRAME_BYTES = 250;
+
 /** Frame `number` of a stream: its number, and what only it can hold. */
 export function frameOf(number: number, stream: number, bytesMin: number, bytesMax: number): Uint8Array {
   const random = new SeededRandom(number * 2 + stream, "frame");
