@@ -52,6 +52,16 @@ const CREDIT_INITIAL = 2;
 /** A peer without room is asked again with one message so often; it need not remember to tell. */
 const CREDIT_PROBE_MS = 100;
 
+/** Columns of the table of messages under way. One array: XS spends 176 bytes on each, and there are four senders. */
+const TYPE = 0;
+const CLAIM = MESSAGES_AHEAD_MAX;
+const BODY_BYTES = 2 * MESSAGES_AHEAD_MAX;
+const REFERENCE = 3 * MESSAGES_AHEAD_MAX;
+const ALL = 4 * MESSAGES_AHEAD_MAX;
+const SENT = 5 * MESSAGES_AHEAD_MAX;
+const ACKED = 6 * MESSAGES_AHEAD_MAX;
+const COLUMNS = 7;
+
 /** A message under way, as its source and the sender speak of it. */
 export class Outgoing {
   type = 0;
@@ -84,16 +94,9 @@ export class Sender {
   /** Bytes of a full payload in this session, an OPEN's excepted. */
   fragmentBytes = PAYLOAD_BYTES_V1;
 
-  // Messages base .. next - 1 are under way; message s has place s % MESSAGES_AHEAD_MAX in each table. Type 0: settled.
-  readonly #types = new Uint8Array(MESSAGES_AHEAD_MAX);
-  readonly #claims = new Uint8Array(MESSAGES_AHEAD_MAX);
-  readonly #idsLow = new Uint32Array(MESSAGES_AHEAD_MAX);
-  readonly #idsHigh = new Uint32Array(MESSAGES_AHEAD_MAX);
-  readonly #bodyBytes = new Uint16Array(MESSAGES_AHEAD_MAX);
-  readonly #references = new Int16Array(MESSAGES_AHEAD_MAX);
-  readonly #all = new Uint16Array(MESSAGES_AHEAD_MAX);
-  readonly #sent = new Uint16Array(MESSAGES_AHEAD_MAX);
-  readonly #acked = new Uint16Array(MESSAGES_AHEAD_MAX);
+  // Messages base .. next - 1 are under way; message s has place s % MESSAGES_AHEAD_MAX in each column. Type 0: settled.
+  readonly #table = new Uint16Array(COLUMNS * MESSAGES_AHEAD_MAX);
+  readonly #ids = new Uint32Array(2 * MESSAGES_AHEAD_MAX);
   #base = 0;
   #next = 0;
   /** All before this message is sent, as far as is known. */
@@ -140,7 +143,7 @@ export class Sender {
   begin(now: number): void {
     this.framesSent = 0;
     this.framesLost = 0;
-    this.#types.fill(0);
+    this.#table.fill(0, TYPE, TYPE + MESSAGES_AHEAD_MAX);
     this.#base = 0;
     this.#next = 0;
     this.#unsentFrom = 0;
@@ -165,9 +168,9 @@ export class Sender {
   abandon(): void {
     for (let sequence = this.#base; sequence !== this.#next; sequence = following(sequence)) {
       const place = sequence % MESSAGES_AHEAD_MAX;
-      if (this.#types[place] !== 0) this.#source.abandoned(this.#load(place));
+      if (this.#table[TYPE + place] !== 0) this.#source.abandoned(this.#load(place));
     }
-    this.#types.fill(0);
+    this.#table.fill(0, TYPE, TYPE + MESSAGES_AHEAD_MAX);
     this.#base = this.#next;
   }
 
@@ -178,7 +181,7 @@ export class Sender {
 
   /** What `prepare` built is one of many: a Drop's fragment, and no probe. */
   get preparedBulk(): boolean {
-    return !this.#preparedProbe && this.#types[this.#prepared % MESSAGES_AHEAD_MAX] === DROP;
+    return !this.#preparedProbe && this.#table[TYPE + (this.#prepared % MESSAGES_AHEAD_MAX)] === DROP;
   }
 
   /** When a probe is due, in clock milliseconds; Infinity while nothing is in flight. */
@@ -206,7 +209,7 @@ export class Sender {
       sequence = this.#unsent(this.#base);
     }
     const place = sequence % MESSAGES_AHEAD_MAX;
-    const fragment = lowestBit(this.#all[place]! & ~this.#sent[place]!);
+    const fragment = lowestBit(this.#table[ALL + place]! & ~this.#table[SENT + place]!);
     this.#prepared = sequence;
     this.#preparedFragment = fragment;
     this.#preparedPoll = overdue || this.#polls(sequence, fragment);
@@ -227,7 +230,7 @@ export class Sender {
   /** The radio took what `prepare` built. */
   sent(now: number): void {
     const place = this.#prepared % MESSAGES_AHEAD_MAX;
-    this.#sent[place]! |= 1 << this.#preparedFragment;
+    this.#table[SENT + place]! |= 1 << this.#preparedFragment;
     if (this.#preparedProbe) {
       this.#probes++;
       this.#roundTrip.backOff();
@@ -259,20 +262,20 @@ export class Sender {
     let news = false;
     for (let sequence = this.#base; sequence !== this.#next; sequence = following(sequence)) {
       const place = sequence % MESSAGES_AHEAD_MAX;
-      if (this.#types[place] === 0) continue;
+      if (this.#table[TYPE + place] === 0) continue;
       const ahead = (sequence - ack.base) & (SEQUENCE_COUNT - 1);
       const mask = ahead >= SEQUENCE_COUNT / 2 ? SETTLED : ahead < ack.count ? ack.masks[ahead]! : 0;
-      const received = mask & this.#all[place]!;
-      const withdrawn = this.#acked[place]! & ~received;
+      const received = mask & this.#table[ALL + place]!;
+      const withdrawn = this.#table[ACKED + place]! & ~received;
       if (withdrawn !== 0) this.#withdrawals++;
-      if ((received & ~this.#acked[place]!) !== 0 && this.#withdrawals <= WITHDRAWALS_MAX) news = true;
+      if ((received & ~this.#table[ACKED + place]!) !== 0 && this.#withdrawals <= WITHDRAWALS_MAX) news = true;
       // Fragments that came with an earlier contact count as sent; what was received once and then given up is due again.
-      this.#sent[place] = (this.#sent[place]! & ~withdrawn) | received;
-      this.#acked[place] = received;
+      this.#table[SENT + place] = (this.#table[SENT + place]! & ~withdrawn) | received;
+      this.#table[ACKED + place] = received;
       if (mask === SETTLED) {
         this.#source.settled(this.#load(place), ack.keeps(sequence));
-        this.#types[place] = 0;
-        if (this.#all[place]! > 1) this.#large--;
+        this.#table[TYPE + place] = 0;
+        if (this.#table[ALL + place]! > 1) this.#large--;
         news = true;
       }
     }
@@ -280,7 +283,7 @@ export class Sender {
     this.#credit = ack.credit;
     this.#creditMs = now;
     const answered = this.#answer(now);
-    while (this.#base !== this.#next && this.#types[this.#base % MESSAGES_AHEAD_MAX] === 0) {
+    while (this.#base !== this.#next && this.#table[TYPE + (this.#base % MESSAGES_AHEAD_MAX)] === 0) {
       this.#base = following(this.#base);
     }
     this.#unsentFrom = this.#base;
@@ -311,7 +314,7 @@ export class Sender {
 
   #isAcked(transmission: number): boolean {
     const place = transmission >>> 4;
-    return this.#types[place] === 0 || (this.#acked[place]! & (1 << (transmission & 15))) !== 0;
+    return this.#table[TYPE + place] === 0 || (this.#table[ACKED + place]! & (1 << (transmission & 15))) !== 0;
   }
 
   #strike(order: number): void {
@@ -323,7 +326,7 @@ export class Sender {
   /** It goes again, before anything new. */
   #lose(order: number): void {
     const transmission = this.#transmissions[order % TRANSMISSIONS]!;
-    this.#sent[transmission >>> 4]! &= ~(1 << (transmission & 15));
+    this.#table[SENT + (transmission >>> 4)]! &= ~(1 << (transmission & 15));
     this.#strike(order);
     this.#unsentFrom = this.#base;
     this.framesLost++;
@@ -346,7 +349,7 @@ export class Sender {
     if (inFlight >= window) return true;
     const every = this.#pollUnanswered || 4 * inFlight >= 3 * window ? REPOLL_FRAMES : POLL_FRAMES;
     if (this.#sincePoll + 1 >= Math.min(every, window >> 1)) return true;
-    if ((this.#all[place]! & ~this.#sent[place]!) !== 1 << fragment) return false;
+    if ((this.#table[ALL + place]! & ~this.#table[SENT + place]!) !== 1 << fragment) return false;
     return this.#unsent(following(sequence)) < 0 && !this.#mayOpen();
   }
 
@@ -354,7 +357,7 @@ export class Sender {
   #unsent(sequence: number): number {
     for (let i = sequence; i !== this.#next; i = following(i)) {
       const place = i % MESSAGES_AHEAD_MAX;
-      if (this.#types[place] !== 0 && this.#sent[place] !== this.#all[place]) return i;
+      if (this.#table[TYPE + place] !== 0 && this.#table[SENT + place] !== this.#table[ALL + place]) return i;
     }
     return -1;
   }
@@ -373,16 +376,16 @@ export class Sender {
     if (!this.#mayOpen() || !this.#source.next(message)) return -1;
     const sequence = this.#next;
     const place = sequence % MESSAGES_AHEAD_MAX;
-    this.#types[place] = message.type;
-    this.#claims[place] = message.claim;
-    this.#idsLow[place] = message.shortIdLow;
-    this.#idsHigh[place] = message.shortIdHigh;
-    this.#bodyBytes[place] = message.bodyBytes;
-    this.#references[place] = message.reference;
-    this.#all[place] = fragmentMask(fragmentCount(message.bodyBytes, this.#fragmentBytesOf(message)));
-    this.#sent[place] = 0;
-    this.#acked[place] = 0;
-    if (this.#all[place]! > 1) this.#large++;
+    this.#table[TYPE + place] = message.type;
+    this.#table[CLAIM + place] = message.claim;
+    this.#ids[place] = message.shortIdLow;
+    this.#ids[MESSAGES_AHEAD_MAX + place] = message.shortIdHigh;
+    this.#table[BODY_BYTES + place] = message.bodyBytes;
+    this.#table[REFERENCE + place] = message.reference;
+    this.#table[ALL + place] = fragmentMask(fragmentCount(message.bodyBytes, this.#fragmentBytesOf(message)));
+    this.#table[SENT + place] = 0;
+    this.#table[ACKED + place] = 0;
+    if (this.#table[ALL + place]! > 1) this.#large++;
     this.#fresh = 0;
     this.#next = following(sequence);
     return sequence;
@@ -390,12 +393,12 @@ export class Sender {
 
   #load(place: number): Outgoing {
     const message = this.#message;
-    message.type = this.#types[place]!;
-    message.claim = this.#claims[place]!;
-    message.shortIdLow = this.#idsLow[place]!;
-    message.shortIdHigh = this.#idsHigh[place]!;
-    message.bodyBytes = this.#bodyBytes[place]!;
-    message.reference = this.#references[place]!;
+    message.type = this.#table[TYPE + place]!;
+    message.claim = this.#table[CLAIM + place]!;
+    message.shortIdLow = this.#ids[place]!;
+    message.shortIdHigh = this.#ids[MESSAGES_AHEAD_MAX + place]!;
+    message.bodyBytes = this.#table[BODY_BYTES + place]!;
+    message.reference = (this.#table[REFERENCE + place]! << 16) >> 16;
     return message;
   }
 

@@ -12,12 +12,12 @@
 import { DROP_ID_BYTES, DropHasher, shortIdHigh, shortIdLow } from "../drop/drop.ts";
 import type { Store } from "../store/store.ts";
 
-/** Two BLAKE3 blocks: about 47,000 XS bytecodes, 16 ms of an ESP32 (docs/firmware.md, "Budgets"). */
-const VERIFY_SLICE_BYTES = 128;
+/** A BLAKE3 block: about 24,000 XS bytecodes, 8 ms of an ESP32. The last step of a Drop is three of them in one call of noble's. */
+const VERIFY_SLICE_BYTES = 64;
 /** Ten frames at 1 Mbit/s: a pause between two Drops or acknowledgements is shorter. */
 const QUIET_MS = 30;
 /** One slice each so often takes a sixth of a transfer's processor time, and two seconds a Drop. */
-const PATIENCE_MS = 100;
+const PATIENCE_MS = 50;
 const NONE = -1;
 
 export type Verdict = "verified" | "corrupt";

@@ -36,7 +36,7 @@ const DROP_BYTES = 2_048;
 const FRAMES_PER_DROP = 10;
 const FRAME_BYTES = 226;
 /** What modules/espnow holds for the air. */
-const TX_QUEUE_FRAMES = 8;
+const TX_QUEUE_FRAMES = 2;
 const CONTACT_US_MAX = 60 * MICROSECONDS;
 
 function unmetered<T>(native: () => T): T {
