@@ -7,6 +7,7 @@
  * clock stay. The peer is a node of the same modules that never ends.
  */
 import type { Board } from "../../modules/board/ports.ts";
+import { DongleHost } from "../../modules/dongle/dongle-host.ts";
 import { Store } from "../../modules/store/store.ts";
 import { SILENT } from "../../modules/throwie/events.ts";
 import type { MacAddress, Radio } from "../../modules/throwie/ports.ts";
@@ -72,7 +73,10 @@ class FlashPart {
 
 export class Desk {
   nowMs = 0;
-  config: Record<string, unknown> = { role: "throwie", channel: 1, rate: "1M", halfLifeDays: 7, wake: "always" };
+  config: Record<string, unknown> = {
+    ...{ role: "throwie", channel: 1, rate: "1M", halfLifeDays: 7, wake: "always" },
+    ...{ port: "usb", baud: 921_600 },
+  };
   readonly log: string[] = [];
   /** Reading flash throws from now on, until the next life. */
   flashDead = false;
@@ -84,6 +88,12 @@ export class Desk {
   readonly epochs: number[] = [];
   timers: DeskTimer[] = [];
   handlers: RadioHandlers | undefined;
+  /** A dongle's line: its handlers, and what it was given. */
+  line: { onReadable(bytes: Uint8Array, lengthBytes: number): void; onWritable(): void } | undefined;
+  readonly written: number[] = [];
+  /** The computer at the line's other end, when the board is a dongle; and frames that it heard. */
+  computer: DongleHost | undefined;
+  heard = 0;
   lives = 0;
   gaveUp = "";
   readonly random = new SeededRandom(1, "desk");
@@ -155,12 +165,32 @@ export class Desk {
     }
   }
 
+  plugIn(): void {
+    const line = {
+      write: (bytes: Uint8Array, offset: number, lengthBytes: number): number => {
+        this.#live(() => this.line?.onReadable(bytes.slice(offset, offset + lengthBytes), lengthBytes));
+        return lengthBytes;
+      },
+    };
+    const onFrame = (): void => {
+      this.heard++;
+    };
+    const random = new SeededRandom(1, "computer");
+    this.computer = new DongleHost({ line, clock: { now: () => this.nowMs }, random, onFrame });
+    this.computer.begin();
+  }
+
   run(untilMs: number): void {
     while (this.nowMs < untilMs && this.gaveUp === "") {
       this.nowMs++;
       if (this.#bootMs >= 0 && this.nowMs >= this.#bootMs) this.#live(() => this.#boot());
       for (const timer of this.timers) if (timer.dueMs <= this.nowMs) this.#live(() => this.#fire(timer));
       while (this.#air.length > 0 && this.#air[0]!.dueMs <= this.nowMs) this.#deliver(this.#air.shift()!);
+      if (this.computer !== undefined) {
+        const bytes = Uint8Array.from(this.written.splice(0));
+        this.computer.receive(bytes, bytes.length);
+        this.computer.turn();
+      }
       if (this.#peerDueMs <= this.nowMs) this.#peerDueMs = this.peer.turn();
     }
   }
