@@ -114,3 +114,11 @@ test("as a dongle it is a computer's radio: what the air brings reaches the line
   t.true(heard >= 4, `${heard} beacons in 5 s`);
   t.is(used, 1);
 });
+
+test("a dongle that nobody is plugged into turns often enough for the watchdog", async (t) => {
+  const { gaveUp, lives } = await onDesk<{ gaveUp: string; lives: number }>(`
+    desk.config.role = "dongle";
+    desk.run(70000);
+    return { gaveUp: desk.gaveUp, lives: desk.lives };`);
+  t.deepEqual({ gaveUp, lives }, { gaveUp: "", lives: 1 });
+});

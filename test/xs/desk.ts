@@ -18,6 +18,7 @@ import { SeededRandom } from "../../sim/random.ts";
 const SECTOR_BYTES = 4096;
 const AIR_MS = 3;
 const BOOT_MS = 300;
+const WATCHDOG_MS = 30_000;
 const PARTITION_SECTORS: Record<string, number> = { drops: 448, crash: 2 };
 
 export interface RadioHandlers {
@@ -94,6 +95,7 @@ export class Desk {
   /** The computer at the line's other end, when the board is a dongle; and frames that it heard. */
   computer: DongleHost | undefined;
   heard = 0;
+  fedMs = 0;
   lives = 0;
   gaveUp = "";
   readonly random = new SeededRandom(1, "desk");
@@ -119,7 +121,9 @@ export class Desk {
       },
       sleep: (ms) => this.#end("timer", ms),
       restart: () => this.#end("crash", 0),
-      feedWatchdog: () => {},
+      feedWatchdog: () => {
+        desk.fedMs = desk.nowMs;
+      },
       log: (line) => this.log.push(line),
     };
     const store = new Store(new NorFlash({ sizeBytes: 448 * SECTOR_BYTES }));
@@ -184,6 +188,7 @@ export class Desk {
     while (this.nowMs < untilMs && this.gaveUp === "") {
       this.nowMs++;
       if (this.#bootMs >= 0 && this.nowMs >= this.#bootMs) this.#live(() => this.#boot());
+      if (this.#bootMs < 0 && this.nowMs - this.fedMs > WATCHDOG_MS) this.gaveUp = "stuck";
       for (const timer of this.timers) if (timer.dueMs <= this.nowMs) this.#live(() => this.#fire(timer));
       while (this.#air.length > 0 && this.#air[0]!.dueMs <= this.nowMs) this.#deliver(this.#air.shift()!);
       if (this.computer !== undefined) {
@@ -197,6 +202,7 @@ export class Desk {
 
   #boot(): void {
     this.#bootMs = -1;
+    this.fedMs = this.nowMs;
     this.lives++;
     this.flashDead = false;
     if (this.forgetful) this.#parts.delete("drops");
