@@ -1,5 +1,5 @@
 /*
- * The native half of serial.ts and crc32.ts, the same on a board and on Linux. Everything here runs in the task of XS.
+ * The native half of serial.ts, crc32.ts and copy.ts, the same on a board and on Linux. Everything here runs in the task of XS.
  *
  * There is one line at a time. Closing is idempotent; a closed line reads and takes nothing. A message that was under way
  * when it was closed finds another opening, or none, and does nothing.
@@ -17,6 +17,7 @@ static struct {
 
 void xs_line_destructor(void *data);
 void xs_crc32_destructor(void *data);
+void xs_copy_destructor(void *data);
 static void mark(xsMachine *the, void *data, xsMarkRoot markRoot);
 static const xsHostHooks hooks = { xs_line_destructor, mark, NULL };
 
@@ -113,6 +114,25 @@ void xs_crc32(xsMachine *the)
 	size_t length;
 	const uint8_t *bytes = pieceOf(the, &length);
 	xsmcSetInteger(xsResult, (xsIntegerValue)line_crc32(bytes, length));
+}
+
+void xs_copy_destructor(void *data)
+{
+	(void)data;
+}
+
+/* (from, fromAt, length, to, toAt) */
+void xs_copy(xsMachine *the)
+{
+	size_t length;
+	void *to;
+	xsUnsignedValue size;
+	xsIntegerValue at = xsmcToInteger(xsArg(4));
+	const uint8_t *from = pieceOf(the, &length);
+	xsmcGetBufferWritable(xsArg(3), &to, &size);
+	if ((at < 0) || ((xsUnsignedValue)at > size) || (length > size - (xsUnsignedValue)at))
+		xsRangeError("serial: outside the buffer");
+	c_memmove((uint8_t *)to + at, from, length);
 }
 
 void line_deliver(void *machine, uint32_t opening)

@@ -2,6 +2,7 @@
  * The line on Linux: the terminal that THROWIE_SERIAL names, or a new pseudo-terminal whose name is printed, for a program
  * that is the computer. GLib says when there is something to read, or room again after there was none.
  */
+#define _GNU_SOURCE
 #include "xsmc.h"
 #include "xsHost.h"
 
