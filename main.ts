@@ -1,5 +1,5 @@
 /**
- * The firmware: wires a board's ports to a node and nothing else.
+ * The firmware: wires a board's ports to a node, or has it be a dongle, and nothing else.
  *
  * A partition that cannot be mounted, because a newer firmware wrote it or because its size is not whole sectors, stops
  * the start with its code: formatting it would eat a town's messages. What is thrown, here or in any later turn, is
@@ -8,11 +8,12 @@
 import config from "mc/config";
 import { board } from "./modules/board/board.ts";
 import { catchUncaught } from "./modules/board/crash.ts";
+import { startDongle } from "./modules/board/dongle-role.ts";
 import { Kept } from "./modules/board/kept.ts";
 import { Log } from "./modules/board/log.ts";
 import { Loop } from "./modules/board/loop.ts";
 import { Partition } from "./modules/board/partition.ts";
-import { settings } from "./modules/board/settings.ts";
+import { type Settings, settings } from "./modules/board/settings.ts";
 import { Sleeper } from "./modules/board/sleeper.ts";
 import { EspNow } from "./modules/espnow/espnow.ts";
 import { Store } from "./modules/store/store.ts";
@@ -21,29 +22,33 @@ import { WAKING_BEACON_INTERVAL_MS } from "./modules/throwie/wake-schedule.ts";
 
 const log = new Log(board);
 catchUncaught(board, log);
-const kept = new Kept(board);
-const { role, channel, rate, halfLifeMs, wake } = settings(config);
-const store = new Store(new Partition("drops"));
-const outcome = store.mount();
-if (outcome !== "mounted" && outcome !== "formatted") throw new Error(`store: ${outcome}`);
-log.say(`${role}, woken by ${board.wakeCause}: ${outcome} ${store.count} Drops`);
+const chosen = settings(config);
+if (chosen.role === "dongle") startDongle(board, chosen);
+else startNode(chosen);
 
-// Before the node: with its radio on, the chip draws true chance.
-const radio = new EspNow({
-  channel,
-  rate,
-  onFrame(bytes, lengthBytes, from) {
-    node.receive(bytes, lengthBytes, from);
-    loop.wake();
-  },
-  onRoom: () => loop.wake(),
-});
-const waking = wake === undefined ? {} : { beaconIntervalMs: WAKING_BEACON_INTERVAL_MS };
-const epoch = kept.epoch;
-const node = new Throwie({ radio, clock: board, random: board, store, events: log, halfLifeMs, epoch, ...waking });
-kept.keepEpoch(node.epoch);
-const rest = wake === undefined ? undefined : new Sleeper({ board, kept, log, radio, node, cycle: wake });
-const loop = new Loop(board, node, rest);
-log.say(
-  `listening on channel ${channel} at ${rate}, ${wake === undefined ? "always awake" : `waking every ${wake} s`}`,
-);
+function startNode({ role, channel, rate, halfLifeMs, wake }: Settings): void {
+  const store = new Store(new Partition("drops"));
+  const outcome = store.mount();
+  if (outcome !== "mounted" && outcome !== "formatted") throw new Error(`store: ${outcome}`);
+  log.say(`${role}, woken by ${board.wakeCause}: ${outcome} ${store.count} Drops`);
+  // Before the node: with its radio on, the chip draws true chance.
+  const radio = new EspNow({
+    channel,
+    rate,
+    onFrame(bytes, lengthBytes, from) {
+      node.receive(bytes, lengthBytes, from);
+      loop.wake();
+    },
+    onRoom: () => loop.wake(),
+  });
+  const kept = new Kept(board);
+  const waking = wake === undefined ? {} : { beaconIntervalMs: WAKING_BEACON_INTERVAL_MS };
+  const epoch = kept.epoch;
+  const node = new Throwie({ radio, clock: board, random: board, store, events: log, halfLifeMs, epoch, ...waking });
+  kept.keepEpoch(node.epoch);
+  const rest = wake === undefined ? undefined : new Sleeper({ board, kept, log, radio, node, cycle: wake });
+  const loop = new Loop(board, node, rest);
+  log.say(
+    `listening on channel ${channel} at ${rate}, ${wake === undefined ? "always awake" : `waking every ${wake} s`}`,
+  );
+}

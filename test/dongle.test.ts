@@ -2,18 +2,19 @@
  * modules/dongle over a simulated line: every frame arrives whole, once and in order, or is counted, whatever happens to the
  * line and to either end. SEED=n replays one seed, LINES=n searches more.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { crc32 as reference } from "node:zlib";
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
 import { build } from "esbuild";
 import { crc32 } from "../modules/dongle/crc32.ts";
 import { MessageRing } from "../modules/dongle/message-ring.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { type History, type Outcome, play } from "./dongle-world.ts";
+import { bundleForXs, type Evaluation, XsMachine } from "./xs/machine.ts";
 
 const SEED = Number(process.env.SEED ?? 20_260_401) >>> 0;
 const LINES = Number(process.env.LINES ?? 8);
@@ -139,29 +140,37 @@ async function brokenPlay(
   to: string,
 ): Promise<(seed: number, change: Partial<History>) => Outcome> {
   const folder = mkdtempSync(join(tmpdir(), "throwie-dongle-"));
-  const outfile = join(folder, "broken.mjs");
-  await build({
-    entryPoints: ["test/dongle-world.ts"],
+  const program = join(folder, "broken.mjs");
+  writeFileSync(program, await changed("test/dongle-world.ts", "esm", new Map([[file, [from, to]]])));
+  const { play: broken } = await import(pathToFileURL(program).href);
+  rmSync(folder, { recursive: true });
+  return broken;
+}
+
+/** A bundle in which some files of modules/dongle read otherwise. */
+async function changed(entry: string, format: "esm" | "iife", changes: Map<string, [string, string]>): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [entry],
     bundle: true,
-    outfile,
-    format: "esm",
+    write: false,
+    format,
+    target: "es2022",
     logLevel: "silent",
     plugins: [
       {
-        name: "break",
+        name: "change",
         setup(bundler) {
-          bundler.onLoad({ filter: new RegExp(`modules/dongle/${file}$`) }, async ({ path }) => {
+          bundler.onLoad({ filter: /modules\/dongle\/[^/]+$/ }, async ({ path }) => {
             const text = await readFile(path, "utf8");
-            if (!text.includes(from)) throw new Error(`${file} has no ${from}`);
+            const [from, to] = changes.get(basename(path)) ?? ["", ""];
+            if (!text.includes(from)) throw new Error(`${path} has no ${from}`);
             return { contents: text.replace(from, to), loader: "ts" };
           });
         },
       },
     ],
   });
-  const { play: broken } = await import(pathToFileURL(outfile).href);
-  rmSync(folder, { recursive: true });
-  return broken;
+  return outputFiles[0]!.text;
 }
 
 test("the CRC is IEEE 802.3's", (t) => {
@@ -200,4 +209,52 @@ test("the ring gives messages back as they were, in order, and refuses only what
     if (ring.count !== model.length) t.fail(`${ring.count} messages, not ${model.length}`);
   }
   t.true(refused > 100);
+});
+
+/** Slots of heap and bytecodes that one more frame takes, with 20 more of them. */
+async function costOnXs(
+  t: ExecutionContext,
+  script: string,
+  program: string,
+): Promise<{ slots: number; compute: number }> {
+  const machine = new XsMachine();
+  t.teardown(() => machine.close());
+  await machine.evaluate(script);
+  await machine.evaluate(`globalThis.run = () => ${program}; run()`);
+  const runs = [];
+  for (const times of [10, 30]) runs.push(await machine.evaluate(`for (let i = 0; i < ${times}; i++) run()`));
+  const [few, many] = runs as [Evaluation, Evaluation];
+  return { slots: many.heapCount - few.heapCount, compute: (many.compute - few.compute) / 20 };
+}
+
+test("on XS frames pass both ways, and those that a dongle hears leave no garbage", async (t) => {
+  const machine = new XsMachine();
+  t.teardown(() => machine.close());
+  const script = await bundleForXs("test/xs/dongle-program.ts");
+  await machine.evaluate(script);
+  t.deepEqual((await machine.evaluate("tell(carry(500))")).told, ["500 500"]);
+  const { slots } = await costOnXs(t, script, "work(20)");
+  // A slot or two is the script's own; one a frame would be 600.
+  t.true(slots < 50, `${slots} slots for 600 frames`);
+});
+
+test("on a board XS has time for 300 frames a second each way, beside what is native there", async (t) => {
+  const script = await changed(
+    "test/xs/dongle-program.ts",
+    "iife",
+    new Map([
+      [
+        "copy.ts",
+        [
+          "for (let i = 0; i < lengthBytes; i++) to[toAt + i] = from[fromAt + i]!;",
+          "to.fill(7, toAt, toAt + lengthBytes);",
+        ],
+      ],
+      ["crc32.ts", ["for (let i = offset; i < end; i++) crc = (crc >>> 8) ^ TABLE[(crc ^ bytes[i]!) & 0xff]!;", ""]],
+    ]),
+  );
+  const { compute } = await costOnXs(t, script, "work(20)");
+  t.log(`${Math.round(compute / 20)} bytecodes for a frame up`);
+  // A third of the 3,000,000 bytecodes a second that a board is assumed to do (issue 5).
+  t.true((300 * compute) / 20 < 1_000_000);
 });

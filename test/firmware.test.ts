@@ -100,3 +100,25 @@ test("settings that are not understood end the start with a sentence, and are wr
   t.true(lives > 1);
   t.regex(log[0]!, /crash 1 of this board.*wake is 61; it must be "always" or one of 30, 60, 120, 300, 600/);
 });
+
+test("as a dongle it is a computer's radio: what the air brings reaches the line, and the other way", async (t) => {
+  const { state, heard, used } = await onDesk<{ state: string; heard: number; used: number }>(`
+    desk.config.role = "dongle";
+    desk.plugIn();
+    desk.run(5000);
+    const used = desk.peer.counters.short;
+    desk.computer.send(Uint8Array.of(1, 2, 3), 3, Uint8Array.of(255, 255, 255, 255, 255, 255));
+    desk.run(6000);
+    return { state: desk.computer.state, heard: desk.heard, used: desk.peer.counters.short - used };`);
+  t.is(state, "open");
+  t.true(heard >= 4, `${heard} beacons in 5 s`);
+  t.is(used, 1);
+});
+
+test("a dongle that nobody is plugged into turns often enough for the watchdog", async (t) => {
+  const { gaveUp, lives } = await onDesk<{ gaveUp: string; lives: number }>(`
+    desk.config.role = "dongle";
+    desk.run(70000);
+    return { gaveUp: desk.gaveUp, lives: desk.lives };`);
+  t.deepEqual({ gaveUp, lives }, { gaveUp: "", lives: 1 });
+});

@@ -33,9 +33,20 @@ const ARROWS: [folder: string, imports: string[]][] = [
   ["modules/dongle/", ["modules/throwie/ports.ts"]],
   // Firmware only: what a board is. Nothing that also runs elsewhere may import it.
   ["modules/espnow/", ["modules/throwie/ports.ts"]],
+  ["modules/serial/", []],
   [
     "modules/board/",
-    ["modules/espnow/", "modules/store/", "modules/temperature/", "modules/throwie/", "crc", "embedded:", "timer"],
+    [
+      "modules/dongle/",
+      "modules/espnow/",
+      "modules/serial/",
+      "modules/store/",
+      "modules/temperature/",
+      "modules/throwie/",
+      "crc",
+      "embedded:",
+      "timer",
+    ],
   ],
   ["main.ts", ["modules/", "mc/config"]],
   ["sim/", ["modules/", "@noble/"]],

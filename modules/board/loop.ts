@@ -28,6 +28,8 @@ export interface Rest {
 
 /** The timer's tick. */
 const SOON_MS = 1;
+/** A task that wants nothing is turned all the same, a third of the watchdog's patience later. */
+const IDLE_MS_MAX = 10_000;
 
 export class Loop {
   readonly #board: Board;
@@ -56,7 +58,7 @@ export class Loop {
       if (now >= awakeUntilMs) this.#rest.sleep(now);
       dueMs = Math.min(dueMs, awakeUntilMs);
     }
-    const intervalMs = Math.max(dueMs - now, SOON_MS);
+    const intervalMs = Math.min(Math.max(dueMs - now, SOON_MS), IDLE_MS_MAX);
     Timer.schedule(this.#timer, intervalMs, intervalMs);
   }
 }

@@ -18,6 +18,9 @@ export interface Settings {
   halfLifeMs: number;
   /** Undefined: always awake. */
   wake: WakeCycle | undefined;
+  /** A dongle's line to its computer; the board's manifest in targets/ says which it has. */
+  port: "uart" | "usb";
+  baud: number;
 }
 
 const DAY_MS = 86_400_000;
@@ -37,6 +40,8 @@ export function settings(config: Record<string, unknown>): Settings {
     rate: config.rate as PhyRate,
     halfLifeMs,
     wake: role === "throwie" ? wakeOf(config.wake) : undefined,
+    port: oneOf("port", config.port, ["uart", "usb"]),
+    baud: Number(config.baud),
   };
 }
 

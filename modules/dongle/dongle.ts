@@ -9,6 +9,7 @@
  * Refuses, and counts, frames that are longer than the radio sends.
  */
 import { ADDRESS_BYTES, type Clock, type MacAddress, type Radio } from "../throwie/ports.ts";
+import { copy } from "./copy.ts";
 import { greetingSession, type Line, LineEnd, type LineOwner } from "./line-end.ts";
 import { FRAME_ADDRESS_AT, FRAME_AT, HELLO, VERSION, VERSION_AT, WINDOW_AT, writeWelcome } from "./message.ts";
 import { MessageRing } from "./message-ring.ts";
@@ -81,8 +82,8 @@ export class Dongle implements LineOwner {
     while (down.count > 0 && !this.#radio.full) {
       const at = down.start;
       const lengthBytes = down.lengthBytes - ADDRESS_BYTES;
-      for (let i = 0; i < ADDRESS_BYTES; i++) this.#to[i] = down.bytes[at + i]!;
-      for (let i = 0; i < lengthBytes; i++) this.#frame[i] = down.bytes[at + ADDRESS_BYTES + i]!;
+      copy(down.bytes, at, this.#to, 0, ADDRESS_BYTES);
+      copy(down.bytes, at + ADDRESS_BYTES, this.#frame, 0, lengthBytes);
       if (!this.#radio.send(this.#frame, lengthBytes, this.#to)) return;
       down.remove();
     }
@@ -98,9 +99,8 @@ export class Dongle implements LineOwner {
     const frameBytes = lengthBytes - FRAME_AT;
     const at = frameBytes > this.#radio.maxPayload ? -1 : this.#down.place(ADDRESS_BYTES + frameBytes);
     if (at < 0) return false;
-    const { bytes } = this.#down;
-    for (let i = 0; i < ADDRESS_BYTES; i++) bytes[at + i] = message[FRAME_ADDRESS_AT + i]!;
-    for (let i = 0; i < frameBytes; i++) bytes[at + ADDRESS_BYTES + i] = message[FRAME_AT + i]!;
+    copy(message, FRAME_ADDRESS_AT, this.#down.bytes, at, ADDRESS_BYTES);
+    copy(message, FRAME_AT, this.#down.bytes, at + ADDRESS_BYTES, frameBytes);
     this.#down.add(at, ADDRESS_BYTES + frameBytes);
     return true;
   }

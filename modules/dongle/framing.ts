@@ -10,6 +10,7 @@
  * longer than the radio takes for the frame. A stretch that is too long, that COBS cannot have made, or whose CRC is not
  * right costs a counter and nothing else.
  */
+import { copy } from "./copy.ts";
 import { crc32 } from "./crc32.ts";
 import { MESSAGE_SIZE_BYTES_MAX, putU32, u32At } from "./message.ts";
 
@@ -87,27 +88,20 @@ export class LineReader {
    * was read and no message ended.
    */
   next(bytes: Uint8Array, from: number, to: number): number {
-    const { message } = this;
-    let lengthBytes = this.#lengthBytes;
-    for (let i = from; i < to; i++) {
-      const byte = bytes[i]!;
-      if (byte !== 0) {
-        if (lengthBytes < message.length) message[lengthBytes++] = byte;
-        else this.#tooLong = true;
-        continue;
-      }
-      if (lengthBytes === 0) continue;
-      const messageBytes = this.#tooLong ? -1 : unsealMessage(message, lengthBytes);
-      lengthBytes = 0;
-      this.#tooLong = false;
+    let at = from;
+    while (at < to) {
+      // Past the bytes that came, a buffer holds what it held before.
+      const zero = bytes.indexOf(0, at);
+      const end = zero < 0 || zero > to ? to : zero;
+      this.#collect(bytes, at, end - at);
+      if (end === to) break;
+      at = end + 1;
+      const messageBytes = this.#complete();
       if (messageBytes > 0) {
-        this.#lengthBytes = 0;
-        this.#at = i + 1;
+        this.#at = at;
         return messageBytes;
       }
-      this.damaged++;
     }
-    this.#lengthBytes = lengthBytes;
     this.#at = to;
     return 0;
   }
@@ -116,5 +110,25 @@ export class LineReader {
   restart(): void {
     this.#lengthBytes = 0;
     this.#tooLong = false;
+  }
+
+  #collect(bytes: Uint8Array, at: number, lengthBytes: number): void {
+    if (this.#lengthBytes + lengthBytes > this.message.length) {
+      this.#tooLong = true;
+      return;
+    }
+    copy(bytes, at, this.message, this.#lengthBytes, lengthBytes);
+    this.#lengthBytes += lengthBytes;
+  }
+
+  /** A delimiter: the length of the message before it; 0 for nothing, or none. */
+  #complete(): number {
+    const lengthBytes = this.#lengthBytes;
+    if (lengthBytes === 0 && !this.#tooLong) return 0;
+    const messageBytes = this.#tooLong ? -1 : unsealMessage(this.message, lengthBytes);
+    this.restart();
+    if (messageBytes > 0) return messageBytes;
+    this.damaged++;
+    return 0;
   }
 }

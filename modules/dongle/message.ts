@@ -14,6 +14,7 @@
  * the host and never 0; counters are absolute, so that a message that is lost takes nothing with it.
  */
 import { ADDRESS_BYTES, type MacAddress } from "../throwie/ports.ts";
+import { copy } from "./copy.ts";
 
 export const VERSION = 1;
 /** Bits a second of a line that has a speed; USB has none. 300 frames of 250 bytes a second take 830,000 of it. */
@@ -98,7 +99,7 @@ export function writeFrame(
   putU16(bytes, at + SEQUENCE_AT, sequence);
   for (let i = 0; i < ADDRESS_BYTES; i++) bytes[at + FRAME_ADDRESS_AT + i] = address[i]!;
   bytes[at + RSSI_AT] = rssiDbm;
-  for (let i = 0; i < lengthBytes; i++) bytes[at + FRAME_AT + i] = frame[i]!;
+  copy(frame, 0, bytes, at + FRAME_AT, lengthBytes);
   return FRAME_AT + lengthBytes;
 }
 

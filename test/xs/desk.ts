@@ -7,6 +7,7 @@
  * clock stay. The peer is a node of the same modules that never ends.
  */
 import type { Board } from "../../modules/board/ports.ts";
+import { DongleHost } from "../../modules/dongle/dongle-host.ts";
 import { Store } from "../../modules/store/store.ts";
 import { SILENT } from "../../modules/throwie/events.ts";
 import type { MacAddress, Radio } from "../../modules/throwie/ports.ts";
@@ -17,6 +18,7 @@ import { SeededRandom } from "../../sim/random.ts";
 const SECTOR_BYTES = 4096;
 const AIR_MS = 3;
 const BOOT_MS = 300;
+const WATCHDOG_MS = 30_000;
 const PARTITION_SECTORS: Record<string, number> = { drops: 448, crash: 2 };
 
 export interface RadioHandlers {
@@ -72,7 +74,10 @@ class FlashPart {
 
 export class Desk {
   nowMs = 0;
-  config: Record<string, unknown> = { role: "throwie", channel: 1, rate: "1M", halfLifeDays: 7, wake: "always" };
+  config: Record<string, unknown> = {
+    ...{ role: "throwie", channel: 1, rate: "1M", halfLifeDays: 7, wake: "always" },
+    ...{ port: "usb", baud: 921_600 },
+  };
   readonly log: string[] = [];
   /** Reading flash throws from now on, until the next life. */
   flashDead = false;
@@ -84,6 +89,13 @@ export class Desk {
   readonly epochs: number[] = [];
   timers: DeskTimer[] = [];
   handlers: RadioHandlers | undefined;
+  /** A dongle's line: its handlers, and what it was given. */
+  line: { onReadable(bytes: Uint8Array, lengthBytes: number): void; onWritable(): void } | undefined;
+  readonly written: number[] = [];
+  /** The computer at the line's other end, when the board is a dongle; and frames that it heard. */
+  computer: DongleHost | undefined;
+  heard = 0;
+  fedMs = 0;
   lives = 0;
   gaveUp = "";
   readonly random = new SeededRandom(1, "desk");
@@ -109,7 +121,9 @@ export class Desk {
       },
       sleep: (ms) => this.#end("timer", ms),
       restart: () => this.#end("crash", 0),
-      feedWatchdog: () => {},
+      feedWatchdog: () => {
+        desk.fedMs = desk.nowMs;
+      },
       log: (line) => this.log.push(line),
     };
     const store = new Store(new NorFlash({ sizeBytes: 448 * SECTOR_BYTES }));
@@ -155,18 +169,40 @@ export class Desk {
     }
   }
 
+  plugIn(): void {
+    const line = {
+      write: (bytes: Uint8Array, offset: number, lengthBytes: number): number => {
+        this.#live(() => this.line?.onReadable(bytes.slice(offset, offset + lengthBytes), lengthBytes));
+        return lengthBytes;
+      },
+    };
+    const onFrame = (): void => {
+      this.heard++;
+    };
+    const random = new SeededRandom(1, "computer");
+    this.computer = new DongleHost({ line, clock: { now: () => this.nowMs }, random, onFrame });
+    this.computer.begin();
+  }
+
   run(untilMs: number): void {
     while (this.nowMs < untilMs && this.gaveUp === "") {
       this.nowMs++;
       if (this.#bootMs >= 0 && this.nowMs >= this.#bootMs) this.#live(() => this.#boot());
+      if (this.#bootMs < 0 && this.nowMs - this.fedMs > WATCHDOG_MS) this.gaveUp = "stuck";
       for (const timer of this.timers) if (timer.dueMs <= this.nowMs) this.#live(() => this.#fire(timer));
       while (this.#air.length > 0 && this.#air[0]!.dueMs <= this.nowMs) this.#deliver(this.#air.shift()!);
+      if (this.computer !== undefined) {
+        const bytes = Uint8Array.from(this.written.splice(0));
+        this.computer.receive(bytes, bytes.length);
+        this.computer.turn();
+      }
       if (this.#peerDueMs <= this.nowMs) this.#peerDueMs = this.peer.turn();
     }
   }
 
   #boot(): void {
     this.#bootMs = -1;
+    this.fedMs = this.nowMs;
     this.lives++;
     this.flashDead = false;
     if (this.forgetful) this.#parts.delete("drops");

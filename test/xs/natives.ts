@@ -9,5 +9,6 @@ export const NATIVES: Record<string, string> = {
   "embedded:storage/flash": "test/xs/natives/flash.ts",
   "modules/board/board.ts": "test/xs/natives/board.ts",
   "modules/espnow/espnow.ts": "test/xs/natives/espnow.ts",
+  "modules/serial/serial.ts": "test/xs/natives/serial.ts",
   "modules/glacier/crc16.ts": "modules/board/crc16.ts",
 };

@@ -9,6 +9,9 @@ export default {
   },
 
   schedule(timer: DeskTimer, delayMs: number, intervalMs: number): void {
+    // What becomes 0 as a 32-bit integer, Infinity for one, ends a timer of the SDK's.
+    if ((delayMs | 0) !== delayMs || (intervalMs | 0) !== intervalMs || intervalMs < 1)
+      throw new Error("timer: interval");
     timer.dueMs = globalThis.desk.nowMs + delayMs;
     timer.intervalMs = intervalMs;
   },

@@ -1,0 +1,146 @@
+/*
+ * The native half of serial.ts, crc32.ts and copy.ts, the same on a board and on Linux. Everything here runs in the task of XS.
+ *
+ * There is one line at a time. Closing is idempotent; a closed line reads and takes nothing. A message that was under way
+ * when it was closed finds another opening, or none, and does nothing.
+ */
+#include "xsmc.h"
+#include "xsHost.h"
+
+#include "serial-driver.h"
+
+static struct {
+	uint32_t opening;	/* odd while the line is open */
+	xsSlot object;
+	xsSlot *wake;
+} line;
+
+void xs_line_destructor(void *data);
+void xs_crc32_destructor(void *data);
+void xs_copy_destructor(void *data);
+static void mark(xsMachine *the, void *data, xsMarkRoot markRoot);
+static const xsHostHooks hooks = { xs_line_destructor, mark, NULL };
+
+void xs_line_destructor(void *data)
+{
+	if (NULL == data)
+		return;
+	line_close();
+	line.opening++;
+}
+
+static void mark(xsMachine *the, void *data, xsMarkRoot markRoot)
+{
+	(void)data;
+	markRoot(the, line.wake);
+}
+
+static bool isOpen(xsMachine *the)
+{
+	return NULL != xsmcGetHostData(xsThis);
+}
+
+/* (usb, baud, wake: () => void) */
+void xs_line_open(xsMachine *the)
+{
+	bool usb = xsmcToBoolean(xsArg(0));
+	xsIntegerValue baud = xsmcToInteger(xsArg(1));
+	xsSlot *wake = xsmcToReference(xsArg(2));
+	const char *trouble;
+	if (line.opening % 2)
+		xsUnknownError("serial: a line is open already; close it first");
+	if (baud < 1)
+		xsRangeError("serial: no such speed");
+	trouble = line_open(usb, (uint32_t)baud, the, line.opening + 1);
+	if (trouble)
+		xsUnknownError("serial: %s", trouble);
+	line.opening++;
+	line.wake = wake;
+	line.object = xsThis;
+	xsmcSetHostData(xsThis, &line);
+	xsSetHostHooks(xsThis, (xsHostHooks *)&hooks);
+	xsRemember(line.object);
+}
+
+void xs_line_close(xsMachine *the)
+{
+	if (!isOpen(the))
+		return;
+	xsForget(line.object);
+	xs_line_destructor(&line);
+	xsmcSetHostData(xsThis, NULL);
+	xsmcSetHostDestructor(xsThis, NULL);
+}
+
+/* (bytes to fill) -> how many were */
+void xs_line_read(xsMachine *the)
+{
+	void *bytes;
+	xsUnsignedValue room;
+	xsmcGetBufferWritable(xsArg(0), &bytes, &room);
+	xsmcSetInteger(xsResult, isOpen(the) ? (xsIntegerValue)line_read(bytes, room) : 0);
+}
+
+/* A piece of a buffer: (bytes, offset, length, ...) */
+static const uint8_t *pieceOf(xsMachine *the, size_t *length)
+{
+	void *bytes;
+	xsUnsignedValue size;
+	xsIntegerValue offset = xsmcToInteger(xsArg(1));
+	xsIntegerValue count = xsmcToInteger(xsArg(2));
+	xsmcGetBufferReadable(xsArg(0), &bytes, &size);
+	if ((offset < 0) || (count < 0) || ((xsUnsignedValue)offset > size) || ((xsUnsignedValue)count > size - (xsUnsignedValue)offset))
+		xsRangeError("serial: outside the buffer");
+	*length = (size_t)count;
+	return (const uint8_t *)bytes + offset;
+}
+
+/* (bytes, offset, length) -> how many were taken */
+void xs_line_write(xsMachine *the)
+{
+	size_t length;
+	const uint8_t *bytes = pieceOf(the, &length);
+	xsmcSetInteger(xsResult, isOpen(the) && length ? (xsIntegerValue)line_write(bytes, length) : 0);
+}
+
+void xs_crc32_destructor(void *data)
+{
+	(void)data;
+}
+
+/* (bytes, offset, length) -> the CRC as a signed integer */
+void xs_crc32(xsMachine *the)
+{
+	size_t length;
+	const uint8_t *bytes = pieceOf(the, &length);
+	xsmcSetInteger(xsResult, (xsIntegerValue)line_crc32(bytes, length));
+}
+
+void xs_copy_destructor(void *data)
+{
+	(void)data;
+}
+
+/* (from, fromAt, length, to, toAt) */
+void xs_copy(xsMachine *the)
+{
+	size_t length;
+	void *to;
+	xsUnsignedValue size;
+	xsIntegerValue at = xsmcToInteger(xsArg(4));
+	const uint8_t *from = pieceOf(the, &length);
+	xsmcGetBufferWritable(xsArg(3), &to, &size);
+	if ((at < 0) || ((xsUnsignedValue)at > size) || (length > size - (xsUnsignedValue)at))
+		xsRangeError("serial: outside the buffer");
+	c_memmove((uint8_t *)to + at, from, length);
+}
+
+void line_deliver(void *machine, uint32_t opening)
+{
+	xsMachine *the = machine;
+	if ((opening != line.opening) || (0 == opening % 2))
+		return;
+	xsBeginHost(the);
+	xsCallFunction0(xsReference(line.wake), line.object);
+	xsEndHost(the);
+}

@@ -1,0 +1,84 @@
+/** A dongle on XS, with its computer and without: test/dongle.test.ts looks at what arrives and counts what it costs. */
+import { Dongle } from "../../modules/dongle/dongle.ts";
+import { DongleHost } from "../../modules/dongle/dongle-host.ts";
+import { LineEnd } from "../../modules/dongle/line-end.ts";
+import { SeededRandom } from "../../sim/random.ts";
+
+const FRAME_BYTES = 226;
+const WINDOW_FRAMES = 32;
+
+/** What was written to it, until it is read. */
+class Recorder {
+  readonly bytes = new Uint8Array(4096);
+  lengthBytes = 0;
+
+  write(bytes: Uint8Array, offset: number, lengthBytes: number): number {
+    for (let i = 0; i < lengthBytes; i++) this.bytes[this.lengthBytes++] = bytes[offset + i]!;
+    return lengthBytes;
+  }
+}
+
+const random = new SeededRandom(1, "dongle");
+const frame = new Uint8Array(FRAME_BYTES);
+random.fill(frame);
+const address = Uint8Array.of(2, 0, 0, 0, 0, 1);
+let now = 0;
+const clock = { now: () => now };
+let sent = 0;
+let arrived = 0;
+const radio = {
+  address,
+  maxPayload: 250,
+  receiveQueueFrames: 32,
+  full: false,
+  send(): boolean {
+    sent++;
+    return true;
+  },
+};
+
+/** Frames both ways between a dongle and its host; how many arrived. */
+function carry(frames: number): string {
+  const toDongle = new Recorder();
+  const toHost = new Recorder();
+  const dongle = new Dongle({ radio, clock, line: toHost });
+  const onFrame = (): void => {
+    arrived++;
+  };
+  const host = new DongleHost({ clock, random, line: toDongle, onFrame });
+  const exchange = (): void => {
+    now += 3;
+    host.turn();
+    dongle.receive(toDongle.bytes, toDongle.lengthBytes);
+    toDongle.lengthBytes = 0;
+    dongle.turn();
+    host.receive(toHost.bytes, toHost.lengthBytes);
+    toHost.lengthBytes = 0;
+  };
+  sent = 0;
+  arrived = 0;
+  host.begin();
+  for (let i = 0; i < 10; i++) exchange();
+  for (let i = 0; i < frames; i++) {
+    dongle.heard(frame, FRAME_BYTES, address, -60);
+    host.send(frame, FRAME_BYTES, address);
+    exchange();
+  }
+  return `${sent} ${arrived}`;
+}
+
+/** A line that takes all, and the end of it that `Dongle` is made of: the work for frames that were heard, and no other. */
+const line = { write: (_bytes: Uint8Array, _offset: number, lengthBytes: number): number => lengthBytes };
+const owner = { waiting: 0, take: () => true, greeted() {}, strange() {}, greeting: () => 0 };
+const end = new LineEnd({ line, owner, windowFrames: WINDOW_FRAMES, ringBytes: 16_384 });
+
+/** Less than a window's worth, in a session of its own. */
+function work(frames: number): void {
+  end.open(1, WINDOW_FRAMES);
+  for (let i = 0; i < frames; i++) {
+    end.offer(address, -60, frame, FRAME_BYTES);
+    end.flush(now);
+  }
+}
+
+Object.assign(globalThis, { carry, work });
