@@ -1,9 +1,9 @@
 /*
  * The native half of espnow.ts, the same on a board and on Linux. Everything here runs in the node's task.
  *
- * There is one Wi-Fi, so there is one radio, static, with its rings: nothing is allocated while it is open. Closing
- * is idempotent; a closed object hears nothing, is full, and its counters stand still. A message that was under way when the radio was
- * closed finds another opening, or none, and does nothing.
+ * There is one Wi-Fi, so there is one radio, static, with its rings: nothing is allocated while it is open. Counters
+ * run on from one opening to the next. Closing is idempotent; a closed radio hears nothing and is full. A message that
+ * was under way when the radio was closed finds another opening, or none, and does nothing.
  */
 #include "xsmc.h"
 
@@ -106,7 +106,7 @@ void xs_espnow_send(xsMachine *the) {
   xsmcSetBoolean(xsResult, taken);
 }
 
-/* (frame: FRAME_BYTES_MAX bytes to fill, label: 7 bytes to fill) -> its length, or 0: none is left of what the message brought. */
+/* (frame: FRAME_BYTES_MAX bytes to fill, label: 7 bytes to fill) -> its length, or 0: none is left of the message's. */
 void xs_espnow_take(xsMachine *the) {
   void *frame, *label;
   xsUnsignedValue frame_bytes, label_bytes;

@@ -24,8 +24,12 @@ typedef struct {
   uint32_t frame_bytes_max;
 } radio_identity;
 
-/* `machine` is the xsMachine to which messages go, `opening` counts openings. A code of esp-error.h; nothing stays open but at 0. */
-int32_t driver_open(radio *radio, void *machine, uint32_t opening, const radio_settings *settings, radio_identity *identity);
+/*
+ * Messages go to `machine`, an xsMachine, and name the `opening`, which differs from one to the next. Returns a code of
+ * esp-error.h; nothing stays open but at 0.
+ */
+int32_t driver_open(radio *radio, void *machine, uint32_t opening, const radio_settings *settings,
+                    radio_identity *identity);
 void driver_close(void);
 /* The radio's task has something to do. */
 void driver_wake(void);

@@ -3,8 +3,8 @@
  *
  * It implements the Radio port. Frames reach `onFrame` in the node's own task, one after the other, never from inside
  * `send`; a frame and its sender's address are only valid during the call, since both buffers are used again. Nothing
- * is allocated while it is open. A frame that was taken leaves once, by broadcast or by unicast with ESP-NOW's own few repetitions;
- * whether anybody heard is counted, not told: the link above finds out for itself.
+ * is allocated per frame. A frame that was taken goes out once, a unicast with ESP-NOW's own few repetitions; whether
+ * anybody heard it is counted, not told: the link above finds out for itself.
  *
  * It refuses a second radio while one is open, and channels that a board's default country does not allow.
  */
@@ -45,7 +45,7 @@ export interface EspNowOptions {
 declare function Native(destructor: string): new () => object;
 declare function native(name: string): { call(radio: object, ...parameters: unknown[]): never };
 
-/** espnow-binding.c. XS binds a method to its C function when it holds nothing but the call; others would leave garbage. */
+/** espnow-binding.c. A method that holds nothing but the call is bound when it is compiled; any other leaves garbage. */
 class NativeRadio extends Native("xs_espnow_destructor") {
   /** Fills the address, calls `wake` in the node's task from then on, and returns the largest frame in bytes. */
   open(channel: number, rate: number, address: Uint8Array, wake: (room: boolean) => void): number {
