@@ -118,7 +118,8 @@ for (const [name, program, sanitizer, count, canary, expected] of [
       file: "radio.c",
       from: COLLECTED,
       to: `${COLLECTED.split("\n")[1]}
-  for (volatile int i = 0; i < 1000; i++) continue;
+  extern int usleep(unsigned int);
+  usleep(20);
 ${COLLECTED.split("\n")[0]}`,
     },
     /frames wait, and no message is under way/,
