@@ -11,7 +11,7 @@
 import { ADDRESS_BYTES, type MacAddress, type Radio } from "../throwie/ports.ts";
 
 /** In the order of `phy_rate` in espnow-driver.h. LR: Espressif's long range, which only its own chips hear. */
-export const PHY_RATES = ["1M", "2M", "11M", "6M", "24M", "54M", "LR250K", "LR500K"] as const;
+export const PHY_RATES = Object.freeze(["1M", "2M", "11M", "6M", "24M", "54M", "LR250K", "LR500K"] as const);
 export type PhyRate = (typeof PHY_RATES)[number];
 
 /** Without a country set, ESP-IDF sends on 1 to 11. */
@@ -21,7 +21,7 @@ const FRAME_BYTES_MAX = 1_470;
 const LABEL_BYTES = ADDRESS_BYTES + 1;
 
 /** In the order of `xs_espnow_count`; docs/espnow.md says what each counts. */
-const COUNTERS = [
+const COUNTERS = Object.freeze([
   "sent",
   "delivered",
   "failed",
@@ -30,7 +30,7 @@ const COUNTERS = [
   "abandoned",
   "restarts",
   "receiveQueueFull",
-] as const;
+] as const);
 export type EspNowCounters = Record<(typeof COUNTERS)[number], number>;
 
 export interface EspNowOptions {
