@@ -31,7 +31,7 @@ static const xsHostHooks hooks = {xs_espnow_destructor, mark, NULL};
 
 void xs_espnow_destructor(void *data) {
   if (data == NULL) return;
-  driver_close();
+  espnow_driver_close();
   node.opening++;
 }
 
@@ -58,7 +58,7 @@ void xs_espnow_open(xsMachine *the) {
   xsSlot *wake = xsmcToReference(xsArg(3));
 
   radio_identity identity;
-  const int32_t code = driver_open(&the_radio, the, node.opening + 1, &settings, &identity);
+  const int32_t code = espnow_driver_open(&the_radio, the, node.opening + 1, &settings, &identity);
   if (code != 0) {
     xsUnknownError("espnow: %s (%d): %s", esp_error_name(code), (int)code, esp_error_meaning(code));
   }
@@ -102,7 +102,7 @@ void xs_espnow_send(xsMachine *the) {
     xsRangeError("espnow: a frame is 1 to maxPayload bytes");
   }
   const bool taken = is_open(the) && sender_offer(&the_radio.sender, to, frame, (uint32_t)length);
-  if (taken) driver_wake();
+  if (taken) espnow_driver_wake();
   xsmcSetBoolean(xsResult, taken);
 }
 

@@ -81,7 +81,7 @@ static void received(const esp_now_recv_info_t *info, const uint8_t *data, int l
 static void sent(const esp_now_send_info_t *info, esp_now_send_status_t status) {
   (void)info;
   sender_completed(&driver.radio->sender, status == ESP_NOW_SEND_SUCCESS);
-  driver_wake();
+  espnow_driver_wake();
 }
 
 #define TRY(call)                                                                                                      \
@@ -171,8 +171,8 @@ static esp_err_t open_wifi(radio_identity *identity) {
   return ESP_OK;
 }
 
-int32_t driver_open(radio *radio, void *machine, uint32_t opening, const radio_settings *settings,
-                    radio_identity *identity) {
+int32_t espnow_driver_open(radio *radio, void *machine, uint32_t opening, const radio_settings *settings,
+                           radio_identity *identity) {
   driver.radio = radio;
   driver.machine = machine;
   driver.opening = opening;
@@ -191,12 +191,12 @@ int32_t driver_open(radio *radio, void *machine, uint32_t opening, const radio_s
   return code;
 }
 
-void driver_close(void) {
+void espnow_driver_close(void) {
   atomic_store(&driver.closing, 1);
-  driver_wake();
+  espnow_driver_wake();
   xSemaphoreTake(driver.ended, portMAX_DELAY);
 }
 
-void driver_wake(void) {
+void espnow_driver_wake(void) {
   xTaskNotifyGive(driver.task);
 }

@@ -234,8 +234,8 @@ static void close_descriptors(void) {
   driver.socket = driver.wake = -1;
 }
 
-int32_t driver_open(radio *radio, void *machine, uint32_t opening, const radio_settings *settings,
-                    radio_identity *identity) {
+int32_t espnow_driver_open(radio *radio, void *machine, uint32_t opening, const radio_settings *settings,
+                           radio_identity *identity) {
   const int32_t chosen = choose_address(driver.identity.address);
   if (chosen != 0) return chosen;
   driver.identity.frame_bytes_max = FRAME_BYTES_MAX;
@@ -254,9 +254,9 @@ int32_t driver_open(radio *radio, void *machine, uint32_t opening, const radio_s
   return opened ? 0 : CODE_FAILED;
 }
 
-void driver_close(void) {
+void espnow_driver_close(void) {
   atomic_store(&driver.closing, 1);
-  driver_wake();
+  espnow_driver_wake();
   pthread_join(driver.thread, NULL);
   close_descriptors();
   pthread_mutex_lock(&driver.mutex);
@@ -265,7 +265,7 @@ void driver_close(void) {
   pthread_mutex_unlock(&driver.mutex);
 }
 
-void driver_wake(void) {
+void espnow_driver_wake(void) {
   const uint64_t one = 1;
   if (write(driver.wake, &one, sizeof one) < 0) return; /* Full: it is awake. */
 }

@@ -45,7 +45,7 @@ export interface EspNowOptions {
 declare function Native(destructor: string): new () => object;
 declare function native(name: string): { call(radio: object, ...parameters: unknown[]): never };
 
-/** espnow-binding.c. A method that holds nothing but the call is bound when it is compiled; any other leaves garbage. */
+/** espnow-binding.c. A method that holds nothing but the call is bound at compile time; any other leaves garbage. */
 class NativeRadio extends Native("xs_espnow_destructor") {
   /** Fills the address, calls `wake` in the node's task from then on, and returns the largest frame in bytes. */
   open(channel: number, rate: number, address: Uint8Array, wake: (room: boolean) => void): number {
