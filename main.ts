@@ -1,25 +1,49 @@
 /**
- * Firmware entry: wires a board's ports to the node, and nothing else.
+ * The firmware: wires a board's ports to a node and nothing else.
  *
- * The board calls `turn` on what this returns when it is due and `receive` for each frame heard; see
- * modules/throwie/throwie.ts. A partition that cannot be mounted, because a newer firmware wrote it or because its size
- * is not whole sectors, stops the start with its code: formatting it would eat a town's messages.
+ * A partition that cannot be mounted, because a newer firmware wrote it or because its size is not whole sectors, stops
+ * the start with its code: formatting it would eat a town's messages. What is thrown, here or in any later turn, is
+ * written to the crash partition; the board then restarts.
  */
-import type { Flash } from "./modules/store/flash.ts";
+import config from "mc/config";
+import { board } from "./modules/board/board.ts";
+import { catchUncaught } from "./modules/board/crash.ts";
+import { Kept } from "./modules/board/kept.ts";
+import { Log } from "./modules/board/log.ts";
+import { Loop } from "./modules/board/loop.ts";
+import { Partition } from "./modules/board/partition.ts";
+import { settings } from "./modules/board/settings.ts";
+import { Sleeper } from "./modules/board/sleeper.ts";
+import { EspNow } from "./modules/espnow/espnow.ts";
 import { Store } from "./modules/store/store.ts";
-import type { Clock, Radio, Random } from "./modules/throwie/ports.ts";
 import { Throwie } from "./modules/throwie/throwie.ts";
+import { WAKING_BEACON_INTERVAL_MS } from "./modules/throwie/wake-schedule.ts";
 
-export interface Board {
-  radio: Radio;
-  clock: Clock;
-  random: Random;
-  flash: Flash;
-}
+const log = new Log(board);
+catchUncaught(board, log);
+const kept = new Kept(board);
+const { role, channel, rate, halfLifeMs, wake } = settings(config);
+const store = new Store(new Partition("drops"));
+const outcome = store.mount();
+if (outcome !== "mounted" && outcome !== "formatted") throw new Error(`store: ${outcome}`);
+log.say(`${role}, woken by ${board.wakeCause}: ${outcome} ${store.count} Drops`);
 
-export function start({ radio, clock, random, flash }: Board): Throwie {
-  const store = new Store(flash);
-  const outcome = store.mount();
-  if (outcome !== "mounted" && outcome !== "formatted") throw new Error(`store: ${outcome}`);
-  return new Throwie({ radio, clock, random, store });
-}
+// Before the node: with its radio on, the chip draws true chance.
+const radio = new EspNow({
+  channel,
+  rate,
+  onFrame(bytes, lengthBytes, from) {
+    node.receive(bytes, lengthBytes, from);
+    loop.wake();
+  },
+  onRoom: () => loop.wake(),
+});
+const waking = wake === undefined ? {} : { beaconIntervalMs: WAKING_BEACON_INTERVAL_MS };
+const epoch = kept.epoch;
+const node = new Throwie({ radio, clock: board, random: board, store, events: log, halfLifeMs, epoch, ...waking });
+kept.keepEpoch(node.epoch);
+const rest = wake === undefined ? undefined : new Sleeper({ board, kept, log, radio, node, cycle: wake });
+const loop = new Loop(board, node, rest);
+log.say(
+  `listening on channel ${channel} at ${rate}, ${wake === undefined ? "always awake" : `waking every ${wake} s`}`,
+);

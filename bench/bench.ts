@@ -9,6 +9,7 @@ import process from "node:process";
 import Table from "cli-table3";
 import { eviction } from "./eviction.ts";
 import { link } from "./link.ts";
+import { power } from "./power.ts";
 import { rbsr } from "./rbsr.ts";
 import { missed, type Result } from "./result.ts";
 import { store } from "./store.ts";
@@ -17,6 +18,7 @@ import { xs } from "./xs.ts";
 const BENCHES: Record<string, () => Promise<{ bench: string; results: Result[] }>> = {
   eviction,
   link,
+  power,
   rbsr,
   store,
   xs,

@@ -3,6 +3,9 @@
  * unrelated to place. Counts, not times: they repeat. The littlefs figures are its own C code on the same work
  * (one file a Drop, 16-byte pages); it needs 4 MB for 750 full-size Drops, of which 426 fit in 1.75 MB.
  *
+ * `heat` is the same work with 5 heat changes for each insert, the node's own rule (`checkpointDue`) asked after every so many
+ * inserts, as between contacts that bring that many; `heat.kept` says how many inserts at most came between two checkpoints.
+ *
  * `slack` is the same work again with the coldest 2 % of the Drops taken for equally cold: what strictness costs.
  */
 import { Store } from "../modules/store/store.ts";
@@ -23,8 +26,8 @@ const CAPACITY = 750;
 const CYCLES = 10_000;
 const SEED = 1;
 const HEAT_CHANGES_PER_INSERT = 5;
-/** A checkpoint each time that so many Drops came: some hours on a busy board. */
-const INSERTS_PER_CHECKPOINT = 1_000;
+/** Drops that a contact brings, before there is time to think of heat. */
+const INSERTS_PER_CONTACT = [1, 10, 100, 1_000] as const;
 const HEAT_OVERHEAD_PERCENT_MAX = 2;
 const WEAR_MAX = 1.35;
 const MOUNT_READ_BYTES_MAX = 65_536;
@@ -68,12 +71,14 @@ class Churn {
     for (let i = 0; i < CAPACITY; i++) this.#insert();
   }
 
-  /** Returns the bytes inserted. */
-  run(heatChanges: number): { payloadBytes: number; erasesPerInsertMost: number } {
+  /** Returns the bytes inserted. With heat changes, checkpoints come when they are due after a contact. */
+  run(heatChanges = 0, insertsPerContact = 1): { payloadBytes: number; erasesPerInsertMost: number; lagMost: number } {
     const { store, flash } = this;
     const random = this.#random;
     let payloadBytes = 0;
     let erasesPerInsertMost = 0;
+    let lagMost = 0;
+    let checkpointed = 0;
     for (let i = 0; i < CYCLES; i++) {
       // Any Drop may be the next to die: heat has nothing to do with place.
       store.setHeat(random.below(CAPACITY), -1 - this.#inserts);
@@ -84,9 +89,12 @@ class Churn {
       const before = flash.counters.erases;
       payloadBytes += this.#insert();
       erasesPerInsertMost = Math.max(erasesPerInsertMost, flash.counters.erases - before);
-      if (heatChanges > 0 && i % INSERTS_PER_CHECKPOINT === 0) store.checkpoint(this.#inserts);
+      if (heatChanges === 0 || (i + 1) % insertsPerContact !== 0 || !store.checkpointDue(this.#inserts)) continue;
+      store.checkpoint(this.#inserts);
+      lagMost = Math.max(lagMost, i + 1 - checkpointed);
+      checkpointed = i + 1;
     }
-    return { payloadBytes, erasesPerInsertMost };
+    return { payloadBytes, erasesPerInsertMost, lagMost: Math.max(lagMost, CYCLES - checkpointed) };
   }
 
   #insert(): number {
@@ -129,7 +137,7 @@ function measure(work: Work): StoreBenchResult[] {
   const churn = new Churn(work);
   const { flash, store } = churn;
   const before = { ...flash.counters };
-  const { payloadBytes, erasesPerInsertMost } = churn.run(0);
+  const { payloadBytes, erasesPerInsertMost } = churn.run();
   const programmed = (flash.counters.programmedBytes - before.programmedBytes) / payloadBytes;
   const erases = (flash.counters.erases - before.erases) / CYCLES;
   let most = 0;
@@ -143,14 +151,9 @@ function measure(work: Work): StoreBenchResult[] {
   again.mount();
   const mountRead = flash.counters.readBytes - readBefore;
 
-  const heated = new Churn(work);
-  const heatedBefore = heated.flash.counters.programmedBytes;
-  const heatedPayload = heated.run(HEAT_CHANGES_PER_INSERT).payloadBytes;
-  const heatedProgrammed = (heated.flash.counters.programmedBytes - heatedBefore) / heatedPayload;
-
   const slack = new Churn(work, SLACK_DROPS);
   const slackBefore = { ...slack.flash.counters };
-  const slackPayload = slack.run(0).payloadBytes;
+  const slackPayload = slack.run().payloadBytes;
   const slackProgrammed = (slack.flash.counters.programmedBytes - slackBefore.programmedBytes) / slackPayload;
   const slackErases = (slack.flash.counters.erases - slackBefore.erases) / CYCLES;
 
@@ -165,14 +168,21 @@ function measure(work: Work): StoreBenchResult[] {
     { name: `${name}.wear`, value: most / (sum / flash.erasesOf.length), unit: "most/mean", limit: WEAR_MAX },
     { name: `${name}.mountRead`, value: mountRead, unit: "bytes", limit: MOUNT_READ_BYTES_MAX },
     { name: `${name}.indexRam`, value: indexRamBytes(), unit: "bytes", limit: INDEX_RAM_BYTES_MAX },
-    {
-      name: `${name}.heat`,
-      value: (heatedProgrammed / programmed - 1) * 100,
-      unit: "% more programmed",
-      limit: HEAT_OVERHEAD_PERCENT_MAX,
-    },
+    ...INSERTS_PER_CONTACT.flatMap((inserts) => heat(work, programmed, inserts)),
     { name: `${name}.slack.programmed`, value: slackProgrammed, unit: "bytes/payload byte" },
     { name: `${name}.slack.erases`, value: slackErases, unit: "sectors/insert" },
+  ];
+}
+
+function heat(work: Work, programmed: number, insertsPerContact: number): StoreBenchResult[] {
+  const churn = new Churn(work);
+  const before = churn.flash.counters.programmedBytes;
+  const { payloadBytes, lagMost } = churn.run(HEAT_CHANGES_PER_INSERT, insertsPerContact);
+  const heated = (churn.flash.counters.programmedBytes - before) / payloadBytes;
+  const name = `${work.name}.heat${insertsPerContact === 1 ? "" : `.by${insertsPerContact}`}`;
+  return [
+    { name, value: (heated / programmed - 1) * 100, unit: "% more programmed", limit: HEAT_OVERHEAD_PERCENT_MAX },
+    { name: `${name}.kept`, value: lagMost, unit: "inserts between checkpoints at most" },
   ];
 }
 

@@ -1,8 +1,12 @@
 /**
  * Bytecodes on real XS (the meter of @agoric/xsnap, exact): what a board's life costs, in a unit that no machine's load moves.
  *
- * Each figure is the difference between many repetitions and few, so that parsing and set-up cancel.
+ * Each figure is the difference between many repetitions and few, so that parsing and set-up cancel; but for the contact,
+ * which is one history of two boards whose processors take time (test/xs/board.ts), and for memory, which is what
+ * a whole node gives back when it is let go.
  */
+import { BYTECODES_PER_SECOND } from "../sim/power.ts";
+import type { ContactCost } from "../test/xs/board.ts";
 import { bundleForXs, XsMachine } from "../test/xs/machine.ts";
 import type { Result } from "./result.ts";
 
@@ -39,6 +43,8 @@ const MEASURES: Measure[] = [
   { name: "coldest of 750 chosen", operation: "coldestChosen", times: 50, limit: 20_000 },
   { name: "store of 750 mounted", operation: "storeMounted", times: 2 },
   { name: "Drop hashed", operation: "dropHashed", times: 2 },
+  { name: "idle turn", operation: "idleTurn", times: 50 },
+  { name: "turn with a beacon", operation: "beaconSent", times: 20 },
 ];
 
 async function bytecodes(bundle: string, operation: string, times: number): Promise<number> {
@@ -51,6 +57,94 @@ async function bytecodes(bundle: string, operation: string, times: number): Prom
     const few = await run(times);
     const many = await run(2 * times);
     return (many - few) / times;
+  } finally {
+    machine.close();
+  }
+}
+
+const CONTACT_SEEDS = 5;
+const SLICE_MS_MAX = 20;
+const MEMORY_BYTES_MAX = 96 * 1024;
+const BOARD_SLOT_BYTES = 16;
+/** In front of a chunk's bytes on a board, whose length is then rounded up to a multiple of 8: 12 on the whole. */
+const BOARD_CHUNK_OVERHEAD_BYTES = 12;
+
+const rounded = (value: number): number => Math.round(1_000 * value) / 1_000;
+const milliseconds = (bytecodes: number): number => Math.round((bytecodes * 1_000) / BYTECODES_PER_SECOND);
+
+/** 50 Drops from board to board, native CRC, an assumed 3,000,000 bytecodes a second; of the seeds, the one with the median transfer. */
+async function contact(): Promise<Result[]> {
+  const machine = new XsMachine();
+  try {
+    await machine.evaluate(
+      await bundleForXs("test/xs/program.ts", { "modules/glacier/crc16.ts": "test/xs/native-crc16.ts" }),
+    );
+    const medianOf = async (flashWaits: boolean): Promise<ContactCost> => {
+      const runs: ContactCost[] = [];
+      for (let seed = 1; seed <= CONTACT_SEEDS; seed++) {
+        const { told } = await machine.evaluate(`tell(JSON.stringify(contactOfFifty(${flashWaits}, ${seed})))`);
+        runs.push(JSON.parse(told[0]!));
+      }
+      return runs.sort((a, b) => a.transferUs - b.transferUs)[CONTACT_SEEDS >> 1]!;
+    };
+    const whole = await medianOf(true);
+    const processorOnly = await medianOf(false);
+    const { giver, taker, verification } = whole;
+    const slice = milliseconds(verification.bytecodesLongest);
+    const ratio = ({ transferUs, boundUs }: ContactCost): number => rounded(transferUs / boundUs);
+    return [
+      { name: "contact of 50 Drops, giver", value: giver.bytecodes, unit: "XS bytecodes" },
+      { name: "contact of 50 Drops, taker", value: taker.bytecodes, unit: "XS bytecodes" },
+      { name: "hashing them afterwards", value: verification.bytecodes, unit: "XS bytecodes" },
+      { name: "the longest slice of that", value: slice, unit: "ms of processor", limit: SLICE_MS_MAX },
+      {
+        name: "processor, taker, hashing included",
+        value: rounded((taker.bytecodes + verification.bytecodes) / BYTECODES_PER_SECOND),
+        unit: "s",
+      },
+      {
+        name: "charge, taker, hashing included",
+        value: rounded(taker.chargeMah + verification.chargeMah),
+        unit: "mAh, ESP32-C3",
+      },
+      { name: "charge, giver", value: rounded(giver.chargeMah), unit: "mAh, ESP32-C3" },
+      { name: "setting up", value: Math.round(whole.setUpUs / 1_000), unit: "ms, processor and air" },
+      { name: "transfer, flash left out", value: ratio(processorOnly), unit: "times the air's bound", limit: 1.1 },
+      { name: "transfer, with erases", value: ratio(whole), unit: "times the air's bound" },
+      { name: "erases and programs", value: Math.round(taker.flashUs / 1_000), unit: "ms of flash, taker" },
+    ];
+  } finally {
+    machine.close();
+  }
+}
+
+/** A whole node of 750 Drops with a contact open. */
+async function memory(): Promise<Result[]> {
+  const machine = new XsMachine();
+  try {
+    await machine.evaluate(await bundleForXs("test/xs/program.ts"));
+    const { told } = await machine.evaluate(
+      "globalThis.held = nodeInContact(flashOfAll()); tell(JSON.stringify(held.arrays))",
+    );
+    const { count, bytes } = JSON.parse(told[0]!) as { count: number; bytes: number };
+    const slotsInUse = async (): Promise<number> => {
+      await machine.evaluate("gc()");
+      return (await machine.evaluate("gc()")).heapCount;
+    };
+    const with750 = await slotsInUse();
+    await machine.evaluate("held = undefined");
+    const slots = with750 - (await slotsInUse());
+    const chunkBytes = bytes + BOARD_CHUNK_OVERHEAD_BYTES * count;
+    return [
+      { name: "whole node, slots", value: slots, unit: "of 16 bytes" },
+      { name: "whole node, chunks", value: chunkBytes, unit: `bytes, ${count} typed arrays` },
+      {
+        name: "whole node, together",
+        value: BOARD_SLOT_BYTES * slots + chunkBytes,
+        unit: "bytes of XS memory",
+        limit: MEMORY_BYTES_MAX,
+      },
+    ];
   } finally {
     machine.close();
   }
@@ -73,5 +167,6 @@ export async function xs(): Promise<{ bench: "xs"; results: Result[] }> {
       limit: withoutCrc,
     });
   }
+  results.push(...(await contact()), ...(await memory()));
   return { bench: "xs", results };
 }

@@ -9,15 +9,22 @@
  * was programmed, which with `midWrite` includes a write that was cut in the middle. A restart mounts that flash with a
  * new Store and a new Throwie, as a board's boot does.
  *
- * Invariant: nothing but the flash outlives a crash. What it leaves out: computing takes no time except for the
- * medium's processing time for each frame.
+ * A node with a wake cycle sleeps as a board does: RAM is gone and the radio off, flash and a few bytes beside the clock
+ * stay, and the clock goes on, off by what this board's oscillator is. It wakes, takes its time to boot and mount, and is
+ * a new Throwie.
+ *
+ * Invariant: nothing but the flash outlives a crash, and nothing but flash, clock and `Retained` a sleep. What it leaves
+ * out: unless it is given a processor, computing takes no time except for a sleeper's boot and the medium's processing
+ * time for each frame.
  */
 import { Store, type StoreOutcome } from "../modules/store/store.ts";
 import type { CloseReason, NodeEvents } from "../modules/throwie/events.ts";
 import type { MacAddress } from "../modules/throwie/ports.ts";
 import { type Cast, Throwie } from "../modules/throwie/throwie.ts";
+import { WAKING_BEACON_INTERVAL_MS, type WakeCycle, WakeSchedule } from "../modules/throwie/wake-schedule.ts";
 import type { Kernel, Timer } from "./kernel.ts";
 import { type NorFlash, PowerCut } from "./nor-flash.ts";
+import { BOOT_US, Usage } from "./power.ts";
 import type { Medium } from "./radio.ts";
 import type { SeededRandom } from "./random.ts";
 import type { Station } from "./station.ts";
@@ -47,10 +54,29 @@ export interface SimNodeOptions {
   readonly beaconIntervalMs: number | undefined;
   readonly halfLifeMs: number | undefined;
   readonly cast: Cast | undefined;
+  /** Undefined: it is always awake. */
+  readonly wakeCycle?: WakeCycle | undefined;
+  /** By so much its sleeps last longer than they should. */
+  readonly driftPerMillion?: number | undefined;
   readonly observer: SimObserver;
+  readonly processor?: Processor;
+}
+
+/** Does the node's work and says for how many whole microseconds that keeps its processor busy. Left out: for none. */
+export type Processor = (work: () => void) => number;
+
+/** What a board keeps while it sleeps, beside its clock. */
+interface Retained {
+  state: number;
+  epoch: number | undefined;
 }
 
 const MILLISECOND_US = 1_000;
+
+const instantly: Processor = (work) => {
+  work();
+  return 0;
+};
 
 export class SimNode {
   readonly name: string;
@@ -59,12 +85,21 @@ export class SimNode {
   readonly flash: NorFlash;
   /** The node itself, undefined while it has no power. A host may call `publish` of the SimNode instead. */
   throwie: Throwie | undefined = undefined;
+  /** It has power, awake or not. */
+  powered = false;
   crashes = 0;
   /** Frames received, by what became of them (modules/throwie/throwie.ts), summed over all boots that have ended. */
   readonly counters: Record<string, number> = {};
   readonly #options: SimNodeOptions;
   readonly #events: NodeEvents;
-  #bootUs = 0;
+  readonly #usage = new Usage();
+  #retained: Retained = { state: 0, epoch: undefined };
+  #schedule: WakeSchedule | undefined = undefined;
+  /** When its clock showed 0, if it had run true since the last wake-up. */
+  #clockZeroUs = 0;
+  /** Since when it is in the state that it is in: without power, asleep, booting, awake. */
+  #sinceUs = 0;
+  #wake: Timer | undefined = undefined;
   #turn: Timer | undefined = undefined;
   #patience: Timer | undefined = undefined;
 
@@ -84,67 +119,62 @@ export class SimNode {
       dropLost: (low, high, cause) => observer.dropLost?.(this, low, high, cause),
       contactClosed: (peer, sessionId, reason) => observer.contactClosed?.(this, peer, sessionId, reason),
     };
-    this.station.receive = (frame, from) => this.#run((throwie) => throwie.receive(frame, frame.length, from));
+    this.station.receive = (frame, from) =>
+      this.#run((throwie) => throwie.receive(frame, frame.length, from), this.station.inbound.length > 0);
     this.station.ready = () => this.#run(() => {});
     options.medium.powerOff(this.station);
   }
 
-  /** Boot: mount the flash and begin. */
+  /** Power comes on. */
   start(): void {
-    if (this.throwie !== undefined) throw new Error(`node: ${this.name} is running`);
-    const { kernel, medium, flash, random, capacity, beaconIntervalMs, halfLifeMs, cast, observer } = this.#options;
-    this.#bootUs = kernel.nowUs;
-    const store = new Store(flash, capacity);
-    const outcome = store.mount();
-    if (outcome !== "mounted" && outcome !== "formatted")
-      throw new Error(`node: ${this.name} cannot mount: ${outcome}`);
-    medium.powerOn(this.station);
-    this.throwie = new Throwie({
-      radio: this.station,
-      clock: { now: () => Math.floor((kernel.nowUs - this.#bootUs) / MILLISECOND_US) },
-      random,
-      store,
-      events: this.#events,
-      ...(beaconIntervalMs === undefined ? {} : { beaconIntervalMs }),
-      ...(halfLifeMs === undefined ? {} : { halfLifeMs }),
-      ...(cast === undefined ? {} : { cast }),
-    });
-    observer.started?.(this);
-    this.#run(() => {});
+    if (this.powered) throw new Error(`node: ${this.name} has power`);
+    const { kernel, wakeCycle } = this.#options;
+    this.powered = true;
+    this.#clockZeroUs = this.#sinceUs = kernel.nowUs;
+    this.#retained = { state: 0, epoch: undefined };
+    if (wakeCycle === undefined) this.#begin();
+    else this.#boot();
+  }
+
+  /** How long it was in which state, which a battery feels; the sleep or boot under way is not in it yet. */
+  usage(): Usage {
+    const usage = this.#usage;
+    const { nowUs } = this.#options.kernel;
+    if (this.throwie !== undefined) {
+      usage.listenUs += nowUs - this.#sinceUs;
+      this.#sinceUs = nowUs;
+    }
+    usage.transmitUs = this.station.airtimeUs;
+    usage.flash(this.flash.counters);
+    return usage;
   }
 
   /** Power fails now. */
   crash(): void {
-    const { throwie } = this;
-    if (throwie === undefined) return;
-    const { kernel, medium, observer } = this.#options;
-    for (const timer of [this.#turn, this.#patience]) kernel.cancel(timer);
-    this.#turn = this.#patience = undefined;
+    if (!this.powered) return;
+    const { kernel } = this.#options;
+    for (const timer of [this.#wake, this.#patience]) kernel.cancel(timer);
+    this.#wake = this.#patience = undefined;
     this.flash.cutAt(undefined);
-    for (const [reason, count] of Object.entries(throwie.counters)) {
-      this.counters[reason] = (this.counters[reason] ?? 0) + count;
-    }
-    this.throwie = undefined;
+    this.powered = false;
     this.crashes++;
-    medium.powerOff(this.station);
-    observer.stopped?.(this);
+    this.#end();
   }
 
   /** Power fails in the middle of the next write to flash, or after `patienceUs` if there is none. */
   crashMidWrite(patienceUs: number): void {
-    if (this.throwie === undefined) return;
+    if (!this.powered) return;
     this.flash.cutAt(1);
     this.#patience = this.#options.kernel.after(patienceUs, () => this.crash());
   }
 
   /** For so long the node does nothing, as when it erases flash; its radio goes on. */
   stall(forUs: number): void {
-    const untilUs = this.#options.kernel.nowUs + forUs;
-    this.station.stalledUntilUs = untilUs;
-    this.#options.kernel.at(untilUs, () => this.#run(() => {}));
+    this.station.stalledUntilUs = this.#options.kernel.nowUs + forUs;
+    this.#turnAt(this.station.stalledUntilUs + 1);
   }
 
-  /** A Drop that somebody writes here. Undefined when the node has no power, or loses it over this. */
+  /** A Drop that somebody writes here. Undefined when the node has no power, loses it over this, or is busy. */
   publish(drop: Uint8Array, origin: "own" | "wire" = "own"): StoreOutcome | undefined {
     let outcome: StoreOutcome | undefined;
     this.#run((throwie) => {
@@ -153,21 +183,127 @@ export class SimNode {
     return outcome;
   }
 
-  /** Do something with the node, then let it act, and call it again when it wants. */
-  #run(action: (throwie: Throwie) => void): void {
-    const { throwie } = this;
+  #now(): number {
+    return Math.floor((this.#options.kernel.nowUs - this.#clockZeroUs) / MILLISECOND_US);
+  }
+
+  #boot(): void {
     const { kernel } = this.#options;
-    if (throwie === undefined || kernel.nowUs < this.station.stalledUntilUs) return;
+    this.#sinceUs = kernel.nowUs;
+    this.#wake = kernel.after(BOOT_US, () => {
+      this.#usage.bootUs += BOOT_US;
+      this.#survive(() => this.#begin());
+    });
+  }
+
+  /** Mount the flash and begin. */
+  #begin(): void {
+    const { kernel, medium, flash, random, capacity, beaconIntervalMs, halfLifeMs, cast, observer } = this.#options;
+    const { wakeCycle } = this.#options;
+    const { state, epoch } = this.#retained;
+    this.#sinceUs = kernel.nowUs;
+    const store = new Store(flash, capacity);
+    const outcome = store.mount();
+    if (outcome !== "mounted" && outcome !== "formatted")
+      throw new Error(`node: ${this.name} cannot mount: ${outcome}`);
+    medium.powerOn(this.station);
+    const intervalMs = beaconIntervalMs ?? (wakeCycle === undefined ? undefined : WAKING_BEACON_INTERVAL_MS);
+    this.throwie = new Throwie({
+      radio: this.station,
+      clock: { now: () => this.#now() },
+      random,
+      store,
+      events: this.#events,
+      ...(intervalMs === undefined ? {} : { beaconIntervalMs: intervalMs }),
+      beaconAtOnce: wakeCycle !== undefined,
+      ...(halfLifeMs === undefined ? {} : { halfLifeMs }),
+      ...(epoch === undefined ? {} : { epoch }),
+      ...(cast === undefined ? {} : { cast }),
+    });
+    if (wakeCycle !== undefined) {
+      this.#schedule = new WakeSchedule({ id: this.station.address, cycle: wakeCycle, state, now: this.#now() });
+    }
+    observer.started?.(this);
+    this.#run(() => {});
+  }
+
+  #end(): void {
+    const { throwie } = this;
+    if (throwie === undefined) return;
+    const { kernel, medium, observer } = this.#options;
     kernel.cancel(this.#turn);
+    this.#turn = undefined;
+    for (const [reason, count] of Object.entries(throwie.counters)) {
+      this.counters[reason] = (this.counters[reason] ?? 0) + count;
+    }
+    this.usage();
+    this.throwie = this.#schedule = undefined;
+    medium.powerOff(this.station);
+    observer.stopped?.(this);
+  }
+
+  #sleep(throwie: Throwie, schedule: WakeSchedule): void {
+    const { kernel, driftPerMillion } = this.#options;
+    throwie.checkpoint();
+    const sleepMs = schedule.sleepMs(this.#now());
+    this.#retained = { state: schedule.state, epoch: throwie.epoch };
+    this.#end();
+    const lateUs = Math.floor((sleepMs * (driftPerMillion ?? 0)) / MILLISECOND_US);
+    const sleepUs = sleepMs * MILLISECOND_US + lateUs;
+    // The clock does not know that it was wrong.
+    this.#clockZeroUs += lateUs;
+    this.#wake = kernel.after(sleepUs, () => {
+      this.#usage.sleepUs += sleepUs;
+      this.#boot();
+    });
+  }
+
+  #survive(action: () => void): void {
     try {
-      action(throwie);
-      const dueMs = throwie.turn();
-      if (dueMs === Infinity) return;
-      const dueUs = this.#bootUs + dueMs * MILLISECOND_US;
-      this.#turn = kernel.at(Math.max(dueUs, kernel.nowUs + 1), () => this.#run(() => {}));
+      action();
     } catch (error) {
       if (!(error instanceof PowerCut)) throw error;
       this.crash();
     }
+  }
+
+  /**
+   * Do something with the node, then let it act unless `more` follows at once, and call it again when it wants; while it is
+   * busy, when it is not.
+   */
+  #run(action: (throwie: Throwie) => void, more = false): void {
+    const { throwie, station } = this;
+    const { kernel, processor = instantly } = this.#options;
+    if (throwie === undefined) return;
+    if (kernel.nowUs < station.stalledUntilUs) {
+      this.#turnAt(station.stalledUntilUs + 1);
+      return;
+    }
+    this.#survive(() => {
+      let dueMs = Infinity;
+      const busyUs = processor(() => {
+        action(throwie);
+        dueMs = more ? this.#now() : throwie.turn();
+      });
+      const schedule = this.#schedule;
+      if (schedule !== undefined) {
+        const busy = throwie.contacts > 0 || throwie.unverified > 0;
+        const awakeUntil = schedule.awakeUntil(this.#now(), busy);
+        if (this.#now() >= awakeUntil) {
+          this.#sleep(throwie, schedule);
+          return;
+        }
+        dueMs = Math.min(dueMs, awakeUntil);
+      }
+      station.stalledUntilUs = kernel.nowUs + busyUs;
+      // Frames that came meanwhile are heard before the next turn.
+      this.#turnAt(Math.max(this.#clockZeroUs + dueMs * MILLISECOND_US, station.stalledUntilUs + 1));
+    });
+  }
+
+  #turnAt(timeUs: number): void {
+    const { kernel } = this.#options;
+    kernel.cancel(this.#turn);
+    this.#turn = timeUs === Infinity ? undefined : kernel.at(timeUs, () => this.#run(() => {}));
   }
 }

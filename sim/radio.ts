@@ -234,6 +234,7 @@ export class Medium implements Air {
     const airUs = onAirUs(lengthBytes, rateMbps);
     this.counters.bytesOnAir += lengthBytes;
     this.counters.airtimeUs += airUs;
+    sender.airtimeUs += airUs;
     for (const arrival of sender.arrivals) arrival.spoiled ??= "deaf";
     sender.transmitting = transmission;
     this.#neighbourhood.visit(sender, this.#kernel.nowUs, (station, squared) => {

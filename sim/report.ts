@@ -50,6 +50,10 @@ export interface Report {
   /** Frames that nodes already had: the link's own measure of waste. */
   repeats: number;
   crashes: number;
+  /** The mean over the nodes that sleep, as ESP32-C3 boards, in milliamperes; null when none does. */
+  sleepersMilliamperes: number | null;
+  /** How long that is on each of the batteries (power.ts). */
+  sleepersDays: Record<string, number> | null;
   /** Frames that nodes had no use for, by reason. */
   refusals: Record<string, number>;
 }

@@ -11,6 +11,7 @@
  */
 import { DROP_SIZE_BYTES_MAX } from "../modules/drop/drop.ts";
 import type { Cast } from "../modules/throwie/throwie.ts";
+import { WAKE_CYCLES, type WakeCycle } from "../modules/throwie/wake-schedule.ts";
 import { RATES_MBPS, type RateMbps } from "./airtime.ts";
 import type { Burst } from "./loss.ts";
 import type { WanderOptions, Waypoint } from "./mobility.ts";
@@ -47,6 +48,8 @@ export interface NodeScenario {
   capacity?: number;
   /** Largest ESP-NOW body: 250 (v1), which is the default, or 1,470 (v2). */
   maxPayload?: number;
+  /** "always" awake, which is the default, or the cycle in which it sleeps and wakes: its longest period in seconds. */
+  wake?: "always" | WakeCycle;
   crashes?: Crash[];
 }
 
@@ -208,6 +211,7 @@ const checkNode: Check = (value, at) => {
       }),
       capacity: whole(1, CAPACITY_MAX, "Drops"),
       maxPayload: oneOf(250, 1_470),
+      wake: oneOf("always", ...WAKE_CYCLES),
       crashes: list(
         fields({ atS: seconds, downS: number(0.001, DURATION_S_MAX, "seconds") }, { midWrite: flag }),
         0,

@@ -84,6 +84,8 @@ export class Station implements Radio {
   /** Grows with every loss of power, so that what was under way before can be told. */
   powerCycles = 0;
   transmitting: Transmission | undefined = undefined;
+  /** On air since the beginning, acknowledgements included. */
+  airtimeUs = 0;
   /** Signals that reach this station now, decodable or not. */
   readonly arrivals: Arrival[] = [];
   /** When the hardware stops waiting for an acknowledgement. */

@@ -9,10 +9,12 @@
  * modules, and stops the simulation with an assertion that names the node.
  */
 import { dropId, shortIdHigh, shortIdLow } from "../modules/drop/drop.ts";
+import { DRIFT_PER_MILLE } from "../modules/throwie/wake-schedule.ts";
 import { Kernel } from "./kernel.ts";
 import { Fixed, type Path, Wander, Waypoints } from "./mobility.ts";
 import { SimNode, type SimObserver } from "./node.ts";
 import { NorFlash } from "./nor-flash.ts";
+import { BATTERIES, batteryDays, CHIPS, meanMilliamperes } from "./power.ts";
 import { Medium } from "./radio.ts";
 import { SeededRandom } from "./random.ts";
 import { percentiles, type Report } from "./report.ts";
@@ -24,6 +26,8 @@ const SECOND_US = 1_000_000;
 const START_US_MAX = 1_000_000;
 /** A Drop that is written where there is no power is written once there is: the author tries again. */
 const RETRY_US = 1_000_000;
+/** Each sleeper's clock is off by its own amount, up to what the schedule allows for. */
+const DRIFT_PER_MILLION = DRIFT_PER_MILLE * 1_000;
 const SECTOR_BYTES = 4_096;
 /** A board's partition for CAPACITY_MAX Drops; smaller stores get their share, and what the store needs to clean. */
 const SECTORS_MAX = 448;
@@ -42,6 +46,7 @@ export class World {
   readonly kernel = new Kernel();
   readonly medium: Medium;
   readonly nodes: SimNode[] = [];
+  readonly #sleepers: SimNode[] = [];
   readonly trace = new Trace();
   readonly durationUs: number;
   readonly #host: SimObserver;
@@ -122,8 +127,19 @@ export class World {
       duplicates: counters.duplicated,
       repeats: refusals.repeat ?? 0,
       crashes,
+      ...this.#power(),
       refusals,
     };
+  }
+
+  #power(): Pick<Report, "sleepersMilliamperes" | "sleepersDays"> {
+    const chip = CHIPS[0]!;
+    const currents = this.#sleepers.map((node) => meanMilliamperes(node.usage(), chip));
+    if (currents.length === 0) return { sleepersMilliamperes: null, sleepersDays: null };
+    const mean = currents.reduce((sum, current) => sum + current, 0) / currents.length;
+    const days: Record<string, number> = {};
+    for (const battery of BATTERIES) days[battery.name] = batteryDays(mean, battery);
+    return { sleepersMilliamperes: mean, sleepersDays: days };
   }
 
   #addNode(entry: NodeScenario, name: string): SimNode {
@@ -142,11 +158,14 @@ export class World {
       beaconIntervalMs: scenario.beaconIntervalMs,
       halfLifeMs: scenario.halfLifeS === undefined ? undefined : scenario.halfLifeS * 1_000,
       cast: scenario.cast,
+      wakeCycle: entry.wake === "always" ? undefined : entry.wake,
+      driftPerMillion: new SeededRandom(seed, `clock ${name}`).between(-DRIFT_PER_MILLION, DRIFT_PER_MILLION),
       observer: this.#observer,
     });
     this.nodes.push(node);
+    if (entry.wake !== undefined && entry.wake !== "always") this.#sleepers.push(node);
     const start = (): void => {
-      if (node.throwie === undefined) node.start();
+      if (!node.powered) node.start();
     };
     kernel.at(new SeededRandom(seed, `start ${name}`).below(START_US_MAX), start);
     for (const { atS, downS, midWrite } of entry.crashes ?? []) {

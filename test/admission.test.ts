@@ -35,8 +35,9 @@ class Board {
     this.admission = new Admission(this.store, this.now);
   }
 
-  put(number: number, key: number): void {
-    const outcome = this.store.insert(number, 0, Uint8Array.of(number), 0, 1, key, this.now);
+  put(number: number, key: number, victim = -1): void {
+    const cause = this.admission?.causeOf(victim);
+    const outcome = this.store.insert(number, 0, Uint8Array.of(number), 0, 1, key, this.now, victim, cause);
     if (outcome !== "stored") throw new Error(`not stored: ${outcome}`);
     this.store.markVerified(this.store.lastSlot);
   }
@@ -49,9 +50,8 @@ class Board {
       this.put(number, settledKey(key));
       return verdict;
     }
-    const { victim } = this.admission;
-    if (victim >= 0) this.admission.evict(victim);
-    this.put(number, newcomerKey(key));
+    this.put(number, newcomerKey(key), this.admission.victim);
+    if (this.store.evicted) this.admission.displaced(this.store.lastEvictedSlot, this.store.lastEvictedLow);
     this.admission.entered(this.store.lastSlot, this.now);
     return verdict;
   }

@@ -30,3 +30,23 @@ export class Around implements Flash {
     this.flash.sync();
   }
 }
+
+/** From a moment on no sector can be erased; counts the programs that no sync came after. */
+export class WornOut extends Around {
+  wornOut = false;
+  unsynced = 0;
+
+  override program(address: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
+    this.unsynced++;
+    return super.program(address, bytes, offset, lengthBytes);
+  }
+
+  override eraseSector(sector: number): boolean {
+    return !this.wornOut && super.eraseSector(sector);
+  }
+
+  override sync(): void {
+    this.unsynced = 0;
+    super.sync();
+  }
+}

@@ -227,7 +227,10 @@ export class Town {
   }
 }
 
-export async function until(condition: () => boolean, withinMs: number): Promise<boolean> {
+/** Far longer than it takes, so that a machine that is busy with other things fails no test. */
+const PATIENCE_MS = 30_000;
+
+export async function until(condition: () => boolean, withinMs: number = PATIENCE_MS): Promise<boolean> {
   const endMs = performance.now() + withinMs;
   while (!condition()) {
     if (performance.now() > endMs) return false;

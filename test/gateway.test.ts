@@ -246,12 +246,12 @@ test("a Drop heard before the gateway ran is posted, once; delivered when the pe
   const b = town(2);
   a.air.hear(text("early"));
   a.start([], [b]);
-  t.true(await until(() => a.gateway!.status().owed === 1, 3000));
+  t.true(await until(() => a.gateway!.status().owed === 1));
   await a.stop();
   a.start([], [b]);
-  t.true(await until(() => a.gateway!.status().owed === 1, 3000));
+  t.true(await until(() => a.gateway!.status().owed === 1));
   b.start([a], []);
-  t.true(await until(() => settled(a, b) && b.air.drops.size === 1, 3000));
+  t.true(await until(() => settled(a, b) && b.air.drops.size === 1));
   t.is(a.logged("posted").length, 1);
   t.is(b.logged("received").length, 1);
   t.like(b.logged("to-air"), [{ outcome: "stored" }]);
@@ -274,7 +274,7 @@ test("a Drop that both towns heard, and three gateways that all follow each othe
   towns[0]!.hear(text("twice heard"));
   towns[1]!.hear(text("twice heard"));
   towns[2]!.hear(text("once heard"));
-  t.true(await until(() => settled(...towns) && towns.every((one) => one.air.drops.size === 2), 3000));
+  t.true(await until(() => settled(...towns) && towns.every((one) => one.air.drops.size === 2)));
   await sleep(100);
   t.true(settled(...towns));
   t.deepEqual(
@@ -298,9 +298,9 @@ test("who follows without being audience is told, and fetches; what it missed me
   const b = town(2);
   a.start([], []);
   b.start([a], []);
-  t.true(await until(() => a.gateway!.status().connected.length === 1, 3000));
+  t.true(await until(() => a.gateway!.status().connected.length === 1));
   a.hear(text("announced"));
-  t.true(await until(() => b.air.drops.size === 1, 3000));
+  t.true(await until(() => b.air.drops.size === 1));
   t.like(b.logged("fetched"), [{ outcome: "stored" }]);
   t.is(a.logged("pushed").length, 0);
 });
@@ -313,7 +313,7 @@ test("an air that is busy or full is asked again until it takes the Drop", async
   b.start([a], []);
   a.start([], [b]);
   a.hear(text("patient"));
-  t.true(await until(() => b.air.drops.size === 1 && settled(b), 3000));
+  t.true(await until(() => b.air.drops.size === 1 && settled(b)));
   t.is(b.air.moods.length, 0);
   t.is(b.logged("to-air").length, 1);
 });
@@ -325,13 +325,13 @@ test("a refused delivery stays owed, and is made once the peer follows", async (
   b.start([], []);
   a.start([], [b]);
   a.hear(text("stubborn"));
-  t.true(await until(() => a.logged("pushed").length >= 3, 3000));
+  t.true(await until(() => a.logged("pushed").length >= 3));
   t.true(a.logged("pushed").every((line) => line.outcome === "refused"));
   t.is(a.gateway!.status().owed, 1);
   t.is(b.gateway!.status().posts, 0);
   await b.stop();
   b.start([a], []);
-  t.true(await until(() => settled(a, b) && b.air.drops.size === 1, 3000));
+  t.true(await until(() => settled(a, b) && b.air.drops.size === 1));
 });
 
 test("a peer that goes silent is noticed by the deadline and dialled again", async (t) => {
@@ -347,10 +347,10 @@ test("a peer that goes silent is noticed by the deadline and dialled again", asy
   });
   a.start([], [{ address: { id: deaf.self, sockets: ["memory"] } }]);
   a.hear(text("hello?"));
-  t.true(await until(() => a.logged("peer-down").length >= 1, 3000));
+  t.true(await until(() => a.logged("peer-down").length >= 1));
   t.like(a.logged("pushed")[0], { outcome: "deadline" });
   silent = false;
-  t.true(await until(() => settled(a), 3000));
+  t.true(await until(() => settled(a)));
   t.like(a.logged("pushed").at(-1), { outcome: "known" });
   await deaf.close();
 });
@@ -372,7 +372,7 @@ test("posts are taken from followed authors only, whoever brings them, and only 
   t.is(await push(connection, good.record), "stored");
   t.is(await push(connection, good.record), "known");
   t.is(await push(connection, forged), "bad-signature");
-  t.true(await until(() => gateway.air.drops.size === 1, 3000));
+  t.true(await until(() => gateway.air.drops.size === 1));
 
   const ask = async (postId: Uint8Array) =>
     decodeAnswer("FileRequest", await connection.request(encodeRequest({ type: "FileRequest", postId }), DEADLINE));
@@ -401,7 +401,7 @@ test("a notification gets one answer whoever is followed; a fetched post must be
     hex(await connection.request(encodeRequest({ type: "PostNotification", author, sequence: 1, postId }), DEADLINE));
   const answers = [await tell(identityOf(6).nodeId, one!.id)];
   for (const post of [one!, two!, three!]) answers.push(await tell(post.author, post.id));
-  t.true(await until(() => gateway.air.drops.size === 1, 3000));
+  t.true(await until(() => gateway.air.drops.size === 1));
   answers.push(await tell(three!.author, three!.id));
   t.deepEqual(answers, new Array(5).fill("35a0"));
   t.deepEqual(
@@ -553,7 +553,7 @@ test("two peers that dial each other keep one connection", async (t) => {
   const b = town(2);
   a.start([b], [b]);
   b.start([a], [a]);
-  t.true(await until(() => a.logged("peer-up").length > 0 && b.logged("peer-up").length > 0, 3000));
+  t.true(await until(() => a.logged("peer-up").length > 0 && b.logged("peer-up").length > 0));
   await sleep(150);
   t.deepEqual([a.logged("peer-up").length, a.logged("peer-down").length], [1, 0]);
   t.deepEqual([b.logged("peer-up").length, b.logged("peer-down").length], [1, 0]);
@@ -672,7 +672,7 @@ quic(`QUIC${why}: unknown types, an untrusted author and a post, over real strea
   t.deepEqual(await refusals(connection), expectedRefusals());
   t.is(await push(connection, signPost(identityOf(9), 1, text("mine")).record), "refused");
   t.is(await push(connection, signPost(followed, 1, text("theirs")).record), "stored");
-  t.true(await until(() => air.drops.size === 1, 3000));
+  t.true(await until(() => air.drops.size === 1));
   await gateway.stop();
   await t.throwsAsync(connection.request(Uint8Array.of(0x30), DEADLINE), { instanceOf: TransportError });
 });

@@ -9,40 +9,11 @@ import { SILENT } from "../modules/throwie/events.ts";
 import { Reconciliation } from "../modules/throwie/reconciliation.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
+import { arraysOf } from "./array-bytes.ts";
 
 const BYTES_MAX = 24 * 1024;
 
-const ARRAYS = [
-  "Uint8Array",
-  "Int8Array",
-  "Uint16Array",
-  "Int16Array",
-  "Uint32Array",
-  "Int32Array",
-  "Float64Array",
-] as const;
-
-/** Bytes of all typed arrays that `make` makes. Views of what is there already are free. */
-function bytesOf(make: () => void): number {
-  let bytes = 0;
-  const engine = globalThis as unknown as Record<string, Uint8ArrayConstructor>;
-  const plain = ARRAYS.map((name) => engine[name]!);
-  for (const [i, name] of ARRAYS.entries()) {
-    engine[name] = new Proxy(plain[i]!, {
-      construct(target, [first, ...rest], newTarget) {
-        const made = Reflect.construct(target, [first, ...rest], newTarget) as Uint8Array;
-        if (!(first instanceof ArrayBuffer)) bytes += made.byteLength;
-        return made;
-      },
-    });
-  }
-  try {
-    make();
-  } finally {
-    for (const [i, name] of ARRAYS.entries()) engine[name] = plain[i]!;
-  }
-  return bytes;
-}
+const bytesOf = (make: () => void): number => arraysOf(make).bytes;
 
 test.serial("link and reconciler of four sessions fit into 24 KB, and the table in the docs says how", (t) => {
   const random = new SeededRandom(1, "memory");

@@ -9,6 +9,7 @@ import { encodeSectorHeader, FORMAT_VERSION, LOG_SECTOR } from "../modules/store
 import { Store } from "../modules/store/store.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
+import { WornOut } from "./around-flash.ts";
 import formatOne from "./fixtures/store-v1.json" with { type: "json" };
 import formatTwo from "./fixtures/store-v2.json" with { type: "json" };
 import { dropBytes, highOf, lowOf, powerFails, SMALL_CAPACITY, SMALL_SECTORS } from "./store-histories.ts";
@@ -119,6 +120,18 @@ for (const { format, images } of FORMATS) {
       t.is(again.count, again.room);
       t.true(drops(again).every(({ low, verified }) => low <= 600 && verified));
       t.true(again.journal().every(({ age }) => age !== undefined && age < 600));
+    });
+
+    test(`an upgrade for which no sector is left is refused, and costs nothing: ${name}`, (t) => {
+      const flash = flashOf(fixture);
+      const around = new WornOut(flash);
+      around.wornOut = true;
+      const store = new Store(around, fixture.capacity);
+      t.is(store.mount(), format < FORMAT_VERSION ? "flash" : "mounted");
+      t.is(versionsOf(flash).includes(FORMAT_VERSION), format === FORMAT_VERSION);
+      around.wornOut = false;
+      t.is(store.mount(), "mounted");
+      t.deepEqual(drops(store), sorted(fixture));
     });
 
     test(`no power cut during the upgrade loses anything: ${name}`, (t) => {

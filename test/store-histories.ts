@@ -1,7 +1,7 @@
 /** Random histories of a store, a model of what must be in it, and power cuts anywhere in them. */
 import type { Flash } from "../modules/store/flash.ts";
-import { CAUSE_NAMES, COLDEST, REMOVED } from "../modules/store/marks.ts";
-import { Store } from "../modules/store/store.ts";
+import { CAUSE_NAMES, COLDEST, FLOOD, REMOVED } from "../modules/store/marks.ts";
+import { Store, type StoreOutcome } from "../modules/store/store.ts";
 import { type FlashImage, NorFlash, type NorFlashOptions, PowerCut } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
 
@@ -16,10 +16,25 @@ export const SMALL_CAPACITY = 19;
 export const ERASES_PER_INSERT_MAX = 4;
 
 export type Step =
-  | { kind: "insert"; id: number; sizeBytes: number; heat: number }
+  | Insert
   | { kind: "remove" | "verify"; choice: number }
   | { kind: "heat"; choice: number; heat: number }
   | { kind: "checkpoint" | "clean" | "mount" };
+
+/** `choice`: a newcomer, for which that Drop dies, whatever their heat. */
+interface Insert {
+  kind: "insert";
+  id: number;
+  sizeBytes: number;
+  heat: number;
+  choice?: number;
+}
+
+/** How a newcomer comes in, with the slot of who dies for it. */
+export type Displace = (store: Store, step: Insert, victim: number, now: number) => StoreOutcome;
+
+const displace: Displace = (store, { id, sizeBytes, heat }, victim, now) =>
+  store.insert(lowOf(id), highOf(id), dropBytes(id, sizeBytes), 0, sizeBytes, heat, now, victim, FLOOD);
 
 interface Expected {
   verified: boolean;
@@ -42,8 +57,11 @@ export function randomSteps(random: SeededRandom, count: number, firstId: number
     const draw = random.below(100);
     const choice = random.below(1000);
     // Later Drops are hotter on the whole, so most get in; enough are not.
-    const heat = random.below(1000) + (firstId + i) * 40;
-    if (draw < 55) steps.push({ kind: "insert", id: firstId + i, sizeBytes: heavy ? 2048 : sizeOf(random), heat });
+    const heat = 2 * (random.below(500) + (firstId + i) * 20);
+    const insert = { kind: "insert", id: firstId + i, sizeBytes: heavy ? 2048 : sizeOf(random) } as const;
+    if (draw < 46) steps.push({ ...insert, heat });
+    // Colder than all others, and odd.
+    else if (draw < 55) steps.push({ ...insert, heat: -heat - 1, choice });
     else if (draw < 65) steps.push({ kind: "verify", choice });
     else if (draw < 70) steps.push({ kind: "remove", choice });
     else if (draw < 80) steps.push({ kind: "heat", choice, heat });
@@ -74,10 +92,14 @@ export class Witness {
   readonly sizes = new Map<number, number>();
   /** Why each Drop died, where that is known. */
   readonly causes = new Map<number, number>();
+  /** Who came in as a newcomer; the odd keys. */
+  readonly newcomers = new Set<number>();
   /** Those that came more than once, and so may be in the store and in the journal. */
   readonly reborn = new Set<number>();
   pending: Step | undefined = undefined;
   pendingId = -1;
+  pendingVictim = -1;
+  displace = displace;
   /** markVerified does not sync. */
   verifiedMayBeLost = false;
   time = 0;
@@ -104,6 +126,7 @@ export class Witness {
       this.#do(step);
       this.pending = undefined;
       this.pendingId = -1;
+      this.pendingVictim = -1;
     }
   }
 
@@ -115,22 +138,28 @@ export class Witness {
       this.sizes.set(step.id, step.sizeBytes);
       this.pendingId = step.id;
       const bytes = dropBytes(step.id, step.sizeBytes);
-      const coldest = this.#coldest();
+      const newcomer = step.choice !== undefined;
+      if (newcomer) this.newcomers.add(step.id);
+      const victim = newcomer ? this.#chosen(step.choice!) : this.#coldest();
       const full = store.count >= store.room;
+      if (full) this.pendingVictim = this.#idOf(store.idLow(victim), store.idHigh(victim));
       const { erases } = store;
-      const outcome = store.insert(lowOf(step.id), highOf(step.id), bytes, 0, step.sizeBytes, step.heat, this.time);
+      const outcome = newcomer
+        ? this.displace(store, step, victim, this.time)
+        : store.insert(lowOf(step.id), highOf(step.id), bytes, 0, step.sizeBytes, step.heat, this.time);
       const erased = store.erases - erases;
       if (erased > this.erasesMax) throw new Error(`${erased} sectors erased in one insert`);
       if (outcome === "flash") throw new Error("insert gave flash");
-      const wanted = expected.has(step.id) ? "known" : full && step.heat <= store.heat(coldest) ? "colder" : "stored";
+      const colder = full && !newcomer && step.heat <= store.heat(victim);
+      const wanted = expected.has(step.id) ? "known" : colder ? "colder" : "stored";
       if (!store.evicted && outcome !== wanted) throw new Error(`insert gave ${outcome}, not ${wanted}`);
       if (outcome !== "stored") return;
       if (store.evicted !== full) throw new Error("evicted when not full, or not evicted");
       if (store.evicted) {
-        if (store.lastEvictedSlot !== coldest) throw new Error("evicted another than the coldest");
+        if (store.lastEvictedSlot !== victim) throw new Error("evicted another than the coldest or the named");
         const evicted = this.#idOf(store.lastEvictedLow, store.lastEvictedHigh);
         expected.delete(evicted);
-        this.causes.set(evicted, COLDEST);
+        this.causes.set(evicted, newcomer ? FLOOD : COLDEST);
       }
       expected.set(step.id, { verified: false });
       return;
@@ -139,12 +168,11 @@ export class Witness {
     if (step.kind === "clean") store.clean(this.time);
     if (step.kind === "mount") this.mount();
     if (!("choice" in step)) return;
-    const ids = [...expected.keys()];
-    if (ids.length === 0) return;
-    const id = ids[step.choice % ids.length]!;
+    const slot = this.#chosen(step.choice);
+    if (slot < 0) return;
+    const id = this.#idOf(store.idLow(slot), store.idHigh(slot));
     this.pendingId = id;
-    const slot = store.find(lowOf(id), highOf(id));
-    if (step.kind === "heat") store.setHeat(slot, step.heat);
+    if (step.kind === "heat") store.setHeat(slot, this.newcomers.has(id) ? step.heat + 1 : step.heat);
     if (step.kind === "verify") {
       expected.get(id)!.verified = true;
       store.markVerified(slot);
@@ -154,6 +182,12 @@ export class Witness {
       expected.delete(id);
       this.causes.set(id, REMOVED);
     }
+  }
+
+  #chosen(choice: number): number {
+    const ids = [...this.expected.keys()];
+    const id = ids[choice % ids.length];
+    return id === undefined ? -1 : this.store.find(lowOf(id), highOf(id));
   }
 
   #coldest(): number {
@@ -211,7 +245,10 @@ export class Witness {
     if (pending?.kind === "insert") {
       const arrived = extra.length === 1 && extra[0] === pendingId;
       const room = arrived && expected.size >= store.room ? 1 : 0;
-      if ((extra.length === 0 || arrived) && missing.length === room) return;
+      // Cut between the newcomer's record and its victim's mark, somebody settled may have died instead.
+      const settled = [...expected.keys()].some((id) => !this.newcomers.has(id));
+      const fair = missing.every((id) => id === this.pendingVictim || !this.newcomers.has(id) || !settled);
+      if ((extra.length === 0 || arrived) && missing.length === room && fair) return;
     } else if (pending?.kind === "remove") {
       if (extra.length === 0 && missing.every((id) => id === pendingId)) return;
     } else if (missing.length === 0 && extra.length === 0) {
@@ -286,6 +323,7 @@ export interface CutPlan {
   reordered?: boolean;
   /** Something broken between store and flash, for the canaries. */
   around?: (flash: NorFlash) => Flash;
+  displace?: Displace;
   /** Histories are this long after a start of random length. */
   steps: number;
   startStepsMax: number;
@@ -308,6 +346,7 @@ export function cutEverywhere(plan: CutPlan): number {
   const start = new Witness(flash, SMALL_CAPACITY);
   start.verifiedMayBeLost = plan.worn !== undefined;
   start.erasesMax += plan.worn ?? 0;
+  if (plan.displace !== undefined) start.displace = plan.displace;
   start.mount();
   start.run(randomSteps(random, random.below(plan.startStepsMax), 1, heavy));
   const image = flash.snapshot();
@@ -340,6 +379,8 @@ function cutOnce(
   witness.mount();
   for (const [id, expected] of start.expected) witness.expected.set(id, { ...expected });
   for (const [id, size] of start.sizes) witness.sizes.set(id, size);
+  for (const id of start.newcomers) witness.newcomers.add(id);
+  witness.displace = start.displace;
   witness.time = start.time;
   witness.verifiedMayBeLost = start.verifiedMayBeLost;
   witness.erasesMax = start.erasesMax;
@@ -365,7 +406,7 @@ function cutOnce(
   // And life goes on: with what is left of the history, and a last look after a last mount.
   witness.run([{ kind: "insert", id: 999_999, sizeBytes: 2048, heat: HOTTEST }]);
   if (witness.store.find(lowOf(999_999), highOf(999_999)) < 0) throw new Error("the next insert did not store");
-  witness.run(steps.slice(steps.indexOf(pending!) + 1).filter((step) => step.kind !== "insert" || step.heat % 3 !== 0));
+  witness.run(steps.slice(steps.indexOf(pending!) + 1).filter((step) => step.kind !== "insert" || step.id % 3 !== 0));
   witness.mount();
   witness.check();
   return cutHere;

@@ -2,12 +2,21 @@
 import process from "node:process";
 import test from "ava";
 import { LOG_SECTOR } from "../modules/store/layout.ts";
-import { COLDEST, CORRUPT, causeOf, putDead } from "../modules/store/marks.ts";
+import { COLDEST, CORRUPT, causeOf, FLOOD, putDead } from "../modules/store/marks.ts";
 import { Store } from "../modules/store/store.ts";
 import { NorFlash, PowerCut } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { Around } from "./around-flash.ts";
-import { cutEverywhere, dropBytes, highOf, lowOf, SMALL_CAPACITY, SMALL_SECTORS } from "./store-histories.ts";
+import {
+  cutEverywhere,
+  type Displace,
+  dropBytes,
+  highOf,
+  lowOf,
+  powerFails,
+  SMALL_CAPACITY,
+  SMALL_SECTORS,
+} from "./store-histories.ts";
 
 const SEED = Number(process.env.SEED ?? 1);
 /** Histories that are cut everywhere; each is some sixty runs. */
@@ -96,6 +105,77 @@ for (const [name, around, message] of [
       },
       { message },
     );
+  });
+}
+
+test("canary: the power cut test finds a victim that dies before the newcomer is in", (t) => {
+  const victimFirst: Displace = (store, { id, sizeBytes, heat }, victim, now) => {
+    const full = store.count >= store.room;
+    const [low, high] = [store.idLow(victim), store.idHigh(victim)];
+    if (full) store.remove(victim, FLOOD);
+    const outcome = store.insert(lowOf(id), highOf(id), dropBytes(id, sizeBytes), 0, sizeBytes, heat, now);
+    store.evicted = full;
+    store.lastEvictedSlot = victim;
+    store.lastEvictedLow = low;
+    store.lastEvictedHigh = high;
+    return outcome;
+  };
+  t.throws(
+    () => {
+      for (let seed = 1; seed < 20; seed++) {
+        cutEverywhere({ seed, programSizeBytes: 4, steps: 24, startStepsMax: 100, displace: victimFirst });
+      }
+    },
+    { message: /missing \[\d+\], not expected \[\]/ },
+  );
+});
+
+/** A full store, its Drops the colder the lower their number; every third is a newcomer of an earlier day. */
+function fullStore(flash: NorFlash): Store {
+  const store = new Store(flash, SMALL_CAPACITY);
+  store.mount();
+  for (let id = 0; id < SMALL_CAPACITY; id++) {
+    store.insert(lowOf(id), highOf(id), dropBytes(id, 900), 0, 900, 1000 + 10 * id + (id % 3 === 0 ? 1 : 0), 0);
+  }
+  return store;
+}
+
+for (const [name, victim, cause] of [
+  ["the oldest newcomer", 6, FLOOD],
+  ["somebody settled", 4, COLDEST],
+] as const) {
+  test(`a cut between a newcomer's record and the death of ${name} takes neither the newcomer nor another one`, (t) => {
+    const id = 1000;
+    let between = 0;
+    for (let draw = 0; draw < 40; draw++) {
+      for (let cut = 1; ; cut++) {
+        const flash = new NorFlash({ sizeBytes: SMALL_BYTES, chance: new SeededRandom(SEED + draw, "between") });
+        const store = fullStore(flash);
+        const slot = store.find(lowOf(victim), highOf(victim));
+        flash.cutAt(cut);
+        const failed = powerFails(() => {
+          const outcome = store.insert(lowOf(id), highOf(id), dropBytes(id, 900), 0, 900, 1, 9, slot, cause);
+          t.is(outcome, "stored");
+        });
+        flash.cutAt(undefined);
+        const after = new Store(flash, SMALL_CAPACITY);
+        t.is(after.mount(), "mounted");
+        t.is(after.count, SMALL_CAPACITY);
+        const has = (number: number): boolean => after.find(lowOf(number), highOf(number)) >= 0;
+        if (!failed) {
+          t.true(has(id) && !has(victim), "the named one died, not the coldest");
+          t.is(after.journal().at(-1)?.cause, cause);
+          break;
+        }
+        t.true(has(id) || has(victim), `seed ${SEED + draw} cut ${cut}: neither is there`);
+        if (has(id) && has(victim)) between++;
+        // Body, record, mark: at the third the record is whole.
+        t.is(has(id), cut === 3 || (cut === 2 && has(id)), `seed ${SEED + draw} cut ${cut}`);
+        if (has(id))
+          t.true(!has(victim) || !has(1), "or the coldest of the settled, not 0, which is colder and a newcomer");
+      }
+    }
+    t.true(between > 0, "some marks did not begin to show");
   });
 }
 

@@ -16,10 +16,11 @@ import {
   sameGeometry,
   word,
 } from "../modules/store/layout.ts";
-import { CAUSE_NAMES, CORRUPT } from "../modules/store/marks.ts";
+import { CAUSE_NAMES, CORRUPT, FLOOD } from "../modules/store/marks.ts";
 import { DROPS_MAX, Store } from "../modules/store/store.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
+import { Around, WornOut } from "./around-flash.ts";
 import { flashContract } from "./flash-contract.ts";
 import {
   dropBytes,
@@ -274,6 +275,80 @@ test("heat and time outlive a restart by a checkpoint, and by whatever else is w
   for (let id = 0; id < SMALL_CAPACITY; id++) {
     t.is(third.heat(third.find(id, id)), again.heat(again.find(id, id)));
   }
+});
+
+test("a checkpoint that ends early, its flash worn out, leaves nothing that is not synced", (t) => {
+  const flash = new WornOut(new NorFlash({ sizeBytes: SMALL_BYTES }));
+  const store = new Store(flash, SMALL_CAPACITY);
+  store.mount();
+  for (let id = 0; id < SMALL_CAPACITY; id++) store.insert(id, id, dropBytes(id, 900), 0, 900, id, 0);
+  flash.wornOut = true;
+  // Whoever looks for a free sector finds that there is none.
+  for (let id = 100; store.insert(id, id, dropBytes(id, 2048), 0, 2048, id, 0) !== "flash"; id++);
+  let written = 0;
+  for (let round = 1; round <= 100; round++) {
+    for (let slot = 0; slot < SMALL_CAPACITY; slot++)
+      if (store.occupied(slot)) store.setHeat(slot, round * 1000 + slot);
+    const programmed = store.programmedBytes;
+    store.checkpoint(0);
+    if (store.programmedBytes > programmed) written++;
+    t.is(flash.unsynced, 0, `checkpoint ${round}`);
+  }
+  t.true(written > 0 && written < 100, `${written} wrote something`);
+});
+
+test("a checkpoint is due when it is cheap beside what was stored since, or a day after the last insert", (t) => {
+  const flash = new NorFlash({ sizeBytes: SMALL_BYTES });
+  const store = new Store(flash, SMALL_CAPACITY);
+  store.mount();
+  const day = 9_360;
+  t.false(store.checkpointDue(day - 1));
+  t.true(store.checkpointDue(day), "it is the time that is worth writing");
+  let now = day;
+  store.checkpoint(now);
+  const programmed = store.programmedBytes;
+  for (let id = 0; id < 3; id++) store.insert(id, id, dropBytes(id, 2048), 0, 2048, id, now);
+  t.false(store.checkpointDue(now), "nothing changed");
+  store.setHeat(store.find(0, 0), 1000);
+  // One record of 40 bytes, which costs as much as three: 6,000 bytes pay for it.
+  t.true(store.programmedBytes - programmed >= 6_000);
+  t.true(store.checkpointDue(now));
+  store.checkpoint(now);
+  for (let id = 0; id < 3; id++) store.setHeat(store.find(id, id), 2000);
+  store.insert(9, 9, dropBytes(9, 2048), 0, 2048, 9, now + day - 1);
+  now += 2 * day - 2;
+  t.false(store.checkpointDue(now), "an insert a day is no quiet day");
+  t.true(store.checkpointDue(now + 1));
+});
+
+class Choosy extends Around {
+  takesBodies = true;
+
+  override program(address: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
+    return (this.takesBodies || lengthBytes < 64) && super.program(address, bytes, offset, lengthBytes);
+  }
+}
+
+test("who is named dies for a newcomer, in a full store only, and not for one that cannot be written", (t) => {
+  const flash = new Choosy(new NorFlash({ sizeBytes: SMALL_BYTES }));
+  const store = new Store(flash, SMALL_CAPACITY);
+  store.mount();
+  const insert = (id: number, victim: number, heat = 2 * id): string => {
+    const slot = store.find(victim, victim);
+    return store.insert(id, id, dropBytes(id, 2048), 0, 2048, heat, 0, slot, FLOOD);
+  };
+  for (let id = 0; id < SMALL_CAPACITY; id++) t.is(insert(id, 0), "stored");
+  t.is(store.count, SMALL_CAPACITY);
+  const hottest = SMALL_CAPACITY - 1;
+  store.pin(store.find(hottest, hottest));
+  t.is(insert(100, hottest, -1), "stored");
+  t.is(store.find(hottest, hottest), -1);
+  t.is(store.journal().at(-1)?.cause, FLOOD);
+  t.is(insert(101, hottest, -1), "colder", "who is gone cannot die");
+  flash.takesBodies = false;
+  t.is(insert(102, 5, -1), "flash");
+  t.is(store.find(102, 102), -1);
+  t.true(store.find(5, 5) >= 0);
 });
 
 test("the journal tells who died, why, when, how old and how warm, across restarts, and is bounded", (t) => {

@@ -149,14 +149,25 @@ test("what comes by wire displaces nothing that came by wire before it", (t) => 
   t.is(lone.node.publish(drop(21), "own"), "stored");
 });
 
-test("heat is written every ten minutes, and outlives a restart", (t) => {
+test("heat is written within a day when nothing comes, soon when enough was stored, and outlives a restart", (t) => {
   const lone = loneNode(1, new SeededRandom(seed, "checkpoint"));
+  const written = (): number => {
+    const again = new Store(lone.flash);
+    again.mount();
+    return again.heat(0);
+  };
+  const hour = 3_600_000;
   lone.node.warm(0);
-  const heat = lone.store.heat(0);
-  for (; lone.now <= 600_000; lone.now += 1_000) lone.node.turn();
-  const again = new Store(lone.flash);
-  again.mount();
-  t.is(again.heat(0), heat);
+  for (; lone.now <= 23 * hour; lone.now += hour) lone.node.turn();
+  t.true(written() < lone.store.heat(0));
+  for (; lone.now <= 25 * hour; lone.now += hour) lone.node.turn();
+  t.is(written(), lone.store.heat(0));
+  lone.node.warm(0);
+  lone.node.turn();
+  t.true(written() < lone.store.heat(0));
+  for (let number = 0; number < 3; number++) lone.node.publish(new Uint8Array(2_048).fill(number), "own");
+  lone.node.turn();
+  t.is(written(), lone.store.heat(0));
 });
 
 test("a neighbour in sync costs one look, until one's own set changes", (t) => {

@@ -8,17 +8,14 @@ import { openIrohTransport } from "../distsoc/iroh-transport.ts";
 import { parseNodeAddress } from "../distsoc/node-id.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { RadioAir, radioAddress } from "../gateway/radio-air.ts";
-import { parseAirAddress, UdpRadio } from "../radio/udp-radio.ts";
+import { type RadioOptions, radioOf } from "./radio-options.ts";
 
 export const IDENTITY_FILE = "identity.key";
 const DROPS_FILE = "drops.flash";
-/** Several beacons: an air that is there has answered one by then. */
-const AIR_SILENT_MS = 5_000;
 
-export interface GatewayOptions {
+export interface GatewayOptions extends RadioOptions {
   data: string;
   listen: string;
-  air: string;
   follow: string[];
   audience: string[];
 }
@@ -26,16 +23,18 @@ export interface GatewayOptions {
 export async function gateway(options: GatewayOptions): Promise<void> {
   const follow = options.follow.map(parseNodeAddress);
   const audience = options.audience.map(parseNodeAddress);
-  const airAddress = parseAirAddress(options.air);
+  const logger = pino({ base: null }, pino.destination({ dest: 1, sync: true }));
+  const openRadio = radioOf(options, (news) => logger[news.event === "dongle-found" ? "info" : "warn"](news));
   mkdirSync(options.data, { recursive: true, mode: 0o700 });
   const identity = loadIdentity(join(options.data, IDENTITY_FILE));
-  const logger = pino({ base: null }, pino.destination({ dest: 1, sync: true }));
   const address = radioAddress(identity.publicKey);
   const transport = await openIrohTransport({ identity, listen: options.listen });
-  const air = await openAir().catch(async (error) => {
-    await transport.close();
-    throw error;
-  });
+  const air = await RadioAir.open(join(options.data, DROPS_FILE), (handlers) => openRadio(handlers, address)).catch(
+    async (error) => {
+      await transport.close();
+      throw error;
+    },
+  );
   const running = new Gateway({ dataPath: options.data, identity, transport, air, follow, audience, logger });
   running.start();
   const stop = async (): Promise<void> => {
@@ -45,14 +44,4 @@ export async function gateway(options: GatewayOptions): Promise<void> {
   };
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
-
-  function openAir(): Promise<RadioAir> {
-    return RadioAir.open(join(options.data, DROPS_FILE), async (handlers) => {
-      const radio = await UdpRadio.open(airAddress, address, handlers);
-      setTimeout(() => {
-        if (!radio.answered) logger.warn({ event: "air-silent", air: options.air });
-      }, AIR_SILENT_MS).unref();
-      return radio;
-    });
-  }
 }

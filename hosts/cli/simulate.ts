@@ -58,6 +58,10 @@ function print(report: Report): void {
     ["collisions", report.collisions],
     ["evictions", report.evictions],
     ["crashes", report.crashes],
+    ...Object.entries(report.sleepersDays ?? {}).map(([battery, days]): [string, string] => [
+      `days on ${battery}`,
+      `${days.toFixed(0)} at ${report.sleepersMilliamperes!.toFixed(2)} mA, the nodes that sleep`,
+    ]),
     ["trace hash", report.traceHash],
   ];
   for (const [name, value] of rows) table.push({ [name]: value });

@@ -11,6 +11,7 @@ import { negentropy } from "../negentropy/negentropy.ts";
 import { defaultStorePath } from "./drop-file.ts";
 import { gateway } from "./gateway.ts";
 import { journal } from "./journal.ts";
+import { mule } from "./mule.ts";
 import { readDrops } from "./read.ts";
 import { simulate } from "./simulate.ts";
 import { writeDrop } from "./write.ts";
@@ -43,6 +44,7 @@ Examples:
   throwie write "Meet at the fountain at nine."
   throwie read
   throwie sim town --seed 7
+  throwie mule --radio /dev/ttyUSB0
   throwie gateway --data ./gateway --listen 127.0.0.1:4433 --air 127.0.0.1:7400`,
   );
 
@@ -75,11 +77,26 @@ program
   .action(journal);
 
 program
+  .command("mule")
+  .description("carry the Drops of a store through the town with a dongle, and take others along, until stopped")
+  .option("--store <file>", "the file that holds the Drops; created if absent", defaultStorePath())
+  .option("--radio <port>", "a serial port with a board that has the dongle role, like /dev/ttyUSB0")
+  .option("--air <ip:port>", "a development air on this machine to use as the radio instead")
+  .option("--json", "print one JSON document a line")
+  .addHelpText(
+    "after",
+    `
+While it runs the store is its own: write before you leave, read when you are back.`,
+  )
+  .action(mule);
+
+program
   .command("gateway")
   .description("join the air of this town to other towns over QUIC, until stopped")
   .requiredOption("--data <folder>", "where its key, its database and its Drops are kept")
   .requiredOption("--listen <ip:port>", "UDP address for other gateways; 127.0.0.1:0 for any free port on this machine")
-  .requiredOption("--air <ip:port>", "a development air on this machine to use as the radio")
+  .option("--radio <port>", "a serial port with a board that has the dongle role, like /dev/ttyUSB0")
+  .option("--air <ip:port>", "a development air on this machine to use as the radio instead")
   .option("--follow <id@ip:port>", "a gateway whose messages come out on this town's air; may be repeated", several, [])
   .option("--audience <id@ip:port>", "a gateway that this town's messages are pushed to; may be repeated", several, [])
   .addHelpText(

@@ -5,7 +5,7 @@
  * frame and when the radio has room, and it carries what the node tells out of the node's own call before it acts on it.
  */
 import { randomFillSync } from "node:crypto";
-import { SILENT } from "../../modules/throwie/events.ts";
+import { type NodeEvents, SILENT } from "../../modules/throwie/events.ts";
 import { ADDRESS_BYTES, type MacAddress } from "../../modules/throwie/ports.ts";
 import { Throwie } from "../../modules/throwie/throwie.ts";
 import type { HostRadio, RadioHandlers } from "../radio/host-radio.ts";
@@ -21,7 +21,7 @@ export class RadioAir implements Air {
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  private constructor(file: DropStore, radio: HostRadio) {
+  private constructor(file: DropStore, radio: HostRadio, events: Partial<Omit<NodeEvents, "dropVerified">>) {
     this.#file = file;
     this.#radio = radio;
     this.#node = new Throwie({
@@ -31,6 +31,7 @@ export class RadioAir implements Air {
       store: file.store,
       events: {
         ...SILENT,
+        ...events,
         dropVerified: (slot) => {
           const drop = dropAt(file.store, slot);
           setImmediate(() => this.#onHeard(drop));
@@ -41,7 +42,11 @@ export class RadioAir implements Air {
   }
 
   /** `openRadio` is given the handlers that its radio has to call; frames before it returns are dropped. */
-  static async open(storePath: string, openRadio: (handlers: RadioHandlers) => Promise<HostRadio>): Promise<RadioAir> {
+  static async open(
+    storePath: string,
+    openRadio: (handlers: RadioHandlers) => Promise<HostRadio>,
+    events: Partial<Omit<NodeEvents, "dropVerified">> = {},
+  ): Promise<RadioAir> {
     let air: RadioAir | undefined;
     const file = openDropStore(storePath);
     try {
@@ -49,12 +54,17 @@ export class RadioAir implements Air {
         onFrame: (frame, from) => air?.receive(frame, from),
         onRoom: () => air?.turn(),
       });
-      air = new RadioAir(file, radio);
+      air = new RadioAir(file, radio, events);
       return air;
     } catch (error) {
       file.close();
       throw error;
     }
+  }
+
+  /** Drops in the store. */
+  get held(): number {
+    return this.#file.store.count;
   }
 
   *heardDrops(): Iterable<Uint8Array> {

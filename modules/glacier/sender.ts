@@ -342,9 +342,9 @@ export class Sender {
     const place = sequence % MESSAGES_AHEAD_MAX;
     const inFlight = this.#inFlight + 1;
     const window = this.#window;
-    // Near the end of the window each frame asks: the acknowledgements to those before may have been lost.
-    if (4 * inFlight >= 3 * window) return true;
-    const every = this.#pollUnanswered ? REPOLL_FRAMES : POLL_FRAMES;
+    // The last that may go asks: there is nothing to do but to wait. Before it those ask that leave time for an answer.
+    if (inFlight >= window) return true;
+    const every = this.#pollUnanswered || 4 * inFlight >= 3 * window ? REPOLL_FRAMES : POLL_FRAMES;
     if (this.#sincePoll + 1 >= Math.min(every, window >> 1)) return true;
     if ((this.#all[place]! & ~this.#sent[place]!) !== 1 << fragment) return false;
     return this.#unsent(following(sequence)) < 0 && !this.#mayOpen();

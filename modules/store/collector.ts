@@ -177,7 +177,7 @@ export class Collector {
     const slots = this.#slots;
     while (slots.count > this.room) {
       if (!this.ensureLog(1)) return false;
-      this.drop(slots.coldestOccupied(), SECTOR_RETIRED);
+      this.drop(slots.surplus(), SECTOR_RETIRED);
       this.#partition.flash.sync();
       this.#counters.sacrificed++;
     }

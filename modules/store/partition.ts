@@ -36,6 +36,8 @@ export class Partition {
   programmedBytes = 0;
   readonly #worn: Uint16Array;
   #base = 0;
+  /** Sectors that are WORN: the main loop asks for them all the time, and hardly ever is there one. */
+  #failed = 0;
 
   constructor(flash: Flash, layout: Layout) {
     this.flash = flash;
@@ -56,6 +58,7 @@ export class Partition {
     this.#base = 0;
     this.free = this.layout.sectorCount;
     this.retired = 0;
+    this.#failed = 0;
   }
 
   set(sector: number, state: number): void {
@@ -64,6 +67,8 @@ export class Partition {
     if (before === FREE) this.free--;
     if (state === FREE) this.free++;
     if (state === RETIRED) this.retired++;
+    if (state === WORN) this.#failed++;
+    if (before === WORN) this.#failed--;
     this.state[sector] = state;
   }
 
@@ -118,6 +123,7 @@ export class Partition {
   /** A sector of bodies that failed and still holds some; -1 when there is none. */
   failing(): number {
     const { state, drops } = this;
+    if (this.#failed === 0) return -1;
     for (let sector = 0; sector < state.length; sector++)
       if (state[sector] === WORN && drops[sector]! > 0) return sector;
     return -1;

@@ -5,7 +5,7 @@
  * record overrides what came before it. What a power cut can have left behind is settled here:
  * - a torn record fails its CRC and is passed over;
  * - a Drop's older record that a newer copy replaced, but that was not marked, is marked DEAD now;
- * - one Drop too many, its insert cut before the eviction: the coldest is evicted now;
+ * - one Drop too many, its insert cut before the eviction: the coldest is evicted now, but no newcomer (odd keys);
  * - the place after the last record may hold a write that did not begin to show: it is left empty;
  * - sectors that the log names as retired are not used again;
  * - a log of an older version gets a new head, so that a program of that version keeps away from now on;
@@ -72,7 +72,7 @@ export function recover(partition: Partition, slots: Slots, log: RecordLog, coun
   if (older(partition, log)) {
     // Before anything else is written: from here on a version that does not know these records and marks keeps away.
     log.next = layout.recordsPerSector;
-    log.ensure(1);
+    if (!log.ensure(1)) return "flash";
   }
   return "mounted";
 }
@@ -234,7 +234,7 @@ function applyDrop(
   if (older >= 0) {
     log.supersede(older);
   } else {
-    if (slots.count === slots.length) evictColdest(slots, log, counters);
+    if (slots.count === slots.length) evictOne(slots, log, counters);
     slot = slots.add(low, high, half(bytes, 2), heatKey);
   }
   slots.lengthBytes[slot] = half(bytes, 2);
@@ -250,7 +250,7 @@ function applyDrop(
  * capacity.
  */
 function evictSurplus(slots: Slots, log: RecordLog, counters: StoreCounters): void {
-  while (slots.count > slots.capacity) evictColdest(slots, log, counters);
+  while (slots.count > slots.capacity) evictOne(slots, log, counters);
   for (let from = slots.capacity; from < slots.length; from++) {
     if (!slots.occupied(from)) continue;
     // So that the next slot handed out is none of the spare ones, which removing them makes free.
@@ -271,8 +271,8 @@ function evictSurplus(slots: Slots, log: RecordLog, counters: StoreCounters): vo
   slots.closeSpares();
 }
 
-function evictColdest(slots: Slots, log: RecordLog, counters: StoreCounters): void {
-  const slot = slots.coldestOccupied();
+function evictOne(slots: Slots, log: RecordLog, counters: StoreCounters): void {
+  const slot = slots.surplus();
   log.kill(slot, COLDEST);
   slots.remove(slot);
   counters.evicted++;

@@ -178,13 +178,21 @@ export class Slots {
     if (this.#flags[slot]! >= PIN) this.#flags[slot] = this.#flags[slot]! - PIN;
   }
 
-  /** The coldest of an index in any state; -1 when it is empty. */
-  coldestOccupied(): number {
-    let coldest = -1;
+  /**
+   * Who is one too many, in an index of any state: the coldest with an even key. Odd keys are newcomers' (docs/temperature.md),
+   * who may be colder than whom they came for: of them one dies only when there is nobody else. -1 when it is empty.
+   */
+  surplus(): number {
+    let surplus = -1;
+    let least = Infinity;
     for (let slot = 0; slot < this.length; slot++) {
-      if (this.occupied(slot) && (coldest < 0 || this.heat[slot]! < this.heat[coldest]!)) coldest = slot;
+      if (!this.occupied(slot)) continue;
+      const rank = this.heat[slot]! + (this.heat[slot]! & 1) * ABOVE_ALL_KEYS;
+      if (rank >= least) continue;
+      least = rank;
+      surplus = slot;
     }
-    return coldest;
+    return surplus;
   }
 
   /** Take the spare slots out of the free ones; with no more Drops than the capacity, none is in use by then. */

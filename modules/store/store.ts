@@ -6,7 +6,7 @@
  *     store.insert(low, high, bytes, 0, bytes.length, heatKey, now);
  *
  * A log of records says what is stored; bodies lie in sectors of their own. A Drop is written body first, then record: the
- * record's CRC commits it. Full means that the strictly coldest dies. Heat keys live in RAM and go to flash with
+ * record's CRC commits it. Full means that the strictly coldest dies, or whom the caller names. Heat keys live in RAM and go to flash with
  * whatever record of the Drop is written next, and by `checkpoint`.
  *
  * Invariant: when `insert` says "stored" the Drop outlives a power cut at any later moment, until it is evicted or
@@ -39,8 +39,16 @@ export const DROPS_MAX = 750;
 export type StoreOutcome = "stored" | "known" | "colder" | "flash";
 /** Heat time passes this much before a checkpoint with nothing else to say is written: an hour, at a week's half-life. */
 const TIME_STEP = 390;
+/** Heat time without an insert after which heat is written whatever it costs: a day. */
+const QUIET_STEP = 24 * TIME_STEP;
+/** At most such a part of what is programmed is for heat: a fiftieth. */
+const CHECKPOINT_SHARE = 50;
+/** The log cleans the sooner for each heat record: it costs as much as this many (bench store, "heat"). */
+const HEAT_RECORD_COST = 3;
 /** Sectors tried for one write before the part is taken to be broken. */
 const ATTEMPTS_MAX = 4;
+const NOBODY = -1;
+
 export class Store {
   readonly capacity: number;
   readonly counters = new StoreCounters();
@@ -53,6 +61,7 @@ export class Store {
   lastEvictedSlot = -1;
   lastEvictedLow = 0;
   lastEvictedHigh = 0;
+  lastEvictedVerified = false;
   readonly #flash: Flash;
   readonly #layout: Layout;
   readonly #partition: Partition;
@@ -61,6 +70,9 @@ export class Store {
   readonly #bodies: Bodies;
   readonly #collector: Collector;
   #doubted = 0;
+  /** What was programmed before the last checkpoint, and when it or the last insert was. */
+  #programmedBefore = 0;
+  #quietSince = 0;
   #mounted = false;
 
   /**
@@ -86,6 +98,8 @@ export class Store {
     const outcome = recover(this.#partition, this.#slots, this.#log, this.counters);
     if (outcome !== "mounted" && outcome !== "formatted") return outcome;
     this.epoch = this.#log.recordedTime;
+    this.#programmedBefore = this.programmedBytes;
+    this.#quietSince = this.epoch;
     // Where sectors are worn out, a cut insert leaves one too many long before there are more than the capacity.
     this.#collector.shrink();
     this.#mounted = true;
@@ -123,7 +137,8 @@ export class Store {
 
   /**
    * Store `bytes[offset .. offset + lengthBytes)` as an unverified Drop: 1 to DROP_SIZE_BYTES_MAX bytes. When full, the
-   * coldest goes if the newcomer is strictly hotter. Durable on return.
+   * coldest goes if the newcomer is strictly hotter; or the Drop in slot `victim`, of `cause`, whatever their heat: then the
+   * newcomer's key is odd, by which mount knows it after a cut. Durable on return; nobody dies for one that did not come in.
    */
   insert(
     low: number,
@@ -133,6 +148,8 @@ export class Store {
     lengthBytes: number,
     heatKey: number,
     now: number,
+    victim: number = NOBODY,
+    cause: number = COLDEST,
   ): StoreOutcome {
     this.#use(now);
     if (lengthBytes < 1 || lengthBytes > DROP_SIZE_BYTES_MAX) throw new Error("store: a Drop is 1 to 2,048 bytes");
@@ -145,8 +162,8 @@ export class Store {
     }
     if (!this.#collector.shrink() || this.room === 0) return "flash";
     const full = slots.count >= this.room;
-    const coldest = full ? slots.coldest() : -1;
-    if (full && (coldest < 0 || heatKey <= slots.heat[coldest]!)) return "colder";
+    const named = victim !== NOBODY && slots.occupied(victim);
+    if (full && !named && !this.#hotterThanColdest(heatKey)) return "colder";
     const room = this.#layout.bodyRoom(lengthBytes);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       if (!this.#collector.makeRoom(room)) return "flash";
@@ -162,17 +179,20 @@ export class Store {
         if (sector !== NOWHERE) this.#partition.release(sector, room);
         continue;
       }
-      // The newcomer is committed; a cut from here on leaves one Drop too many, and mount evicts the coldest.
+      // The newcomer is committed; a cut from here on leaves one Drop too many, and mount evicts another one.
       const number = this.#log.lastNumber;
       if (full) {
         this.#flash.sync();
-        this.#evict(this.#collector.victim(heatKey));
+        const dies = named ? victim : this.#collector.victim(heatKey);
+        // A log that had to be emptied on the way may have given up that one already.
+        if (slots.occupied(dies)) this.#evict(dies, cause);
       }
       this.lastSlot = slots.add(low, high, lengthBytes, heatKey);
       slots.bodySector[this.lastSlot] = sector;
       slots.bodyOffset[this.lastSlot] = start;
       this.#log.bindAt(this.lastSlot, this.#log.head, number);
       this.#flash.sync();
+      this.#quietSince = this.#log.now;
       this.counters.inserted++;
       return "stored";
     }
@@ -302,16 +322,29 @@ export class Store {
     this.#slots.setHeat(slot, key);
   }
 
+  /**
+   * Does a checkpoint cost no more than its share of what was programmed since the last? Where nothing is stored, it is due
+   * once a day.
+   */
+  checkpointDue(now: number): boolean {
+    this.#use(now);
+    const { changed } = this.#slots;
+    const { heatEntries, recordBytes } = this.#layout;
+    if (now - this.#quietSince >= QUIET_STEP) return changed > 0 || this.#timeDue;
+    const costBytes = Math.ceil(changed / heatEntries) * recordBytes * HEAT_RECORD_COST;
+    return changed > 0 && costBytes * CHECKPOINT_SHARE <= this.programmedBytes - this.#programmedBefore;
+  }
+
   /** Make the heat keys that changed durable, and the time. */
   checkpoint(now: number): void {
     this.#use(now);
     const log = this.#log;
     const slots = this.#slots;
     let slot = 0;
-    let time = this.#log.recordedTime + TIME_STEP <= now;
+    let time = this.#timeDue;
     while (slots.changed > 0 || time) {
       // Making room may copy records, and with them heat: so look for what changed only after it.
-      if (!this.#collector.ensureLog(1)) return;
+      if (!this.#collector.ensureLog(1)) break;
       const next = log.putHeat(slot);
       // What a failing sector did not take is still counted as changed, for the next checkpoint.
       if (!log.append()) break;
@@ -322,6 +355,8 @@ export class Store {
       if (slot >= slots.capacity) break;
     }
     this.#flash.sync();
+    this.#programmedBefore = this.programmedBytes;
+    this.#quietSince = log.now;
     this.counters.checkpoints++;
   }
 
@@ -345,12 +380,23 @@ export class Store {
     if (now > this.#log.now) this.#log.now = now;
   }
 
-  #evict(slot: number): void {
+  /** Is the time on flash so old that it should be written for itself? */
+  get #timeDue(): boolean {
+    return this.#log.recordedTime + TIME_STEP <= this.#log.now;
+  }
+
+  #hotterThanColdest(heatKey: number): boolean {
+    const coldest = this.#slots.coldest();
+    return coldest !== NOBODY && heatKey > this.#slots.heat[coldest]!;
+  }
+
+  #evict(slot: number, cause: number): void {
     this.evicted = true;
     this.lastEvictedSlot = slot;
+    this.lastEvictedVerified = this.#slots.verified(slot);
     this.lastEvictedLow = this.#slots.low[slot]!;
     this.lastEvictedHigh = this.#slots.high[slot]!;
-    this.#collector.drop(slot, COLDEST);
+    this.#collector.drop(slot, cause);
     this.counters.evicted++;
   }
 }

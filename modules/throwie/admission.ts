@@ -97,14 +97,16 @@ export class Admission {
     return NOBODY;
   }
 
-  /** Take the victim out of the store. Its place is for a newcomer, should the next insert fail. */
-  evict(victim: number): void {
-    const store = this.#store;
-    this.#vacant++;
-    this.#departed[this.#departures++ % this.#departed.length] = store.idLow(victim);
-    const place = this.#placeOf(victim);
+  /** What the victim dies of, should the newcomer come in. */
+  causeOf(victim: number): number {
+    return this.#placeOf(victim) >= 0 ? FLOOD : COLDEST;
+  }
+
+  /** The victim, which was in this slot, died for a newcomer. */
+  displaced(slot: number, low: number): void {
+    this.#departed[this.#departures++ % this.#departed.length] = low;
+    const place = this.#placeOf(slot);
     if (place >= 0) this.#leave(place);
-    store.remove(victim, place >= 0 ? FLOOD : COLDEST);
   }
 
   /** The Drop just stored in this slot is a newcomer. */
@@ -115,7 +117,7 @@ export class Admission {
     this.#queue(slot, now);
   }
 
-  /** The Drop in this slot is gone, not by `evict`. */
+  /** The Drop in this slot is gone, not for a newcomer. */
   left(slot: number): void {
     const place = this.#placeOf(slot);
     if (place < 0) return;

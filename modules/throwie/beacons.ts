@@ -11,7 +11,8 @@
  *
  * A listener computes the fingerprint of its own set under the sender's nonce. Equal means that there is nothing to do,
  * and no contact is opened; otherwise the sketch tells about how many Drops differ. A new nonce from a known address
- * means that the peer has woken anew. Under its own nonce a node keeps its fingerprint up to date as Drops come and go.
+ * means that the peer has woken anew. Under its own nonce, and those of the NEIGHBOURS_MAX it heard anew last, a node keeps its
+ * fingerprint up to date as Drops come and go: to count 750 Drops anew takes an ESP32 a third of a second.
  */
 import { BEACON, FRAME_HEADER_BYTES, type Frame, readU32, sealFrame } from "../glacier/frame.ts";
 import { FINGERPRINT_SIZE_BYTES, Fingerprint, fingerprintCount } from "../rbsr/fingerprint.ts";
@@ -19,10 +20,8 @@ import type { Store } from "../store/store.ts";
 import type { Random } from "./ports.ts";
 import { NONCE_BYTES } from "./reconciliation.ts";
 
-/** Beacons remembered, so that a neighbour whose set does not change costs no second look: 20 bytes each. */
-const SEEN_MAX = 8;
-/** What tells one beacon from another: its nonce and the 64 bits of its fingerprint. */
-const SEEN_KEY_BYTES = NONCE_BYTES + 8;
+/** About 700 bytes each on a board. */
+const NEIGHBOURS_MAX = 4;
 
 const FRAMES_AT = FRAME_HEADER_BYTES + NONCE_BYTES;
 const FRAMES_V2 = 1;
@@ -42,38 +41,38 @@ export class Beacons {
   readonly #intervalMs: number;
   readonly #takesV2: boolean;
   readonly #own = new Fingerprint();
-  /** Our set under the peer's nonce, and the peer's fingerprint as it came. */
-  readonly #underPeer = new Fingerprint();
+  /** Our set under the nonces of neighbours: a ring. */
+  readonly #underNonces = Array.from({ length: NEIGHBOURS_MAX }, () => new Fingerprint());
+  readonly #nonces = new Uint8Array(NEIGHBOURS_MAX * NONCE_BYTES);
+  #neighbours = 0;
+  /** The peer's fingerprint as it came. */
   readonly #peer = new Uint8Array(FINGERPRINT_SIZE_BYTES);
   readonly #chance = new Uint8Array(2);
-  readonly #seen = new Uint8Array(SEEN_MAX * SEEN_KEY_BYTES);
-  readonly #seenEstimates = new Uint32Array(SEEN_MAX);
-  #seenCount = 0;
 
-  constructor(store: Store, random: Random, intervalMs: number, takesV2: boolean, now: number) {
+  constructor(store: Store, random: Random, intervalMs: number, takesV2: boolean, now: number, atOnce: boolean) {
     this.#store = store;
     this.#random = random;
     this.#intervalMs = intervalMs;
     this.#takesV2 = takesV2;
     random.fill(this.nonce);
     this.recount();
-    this.dueMs = now + this.#jitterMs();
+    this.dueMs = atOnce ? now : now + this.#jitterMs();
   }
 
   add(shortIdLow: number, shortIdHigh: number): void {
     this.#own.add(shortIdLow, shortIdHigh);
-    this.#seenCount = 0;
+    for (let i = 0; i < this.#known; i++) this.#underNonces[i]!.add(shortIdLow, shortIdHigh);
   }
 
   remove(shortIdLow: number, shortIdHigh: number): void {
     this.#own.remove(shortIdLow, shortIdHigh);
-    this.#seenCount = 0;
+    for (let i = 0; i < this.#known; i++) this.#underNonces[i]!.remove(shortIdLow, shortIdHigh);
   }
 
   /** Count what the store holds anew. */
   recount(): void {
     this.#summarise(this.#own, this.nonce);
-    this.#seenCount = 0;
+    this.#neighbours = 0;
   }
 
   /** Build the beacon in `out`; returns the frame's length in bytes. */
@@ -108,24 +107,24 @@ export class Beacons {
 
   /** About how many Drops the set of the beacon last read and ours differ by; 0 exactly when they are the same. */
   estimate(): number {
-    const held = Math.min(this.#seenCount, SEEN_MAX);
-    for (let i = 0; i < held; i++) if (this.#isSeen(i)) return this.#seenEstimates[i]!;
-    this.#summarise(this.#underPeer, this.peerNonce);
-    const estimate = this.#underPeer.estimate(this.#peer, 0);
-    const i = this.#seenCount++ % SEEN_MAX;
-    for (let byte = 0; byte < SEEN_KEY_BYTES; byte++) this.#seen[i * SEEN_KEY_BYTES + byte] = this.#keyByte(byte);
-    this.#seenEstimates[i] = estimate;
-    return estimate;
+    return this.#underNonce(this.peerNonce).estimate(this.#peer, 0);
   }
 
-  #isSeen(i: number): boolean {
-    let byte = 0;
-    while (byte < SEEN_KEY_BYTES && this.#seen[i * SEEN_KEY_BYTES + byte] === this.#keyByte(byte)) byte++;
-    return byte === SEEN_KEY_BYTES;
+  get #known(): number {
+    return Math.min(this.#neighbours, NEIGHBOURS_MAX);
   }
 
-  #keyByte(byte: number): number {
-    return byte < NONCE_BYTES ? this.peerNonce[byte]! : this.#peer[byte - NONCE_BYTES]!;
+  #underNonce(nonce: Uint8Array): Fingerprint {
+    for (let i = 0; i < this.#known; i++) {
+      let byte = 0;
+      while (byte < NONCE_BYTES && this.#nonces[i * NONCE_BYTES + byte] === nonce[byte]) byte++;
+      if (byte === NONCE_BYTES) return this.#underNonces[i]!;
+    }
+    const i = this.#neighbours++ % NEIGHBOURS_MAX;
+    this.#nonces.set(nonce, i * NONCE_BYTES);
+    const fingerprint = this.#underNonces[i]!;
+    this.#summarise(fingerprint, nonce);
+    return fingerprint;
   }
 
   #summarise(fingerprint: Fingerprint, nonce: Uint8Array): void {

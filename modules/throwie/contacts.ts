@@ -29,6 +29,15 @@ export class Contacts {
     return undefined;
   }
 
+  /** The next that is open after this place, round and round; there has to be one. */
+  after(index: number): Contact {
+    for (let i = index; ; ) {
+      i = i + 1 < CONTACTS_MAX ? i + 1 : 0;
+      const contact = this.#contacts[i]!;
+      if (contact.phase !== "free") return contact;
+    }
+  }
+
   with(peer: MacAddress): Contact | undefined {
     for (let i = 0; i < CONTACTS_MAX; i++) {
       const contact = this.#contacts[i]!;

@@ -48,11 +48,8 @@ import { Verification } from "./verification.ts";
 const BEACON_INTERVAL_MS_DEFAULT = 1_000;
 /** An eighth of a half-life: most of a day, if that is a week. */
 const WIRE_STEP = HEAT_UNITS_PER_HALF_LIFE >>> 3;
-/**
- * Heat that moved since is lost if the power fails; writing it after each contact would cost a store of short Drops 7 %
- * more flash.
- */
-const CHECKPOINT_INTERVAL_MS = 600_000;
+/** Between two Drops that are hashed anew: 750 take five days. */
+const DOUBT_INTERVAL_MS = 600_000;
 /** A full radio calls when it has room; this is for one that does not. Several frames at 1 Mbit/s. */
 const RADIO_PATIENCE_MS = 20;
 const BROADCAST: MacAddress = /* @__PURE__ */ new Uint8Array(ADDRESS_BYTES).fill(0xff);
@@ -68,7 +65,17 @@ export interface ThrowieOptions {
   store: Store;
   events?: NodeEvents;
   beaconIntervalMs?: number;
+  /**
+   * The first beacon goes out at once: for a board that woke, and has little time. Otherwise at some moment of the first
+   * interval, since after a power cut many start together.
+   */
+  beaconAtOnce?: boolean;
   halfLifeMs?: number;
+  /**
+   * Heat time at which the clock was 0, for a clock that went on while the node was off: what `epoch` was before. Without
+   * it heat time goes on from the last that the store recorded, as if no time had passed since.
+   */
+  epoch?: number;
   /** How Drops and their acknowledgements travel (docs/protocol.md, "How a link works"). */
   cast?: Cast;
 }
@@ -86,6 +93,8 @@ export class Throwie implements ContactOwner {
   readonly events: NodeEvents;
   /** In RAM only: after a restart what was written here is like any other. */
   readonly own: Uint8Array;
+  /** Heat time at which the clock was 0: a signed 32-bit integer, which a host keeps where it keeps its clock. */
+  readonly epoch: number;
   readonly counters: Record<"used" | Refusal, number> = {
     used: 0,
     short: 0,
@@ -120,7 +129,7 @@ export class Throwie implements ContactOwner {
   readonly #frameOut: Uint8Array;
   readonly #cast: Cast;
   readonly #chance = new Uint8Array(2);
-  #checkpointMs = 0;
+  #doubtMs: number;
   #turnOf = 0;
   #sacrificed = 0;
 
@@ -132,7 +141,10 @@ export class Throwie implements ContactOwner {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#halfLifeMs = options.halfLifeMs ?? HALF_LIFE_MS_DEFAULT;
+    const recorded = options.store.epoch - heatTime(options.clock.now(), this.#halfLifeMs);
+    this.epoch = Math.max(options.epoch ?? recorded, recorded);
     this.#cast = options.cast ?? "broadcast";
+    this.#doubtMs = options.clock.now();
     const takesV2 = options.radio.maxPayload >= FRAME_SIZE_BYTES_V2;
     this.#frameOut = new Uint8Array(takesV2 ? FRAME_SIZE_BYTES_V2 : FRAME_SIZE_BYTES_V1);
     this.#beacons = new Beacons(
@@ -141,6 +153,7 @@ export class Throwie implements ContactOwner {
       options.beaconIntervalMs ?? BEACON_INTERVAL_MS_DEFAULT,
       takesV2,
       options.clock.now(),
+      options.beaconAtOnce ?? false,
     );
     this.reconciliation = new Reconciliation(
       options.store,
@@ -173,13 +186,12 @@ export class Throwie implements ContactOwner {
     const now = this.#clock.now();
     if (this.contacts > 0) this.#review(now);
     const roomLeft = this.#transmit(now);
-    this.#verify();
+    this.#verify(now);
     const cleaning = this.contacts === 0 && this.#tidy(now);
     this.#recount();
-    if (this.#verification.pending > 0 || cleaning) return now + 1;
-    return roomLeft
-      ? Math.max(Math.min(this.#beacons.dueMs, this.#contacts.deadline), now + 1)
-      : now + RADIO_PATIENCE_MS;
+    if (cleaning) return now + 1;
+    const due = roomLeft ? Math.min(this.#beacons.dueMs, this.#contacts.deadline) : now + RADIO_PATIENCE_MS;
+    return Math.max(Math.min(due, this.#verification.dueMs), now + 1);
   }
 
   /**
@@ -219,9 +231,9 @@ export class Throwie implements ContactOwner {
     return Math.min(Math.max(share, 1), 255);
   }
 
-  /** Heat time goes on from the last that the store recorded, so order outlives a restart of unknown length. */
+  /** It never falls behind the last that the store recorded, so order outlives a restart of unknown length. */
   heatNow(): number {
-    return this.store.epoch + heatTime(this.#clock.now(), this.#halfLifeMs);
+    return this.epoch + heatTime(this.#clock.now(), this.#halfLifeMs);
   }
 
   warm(slot: number): void {
@@ -273,29 +285,35 @@ export class Throwie implements ContactOwner {
     const newcomer = verdict !== "free" && store.find(low, high) < 0;
     const victim = newcomer ? admission.victim : -1;
     if (newcomer && victim < 0 && store.count >= store.room) return "colder";
-    if (victim >= 0) {
-      const victimLow = store.idLow(victim);
-      const victimHigh = store.idHigh(victim);
-      admission.evict(victim);
-      this.#forget(victim, victimLow, victimHigh, "evicted");
-    }
     const entryKey = newcomer ? newcomerKey(key) : settledKey(key);
-    const outcome = store.insert(low, high, bytes, offset, lengthBytes, entryKey, now);
-    if (newcomer && outcome === "stored") admission.entered(store.lastSlot, now);
-    if (store.evicted) this.#forget(store.lastEvictedSlot, store.lastEvictedLow, store.lastEvictedHigh, "evicted");
-    if (outcome === "stored") this.#beacons.add(low, high);
+    const cause = admission.causeOf(victim);
+    const outcome = store.insert(low, high, bytes, offset, lengthBytes, entryKey, now, victim, cause);
+    if (outcome !== "stored") return outcome;
+    if (store.evicted) {
+      if (!store.lastEvictedVerified) this.#verification.pending--;
+      if (newcomer) admission.displaced(store.lastEvictedSlot, store.lastEvictedLow);
+      this.#forget(store.lastEvictedSlot, store.lastEvictedLow, store.lastEvictedHigh, "evicted");
+    }
+    this.#beacons.add(low, high);
+    this.#recount();
+    if (newcomer) admission.entered(store.lastSlot, now);
     return outcome;
   }
 
-  /** Between contacts: write heat now and then, and spare the next insert its cleaning. True when there is more to clean. */
+  /**
+   * Between contacts: write heat when it is due, look for bits that flipped now and then, and spare the next insert its
+   * cleaning. True when there is more to clean.
+   */
   #tidy(now: number): boolean {
-    if (now - this.#checkpointMs >= CHECKPOINT_INTERVAL_MS) {
-      this.#checkpointMs = now;
-      this.checkpoint();
-      if (this.store.doubt() >= 0) this.#verification.pending++;
+    const { store } = this;
+    const heatNow = this.heatNow();
+    if (store.checkpointDue(heatNow)) this.checkpoint();
+    if (now - this.#doubtMs >= DOUBT_INTERVAL_MS) {
+      this.#doubtMs = now;
+      if (store.doubt() >= 0) this.#verification.pending++;
     }
     // A life that stored nothing has nothing to clean up after, and an erase a wake-up would wear the flash.
-    return this.store.counters.inserted > 0 && this.store.clean(this.heatNow());
+    return store.counters.inserted > 0 && store.clean(heatNow);
   }
 
   /** The store gave Drops up on its own account, to save the rest: what the beacon says is counted anew. */
@@ -304,6 +322,7 @@ export class Throwie implements ContactOwner {
     this.#sacrificed = this.store.counters.sacrificed;
     this.#beacons.recount();
     this.#admission.recount();
+    this.#verification.recount();
   }
 
   #forget(slot: number, low: number, high: number, cause: "evicted" | "corrupt"): void {
@@ -328,6 +347,7 @@ export class Throwie implements ContactOwner {
       contact = this.#begin(from, frame.sessionId, false, now);
       if (contact === undefined) return "busy";
     }
+    this.#verification.defer(now);
     return contact.link.receive(frame, now);
   }
 
@@ -411,27 +431,27 @@ export class Throwie implements ContactOwner {
       if (!radio.send(this.#frameOut, lengthBytes, BROADCAST)) return false;
       this.#beacons.sent(now);
     }
-    let idle = 0;
-    while (idle < CONTACTS_MAX) {
+    for (let idle = 0; idle < this.contacts; ) {
       if (radio.full) return false;
-      const contact = this.#contacts.at(this.#turnOf);
-      const lengthBytes = contact.phase === "free" ? 0 : contact.link.prepare(this.#frameOut, now);
+      const contact = this.#contacts.after(this.#turnOf);
+      const lengthBytes = contact.link.prepare(this.#frameOut, now);
       if (lengthBytes > 0) {
         const to = contact.link.bulk && this.#cast === "broadcast" ? BROADCAST : contact.peer;
         if (!radio.send(this.#frameOut, lengthBytes, to)) return false;
         contact.link.sent(now);
+        this.#verification.defer(now);
         idle = 0;
       } else {
         idle++;
       }
-      this.#turnOf = (this.#turnOf + 1) % CONTACTS_MAX;
+      this.#turnOf = contact.index;
     }
     return true;
   }
 
-  #verify(): void {
-    if (this.#verification.pending === 0) return;
-    const verdict = this.#verification.step();
+  #verify(now: number): void {
+    if (now < this.#verification.dueMs) return;
+    const verdict = this.#verification.step(now);
     if (verdict === undefined) return;
     const { slot } = this.#verification;
     this.#verification.pending--;

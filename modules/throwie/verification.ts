@@ -2,16 +2,22 @@
  * Checking Drops in slices between frames (design section 4).
  *
  * BLAKE3 in JavaScript takes an ESP32 a quarter of a second for a full Drop, which would stop the radio. So a Drop is
- * stored and acknowledged as it came, and hashed later, VERIFY_SLICE_BYTES a step. Only then is it served onward; if its
- * hash is not what it was announced as, it is removed, and may come again from somebody else.
+ * stored and acknowledged as it came, and hashed later, VERIFY_SLICE_BYTES a step: when no frame of a contact has come
+ * or gone for QUIET_MS, and now and then even so, since a peer that never stops must not keep all others from what came.
+ * Only then is it served onward; if its hash is not what it was announced as, it is removed, and may come again from
+ * somebody else.
  *
  * A restart loses nothing but the step under way: the flash says which Drops are still to be checked.
  */
 import { DROP_ID_BYTES, DropHasher, shortIdHigh, shortIdLow } from "../drop/drop.ts";
 import type { Store } from "../store/store.ts";
 
-/** Three BLAKE3 blocks: about 70,000 XS bytecodes, some 20 ms of an ESP32. */
-const VERIFY_SLICE_BYTES = 192;
+/** Two BLAKE3 blocks: about 47,000 XS bytecodes, 16 ms of an ESP32 (docs/firmware.md, "Budgets"). */
+const VERIFY_SLICE_BYTES = 128;
+/** Ten frames at 1 Mbit/s: a pause between two Drops or acknowledgements is shorter. */
+const QUIET_MS = 30;
+/** One slice each so often takes a sixth of a transfer's processor time, and two seconds a Drop. */
+const PATIENCE_MS = 100;
 const NONE = -1;
 
 export type Verdict = "verified" | "corrupt";
@@ -28,22 +34,42 @@ export class Verification {
   #low = 0;
   #high = 0;
   #from = 0;
+  #frameMs = -QUIET_MS;
+  #stepMs = -PATIENCE_MS;
 
   constructor(store: Store) {
     this.#store = store;
-    for (let slot = 0; slot < store.capacity; slot++) if (this.#waits(slot)) this.pending++;
+    this.recount();
+  }
+
+  /** Count what the store holds anew. */
+  recount(): void {
+    this.pending = 0;
+    for (let slot = 0; slot < this.#store.capacity; slot++) if (this.#waits(slot)) this.pending++;
+  }
+
+  /** When the next step may be taken, in clock milliseconds. */
+  get dueMs(): number {
+    return this.pending === 0 ? Infinity : Math.min(this.#frameMs + QUIET_MS, this.#stepMs + PATIENCE_MS);
+  }
+
+  /** A frame of a contact came or went. */
+  defer(now: number): void {
+    this.#frameMs = now;
   }
 
   /** Hash one slice. A verdict when that was the last of a Drop, which is then in `slot`. */
-  step(): Verdict | undefined {
+  step(now: number): Verdict | undefined {
     const store = this.#store;
+    this.#stepMs = now;
     if (!this.#underWay() && !this.#take()) return undefined;
-    const rest = store.lengthBytes(this.slot) - this.#from;
-    const size = Math.min(rest, VERIFY_SLICE_BYTES);
-    store.read(this.slot, this.#from, this.#slice, 0, size);
-    this.#hasher.update(this.#slice, size);
-    this.#from += size;
-    if (size < rest) return undefined;
+    const size = Math.min(store.lengthBytes(this.slot) - this.#from, VERIFY_SLICE_BYTES);
+    if (size > 0) {
+      store.read(this.slot, this.#from, this.#slice, 0, size);
+      this.#hasher.update(this.#slice, size);
+      this.#from += size;
+      return undefined;
+    }
     this.#hasher.finish(this.#id);
     this.#from = 0;
     return shortIdLow(this.#id) === this.#low && shortIdHigh(this.#id) === this.#high ? "verified" : "corrupt";

@@ -7,10 +7,10 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import process from "node:process";
 import type { Readable, Writable } from "node:stream";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 
 const PLATFORMS: Record<string, string> = { linux: "lin", darwin: "mac" };
 const METERS_END = 1;
@@ -24,10 +24,27 @@ export interface Evaluation {
   told: string[];
 }
 
-/** Bundle a TypeScript entry for XS, whose class fields want ES2020. */
-export async function bundleForXs(entry: string): Promise<string> {
+/** For esbuild: modules by path, or by name where they are not ours, and the path of what stands for each. */
+export function replacing(natives: Record<string, string>): Plugin {
+  return {
+    name: "natives",
+    setup({ onResolve }) {
+      onResolve({ filter: /.*/ }, ({ path, resolveDir }) => {
+        const native = natives[path.startsWith(".") ? relative(process.cwd(), join(resolveDir, path)) : path];
+        return native === undefined ? undefined : { path: resolve(native) };
+      });
+    },
+  };
+}
+
+/**
+ * Bundle a TypeScript entry for XS, whose class fields want ES2020. `natives` maps what a board has in native code, by the
+ * path of the module that does it elsewhere, to what stands for it here.
+ */
+export async function bundleForXs(entry: string, natives: Record<string, string> = {}): Promise<string> {
   const result = await build({
     entryPoints: [entry],
+    plugins: [replacing(natives)],
     bundle: true,
     write: false,
     format: "iife",

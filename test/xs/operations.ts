@@ -25,6 +25,7 @@ import { Offers } from "../../modules/throwie/offers.ts";
 import type { Radio } from "../../modules/throwie/ports.ts";
 import { Throwie } from "../../modules/throwie/throwie.ts";
 import { SeededRandom } from "../../sim/random.ts";
+import { type Arrays, arraysOf } from "../array-bytes.ts";
 
 const DROPS = 750;
 const DIFFERENCES = 50;
@@ -291,6 +292,70 @@ function dropChosen(): Operation {
   };
 }
 
+/** A node of 750 Drops that stored some since it woke, with nobody in range. */
+class Alone {
+  readonly radio = new Outbox(9);
+  readonly node: Throwie;
+  now = 0;
+
+  constructor(flash: Flash = flashOfAll()) {
+    const store = new Store(flash);
+    store.mount();
+    this.radio.listening = false;
+    this.node = new Throwie({ radio: this.radio, clock: { now: () => this.now }, random, store });
+    // As after a contact: from then on it cleans.
+    if (this.node.publish(Uint8Array.of(1), "own") !== "stored") throw new Error("not stored");
+  }
+
+  turn(): void {
+    this.radio.room = 1;
+    this.now = this.node.turn();
+  }
+}
+
+/** The main loop comes by and nothing is due. */
+function idleTurn(): Operation {
+  const { node } = new Alone();
+  return () => {
+    node.turn();
+  };
+}
+
+function beaconSent(): Operation {
+  const alone = new Alone();
+  return () => {
+    alone.now += 1_200;
+    alone.turn();
+    if (alone.radio.room > 0) throw new Error("no beacon");
+  };
+}
+
+/** Flash with 750 Drops of the largest size, all verified. */
+export function flashOfAll(): Flash {
+  const flash = new NativeFlash();
+  const store = fullStore(flash);
+  for (let slot = 0; slot < store.capacity; slot++) store.markVerified(slot);
+  return flash;
+}
+
+/** A node on that flash that has just opened a contact, and the typed arrays that its making took. */
+export function nodeInContact(flash: Flash): { alone: object; arrays: Arrays } {
+  let alone: Alone | undefined;
+  const arrays = arraysOf(() => {
+    alone = new Alone(flash);
+  });
+  const stranger = new Neighbours(NEIGHBOURS_DROPS);
+  const [giver] = stranger.radios;
+  giver.listening = true;
+  stranger.now += 1_200;
+  giver.room = 8;
+  stranger.nodes[0].turn();
+  for (const frame of giver.frames) alone!.node.receive(frame, frame.length, giver.address);
+  if (alone!.node.contacts !== 1) throw new Error("no contact");
+  alone!.turn();
+  return { alone: alone!, arrays };
+}
+
 function frameCrc(): Operation {
   const frame = new Uint8Array(FRAME_SIZE_BYTES_V1);
   random.fill(frame);
@@ -427,6 +492,8 @@ export const OPERATIONS: Record<string, () => Operation> = {
   frameSent,
   frameReceived,
   frameCrc,
+  idleTurn,
+  beaconSent,
   dropChosen,
   dropOfFrames,
   noiseHeard,

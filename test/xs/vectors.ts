@@ -35,6 +35,7 @@ import {
 import { CAUSE_NAMES, causeOf, isVerified, putDead, putVerified, timeOf } from "../../modules/store/marks.ts";
 import { claim, coldKey, freshKey, heatTime, keyOfClaim, raise } from "../../modules/temperature/temperature.ts";
 import { NorFlash } from "../../sim/nor-flash.ts";
+import dongleVectors from "../vectors/dongle.json" with { type: "json" };
 import dropVectors from "../vectors/drop.json" with { type: "json" };
 import glacierVectors from "../vectors/glacier.json" with { type: "json" };
 import hashVectors from "../vectors/half-siphash.json" with { type: "json" };
@@ -42,6 +43,7 @@ import keyVectors from "../vectors/key.json" with { type: "json" };
 import rbsrVectors from "../vectors/rbsr.json" with { type: "json" };
 import storeVectors from "../vectors/store.json" with { type: "json" };
 import temperatureVectors from "../vectors/temperature.json" with { type: "json" };
+import { checkDongle } from "./dongle-vectors.ts";
 import { fromHex, toHex } from "./hex.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: a vector is whatever its file says; a wrong name fails its check
@@ -336,5 +338,6 @@ export function checkVectors(): Checks {
   checkHashes(checks);
   checkSessions(checks);
   checkStore(checks);
+  checkDongle(dongleVectors, checks);
   return checks;
 }

@@ -1,0 +1,133 @@
+/**
+ * Days of battery against the time until two boards that sleep first meet, for each wake cycle (docs/power.md).
+ *
+ * Currents are those of boards whom nobody meets; contacts come on top. The longest time to a meeting is over every
+ * ordered pair of primes, all phases, and clocks 5 % off in every ratio that is looked at; the usual one is the median of
+ * drawn pairs. `town` is the scenario `sleepers` with its boards in each cycle, contacts included. The longest stands beside what the schedule promises, both beside Disco's (disco.ts).
+ */
+import { WAKE_CYCLES, WAKE_PRIMES_S, type WakeCycle } from "../modules/throwie/wake-schedule.ts";
+import { meetingBoundMs, rhythm, sampledMeetingMs, stretches, worstMeetingMs } from "../sim/overlap.ts";
+import {
+  BATTERIES,
+  BOOT_US,
+  batteryDays,
+  CHIPS,
+  type Chip,
+  deepSleepPaysAfterS,
+  idleUsage,
+  meanMilliamperes,
+  RESUME_US,
+} from "../sim/power.ts";
+import { SeededRandom } from "../sim/random.ts";
+import { parseScenario } from "../sim/scenario.ts";
+import sleepers from "../sim/scenarios/sleepers.json" with { type: "json" };
+import { simulate } from "../sim/world.ts";
+import { sampledDiscoMs } from "./disco.ts";
+import type { Result } from "./result.ts";
+
+const SEED = 1;
+const PAIRS = 20_000;
+const RATIOS = 400;
+
+const rounded = (value: number, digits: number): number => Number(value.toFixed(digits));
+const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+function idleMilliamperes(cycle: WakeCycle, chip: Chip, bootUs: number): number {
+  return mean(WAKE_PRIMES_S[cycle].map((primeS) => meanMilliamperes(idleUsage(primeS, cycle, bootUs), chip)));
+}
+
+function longestMs(cycle: WakeCycle): number {
+  let longest = 0;
+  for (const primeS of WAKE_PRIMES_S[cycle]) {
+    for (const otherS of WAKE_PRIMES_S[cycle]) {
+      for (const [stretch, otherStretch] of stretches(primeS, otherS, RATIOS)) {
+        const ms = worstMeetingMs(rhythm(primeS, cycle, stretch), rhythm(otherS, cycle, otherStretch));
+        longest = Math.max(longest, ms);
+      }
+    }
+  }
+  return longest;
+}
+
+function ascendingMs(draw: (i: number) => number): number[] {
+  return Array.from({ length: PAIRS }, (_, i) => draw(i)).sort((a, b) => a - b);
+}
+
+function ofCycle(cycle: WakeCycle): Result[] {
+  const primes = WAKE_PRIMES_S[cycle];
+  const longestS = primes[primes.length - 1]!;
+  const name = (what: string): string => `${cycle} s: ${what}`;
+  const results: Result[] = [];
+  const usages = primes.map((primeS) => idleUsage(primeS, cycle, BOOT_US));
+  const listening = mean(usages.map((usage) => usage.listenUs / usage.totalUs));
+  results.push({ name: name("radio on"), value: rounded(100 * listening, 2), unit: "%" });
+  for (const chip of CHIPS) {
+    const light = { ...chip, deepSleepMa: chip.lightSleepMa };
+    const currents: [string, number][] = [
+      ["deep sleep", idleMilliamperes(cycle, chip, BOOT_US)],
+      ["light sleep", idleMilliamperes(cycle, light, RESUME_US)],
+    ];
+    for (const [sleep, current] of currents) {
+      results.push({ name: name(`${chip.name}, ${sleep}`), value: rounded(current, 3), unit: "mA" });
+      for (const battery of BATTERIES) {
+        const days = batteryDays(current, battery);
+        results.push({ name: name(`${chip.name}, ${sleep}, ${battery.name}`), value: Math.floor(days), unit: "days" });
+      }
+    }
+  }
+  const random = new SeededRandom(SEED, `pairs ${cycle}`);
+  const times = ascendingMs(() => sampledMeetingMs(cycle, cycle, random, false));
+  const discoRandom = new SeededRandom(SEED, `disco ${cycle}`);
+  const disco = ascendingMs((i) => sampledDiscoMs(cycle, discoRandom, i % 2 === 1));
+  const minutes = (ms: number): number => rounded(ms / 60_000, 1);
+  const boundMinutes = minutes(meetingBoundMs(longestS, cycle, longestS));
+  results.push(
+    { name: name("two boards meet, median"), value: minutes(times[times.length >> 1]!), unit: "minutes" },
+    {
+      name: name("two boards meet, 99 of 100"),
+      value: minutes(times[Math.floor(0.99 * times.length)]!),
+      unit: "minutes",
+    },
+    { name: name("two boards meet, longest"), value: minutes(longestMs(cycle)), unit: "minutes", limit: boundMinutes },
+    { name: name("Disco, median"), value: minutes(disco[disco.length >> 1]!), unit: "minutes" },
+    { name: name("Disco, longest drawn"), value: minutes(disco[disco.length - 1]!), unit: "minutes" },
+    { name: name("a Mule meets a board, median"), value: rounded(mean([...primes]) / 2, 0), unit: "seconds" },
+    { name: name("a Mule meets a board, longest"), value: rounded(longestS * 1.05, 0), unit: "seconds" },
+  );
+  return results;
+}
+
+/** The town of the scenario `sleepers`, its boards in this cycle. */
+function ofTown(wake: WakeCycle | "always"): Result[] {
+  const nodes = sleepers.nodes.map((node) => (node.role === "throwie" ? { ...node, wake } : node));
+  const scenario = parseScenario({ ...sleepers, nodes });
+  if (typeof scenario === "string") throw new Error(scenario);
+  const report = simulate(scenario, SEED);
+  const name = (what: string): string => `town, ${wake === "always" ? wake : `${wake} s`}: ${what}`;
+  const results: Result[] = [
+    { name: name("delivered"), value: rounded((100 * report.delivered) / report.wanted, 1), unit: "%" },
+    { name: name("latency, median"), value: rounded(report.latencySeconds.p50! / 60, 1), unit: "minutes" },
+    { name: name("latency, 90 of 100"), value: rounded(report.latencySeconds.p90! / 60, 1), unit: "minutes" },
+  ];
+  if (report.sleepersMilliamperes !== null) {
+    results.push({ name: name(CHIPS[0]!.name), value: rounded(report.sleepersMilliamperes, 3), unit: "mA" });
+  }
+  return results;
+}
+
+export async function power(): Promise<{ bench: "power"; results: Result[] }> {
+  const results = WAKE_CYCLES.flatMap(ofCycle);
+  results.push(...(["always", ...WAKE_CYCLES] as const).flatMap(ofTown));
+  for (const chip of CHIPS) {
+    for (const battery of BATTERIES) {
+      const days = rounded(batteryDays(chip.listenMa, battery), 1);
+      results.push({ name: `always awake: ${chip.name}, ${battery.name}`, value: days, unit: "days" });
+    }
+    results.push({
+      name: `deep sleep costs less than light sleep: ${chip.name}, from`,
+      value: rounded(deepSleepPaysAfterS(chip), 0),
+      unit: "seconds of sleep",
+    });
+  }
+  return { bench: "power", results };
+}

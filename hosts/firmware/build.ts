@@ -1,0 +1,84 @@
+/**
+ * Builds the firmware with the SDK's `mcconfig`, for a board of `targets/` or for a desk, into build/firmware/.
+ *
+ * Refuses, with all sentences at once, when something that the build needs is missing.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { basename, join } from "node:path";
+import process from "node:process";
+import { packageFolder } from "../cli/package-folder.ts";
+import { espIdf, moddable, type Toolchain } from "./toolchain.ts";
+
+export const OUTPUT = join(packageFolder(), "build", "firmware");
+
+/** The boards that `targets/` knows. */
+export function boards(): string[] {
+  return readdirSync(join(packageFolder(), "targets")).sort();
+}
+
+export function checkBoard(board: string): void {
+  if (!boards().includes(board))
+    throw new Error(`There is no board ${board}; it must be one of ${boards().join(", ")}.`);
+}
+
+/** Throws an Error of one sentence a line. */
+export function ready({ environment, missing }: Toolchain): NodeJS.ProcessEnv {
+  if (missing.length > 0) throw new Error(missing.join("\n"));
+  return environment;
+}
+
+/** `settings` are `key=value`; modules/board/settings.ts says which there are. */
+export function buildForBoard(board: string, settings: string[]): void {
+  checkBoard(board);
+  mcconfig(`esp32:./targets/${board}`, "build", settings, ready(espIdf()));
+}
+
+export function flashBoard(board: string, port: string | undefined, settings: string[]): void {
+  checkBoard(board);
+  const environment = ready(espIdf());
+  mcconfig(
+    `esp32:./targets/${board}`,
+    "deploy",
+    settings,
+    port === undefined ? environment : { ...environment, UPLOAD_PORT: port },
+  );
+}
+
+/** ESP-IDF's own monitor, which also knows what an address in a crash of native code means. */
+export function monitorBoard(board: string, port: string | undefined): void {
+  checkBoard(board);
+  const environment = ready(espIdf());
+  const project = join(OUTPUT, "tmp", "esp32", board, "release", basename(packageFolder()), `xsProj-${board}`);
+  if (!existsSync(project)) throw new Error(`Nothing was built for ${board} yet: npm run firmware -- --board ${board}`);
+  run("idf.py", ["-C", project, ...(port === undefined ? [] : ["-p", port]), "monitor"], environment);
+}
+
+/** The shared object for `lin`. `instrumented`: it says after each line of its log what memory it holds. */
+export function buildForDesk(settings: string[], instrumented: boolean): string {
+  mcconfig("lin", "build", settings, ready(moddable()), instrumented ? ["-i"] : []);
+  const kind = instrumented ? "instrument" : "release";
+  return join(OUTPUT, "bin", "lin", "mc", kind, basename(packageFolder()), "mc.so");
+}
+
+function mcconfig(
+  platform: string,
+  target: string,
+  settings: string[],
+  environment: NodeJS.ProcessEnv,
+  more: string[] = [],
+): void {
+  mkdirSync(OUTPUT, { recursive: true });
+  run(
+    "mcconfig",
+    [...more, "-m", "-p", platform, "-t", target, "-o", OUTPUT, "./manifest.json", ...settings],
+    environment,
+  );
+}
+
+export function run(command: string, words: string[], environment: NodeJS.ProcessEnv): void {
+  const { status, error } = spawnSync(command, words, { cwd: packageFolder(), env: environment, stdio: "inherit" });
+  if (error !== undefined) throw new Error(`${command} did not start: ${error.message}`);
+  if (status !== 0) throw new Error(`${command} failed with status ${status}; what it said stands above.`);
+  process.exitCode = 0;
+}

@@ -1,0 +1,55 @@
+/**
+ * What a builder types: `npm run firmware`, `npm run flash`, `npm run monitor`, `npm run firmware:lin` (docs/firmware.md).
+ *
+ * What a person can put right is one sentence on standard error and exit code 1.
+ */
+import process from "node:process";
+import { Command } from "commander";
+import { boards, buildForBoard, flashBoard, monitorBoard } from "./build.ts";
+import { rehearse } from "./rehearsal.ts";
+
+const KNOWN = `one of ${boards().join(", ")}`;
+const BOARD = "esp32c3";
+const SETTINGS_HELP = `
+Settings are key=value: role=throwie|mule|dongle channel=1..11 rate=1M|2M|11M|6M|24M|54M|LR250K|LR500K
+halfLifeDays=7 wake=always|30|60|120|300|600 (docs/firmware.md, "Settings").`;
+
+const program = new Command("firmware")
+  .description("Builds the firmware, and brings it to a board.")
+  .showHelpAfterError();
+
+program
+  .command("build")
+  .description("build for a board with the Moddable SDK and ESP-IDF")
+  .option("--board <name>", KNOWN, BOARD)
+  .argument("[settings...]", "key=value")
+  .addHelpText("after", SETTINGS_HELP)
+  .action((settings: string[], { board }: { board: string }) => buildForBoard(board, settings));
+
+program
+  .command("flash")
+  .description("write what was built to a board; its Drops stay")
+  .option("--board <name>", KNOWN, BOARD)
+  .option("--port <path>", "the board's serial port; without it, the one that is found")
+  .argument("[settings...]", "key=value, as when it was built")
+  .action((settings: string[], { board, port }: { board: string; port?: string }) => flashBoard(board, port, settings));
+
+program
+  .command("monitor")
+  .description("show a board's log")
+  .option("--board <name>", KNOWN, BOARD)
+  .option("--port <path>", "the board's serial port; without it, the one that is found")
+  .action(({ board, port }: { board: string; port?: string }) => monitorBoard(board, port));
+
+program
+  .command("lin")
+  .description("build for this machine, and rehearse a contact, a loss of power and the life after it")
+  .option("--memory", "build with instruments, and show what memory XS holds")
+  .action(({ memory }: { memory?: boolean }) => rehearse(memory === true));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  console.error((error as Error).message);
+  process.exitCode = 1;
+}

@@ -1,0 +1,201 @@
+/**
+ * `npm run firmware:lin`: the firmware as the SDK builds it, without a board. A Mule of this process gives it 50 Drops over
+ * the multicast air; half way its power is cut; it starts again and gets the rest. Then its flash goes away under it, so
+ * that XS has an error that nobody catches. In the end its flash is read and every Drop's hash is taken.
+ *
+ * Says in plain words what happened. Exit code 0: every Drop is there, whole. Else it says what was missing, and where
+ * the board's folder is.
+ */
+import { randomBytes, randomFillSync } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
+import { SILENT } from "../../modules/throwie/events.ts";
+import { Throwie } from "../../modules/throwie/throwie.ts";
+import { MulticastRadio } from "../radio/multicast-radio.ts";
+import { dropAt, openDropStore } from "../store/drop-store.ts";
+import { buildForDesk } from "./build.ts";
+import { compileDesk, Desk } from "./desk.ts";
+
+/** manifest.json's. */
+const CHANNEL = 1;
+const DROPS = 50;
+const DROP_BYTES_MAX = 2_048;
+const CUT_AFTER = 20;
+/** When nothing happens for so long, it failed. */
+const PATIENCE_MS = 30_000;
+
+class Mule {
+  /** Drops that the board said it keeps. */
+  sent = 0;
+  readonly drops: Uint8Array[] = [];
+  readonly #node: Throwie;
+  readonly #radio: MulticastRadio;
+  readonly #close: () => void;
+  #onProgress: () => void = () => {};
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  private constructor(node: Throwie, radio: MulticastRadio, close: () => void) {
+    this.#node = node;
+    this.#radio = radio;
+    this.#close = close;
+  }
+
+  static async open(storePath: string): Promise<Mule> {
+    const file = openDropStore(storePath);
+    let mule: Mule | undefined;
+    const address = Uint8Array.from(randomBytes(6));
+    address[0] = (address[0]! & 0xfc) | 0x02;
+    const radio = await MulticastRadio.open(CHANNEL, address, {
+      onFrame: (frame, from) => mule?.receive(frame, from),
+      onRoom: () => mule?.turn(),
+    });
+    const node = new Throwie({
+      radio,
+      clock: { now: () => Math.floor(performance.now()) },
+      random: { fill: (bytes) => void randomFillSync(bytes) },
+      store: file.store,
+      events: {
+        ...SILENT,
+        dropSent: () => {
+          mule!.sent++;
+          mule!.#onProgress();
+        },
+      },
+    });
+    mule = new Mule(node, radio, () => file.close());
+    return mule;
+  }
+
+  write(count: number): void {
+    for (let i = 0; i < count; i++) {
+      const drop = Uint8Array.from(randomBytes(Math.ceil((DROP_BYTES_MAX * (i + 1)) / count)));
+      this.#node.publish(drop, "own");
+      this.drops.push(drop);
+    }
+  }
+
+  receive(frame: Uint8Array, from: Uint8Array): void {
+    if (this.#closed) return;
+    this.#node.receive(frame, frame.length, from);
+    this.turn();
+  }
+
+  turn(): void {
+    if (this.#closed) return;
+    clearTimeout(this.#timer);
+    const dueMs = this.#node.turn();
+    this.#timer = setTimeout(() => this.turn(), Math.max(0, dueMs - performance.now()));
+  }
+
+  /** Resolves when so many were sent; rejects when nothing comes of it for a while. */
+  async until(count: number): Promise<void> {
+    while (this.sent < count) {
+      await this.patience(
+        new Promise<void>((resolve) => {
+          this.#onProgress = resolve;
+        }),
+      );
+    }
+  }
+
+  async patience(event: Promise<void>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const tooLong = new Promise<void>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new Error(`For ${PATIENCE_MS / 1_000} seconds nothing happened; ${this.sent} Drops were sent.`)),
+        PATIENCE_MS,
+      );
+    });
+    await Promise.race([event, tooLong]).finally(() => clearTimeout(timer));
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#radio.close();
+    this.#close();
+  }
+}
+
+/** Drops of the Mule's that are whole in the board's flash. */
+function keptOf(flashPath: string, drops: Uint8Array[]): number {
+  const { store, close } = openDropStore(flashPath);
+  let kept = 0;
+  for (const drop of drops) {
+    const id = dropId(drop);
+    const slot = store.find(shortIdLow(id), shortIdHigh(id));
+    if (slot >= 0 && Buffer.from(dropId(dropAt(store, slot))).equals(id)) kept++;
+  }
+  close();
+  return kept;
+}
+
+export async function rehearse(instrumented: boolean): Promise<void> {
+  const firmware = buildForDesk([], instrumented);
+  const program = compileDesk(process.env.MODDABLE!);
+  const folder = mkdtempSync(join(tmpdir(), "throwie-board-"));
+  const flash = join(folder, "board", "drops");
+  let image: Uint8Array | undefined;
+  let told: () => void;
+  const crashTold = new Promise<void>((resolve) => {
+    told = resolve;
+  });
+  const desk = new Desk({
+    program,
+    firmware,
+    folder: join(folder, "board"),
+    onLine(line) {
+      console.log(`  board: ${line}`);
+      if (line.includes("crash 1 of this board")) told();
+    },
+    onRestart() {
+      if (image !== undefined) writeFileSync(flash, image);
+    },
+    onEnd(sentence) {
+      console.error(`It failed: ${sentence}.`);
+      process.exit(1);
+    },
+  });
+  const mule = await Mule.open(join(folder, "mule"));
+  try {
+    mule.write(DROPS);
+    mule.turn();
+    console.log(`A Mule with ${DROPS} Drops is on the air. The board gets power.`);
+    desk.start();
+    await mule.until(CUT_AFTER);
+    await desk.cut();
+    const before = keptOf(flash, mule.drops);
+    const sent = mule.sent;
+    console.log(`After ${sent} Drops its power was cut. Its flash holds ${before} of them, whole.`);
+    if (before < sent) throw new Error(`It had said that it keeps ${sent}.`);
+
+    desk.start();
+    await mule.until(sent + DROPS - before);
+    console.log(`It started again, met the Mule, and was sent ${mule.sent - sent} Drops: what it lacked.`);
+
+    const all = mule.sent;
+    image = readFileSync(flash);
+    truncateSync(flash);
+    mule.write(1);
+    mule.turn();
+    console.log("Its flash is gone under it. The Mule has one Drop more.");
+    await mule.patience(crashTold);
+    console.log("It wrote down what had happened, restarted, found its flash as it was, and told of the crash.");
+
+    await mule.until(all + 1);
+    await desk.cut();
+    const after = keptOf(flash, mule.drops);
+    if (after < DROPS + 1) throw new Error(`Its flash holds ${after} of ${DROPS + 1} Drops.`);
+    console.log(`All ${after} Drops are in its flash, and each has the hash that it should have.`);
+  } catch (error) {
+    await desk.cut();
+    throw new Error(`It failed: ${(error as Error).message} The board's folder is ${join(folder, "board")}.`);
+  } finally {
+    mule.close();
+  }
+  rmSync(folder, { recursive: true });
+}

@@ -1,0 +1,90 @@
+/**
+ * What building for a board needs besides this repository, and what to say of each that is not there: one sentence, and
+ * where the official instructions are. Finds out by looking, changes nothing.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import process from "node:process";
+import { packageFolder } from "../cli/package-folder.ts";
+
+/** What the SDK's 8.2 expects; another one fails in ways that nobody understands. */
+const IDF_VERSION = "6.0";
+const MODDABLE_GUIDE =
+  '"Moddable SDK - Getting Started", https://github.com/Moddable-OpenSource/moddable/blob/public/documentation/Moddable%20SDK%20-%20Getting%20Started.md';
+const ESP32_GUIDE =
+  '"Using the Moddable SDK with ESP32", https://github.com/Moddable-OpenSource/moddable/blob/public/documentation/devices/esp32.md';
+const IDF_GUIDE = `"ESP-IDF Programming Guide, Get Started", https://docs.espressif.com/projects/esp-idf/en/v${IDF_VERSION}/esp32/get-started/index.html`;
+
+export type Environment = Record<string, string | undefined>;
+
+export interface Toolchain {
+  /** The environment to run the SDK's tools in: theirs and TypeScript's compiler on the path. */
+  environment: Environment;
+  /** A sentence each. Empty: all is there. */
+  missing: string[];
+}
+
+/** The SDK, for a board or for a desk. */
+export function moddable(given: Environment = process.env): Toolchain {
+  const home = given.MODDABLE;
+  const tools = join(home ?? "", "build", "bin", "lin", "release");
+  const path = [join(packageFolder(), "node_modules", ".bin"), tools, given.PATH].join(delimiter);
+  const environment = { ...given, PATH: path };
+  const missing: string[] = [];
+  if (home === undefined || home === "") {
+    missing.push(`MODDABLE is not set: it must name the folder of the Moddable SDK 8.2 (${MODDABLE_GUIDE}).`);
+  } else if (!existsSync(join(home, "examples", "manifest_base.json"))) {
+    missing.push(`MODDABLE is ${home}, and no Moddable SDK is there (${MODDABLE_GUIDE}).`);
+  } else {
+    for (const tool of ["mcconfig", "xsc", "xsl"]) {
+      if (!onPath(tool, path)) {
+        missing.push(
+          `${tool} is neither in ${tools} nor on the path: build the SDK's tools first (${MODDABLE_GUIDE}).`,
+        );
+      }
+    }
+  }
+  if (!onPath("make", path)) missing.push("make is not on the path: install your system's build tools.");
+  return { environment, missing };
+}
+
+/** The SDK and ESP-IDF. */
+export function espIdf(given: Environment = process.env): Toolchain {
+  const { environment, missing } = moddable(given);
+  const home = given.IDF_PATH;
+  if (home === undefined || home === "") {
+    missing.push(
+      `IDF_PATH is not set: install ESP-IDF v${IDF_VERSION} and run its export.sh here first (${ESP32_GUIDE}; ${IDF_GUIDE}).`,
+    );
+    return { environment, missing };
+  }
+  const version = idfVersion(home);
+  if (version === undefined) missing.push(`IDF_PATH is ${home}, and no ESP-IDF is there (${IDF_GUIDE}).`);
+  else if (version !== IDF_VERSION) {
+    missing.push(
+      `IDF_PATH holds ESP-IDF v${version}; the Moddable SDK 8.2 builds with v${IDF_VERSION} (${ESP32_GUIDE}).`,
+    );
+  }
+  for (const tool of ["idf.py", "cmake", "ninja"]) {
+    if (!onPath(tool, environment.PATH!)) {
+      missing.push(
+        `${tool} is not on the path: run ESP-IDF's install.sh once and export.sh in this shell (${IDF_GUIDE}).`,
+      );
+    }
+  }
+  return { environment, missing };
+}
+
+/** Major and minor version of the ESP-IDF in a folder. */
+function idfVersion(home: string): string | undefined {
+  const file = join(home, "tools", "cmake", "version.cmake");
+  if (!existsSync(file)) return undefined;
+  const text = readFileSync(file, "utf8");
+  const part = (name: string): string | undefined => new RegExp(`IDF_VERSION_${name} (\\d+)`).exec(text)?.[1];
+  const [major, minor] = [part("MAJOR"), part("MINOR")];
+  return major === undefined || minor === undefined ? undefined : `${major}.${minor}`;
+}
+
+function onPath(tool: string, path: string): boolean {
+  return path.split(delimiter).some((folder) => folder !== "" && existsSync(join(folder, tool)));
+}

@@ -1,0 +1,249 @@
+/**
+ * A board with the dongle role on a serial port as this computer's radio (docs/dongle.md).
+ *
+ * Survives unplugging at any moment: a port that is gone, that fails or that has nothing to say is closed and opened
+ * again, with growing pauses, and whatever is plugged in there is greeted anew. Until it answers the radio is full, so a
+ * node waits as it does for a busy air. Another dongle has another address: the node's peers meet a stranger, contacts that were
+ * open fall silent, and Drops go on from what both sides keep.
+ *
+ * Refuses, when it is opened, what a person can put right: no such port, no permission, a port in use, a device that is no
+ * dongle, a dongle of another version. Later it tells of that and goes on trying, also with a dongle whose
+ * radio takes shorter frames than the first, for the node was made for those.
+ */
+import { randomFillSync } from "node:crypto";
+import { SerialPort } from "serialport";
+import { DongleHost } from "../../modules/dongle/dongle-host.ts";
+import { LINE_BAUD, VERSION } from "../../modules/dongle/message.ts";
+import type { MacAddress } from "../../modules/throwie/ports.ts";
+import { Backoff } from "../gateway/backoff.ts";
+import type { HostRadio, RadioHandlers } from "./host-radio.ts";
+
+/** A board that opening the port restarted says its name within two seconds. */
+const ANSWER_MS = 5_000;
+/** Bytes that the kernel has not taken yet: a few frames, for what lies here no longer knows better. */
+const PENDING_BYTES_MAX = 4_096;
+const REOPEN_TIMINGS = { baseMs: 100, capMs: 2_000 };
+
+export type DongleNews =
+  | { event: "dongle-found"; port: string; address: string }
+  | { event: "dongle-lost"; port: string; reason: string };
+
+export class SerialRadio implements HostRadio {
+  address: MacAddress = new Uint8Array(6);
+  maxPayload = 0;
+  receiveQueueFrames = 0;
+  readonly #path: string;
+  readonly #handlers: RadioHandlers;
+  readonly #tell: (news: DongleNews) => void;
+  readonly #host: DongleHost;
+  readonly #backoff = new Backoff(REOPEN_TIMINGS);
+  #port: SerialPort | undefined;
+  #state: DongleHost["state"] = "closed";
+  #told = "";
+  /** Of the opening that is under way. */
+  #settle: ((error?: Error) => void) | undefined;
+  #turnTimer: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Immediate | undefined;
+  #answerTimer: NodeJS.Timeout | undefined;
+  #reopenTimer: NodeJS.Timeout | undefined;
+  #wasFull = true;
+  #closed = false;
+
+  private constructor(path: string, handlers: RadioHandlers, tell: (news: DongleNews) => void) {
+    this.#path = path;
+    this.#handlers = handlers;
+    this.#tell = tell;
+    this.#host = new DongleHost({
+      line: { write: (bytes, offset, lengthBytes) => this.#write(bytes, offset, lengthBytes) },
+      clock: { now },
+      random: { fill: (bytes) => void randomFillSync(bytes) },
+      onFrame: (frame, from) => handlers.onFrame(frame, from),
+    });
+  }
+
+  /** Resolves when the dongle has answered. Rejects with a sentence for who typed the port's name. */
+  static async open(
+    path: string,
+    handlers: RadioHandlers,
+    tell: (news: DongleNews) => void = () => {},
+  ): Promise<SerialRadio> {
+    const radio = new SerialRadio(path, handlers, tell);
+    try {
+      await radio.#attempt();
+    } catch (error) {
+      radio.close();
+      throw error;
+    }
+    return radio;
+  }
+
+  /** An account of every frame, on both ways; modules/dongle/line-end.ts. */
+  get counters(): DongleHost["counters"] {
+    return this.#host.counters;
+  }
+
+  /** Frames that were sent and that the dongle is not known to be done with. */
+  get outstanding(): number {
+    return this.#host.outstanding;
+  }
+
+  get full(): boolean {
+    const full = this.#host.full;
+    if (full) this.#wasFull = true;
+    return full;
+  }
+
+  send(frame: Uint8Array, lengthBytes: number, to: MacAddress): boolean {
+    if (this.full || !this.#host.send(frame, lengthBytes, to)) return false;
+    this.#turnSoon();
+    return true;
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#reopenTimer);
+    this.#letGo();
+  }
+
+  /** Open the port and greet what is there, once. */
+  #attempt(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#settle = (error) => {
+        this.#settle = undefined;
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      // hupcl would drop DTR when this closes the port, which restarts many a board.
+      const port = new SerialPort({ path: this.#path, baudRate: LINE_BAUD, autoOpen: false, hupcl: false });
+      this.#port = port;
+      const gone = (error?: Error | null): void => {
+        if (this.#port === port) this.#lose(`The port ${this.#path} is gone${error ? ` (${error.message})` : ""}.`);
+      };
+      port.on("error", gone);
+      port.on("close", gone);
+      port.on("data", (bytes: Buffer) => {
+        if (this.#port !== port) return;
+        this.#host.receive(bytes, bytes.length);
+        this.#turn();
+      });
+      port.open((error) => {
+        if (this.#port !== port) {
+          if (!error) port.close();
+        } else if (error) this.#lose(sentence(this.#path, error));
+        else {
+          this.#host.begin();
+          this.#turn();
+        }
+      });
+    });
+  }
+
+  #turn(): void {
+    if (this.#port === undefined) return;
+    clearTimeout(this.#turnTimer);
+    clearImmediate(this.#soon);
+    this.#soon = undefined;
+    const dueMs = this.#host.turn();
+    if (this.#host.state !== this.#state) this.#changed();
+    if (this.#port === undefined) return;
+    if (dueMs < Number.POSITIVE_INFINITY) this.#turnTimer = setTimeout(() => this.#turn(), Math.max(0, dueMs - now()));
+    if (this.#wasFull && !this.#host.full) {
+      this.#wasFull = false;
+      this.#handlers.onRoom();
+    }
+  }
+
+  #turnSoon(): void {
+    this.#soon ??= setImmediate(() => this.#turn());
+  }
+
+  #changed(): void {
+    const host = this.#host;
+    this.#state = host.state;
+    clearTimeout(this.#answerTimer);
+    if (host.state === "greeting") {
+      this.#answerTimer = setTimeout(
+        () =>
+          this.#lose(`No Throwie dongle answers on ${this.#path}: is it another device, or a board with another role?`),
+        ANSWER_MS,
+      );
+    } else if (host.state === "refused") {
+      this.#lose(
+        `The dongle on ${this.#path} speaks version ${host.otherVersion} of the line, this program version ${VERSION}: update the older one.`,
+      );
+    } else if (host.state === "open") this.#found();
+  }
+
+  #found(): void {
+    const { address, maxPayload, receiveQueueFrames } = this.#host;
+    if (maxPayload < this.maxPayload) {
+      this.#lose(
+        `The dongle on ${this.#path} takes frames of ${maxPayload} bytes, the one before it ${this.maxPayload}: restart this program to use it.`,
+      );
+      return;
+    }
+    // The node made its buffers for the first dongle.
+    if (this.maxPayload === 0) this.maxPayload = maxPayload;
+    this.receiveQueueFrames = receiveQueueFrames;
+    this.address = address.slice();
+    this.#backoff.reset();
+    this.#told = "";
+    this.#tell({ event: "dongle-found", port: this.#path, address: Buffer.from(address).toString("hex") });
+    this.#settle?.();
+  }
+
+  #lose(reason: string): void {
+    this.#letGo();
+    if (this.#settle !== undefined) {
+      this.#settle(new Error(reason));
+      return;
+    }
+    this.#reopen(reason);
+  }
+
+  #reopen(reason: string): void {
+    if (this.#closed) return;
+    if (reason !== this.#told) this.#tell({ event: "dongle-lost", port: this.#path, reason });
+    this.#told = reason;
+    this.#reopenTimer = setTimeout(() => {
+      this.#attempt().catch((error: Error) => this.#reopen(error.message));
+    }, this.#backoff.next());
+  }
+
+  #letGo(): void {
+    clearTimeout(this.#turnTimer);
+    clearTimeout(this.#answerTimer);
+    clearImmediate(this.#soon);
+    this.#soon = undefined;
+    const port = this.#port;
+    this.#port = undefined;
+    this.#state = "closed";
+    this.#wasFull = true;
+    this.#host.end();
+    if (port?.isOpen) port.close(() => {});
+  }
+
+  #write(bytes: Uint8Array, offset: number, lengthBytes: number): number {
+    const port = this.#port;
+    if (!port?.isOpen) return 0;
+    const taken = Math.min(lengthBytes, PENDING_BYTES_MAX - port.writableLength);
+    if (taken <= 0) return 0;
+    port.write(Buffer.from(bytes.subarray(offset, offset + taken)), () => this.#turnSoon());
+    return taken;
+  }
+}
+
+function now(): number {
+  return Math.floor(performance.now());
+}
+
+/** The library puts the system's own words into its message and no code beside it. */
+function sentence(path: string, { message }: Error): string {
+  if (/No such (file|device)/.test(message)) return `There is no port ${path}: is the dongle plugged in?`;
+  if (/Permission denied/.test(message)) {
+    return `You may not use ${path}: join the group that owns it (on Debian, dialout), then log in again.`;
+  }
+  if (/lock|busy/i.test(message)) return `${path} is in use by another program: stop that one first.`;
+  if (/Inappropriate ioctl|Not a|directory/i.test(message)) return `${path} is not a serial port.`;
+  return `The port ${path} cannot be opened (${message}).`;
+}

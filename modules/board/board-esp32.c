@@ -1,0 +1,157 @@
+/*
+ * The board on an ESP32: what board.ts names, over ESP-IDF v6.0. All of it runs in the task of XS.
+ *
+ * The clock: the timer of the running chip, counted on from where the last life stopped. Between lives only the RTC's
+ * clock runs, which may be 5 % wrong; that error enters once a life, and the sum never goes back. What must outlive a
+ * life lies in RTC memory that no boot clears, under a checksum, since after a loss of power it is noise.
+ */
+#include "xsmc.h"
+#include "xsHost.h"
+#include "mc.xs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "esp_random.h"
+#include "esp_rom_crc.h"
+#include "esp_rtc_time.h"
+#include "esp_sleep.h"
+#include "esp_system.h"
+#include "esp_task_wdt.h"
+#include "esp_timer.h"
+
+#define MEMORY_BYTES 16
+#define SLEEP_MS_MIN 1
+
+typedef struct {
+	uint64_t clockUs;	/* the board's clock, when the RTC's stood at rtcUs */
+	uint64_t rtcUs;
+	uint8_t memory[MEMORY_BYTES];
+	uint32_t crc;
+} Kept;
+
+static RTC_NOINIT_ATTR Kept kept;
+static int64_t beganUs;	/* the board's clock, when the chip's timer stood at 0 */
+static esp_task_wdt_user_handle_t watchdog;
+
+static uint32_t keptCrc(void)
+{
+	return esp_rom_crc32_le(0, (const uint8_t *)&kept, offsetof(Kept, crc));
+}
+
+static uint64_t clockUs(void)
+{
+	return (uint64_t)(beganUs + esp_timer_get_time());
+}
+
+static void keep(void)
+{
+	kept.clockUs = clockUs();
+	kept.rtcUs = esp_rtc_get_time_us();
+	kept.crc = keptCrc();
+}
+
+static const char *wakeCause(void)
+{
+	switch (esp_reset_reason()) {
+		case ESP_RST_POWERON:
+		case ESP_RST_BROWNOUT:
+		case ESP_RST_PWR_GLITCH:
+			return "power";
+		case ESP_RST_DEEPSLEEP:
+			return "timer";
+		case ESP_RST_SW:	/* nothing here restarts a healthy board, and XS aborts this way */
+		case ESP_RST_PANIC:
+		case ESP_RST_CPU_LOCKUP:
+			return "crash";
+		case ESP_RST_TASK_WDT:
+		case ESP_RST_INT_WDT:
+		case ESP_RST_WDT:
+			return "watchdog";
+		default:
+			return "other";
+	}
+}
+
+void xs_board_begin(xsMachine *the)
+{
+	uint64_t rtcUs = esp_rtc_get_time_us();
+	if ((kept.crc != keptCrc()) || (rtcUs < kept.rtcUs)) {
+		memset(&kept, 0, sizeof(kept));
+		kept.rtcUs = rtcUs;
+	}
+	beganUs = (int64_t)(kept.clockUs + (rtcUs - kept.rtcUs)) - esp_timer_get_time();
+	keep();
+	if ((NULL == watchdog) && (ESP_OK != esp_task_wdt_add_user("loop", &watchdog)))
+		xsUnknownError("board: no watchdog; is CONFIG_ESP_TASK_WDT_INIT set?");
+	xsmcSetString(xsResult, (char *)wakeCause());
+}
+
+void xs_board_now(xsMachine *the)
+{
+	uint64_t ms = clockUs() / 1000;
+	if (ms <= 0x7fffffff)
+		xsmcSetInteger(xsResult, (xsIntegerValue)ms);
+	else
+		xsmcSetNumber(xsResult, (xsNumberValue)ms);
+}
+
+void xs_board_fill(xsMachine *the)
+{
+	void *bytes;
+	xsUnsignedValue lengthBytes;
+	xsmcGetBufferWritable(xsArg(0), &bytes, &lengthBytes);
+	esp_fill_random(bytes, lengthBytes);
+}
+
+void xs_board_memory_read(xsMachine *the)
+{
+	void *bytes;
+	xsUnsignedValue lengthBytes;
+	xsmcGetBufferWritable(xsArg(0), &bytes, &lengthBytes);
+	if (lengthBytes < MEMORY_BYTES)
+		xsRangeError("buffer too small");
+	memcpy(bytes, kept.memory, MEMORY_BYTES);
+}
+
+void xs_board_memory_write(xsMachine *the)
+{
+	void *bytes;
+	xsUnsignedValue lengthBytes;
+	xsmcGetBufferReadable(xsArg(0), &bytes, &lengthBytes);
+	if (lengthBytes < MEMORY_BYTES)
+		xsRangeError("buffer too small");
+	memcpy(kept.memory, bytes, MEMORY_BYTES);
+	keep();
+}
+
+void xs_board_sleep(xsMachine *the)
+{
+	xsNumberValue ms = xsmcToNumber(xsArg(0));
+	keep();
+	esp_sleep_enable_timer_wakeup((uint64_t)(ms > SLEEP_MS_MIN ? ms : SLEEP_MS_MIN) * 1000);
+	esp_deep_sleep_start();
+}
+
+void xs_board_restart(xsMachine *the)
+{
+	keep();
+	esp_restart();
+}
+
+void xs_board_feed_watchdog(xsMachine *the)
+{
+	esp_task_wdt_reset_user(watchdog);
+	keep();
+}
+
+void xs_board_log(xsMachine *the)
+{
+#ifdef mxDebug
+	xsTrace(xsmcToString(xsArg(0)));	/* the debugger has the line */
+	xsTrace("\n");
+#else
+	puts(xsmcToString(xsArg(0)));
+	fflush(stdout);
+#endif
+}

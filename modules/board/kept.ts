@@ -1,0 +1,40 @@
+/**
+ * What outlives a sleep or a restart in the few bytes that the board keeps; a loss of power makes it all 0.
+ *
+ * | offset | size | field | meaning                                                              |
+ * |--------|------|-------|----------------------------------------------------------------------|
+ * | 0      | 2    | wake  | the wake schedule's counter (modules/throwie/wake-schedule.ts)        |
+ * | 4      | 4    | epoch | heat time at which the board's clock was 0 (modules/throwie/throwie.ts) |
+ *
+ * Little-endian. The board itself finds out whether the bytes are still what was written (`board-esp32.c`).
+ */
+import { type Board, MEMORY_BYTES } from "./ports.ts";
+
+export class Kept {
+  readonly #board: Board;
+  readonly #bytes = new Uint8Array(MEMORY_BYTES);
+  readonly #view = new DataView(this.#bytes.buffer);
+
+  constructor(board: Board) {
+    this.#board = board;
+    board.memory.read(this.#bytes);
+  }
+
+  get wake(): number {
+    return this.#view.getUint16(0, true);
+  }
+
+  get epoch(): number {
+    return this.#view.getInt32(4, true);
+  }
+
+  keepWake(state: number): void {
+    this.#view.setUint16(0, state, true);
+    this.#board.memory.write(this.#bytes);
+  }
+
+  keepEpoch(epoch: number): void {
+    this.#view.setInt32(4, epoch, true);
+    this.#board.memory.write(this.#bytes);
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * The board's log: a line of ASCII an event, for whoever watches the serial port (docs/firmware.md, "The log").
+ *
+ * It counts what happens in a contact and says it when the contact closes: a line a Drop would take longer than the Drop.
+ * Lines are built once a contact, not once a frame.
+ */
+import type { CloseReason, NodeEvents } from "../throwie/events.ts";
+import type { MacAddress } from "../throwie/ports.ts";
+import type { Board } from "./ports.ts";
+
+const HEX = "0123456789abcdef";
+
+function addressText(address: MacAddress): string {
+  let text = "";
+  for (const byte of address) text += `${text === "" ? "" : ":"}${HEX[byte >>> 4]}${HEX[byte & 15]}`;
+  return text;
+}
+
+export class Log implements NodeEvents {
+  readonly #board: Board;
+  #sent = 0;
+  #stored = 0;
+  #verified = 0;
+  #lost = 0;
+
+  constructor(board: Board) {
+    this.#board = board;
+  }
+
+  say(text: string): void {
+    this.#board.log(`${this.#board.now()} ms: ${text}`);
+  }
+
+  contactOpened(peer: MacAddress): void {
+    this.say(`contact with ${addressText(peer)}`);
+  }
+
+  reconciled(peer: MacAddress, offered: number): void {
+    this.say(`${addressText(peer)} lacks ${offered} Drops`);
+  }
+
+  dropSent(): void {
+    this.#sent++;
+  }
+
+  dropStored(): void {
+    this.#stored++;
+  }
+
+  dropVerified(): void {
+    this.#verified++;
+  }
+
+  dropLost(): void {
+    this.#lost++;
+  }
+
+  contactClosed(peer: MacAddress, _sessionId: number, reason: CloseReason): void {
+    this.say(
+      `${addressText(peer)} ${reason}: ${this.#sent} Drops sent, ${this.#stored} stored, ${this.#verified} verified, ${this.#lost} lost since the last`,
+    );
+    this.#sent = this.#stored = this.#verified = this.#lost = 0;
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * A board's sleep: when the wake schedule says so, everything is put away in the order in which it is needed last.
+ *
+ * Heat is written to flash, the radio is closed, the schedule's counter goes to the bytes that outlive the sleep. There
+ * is no way back: waking is a boot.
+ */
+import type { Radio } from "../throwie/ports.ts";
+import type { Throwie } from "../throwie/throwie.ts";
+import { type WakeCycle, WakeSchedule } from "../throwie/wake-schedule.ts";
+import type { Kept } from "./kept.ts";
+import type { Log } from "./log.ts";
+import type { Rest } from "./loop.ts";
+import type { Board } from "./ports.ts";
+
+export interface SleeperOptions {
+  board: Board;
+  kept: Kept;
+  log: Log;
+  radio: Radio & { close(): void };
+  node: Throwie;
+  cycle: WakeCycle;
+}
+
+export class Sleeper implements Rest {
+  readonly #options: SleeperOptions;
+  readonly #schedule: WakeSchedule;
+
+  constructor(options: SleeperOptions) {
+    const { board, kept, radio, cycle } = options;
+    this.#options = options;
+    this.#schedule = new WakeSchedule({ id: radio.address, cycle, state: kept.wake, now: board.now() });
+  }
+
+  awakeUntil(now: number): number {
+    const { node } = this.#options;
+    return this.#schedule.awakeUntil(now, node.contacts > 0 || node.unverified > 0);
+  }
+
+  sleep(now: number): never {
+    const { board, kept, log, radio, node } = this.#options;
+    node.checkpoint();
+    radio.close();
+    const sleepMs = this.#schedule.sleepMs(now);
+    kept.keepWake(this.#schedule.state);
+    log.say(`sleeping for ${sleepMs} ms`);
+    return board.sleep(sleepMs);
+  }
+}

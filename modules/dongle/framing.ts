@@ -1,0 +1,120 @@
+/**
+ * Messages on a line of bytes (docs/dongle.md, "Framing"): 0, COBS(message, CRC-32), 0.
+ *
+ * COBS (Cheshire and Baker, 1999) takes every 0 out of a message, so a 0 on the line is always the edge of one: whatever
+ * garbage came before, the next message is read. Each message brings a 0 of its own at both ends, so that what somebody
+ * else wrote between two messages (a boot loader, a line of log) spoils neither. Of SLIP's bytes half could double; COBS
+ * adds one in 254.
+ *
+ * Encoding and decoding are in place and by the engine's own indexOf and copyWithin: a loop over bytes would take a board
+ * longer than the radio takes for the frame. A stretch that is too long, that COBS cannot have made, or whose CRC is not
+ * right costs a counter and nothing else.
+ */
+import { crc32 } from "./crc32.ts";
+import { MESSAGE_SIZE_BYTES_MAX, putU32, u32At } from "./message.ts";
+
+const CRC_BYTES = 4;
+/** A code that says: 254 bytes without a 0 follow, and no 0 after them. */
+const RUN_CODE = 0xff;
+/** Where a message is written for `sealMessage`: after the delimiter and the first code. */
+export const MESSAGE_AT = 2;
+
+/** A message of this length on the line, delimiters and all, at most. */
+export function sealedBytesMax(lengthBytes: number): number {
+  const coded = lengthBytes + CRC_BYTES;
+  return MESSAGE_AT + coded + Math.floor(coded / (RUN_CODE - 1)) + 1;
+}
+
+/** Seals the message at `bytes[at + MESSAGE_AT ..]` in place; returns how many bytes from `at` go to the line. */
+export function sealMessage(bytes: Uint8Array, at: number, lengthBytes: number): number {
+  putU32(bytes, at + MESSAGE_AT + lengthBytes, crc32(bytes, at + MESSAGE_AT, lengthBytes));
+  bytes[at] = 0;
+  let code = at + 1;
+  let end = at + MESSAGE_AT + lengthBytes + CRC_BYTES;
+  bytes[end] = 0;
+  for (;;) {
+    const zero = bytes.indexOf(0, code + 1);
+    if (zero - code < RUN_CODE) {
+      bytes[code] = zero - code;
+      if (zero === end) return end + 1 - at;
+      code = zero;
+      continue;
+    }
+    bytes[code] = RUN_CODE;
+    code += RUN_CODE;
+    if (code === end) return end + 1 - at;
+    bytes.copyWithin(code + 1, code, end);
+    end++;
+    bytes[end] = 0;
+  }
+}
+
+/** Undo it, in place: `bytes[0 .. lengthBytes)` stood between two delimiters. Returns the message's length, or -1. */
+export function unsealMessage(bytes: Uint8Array, lengthBytes: number): number {
+  let to = 0;
+  let from = 0;
+  while (from < lengthBytes) {
+    const code = bytes[from]!;
+    const next = from + code;
+    if (code === 0 || next > lengthBytes) return -1;
+    bytes.copyWithin(to, from + 1, next);
+    to += code - 1;
+    from = next;
+    if (code !== RUN_CODE && from < lengthBytes) bytes[to++] = 0;
+  }
+  const messageBytes = to - CRC_BYTES;
+  if (messageBytes < 1 || u32At(bytes, messageBytes) !== crc32(bytes, 0, messageBytes) >>> 0) return -1;
+  return messageBytes;
+}
+
+/** Finds the messages in what a line brings, in pieces of any size. */
+export class LineReader {
+  /** The message that `next` found; valid until it is called again. */
+  readonly message = new Uint8Array(sealedBytesMax(MESSAGE_SIZE_BYTES_MAX));
+  /** Stretches that were no message. */
+  damaged = 0;
+  #lengthBytes = 0;
+  #tooLong = false;
+  #at = 0;
+
+  /** What `next` read of the bytes it was last given. */
+  get at(): number {
+    return this.#at;
+  }
+
+  /**
+   * Reads `bytes[from .. to)` as far as the end of the next whole message and returns that message's length; 0 when all
+   * was read and no message ended.
+   */
+  next(bytes: Uint8Array, from: number, to: number): number {
+    const { message } = this;
+    let lengthBytes = this.#lengthBytes;
+    for (let i = from; i < to; i++) {
+      const byte = bytes[i]!;
+      if (byte !== 0) {
+        if (lengthBytes < message.length) message[lengthBytes++] = byte;
+        else this.#tooLong = true;
+        continue;
+      }
+      if (lengthBytes === 0) continue;
+      const messageBytes = this.#tooLong ? -1 : unsealMessage(message, lengthBytes);
+      lengthBytes = 0;
+      this.#tooLong = false;
+      if (messageBytes > 0) {
+        this.#lengthBytes = 0;
+        this.#at = i + 1;
+        return messageBytes;
+      }
+      this.damaged++;
+    }
+    this.#lengthBytes = lengthBytes;
+    this.#at = to;
+    return 0;
+  }
+
+  /** The line is another one now: what was begun on the last does not go on. */
+  restart(): void {
+    this.#lengthBytes = 0;
+    this.#tooLong = false;
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * What a dongle and its computer say to each other (docs/dongle.md, "Messages"): four messages, little-endian, each
+ * followed on the line by its CRC-32.
+ *
+ * | message | from | bytes | fields: offset name                                                                       |
+ * |---------|------|-------|-------------------------------------------------------------------------------------------|
+ * | HELLO   | host | 7     | 0 kind 1, 1 version, 2 session (4), 6 window                                              |
+ * | WELCOME | dongle | 17  | 0 kind 2, 1 version, 2 session (4), 6 window, 7 address (6), 13 max_payload (2), 15 receive_queue (2) |
+ * | FRAME   | both | 14+n  | 0 kind 3, 1 session (4), 5 sequence (2), 7 address (6), 13 rssi, 14 the frame             |
+ * | STATUS  | both | 25    | 0 kind 4, 1 session (4), 5 sent (2), 7 done (2), 9 lost, 13 refused, 17 missed, 21 damaged (4 each) |
+ *
+ * Kind, version and session of a HELLO and a WELCOME stay where they are in every version, so that two ends that do not
+ * understand each other can say so. Lengths are exact; a message of any other length is not one. Sessions are drawn by
+ * the host and never 0; counters are absolute, so that a message that is lost takes nothing with it.
+ */
+import { ADDRESS_BYTES, type MacAddress } from "../throwie/ports.ts";
+
+export const VERSION = 1;
+/** Bits a second of a line that has a speed; USB has none. 300 frames of 250 bytes a second take 830,000 of it. */
+export const LINE_BAUD = 921_600;
+/** An ESP-NOW v2 body. */
+export const FRAME_SIZE_BYTES_MAX = 1_470;
+
+export const HELLO = 1;
+export const WELCOME = 2;
+export const FRAME = 3;
+export const STATUS = 4;
+
+export const VERSION_AT = 1;
+export const GREETING_SESSION_AT = 2;
+export const WINDOW_AT = 6;
+export const HELLO_BYTES = 7;
+
+export const WELCOME_ADDRESS_AT = 7;
+export const MAX_PAYLOAD_AT = 13;
+export const RECEIVE_QUEUE_AT = 15;
+export const WELCOME_BYTES = 17;
+/** What every version of a HELLO and a WELCOME has. */
+export const GREETING_BYTES_MIN = 6;
+
+export const SESSION_AT = 1;
+export const SEQUENCE_AT = 5;
+export const FRAME_ADDRESS_AT = 7;
+export const RSSI_AT = 13;
+export const FRAME_AT = 14;
+
+export const SENT_AT = 5;
+export const DONE_AT = 7;
+export const LOST_AT = 9;
+export const REFUSED_AT = 13;
+export const MISSED_AT = 17;
+export const DAMAGED_AT = 21;
+export const STATUS_BYTES = 25;
+
+export const MESSAGE_SIZE_BYTES_MAX = FRAME_AT + FRAME_SIZE_BYTES_MAX;
+
+/** Writes a message that `sealMessage` (framing.ts) makes fit for the line; returns its bytes. */
+export function writeHello(bytes: Uint8Array, at: number, session: number, window: number): number {
+  bytes[at] = HELLO;
+  bytes[at + VERSION_AT] = VERSION;
+  putU32(bytes, at + GREETING_SESSION_AT, session);
+  bytes[at + WINDOW_AT] = window;
+  return HELLO_BYTES;
+}
+
+export function writeWelcome(
+  bytes: Uint8Array,
+  at: number,
+  session: number,
+  window: number,
+  address: MacAddress,
+  maxPayload: number,
+  receiveQueueFrames: number,
+): number {
+  bytes[at] = WELCOME;
+  bytes[at + VERSION_AT] = VERSION;
+  putU32(bytes, at + GREETING_SESSION_AT, session);
+  bytes[at + WINDOW_AT] = window;
+  for (let i = 0; i < ADDRESS_BYTES; i++) bytes[at + WELCOME_ADDRESS_AT + i] = address[i]!;
+  putU16(bytes, at + MAX_PAYLOAD_AT, maxPayload);
+  putU16(bytes, at + RECEIVE_QUEUE_AT, Math.min(receiveQueueFrames, 0xffff));
+  return WELCOME_BYTES;
+}
+
+/** `address` is the receiver's on the way down, the sender's on the way up; `rssiDbm` is 0 on the way down. */
+export function writeFrame(
+  bytes: Uint8Array,
+  at: number,
+  session: number,
+  sequence: number,
+  address: MacAddress,
+  rssiDbm: number,
+  frame: Uint8Array,
+  lengthBytes: number,
+): number {
+  bytes[at] = FRAME;
+  putU32(bytes, at + SESSION_AT, session);
+  putU16(bytes, at + SEQUENCE_AT, sequence);
+  for (let i = 0; i < ADDRESS_BYTES; i++) bytes[at + FRAME_ADDRESS_AT + i] = address[i]!;
+  bytes[at + RSSI_AT] = rssiDbm;
+  for (let i = 0; i < lengthBytes; i++) bytes[at + FRAME_AT + i] = frame[i]!;
+  return FRAME_AT + lengthBytes;
+}
+
+/** Since the session began. */
+export interface Losses {
+  /** FRAMEs of the other end that did not come whole. */
+  lost: number;
+  /** FRAMEs of the other end that came and could not be used. */
+  refused: number;
+  /** Frames for the other end that there was no room for. */
+  missed: number;
+  /** Stretches between delimiters that were no message of this protocol. */
+  damaged: number;
+}
+
+export function writeStatus(
+  bytes: Uint8Array,
+  at: number,
+  session: number,
+  sent: number,
+  done: number,
+  { lost, refused, missed, damaged }: Losses,
+): number {
+  bytes[at] = STATUS;
+  putU32(bytes, at + SESSION_AT, session);
+  putU16(bytes, at + SENT_AT, sent);
+  putU16(bytes, at + DONE_AT, done);
+  putU32(bytes, at + LOST_AT, lost);
+  putU32(bytes, at + REFUSED_AT, refused);
+  putU32(bytes, at + MISSED_AT, missed);
+  putU32(bytes, at + DAMAGED_AT, damaged);
+  return STATUS_BYTES;
+}
+
+/** Has the message the length and the ranges that its kind wants? A greeting of another version has them in that version. */
+export function wellFormed(message: Uint8Array, lengthBytes: number): boolean {
+  switch (message[0]) {
+    case HELLO:
+    case WELCOME: {
+      if (lengthBytes < GREETING_BYTES_MIN) return false;
+      if (message[VERSION_AT] !== VERSION) return true;
+      if (message[0] === WELCOME) {
+        return lengthBytes === WELCOME_BYTES && message[WINDOW_AT]! > 0 && u16At(message, MAX_PAYLOAD_AT) > 0;
+      }
+      return lengthBytes === HELLO_BYTES && message[WINDOW_AT]! > 0 && u32At(message, GREETING_SESSION_AT) !== 0;
+    }
+    case FRAME:
+      return lengthBytes > FRAME_AT && lengthBytes <= MESSAGE_SIZE_BYTES_MAX;
+    case STATUS:
+      return lengthBytes === STATUS_BYTES;
+    default:
+      return false;
+  }
+}
+
+export function u16At(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8);
+}
+
+export function u32At(bytes: Uint8Array, at: number): number {
+  return (u16At(bytes, at) | (u16At(bytes, at + 2) << 16)) >>> 0;
+}
+
+function putU16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+}
+
+export function putU32(bytes: Uint8Array, at: number, value: number): void {
+  putU16(bytes, at, value);
+  putU16(bytes, at + 2, value >>> 16);
+}

@@ -1,0 +1,195 @@
+/**
+ * When two boards that sleep first hear each other (docs/protocol.md, "Wake schedule"): the longest that it can take,
+ * and how long it takes as a rule.
+ *
+ * Two boards meet when one begins to listen, and therefore beacons, while the other listens. `worstMeetingMs` knows all
+ * phases at once: it keeps the set of phases that have not met, as intervals, and takes from it what each wake-up
+ * meets, until none is left. So its answer is no sample. It counts the windows of both, but only the first board's
+ * sweeps, and adds a whole period for the time before that board's first wake-up: what it returns is never too short.
+ * `sampledMeetingMs` plays one pair of boards instead, whose clocks may change with every sleep.
+ *
+ * Times are real, in milliseconds: a board's own times, stretched by the error of its clock. It leaves out boot times
+ * and frames that are lost; a window holds several beacons for these.
+ */
+import {
+  DRIFT_PER_MILLE,
+  sweepMs,
+  sweepPeriods,
+  WAKE_PRIMES_S,
+  type WakeCycle,
+  WINDOW_MS,
+} from "../modules/throwie/wake-schedule.ts";
+import type { SeededRandom } from "./random.ts";
+
+/** To be heard a beacon has to begin so long before the listener stops: its time on air at 1 Mbit/s, and a back-off. */
+const BEACON_MS = 5;
+/** Resonances of up to so many periods of one board in so many of the other's. */
+const RESONANCE_MAX = 12;
+/** Next to a resonance phases do not stand still, but creep. */
+const CREEP = [0, 1e-6, 1e-5, 1e-4, 1e-3];
+
+/** How a board wakes. */
+export interface Rhythm {
+  periodMs: number;
+  windowMs: number;
+  sweepMs: number;
+  /** Infinity: it never sweeps. */
+  sweepPeriods: number;
+}
+
+/** `stretch`: real time over the board's own. */
+export function rhythm(primeS: number, cycle: WakeCycle, stretch: number): Rhythm {
+  return {
+    periodMs: primeS * 1_000 * stretch,
+    windowMs: WINDOW_MS * stretch,
+    sweepMs: sweepMs(cycle) * stretch,
+    sweepPeriods: sweepPeriods(cycle),
+  };
+}
+
+/** What is left of a circle. */
+class Arcs {
+  readonly #length: number;
+  /** Begin and end of each arc, in order, disjoint. */
+  readonly #bounds: number[];
+
+  constructor(length: number) {
+    this.#length = length;
+    this.#bounds = [0, length];
+  }
+
+  get empty(): boolean {
+    return this.#bounds.length === 0;
+  }
+
+  /** Take away from `from` to `to`, which may lie anywhere: they count modulo the length. */
+  remove(from: number, to: number): void {
+    if (to - from >= this.#length) {
+      this.#bounds.length = 0;
+      return;
+    }
+    const start = from - Math.floor(from / this.#length) * this.#length;
+    const end = start + (to - from);
+    this.#cut(start, Math.min(end, this.#length));
+    if (end > this.#length) this.#cut(0, end - this.#length);
+  }
+
+  #cut(from: number, to: number): void {
+    const bounds = this.#bounds;
+    let first = 0;
+    while (first < bounds.length && bounds[first + 1]! <= from) first += 2;
+    let last = first;
+    const left: number[] = [];
+    while (last < bounds.length && bounds[last]! < to) {
+      if (bounds[last]! < from) left.push(bounds[last]!, from);
+      if (bounds[last + 1]! > to) left.push(to, bounds[last + 1]!);
+      last += 2;
+    }
+    bounds.splice(first, last - first, ...left);
+  }
+}
+
+/** However the two stand to each other: they meet within so long, or Infinity when some have not in `periodsMax`. */
+export function worstMeetingMs(sweeper: Rhythm, other: Rhythm, periodsMax = sweeper.sweepPeriods): number {
+  const unmet = new Arcs(other.periodMs);
+  for (let i = 0; i < periodsMax; i++) {
+    const timeMs = i * sweeper.periodMs;
+    // The phases at which a sweep comes last are met by all that come before it, and then by the sweep.
+    const listensMs = (i === sweeper.sweepPeriods - 1 ? sweeper.sweepMs : sweeper.windowMs) - BEACON_MS;
+    unmet.remove(-timeMs - listensMs, -timeMs + other.windowMs - BEACON_MS);
+    if (unmet.empty) return sweeper.periodMs + timeMs + Math.min(listensMs, other.periodMs);
+  }
+  return Infinity;
+}
+
+/** What `worstMeetingMs` may come to, of boards at the ends of what is allowed. */
+export function meetingBoundMs(primeS: number, cycle: WakeCycle, otherPrimeS: number): number {
+  return ((sweepPeriods(cycle) * primeS + otherPrimeS) * 1_000 * (1_000 + DRIFT_PER_MILLE)) / 1_000;
+}
+
+/**
+ * The pairs of stretches to look at: where phases stand still, or creep, and `steps` between; the larger of the two is
+ * always the largest allowed, since all times grow with it.
+ */
+export function stretches(primeS: number, otherPrimeS: number, steps: number): [number, number][] {
+  const most = 1 + DRIFT_PER_MILLE / 1_000;
+  const widest = most / (1 - DRIFT_PER_MILLE / 1_000);
+  const ratios: number[] = [];
+  for (let step = 0; step <= steps; step++) ratios.push(1 / widest + ((widest - 1 / widest) * step) / steps);
+  for (let many = 1; many <= RESONANCE_MAX; many++) {
+    for (let few = 1; few <= RESONANCE_MAX; few++) {
+      const ratio = (many * otherPrimeS) / (few * primeS);
+      for (const creep of CREEP) ratios.push(ratio * (1 + creep), ratio * (1 - creep));
+    }
+  }
+  return ratios
+    .filter((ratio) => ratio >= 1 / widest && ratio <= widest)
+    .map((ratio) => (ratio >= 1 ? [most, most / ratio] : [most * ratio, most]));
+}
+
+/** One board's wake-ups, from a moment drawn from all moments of its life. */
+class Waking {
+  startMs: number;
+  listensMs: number;
+  readonly #rhythm: Rhythm;
+  readonly #random: SeededRandom;
+  readonly #wanders: boolean;
+  #left: number;
+  #stretch: number;
+
+  /** `wanders`: each sleep is off by an amount of its own; otherwise each is off by the same. */
+  constructor(primeS: number, cycle: WakeCycle, random: SeededRandom, wanders: boolean) {
+    this.#rhythm = rhythm(primeS, cycle, 1);
+    this.#random = random;
+    this.#wanders = wanders;
+    this.#stretch = this.#drawStretch();
+    this.#left = random.below(sweepPeriods(cycle));
+    this.startMs = -this.#fraction() * this.#periodMs;
+    this.listensMs = this.#listensMs;
+  }
+
+  get endMs(): number {
+    return this.startMs + this.listensMs - BEACON_MS;
+  }
+
+  next(): void {
+    this.startMs += this.#periodMs;
+    this.#left = this.#left === 0 ? this.#rhythm.sweepPeriods - 1 : this.#left - 1;
+    if (this.#wanders) this.#stretch = this.#drawStretch();
+    this.listensMs = this.#listensMs;
+  }
+
+  get #listensMs(): number {
+    return this.#left === 0 ? this.#rhythm.sweepMs : this.#rhythm.windowMs;
+  }
+
+  get #periodMs(): number {
+    return this.#rhythm.periodMs * this.#stretch;
+  }
+
+  #fraction(): number {
+    return this.#random.below(1_000_001) / 1_000_000;
+  }
+
+  #drawStretch(): number {
+    return 1 + ((2 * this.#fraction() - 1) * DRIFT_PER_MILLE) / 1_000;
+  }
+}
+
+/** One pair of boards, drawn: after how long they meet. */
+export function sampledMeetingMs(
+  cycle: WakeCycle,
+  otherCycle: WakeCycle,
+  random: SeededRandom,
+  wanders: boolean,
+): number {
+  const primes = WAKE_PRIMES_S[cycle];
+  const otherPrimes = WAKE_PRIMES_S[otherCycle];
+  const one = new Waking(primes[random.below(primes.length)]!, cycle, random, wanders);
+  const other = new Waking(otherPrimes[random.below(otherPrimes.length)]!, otherCycle, random, wanders);
+  for (;;) {
+    const sinceMs = Math.max(one.startMs, other.startMs, 0);
+    if (sinceMs <= Math.min(one.endMs, other.endMs)) return sinceMs;
+    (one.endMs < other.endMs ? one : other).next();
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * modules/dongle over a simulated line: every frame arrives whole, once and in order, or is counted, whatever happens to the
+ * line and to either end. SEED=n replays one seed, LINES=n searches more.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { crc32 as reference } from "node:zlib";
+import test from "ava";
+import { build } from "esbuild";
+import { crc32 } from "../modules/dongle/crc32.ts";
+import { MessageRing } from "../modules/dongle/message-ring.ts";
+import { SeededRandom } from "../sim/random.ts";
+import { type History, type Outcome, play } from "./dongle-world.ts";
+
+const SEED = Number(process.env.SEED ?? 20_260_401) >>> 0;
+const LINES = Number(process.env.LINES ?? 8);
+
+const LINES_OF: Record<string, Partial<History>> = {
+  "a good line": {},
+  "a good line with the delays of a USB chip that waits": { upMs: 16 },
+  "a noisy line": { flipped: 300, dropped: 200, added: 100 },
+  "a line that is mostly noise": { flipped: 4_000, dropped: 4_000, added: 2_000, rate: 100 },
+  "a radio that is slower than the line": { airMs: 12, flipped: 100 },
+  "frames of 1,470 bytes": { maxPayload: 1_470, rate: 60, flipped: 50, dropped: 50, airMs: 8 },
+  "a dongle that restarts": { reboots: 4_000, flipped: 100, dropped: 100 },
+  "a host that restarts": { restarts: 4_000, flipped: 100, dropped: 100 },
+  "a plug that is pulled": { unplugs: 4_000, flipped: 100, dropped: 100, upMs: 8 },
+  "a line as long as to the moon": { upMs: 1_280, downMs: 1_280 },
+  "another dongle in its place": { swaps: 4_000, flipped: 100, dropped: 100 },
+  "all of it": {
+    swaps: 1_000,
+    reboots: 2_000,
+    restarts: 2_000,
+    unplugs: 2_000,
+    flipped: 300,
+    dropped: 300,
+    added: 100,
+    airMs: 4,
+  },
+};
+
+function faultsOf(run: typeof play, seed: number, change: Partial<History>): string[] {
+  try {
+    return run(seed, change).faults;
+  } catch (error) {
+    return [String(error)];
+  }
+}
+
+function search(run: typeof play, change: Partial<History>, seeds: number): string[] {
+  const count = process.env.SEED === undefined ? seeds : 1;
+  for (let seed = SEED; seed < SEED + count; seed++) {
+    const faults = faultsOf(run, seed, change);
+    if (faults.length > 0) return faults.slice(0, 3).map((fault) => `SEED=${seed}: ${fault}`);
+  }
+  return [];
+}
+
+for (const [name, change] of Object.entries(LINES_OF)) {
+  test(`each frame arrives or is counted: ${name}`, (t) => {
+    t.log(`seeds ${SEED} to ${SEED + LINES - 1}`);
+    t.deepEqual(search(play, change, LINES), []);
+  });
+}
+
+test("the searched lines do lose frames, cut sessions, and let most frames through", (t) => {
+  const noisy = play(SEED, LINES_OF["a noisy line"]!);
+  t.true(noisy.up.gone > 10 && noisy.down.gone > 10, JSON.stringify(noisy));
+  t.true(noisy.up.arrived > 400 && noisy.down.arrived > 400, JSON.stringify(noisy));
+  t.is(noisy.sessions, 1, "damage alone ends no session");
+  t.true(play(SEED, LINES_OF["all of it"]!).sessions > 3);
+});
+
+test("300 frames of 250 bytes a second, both ways at once, and nothing is lost or waits longer and longer", (t) => {
+  for (const upMs of [1, 16]) {
+    const { faults, up, down } = play(SEED, { durationMs: 20_000, frameBytesMin: 250, upMs });
+    t.deepEqual(faults, []);
+    // The last second's may still wait at the end of a queue that does not grow.
+    t.deepEqual(up, { made: 5_970, arrived: 5_970, gone: 0 });
+    t.true(down.made >= 5_960 && down.gone === 0 && down.arrived === down.made, JSON.stringify(down));
+  }
+});
+
+/** One line of a module is changed; the search must see it. */
+const BREAKAGES: [what: string, file: string, from: string, to: string, line: string][] = [
+  ["damage is not noticed", "framing.ts", "!== crc32(bytes, 0, messageBytes) >>> 0", "=== -1", "a noisy line"],
+  [
+    "nobody tells how far it has sent",
+    "line-end.ts",
+    "if (!this.#see(u16At(message, SENT_AT), 0)) return false;",
+    "",
+    "a line that is mostly noise",
+  ],
+  ["what is lost is not counted", "line-end.ts", "this.counters.lostHere += gap;", "", "a noisy line"],
+  [
+    "credit is given for what was seen, not for what is done",
+    "line-end.ts",
+    "+ NUMBERS - this.#owner.waiting)",
+    ")",
+    "a radio that is slower than the line",
+  ],
+  ["sessions are not told apart", "line-end.ts", "!== this.session) {", "=== 0) {", "another dongle in its place"],
+  [
+    "a session that ends cuts nothing",
+    "line-end.ts",
+    "this.counters.cut += this.outstanding;",
+    "",
+    "a dongle that restarts",
+  ],
+  [
+    "half a message goes on in the next session",
+    "line-end.ts",
+    "this.#writing = undefined;\n    this.#newest = 0;",
+    "this.#newest = 0;",
+    "all of it",
+  ],
+  [
+    "a session that is greeted twice begins twice",
+    "dongle.ts",
+    " || session === this.#end.session",
+    "",
+    "a line as long as to the moon",
+  ],
+];
+
+for (const [what, file, from, to, line] of BREAKAGES) {
+  test(`canary: it is seen when ${what}`, async (t) => {
+    const broken = await brokenPlay(file, from, to);
+    t.not(search(broken, LINES_OF[line]!, 4 * LINES).length, 0);
+  });
+}
+
+async function brokenPlay(
+  file: string,
+  from: string,
+  to: string,
+): Promise<(seed: number, change: Partial<History>) => Outcome> {
+  const folder = mkdtempSync(join(tmpdir(), "throwie-dongle-"));
+  const outfile = join(folder, "broken.mjs");
+  await build({
+    entryPoints: ["test/dongle-world.ts"],
+    bundle: true,
+    outfile,
+    format: "esm",
+    logLevel: "silent",
+    plugins: [
+      {
+        name: "break",
+        setup(bundler) {
+          bundler.onLoad({ filter: new RegExp(`modules/dongle/${file}$`) }, async ({ path }) => {
+            const text = await readFile(path, "utf8");
+            if (!text.includes(from)) throw new Error(`${file} has no ${from}`);
+            return { contents: text.replace(from, to), loader: "ts" };
+          });
+        },
+      },
+    ],
+  });
+  const { play: broken } = await import(pathToFileURL(outfile).href);
+  rmSync(folder, { recursive: true });
+  return broken;
+}
+
+test("the CRC is IEEE 802.3's", (t) => {
+  const random = new SeededRandom(SEED, "crc");
+  for (let length = 0; length < 300; length++) {
+    const bytes = new Uint8Array(length + 5);
+    random.fill(bytes);
+    t.is(crc32(bytes, 3, length) >>> 0, reference(bytes.subarray(3, 3 + length)));
+  }
+});
+
+test("the ring gives messages back as they were, in order, and refuses only what has no room", (t) => {
+  const random = new SeededRandom(SEED, "ring");
+  const ring = new MessageRing(1_000);
+  const model: Uint8Array[] = [];
+  let refused = 0;
+  for (let i = 0; i < 20_000; i++) {
+    if (random.below(2) === 0) {
+      const message = new Uint8Array(1 + random.below(random.below(8) === 0 ? 900 : 60));
+      random.fill(message);
+      const at = ring.place(message.length);
+      if (at < 0) {
+        refused++;
+        if (model.length === 0) t.fail("an empty ring takes whatever is not longer than it");
+        continue;
+      }
+      ring.bytes.set(message, at);
+      ring.add(at, message.length);
+      model.push(message);
+    } else if (model.length > 0) {
+      const expected = model.shift()!;
+      if (Buffer.compare(ring.bytes.subarray(ring.start, ring.start + ring.lengthBytes), expected) !== 0)
+        t.fail(`at ${i}`);
+      ring.remove();
+    }
+    if (ring.count !== model.length) t.fail(`${ring.count} messages, not ${model.length}`);
+  }
+  t.true(refused > 100);
+});

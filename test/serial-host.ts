@@ -1,0 +1,110 @@
+/**
+ * A computer with a dongle as a process of its own, since the native part of `serialport` only works in a process's main
+ * thread and tests run in workers. It sends and takes numbered frames, or is a node; test/serial-radio.test.ts tells it
+ * what to do by messages, and it answers each with a report.
+ */
+import process from "node:process";
+import { RadioAir } from "../hosts/gateway/radio-air.ts";
+import type { RadioHandlers } from "../hosts/radio/host-radio.ts";
+import { type DongleNews, SerialRadio } from "../hosts/radio/serial-radio.ts";
+import { dropId } from "../modules/drop/drop.ts";
+import { Arrivals, FRAME_BYTES, frameOf } from "./dongle-world.ts";
+
+export type HostOrder =
+  | { order: "open"; port: string }
+  /** A node with its Drops in a file, and twenty of its own. */
+  | { order: "node"; port: string; store: string }
+  /** So many frames more, as soon as there is room. */
+  | { order: "send"; frames: number }
+  | { order: "close" | "report" };
+
+export interface HostReport {
+  /** What opening failed with. */
+  refusal: string | undefined;
+  address: number[];
+  maxPayload: number;
+  full: boolean;
+  outstanding: number;
+  counters: SerialRadio["counters"] | undefined;
+  made: number;
+  wanted: number;
+  arrived: number;
+  faults: string[];
+  news: DongleNews[];
+  held: number;
+  /** Different Drops whose hashes were checked. */
+  verified: number;
+}
+
+const ADDRESS = Uint8Array.of(2, 0, 0, 0, 0, 9);
+const arrived = new Arrivals("up", (number) => frameOf(number, 1, FRAME_BYTES, FRAME_BYTES));
+const news: DongleNews[] = [];
+let radio: SerialRadio | undefined;
+let air: RadioAir | undefined;
+let refusal: string | undefined;
+let made = 0;
+let wanted = 0;
+
+function send(): void {
+  while (radio !== undefined && made < wanted && !radio.full) {
+    const frame = frameOf(made + 1, 0, FRAME_BYTES, FRAME_BYTES);
+    if (radio.send(frame, frame.length, ADDRESS)) made++;
+  }
+}
+
+async function open(port: string, handlers: RadioHandlers): Promise<SerialRadio> {
+  radio = await SerialRadio.open(port, handlers, (told) => news.push(told));
+  return radio;
+}
+
+async function obey(order: HostOrder): Promise<void> {
+  switch (order.order) {
+    case "open":
+      refusal = undefined;
+      await open(order.port, { onFrame: (frame) => arrived.take(frame), onRoom: send });
+      return;
+    case "node":
+      air = await RadioAir.open(order.store, (handlers) => open(order.port, handlers));
+      for (let i = 0; i < 20; i++) air.offer(Uint8Array.from({ length: 300 + 80 * i }, (_, at) => i * 7 + at));
+      return;
+    case "send":
+      wanted += order.frames;
+      return send();
+    case "close":
+      if (air === undefined) radio?.close();
+      else air.close();
+      air = undefined;
+      return;
+    case "report":
+      return;
+  }
+}
+
+function report(): HostReport {
+  const heardDrops = air === undefined ? [] : [...air.heardDrops()];
+  return {
+    refusal,
+    address: [...(radio?.address ?? [])],
+    maxPayload: radio?.maxPayload ?? 0,
+    full: radio?.full ?? true,
+    outstanding: radio?.outstanding ?? 0,
+    counters: radio?.counters,
+    made,
+    wanted,
+    arrived: arrived.count,
+    faults: arrived.faults,
+    news,
+    held: air?.held ?? 0,
+    verified: new Set(heardDrops.map((drop) => Buffer.from(dropId(drop)).toString("hex"))).size,
+  };
+}
+
+process.on("message", async ({ id, order }: { id: number; order: HostOrder }) => {
+  try {
+    await obey(order);
+  } catch (error) {
+    refusal = (error as Error).message;
+  }
+  process.send!({ id, report: report() });
+});
+process.on("disconnect", () => process.exit(0));

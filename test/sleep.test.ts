@@ -1,0 +1,142 @@
+/**
+ * Nodes that sleep, in the simulator: whom they meet and when, what outlives a sleep, and what they draw from a battery.
+ * Replay with SEED=n.
+ */
+import test from "ava";
+import { HEAT_UNITS_PER_HALF_LIFE } from "../modules/temperature/temperature.ts";
+import { periodS, sweepMs } from "../modules/throwie/wake-schedule.ts";
+import type { SimNode } from "../sim/node.ts";
+import { meetingBoundMs } from "../sim/overlap.ts";
+import { BATTERIES, BOOT_US, batteryDays, CHIPS, idleUsage, meanMilliamperes, Usage } from "../sim/power.ts";
+import { SeededRandom } from "../sim/random.ts";
+import { board, holdings, nameOf, namesOf, seed, worldOf, write } from "./contact-world.ts";
+
+const chip = CHIPS[0]!;
+const HOUR_S = 3_600;
+
+function writeWhenAwake(world: ReturnType<typeof worldOf>, node: SimNode, random: SeededRandom): Uint8Array {
+  while (node.throwie === undefined) world.run(world.nowS + 0.1);
+  return write(node, random, 1, 500)[0]!;
+}
+
+test("two boards that sleep exchange their Drops within the bound, from whenever they were written", (t) => {
+  for (let i = 0; i < 6; i++) {
+    const stored: number[] = [];
+    const nodes = [board("a", 0, { wake: 60 }), board("b", 30, { wake: 60 })];
+    const world = worldOf(nodes, { lossPerMille: 20 }, seed + i, {
+      dropVerified: (node) => stored.push(node.station.index),
+    });
+    const [a, b] = world.nodes as [SimNode, SimNode];
+    const random = new SeededRandom(seed + i, "sleepers");
+    world.run(300 + random.below(1_200));
+    writeWhenAwake(world, a, random);
+    const sinceS = world.nowS;
+    const boundS = meetingBoundMs(periodS(a.station.address, 60), 60, periodS(b.station.address, 60)) / 1_000;
+    world.run(sinceS + boundS + 10);
+    t.true(stored.includes(b.station.index), `SEED=${seed + i}: not within ${boundS} s`);
+  }
+});
+
+test("boards of different cycles meet, and a carrier who stays for a period meets each", (t) => {
+  const world = worldOf([
+    board("quick", 0, { wake: 30 }),
+    board("slow", 30, { wake: 120 }),
+    {
+      name: "mule",
+      role: "mule",
+      path: [
+        [0, 500, 0],
+        [1_000, 500, 0],
+        [1_001, 15, 0],
+        [1_140, 15, 0],
+        [1_141, 500, 0],
+      ],
+    },
+  ]);
+  const [quick, slow, mule] = world.nodes as [SimNode, SimNode, SimNode];
+  const random = new SeededRandom(seed, "cycles");
+  const drops = [...write(mule, random, 2), writeWhenAwake(world, slow, random)];
+  world.run(1_150);
+  t.deepEqual(holdings(mule), namesOf(drops), "the Mule met the slow board");
+  for (const node of [quick, slow]) {
+    while (node.throwie === undefined) world.run(world.nowS + 0.1);
+    t.true(
+      drops.every((drop) => holdings(node).includes(nameOf(drop))),
+      node.name,
+    );
+  }
+});
+
+test("RAM is gone after a sleep, flash is not, and time went on", (t) => {
+  const lives: unknown[] = [];
+  const halfLifeS = 600;
+  const world = worldOf(
+    [board("a", 0, { wake: 60 })],
+    {},
+    seed,
+    { started: (node) => lives.push(node.throwie) },
+    { halfLifeS },
+  );
+  const a = world.nodes[0]!;
+  world.run(3);
+  const [drop] = write(a, new SeededRandom(seed, "flash"), 1) as [Uint8Array];
+  const heat = a.throwie!.store.heat(a.throwie!.store.lastSlot);
+  const sinceS = world.nowS;
+  world.run(3_000);
+  while (a.throwie === undefined) world.run(world.nowS + 0.1);
+  t.true(new Set(lives).size > 20);
+  t.deepEqual(holdings(a), [nameOf(drop)]);
+  t.is(a.throwie.store.heat(0), heat, "the key of one that lies still does not change");
+  const halfLives = (a.throwie.heatNow() - heat) / HEAT_UNITS_PER_HALF_LIFE;
+  const trueHalfLives = (world.nowS - sinceS) / halfLifeS;
+  t.true(Math.abs(halfLives / trueHalfLives - 1) < 0.06, `it cooled ${halfLives} half-lives in ${trueHalfLives}`);
+});
+
+test("power that fails while a board sleeps, boots or writes ends its sleep, and the next life begins with a sweep", (t) => {
+  for (const atS of [100.5, 130, 177, 200, 240, 290.25]) {
+    const times: number[] = [];
+    const nodes = [board("a", 0, { wake: 60, crashes: [{ atS, downS: 10, midWrite: atS === 200 }] })];
+    const world = worldOf(nodes, {}, seed, {
+      stopped: () => times.push(world.nowS),
+      started: () => times.push(world.nowS),
+    });
+    const a = world.nodes[0]!;
+    world.run(3);
+    const drops = write(a, new SeededRandom(seed, "crash"), 3);
+    world.run(atS + 10 + BOOT_US / 1e6 + 0.001);
+    t.is(a.crashes, 1);
+    t.truthy(a.throwie, `at ${atS}: it is awake`);
+    t.deepEqual(holdings(a), namesOf(drops));
+    const wokeS = times[times.length - 1]!;
+    world.run(wokeS + sweepMs(60) / 1_000 - 0.1);
+    t.truthy(a.throwie, `at ${atS}: it sweeps`);
+    world.run(wokeS + sweepMs(60) / 1_000 + 2);
+    t.is(a.throwie, undefined);
+  }
+});
+
+test("what an idle board draws is what the formula says, and an hour awake is what the datasheet says", (t) => {
+  const world = worldOf([board("a", 0, { wake: 60 }), board("mule", 500)], {}, seed, {}, { durationS: 12 * HOUR_S });
+  world.run(12 * HOUR_S);
+  const [a, mule] = world.nodes as [SimNode, SimNode];
+  const played = meanMilliamperes(a.usage(), chip);
+  const computed = meanMilliamperes(idleUsage(periodS(a.station.address, 60), 60, BOOT_US), chip);
+  t.true(Math.abs(played / computed - 1) < 0.05, `${played} and ${computed}`);
+  t.true(Math.abs(a.usage().totalUs / (12 * HOUR_S * 1e6) - 1) < 0.01, "it was always in some state");
+  const awake = meanMilliamperes(mule.usage(), chip);
+  t.true(awake > chip.listenMa && awake < chip.listenMa * 1.01, `${awake}`);
+});
+
+test("charge is current times time, and a battery leaks", (t) => {
+  const usage = new Usage();
+  usage.listenUs = 3_600_000_000;
+  t.true(Math.abs(meanMilliamperes(usage, chip) - chip.listenMa) < 0.01);
+  usage.transmitUs = 1_800_000_000;
+  t.true(Math.abs(meanMilliamperes(usage, chip) - (chip.listenMa + chip.transmitMa) / 2) < 0.01);
+  usage.flash({ programs: 0, programmedBytes: 0, erases: 80_000 });
+  t.true(Math.abs(meanMilliamperes(usage, chip) - (chip.listenMa + chip.transmitMa) / 2 - 25) < 0.01);
+  for (const battery of BATTERIES) {
+    t.true(Math.abs(batteryDays(0, battery) - 30 / battery.selfDischargePerMonth) < 1e-6, "left alone");
+    t.true(batteryDays(1, battery) < battery.capacityMah / 24);
+  }
+});

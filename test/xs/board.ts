@@ -1,0 +1,229 @@
+/**
+ * A board's time, on the engine that counts: what a node computes is metered in XS bytecodes and becomes simulated time.
+ *
+ * Two boards of the simulator (sim/), each with a processor of BYTECODES_PER_SECOND, and flash whose programs and erases
+ * take as long as on a real part. What is native on a board is not metered: radio, flash, chance. CRC is native there
+ * too, and bench/xs.ts leaves it out of the bundle.
+ *
+ * Only for XS as @agoric/xsnap builds it: its `resetMeter` reads and sets the meter from inside a script.
+ */
+import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
+import { Store } from "../../modules/store/store.ts";
+import { freshKey } from "../../modules/temperature/temperature.ts";
+import { cycleUs } from "../../sim/airtime.ts";
+import { Kernel } from "../../sim/kernel.ts";
+import { Fixed } from "../../sim/mobility.ts";
+import { type Processor, SimNode, type SimObserver } from "../../sim/node.ts";
+import { NorFlash } from "../../sim/nor-flash.ts";
+import {
+  BYTECODES_PER_SECOND,
+  CHIPS,
+  chargeMah,
+  ERASE_US,
+  PROGRAM_BYTE_US,
+  PROGRAM_FIRST_BYTE_US,
+} from "../../sim/power.ts";
+import { Medium } from "../../sim/radio.ts";
+import { SeededRandom } from "../../sim/random.ts";
+
+declare function resetMeter(limit: number, bytecodes: number): number;
+
+const MICROSECONDS = 1_000_000;
+
+const DROPS_SHARED = 700;
+const DROPS_GIVEN = 50;
+const DROP_BYTES = 2_048;
+const FRAMES_PER_DROP = 10;
+const FRAME_BYTES = 226;
+/** What modules/espnow holds for the air. */
+const TX_QUEUE_FRAMES = 8;
+const CONTACT_US_MAX = 60 * MICROSECONDS;
+
+function unmetered<T>(native: () => T): T {
+  const bytecodes = resetMeter(0, 0);
+  try {
+    return native();
+  } finally {
+    resetMeter(0, bytecodes);
+  }
+}
+
+/** NOR flash behind a native driver that waits for the part. */
+class TimedFlash extends NorFlash {
+  busyUs = 0;
+
+  override read(address: number, into: Uint8Array, offset: number, lengthBytes: number): void {
+    unmetered(() => super.read(address, into, offset, lengthBytes));
+  }
+
+  override program(address: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
+    this.busyUs += Math.ceil(PROGRAM_FIRST_BYTE_US + PROGRAM_BYTE_US * lengthBytes);
+    return unmetered(() => super.program(address, bytes, offset, lengthBytes));
+  }
+
+  override eraseSector(sector: number): boolean {
+    this.busyUs += ERASE_US;
+    return unmetered(() => super.eraseSector(sector));
+  }
+}
+
+/** What a board spent, and its longest spell away from its radio. */
+export interface Spent {
+  bytecodes: number;
+  /** Of an ESP32-C3's battery (sim/power.ts). */
+  chargeMah: number;
+  flashUs: number;
+  bytecodesLongest: number;
+  busyUsLongest: number;
+}
+
+class TimedBoard {
+  readonly flash = new TimedFlash();
+  readonly node: SimNode;
+  spent: Spent = { bytecodes: 0, chargeMah: 0, flashUs: 0, bytecodesLongest: 0, busyUsLongest: 0 };
+
+  constructor(
+    name: string,
+    kernel: Kernel,
+    medium: Medium,
+    x: number,
+    observer: SimObserver,
+    flashWaits: boolean,
+    seed: number,
+  ) {
+    this.#flashWaits = flashWaits;
+    const random = new SeededRandom(seed, name);
+    const station = medium.add(new Fixed(x, 0));
+    const send = station.send.bind(station);
+    station.send = (frame, lengthBytes, to) => unmetered(() => send(frame, lengthBytes, to));
+    const fill = random.fill.bind(random);
+    random.fill = (bytes) => unmetered(() => fill(bytes));
+    this.node = new SimNode({
+      ...{ name, role: "throwie", kernel, medium, station, flash: this.flash, random, capacity: 750, observer },
+      ...{ beaconIntervalMs: undefined, halfLifeMs: undefined, cast: undefined, processor: this.#processor },
+    });
+  }
+
+  readonly #flashWaits: boolean;
+  #chargedMah = 0;
+
+  /** What is due to be counted from now on. */
+  account(): Spent {
+    const { spent } = this;
+    spent.chargeMah = this.charge();
+    this.spent = { bytecodes: 0, chargeMah: 0, flashUs: 0, bytecodesLongest: 0, busyUsLongest: 0 };
+    return spent;
+  }
+
+  /** Milliampere-hours since it was last asked. */
+  charge(): number {
+    const before = this.#chargedMah;
+    this.#chargedMah = chargeMah(this.node.usage(), CHIPS[0]!);
+    return this.#chargedMah - before;
+  }
+
+  readonly #processor: Processor = (work) => {
+    const { spent, flash } = this;
+    flash.busyUs = 0;
+    resetMeter(0, 0);
+    work();
+    const bytecodes = resetMeter(0, 0);
+    const computedUs = Math.ceil((bytecodes * MICROSECONDS) / BYTECODES_PER_SECOND);
+    const busyUs = computedUs + (this.#flashWaits ? flash.busyUs : 0);
+    spent.bytecodes += bytecodes;
+    spent.flashUs += flash.busyUs;
+    spent.bytecodesLongest = Math.max(spent.bytecodesLongest, bytecodes);
+    spent.busyUsLongest = Math.max(spent.busyUsLongest, busyUs);
+    return busyUs;
+  };
+}
+
+/** Drops that nobody will look at again: verified already, under names that are not theirs. */
+function fill(flash: NorFlash, drops: number): void {
+  const store = new Store(flash);
+  store.mount();
+  const random = new SeededRandom(2, "shared");
+  const drop = new Uint8Array(DROP_BYTES);
+  random.fill(drop);
+  for (let i = 0; i < drops; i++) {
+    store.insert(random.u32(), random.u32(), drop, 0, DROP_BYTES, freshKey(0), 0);
+    store.markVerified(store.lastSlot);
+  }
+}
+
+function give(flash: NorFlash, drops: number): void {
+  const store = new Store(flash);
+  store.mount();
+  const random = new SeededRandom(3, "given");
+  const drop = new Uint8Array(DROP_BYTES);
+  for (let i = 0; i < drops; i++) {
+    random.fill(drop);
+    const id = dropId(drop);
+    store.insert(shortIdLow(id), shortIdHigh(id), drop, 0, DROP_BYTES, freshKey(0), 0);
+    store.markVerified(store.lastSlot);
+  }
+}
+
+export interface ContactCost {
+  /** Until the last Drop was stored and the contact closed. */
+  giver: Spent;
+  taker: Spent;
+  /** From the first OPEN to what the giver has to give; from there to the last Drop stored; what its frames need of the air at least. */
+  setUpUs: number;
+  transferUs: number;
+  boundUs: number;
+  /** The taker's checking of what came, once the giver has gone. */
+  verification: Spent;
+  verificationUs: number;
+}
+
+/**
+ * One board has 50 full Drops that the other lacks, and both have 700 others. Clear air, 1 Mbit/s, nobody else. Without
+ * `flashWaits` the flash takes no time, so that what is left is the processor's doing.
+ */
+export function contactOfFifty(flashWaits: boolean, seed: number): ContactCost {
+  const kernel = new Kernel();
+  const medium = new Medium(kernel, new SeededRandom(seed, "radio"), {
+    rateMbps: 1,
+    rangeM: 80,
+    txQueueFrames: TX_QUEUE_FRAMES,
+  });
+  let reconciledUs = 0;
+  let storedUs = 0;
+  const observer: SimObserver = {
+    reconciled: () => {
+      reconciledUs = kernel.nowUs;
+    },
+    dropStored: () => {
+      storedUs = kernel.nowUs;
+    },
+  };
+  const giver = new TimedBoard("giver", kernel, medium, 0, observer, flashWaits, seed);
+  const taker = new TimedBoard("taker", kernel, medium, 40, observer, flashWaits, seed);
+  for (const { flash } of [giver, taker]) fill(flash, DROPS_SHARED);
+  give(giver.flash, DROPS_GIVEN);
+  for (const { node } of [giver, taker]) node.start();
+  const until = (done: () => boolean): number => {
+    while (!done() && kernel.nowUs < CONTACT_US_MAX) kernel.run(kernel.nowUs + 1_000);
+    return kernel.nowUs;
+  };
+  const contacts = (): number => giver.node.throwie!.contacts + taker.node.throwie!.contacts;
+  const count = (): number => taker.node.throwie!.store.count;
+  for (const board of [giver, taker]) board.account();
+  const openedUs = until(() => contacts() > 0);
+  for (const board of [giver, taker]) board.charge();
+  until(() => count() === DROPS_SHARED + DROPS_GIVEN && contacts() === 0);
+  if (contacts() > 0) throw new Error(`${count()} Drops`);
+  const contact = { giver: giver.account(), taker: taker.account() };
+  giver.node.crash();
+  const aloneUs = kernel.nowUs;
+  const verifiedUs = until(() => taker.node.throwie!.unverified === 0);
+  return {
+    ...contact,
+    setUpUs: reconciledUs - openedUs,
+    transferUs: storedUs - reconciledUs,
+    boundUs: DROPS_GIVEN * FRAMES_PER_DROP * cycleUs(FRAME_BYTES, 1, false),
+    verification: taker.account(),
+    verificationUs: verifiedUs - aloneUs,
+  };
+}

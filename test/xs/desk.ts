@@ -1,0 +1,246 @@
+/**
+ * A board without a board: what the firmware finds under its native faces (test/xs/natives/) when it runs in a test, and
+ * the world that drives it, all by one simulated clock.
+ *
+ * A life is one run of the bundled firmware, `boot`. Sleep, restart and an error that nobody catches end it, as on a board:
+ * its timers are forgotten, its radio is off, what it held in memory is out of reach. Flash, the few kept bytes and the
+ * clock stay. The peer is a node of the same modules that never ends.
+ */
+import type { Board } from "../../modules/board/ports.ts";
+import { Store } from "../../modules/store/store.ts";
+import { SILENT } from "../../modules/throwie/events.ts";
+import type { MacAddress, Radio } from "../../modules/throwie/ports.ts";
+import { Throwie } from "../../modules/throwie/throwie.ts";
+import { NorFlash } from "../../sim/nor-flash.ts";
+import { SeededRandom } from "../../sim/random.ts";
+
+const SECTOR_BYTES = 4096;
+const AIR_MS = 3;
+const BOOT_MS = 300;
+const PARTITION_SECTORS: Record<string, number> = { drops: 448, crash: 2 };
+
+export interface RadioHandlers {
+  onFrame(bytes: Uint8Array, lengthBytes: number, from: MacAddress, rssiDbm: number): void;
+  onRoom(): void;
+}
+
+/** What unwinds a life that ended by its own will. */
+class Ended {}
+
+export interface DeskTimer {
+  dueMs: number;
+  intervalMs: number;
+  callback: () => void;
+}
+
+/** Bytes with NOR rules and the messages of the SDK's flash. */
+class FlashPart {
+  readonly bytes: Uint8Array;
+  /** A worn byte: it stays what it is. */
+  stuckAt = -1;
+  readonly #desk: Desk;
+
+  constructor(desk: Desk, sectors: number) {
+    this.#desk = desk;
+    this.bytes = new Uint8Array(sectors * SECTOR_BYTES).fill(0xff);
+  }
+
+  read(target: number | Uint8Array, address: number): ArrayBuffer | number {
+    if (this.#desk.flashDead) throw new Error("read failed");
+    const into = typeof target === "number" ? new Uint8Array(target) : target;
+    into.set(this.bytes.subarray(address, address + into.length));
+    return typeof target === "number" ? (into.buffer as ArrayBuffer) : into.length;
+  }
+
+  write(from: Uint8Array, address: number): void {
+    let taken = true;
+    for (let i = 0; i < from.length; i++) {
+      if (address + i !== this.stuckAt) this.bytes[address + i] = this.bytes[address + i]! & from[i]!;
+      taken &&= this.bytes[address + i] === from[i];
+    }
+    if (!taken) throw new Error("write failed");
+  }
+
+  eraseBlock(block: number): void {
+    this.bytes.fill(0xff, block * SECTOR_BYTES, (block + 1) * SECTOR_BYTES);
+  }
+
+  status(): { size: number; blockLength: number } {
+    return { size: this.bytes.length, blockLength: SECTOR_BYTES };
+  }
+}
+
+export class Desk {
+  nowMs = 0;
+  config: Record<string, unknown> = { role: "throwie", channel: 1, rate: "1M", halfLifeDays: 7, wake: "always" };
+  readonly log: string[] = [];
+  /** Reading flash throws from now on, until the next life. */
+  flashDead = false;
+  /** A broken board: each boot finds its flash as new. */
+  forgetful = false;
+  /** How often the peer was told that the board keeps a Drop. */
+  sent = 0;
+  /** Heat time at which the clock was 0, as kept at each boot. */
+  readonly epochs: number[] = [];
+  timers: DeskTimer[] = [];
+  handlers: RadioHandlers | undefined;
+  lives = 0;
+  gaveUp = "";
+  readonly random = new SeededRandom(1, "desk");
+  readonly #parts = new Map<string, FlashPart>();
+  readonly #memory = new Uint8Array(16);
+  readonly #air: { from: "board" | "peer"; frame: Uint8Array; dueMs: number }[] = [];
+  readonly #address = Uint8Array.of(2, 0, 0, 0, 0, 1);
+  readonly peer: Throwie;
+  #peerDueMs = 0;
+  #bootMs = 0;
+  #abort: typeof globalThis.abort | undefined;
+
+  readonly board: Board;
+
+  constructor() {
+    this.board = {
+      wakeCause: "power",
+      now: () => this.nowMs,
+      fill: (bytes) => this.random.fill(bytes),
+      memory: {
+        read: (into) => into.set(this.#memory),
+        write: (from) => this.#memory.set(from.subarray(0, this.#memory.length)),
+      },
+      sleep: (ms) => this.#end("timer", ms),
+      restart: () => this.#end("crash", 0),
+      feedWatchdog: () => {},
+      log: (line) => this.log.push(line),
+    };
+    const store = new Store(new NorFlash({ sizeBytes: 448 * SECTOR_BYTES }));
+    store.mount();
+    this.peer = new Throwie({
+      radio: this.#radio("peer", Uint8Array.of(2, 0, 0, 0, 0, 2)),
+      clock: { now: () => this.nowMs },
+      random: new SeededRandom(1, "peer"),
+      store,
+      events: {
+        ...SILENT,
+        dropSent: () => {
+          this.sent++;
+        },
+      },
+    });
+  }
+
+  openRadio(handlers: RadioHandlers): Radio & { close(): void } {
+    this.handlers = handlers;
+    const close = (): void => {
+      this.handlers = undefined;
+    };
+    return Object.assign(this.#radio("board", this.#address), { close });
+  }
+
+  part(label: string): FlashPart {
+    const sectors = PARTITION_SECTORS[label];
+    if (sectors === undefined) throw new Error("can't find partition");
+    let part = this.#parts.get(label);
+    if (part === undefined) {
+      part = new FlashPart(this, sectors);
+      this.#parts.set(label, part);
+    }
+    return part;
+  }
+
+  publish(count: number): void {
+    for (let i = 0; i < count; i++) {
+      const drop = new Uint8Array(100 + this.random.below(1_900));
+      this.random.fill(drop);
+      this.peer.publish(drop, "own");
+    }
+  }
+
+  run(untilMs: number): void {
+    while (this.nowMs < untilMs && this.gaveUp === "") {
+      this.nowMs++;
+      if (this.#bootMs >= 0 && this.nowMs >= this.#bootMs) this.#live(() => this.#boot());
+      for (const timer of this.timers) if (timer.dueMs <= this.nowMs) this.#live(() => this.#fire(timer));
+      while (this.#air.length > 0 && this.#air[0]!.dueMs <= this.nowMs) this.#deliver(this.#air.shift()!);
+      if (this.#peerDueMs <= this.nowMs) this.#peerDueMs = this.peer.turn();
+    }
+  }
+
+  #boot(): void {
+    this.#bootMs = -1;
+    this.lives++;
+    this.flashDead = false;
+    if (this.forgetful) this.#parts.delete("drops");
+    globalThis.desk = this;
+    globalThis.abort = undefined;
+    try {
+      globalThis.boot();
+    } finally {
+      this.#abort = globalThis.abort;
+    }
+    this.epochs.push(new DataView(this.#memory.buffer).getInt32(4, true));
+  }
+
+  #fire(timer: DeskTimer): void {
+    timer.dueMs = this.nowMs + timer.intervalMs;
+    timer.callback();
+  }
+
+  /** What XS does with what is thrown: it asks `abort`, and gives up when there is none. */
+  #live(act: () => void): void {
+    try {
+      act();
+    } catch (thrown) {
+      if (thrown instanceof Ended) return;
+      try {
+        this.#abort?.("unhandled exception", thrown);
+      } catch (end) {
+        if (end instanceof Ended) return;
+      }
+      this.gaveUp = String(thrown);
+    }
+  }
+
+  #end(cause: Board["wakeCause"], ms: number): never {
+    (this.board as { wakeCause: string }).wakeCause = cause;
+    this.timers = [];
+    this.handlers = undefined;
+    this.#abort = undefined;
+    this.#bootMs = this.nowMs + ms + BOOT_MS;
+    throw new Ended();
+  }
+
+  #deliver({ from, frame }: { from: "board" | "peer"; frame: Uint8Array }): void {
+    if (from === "board") {
+      this.peer.receive(frame, frame.length, this.#address);
+      this.#peerDueMs = 0;
+    } else {
+      this.#live(() => this.handlers?.onFrame(frame, frame.length, Uint8Array.of(2, 0, 0, 0, 0, 2), -60));
+    }
+  }
+
+  #radio(from: "board" | "peer", address: MacAddress): Radio {
+    const air = this.#air;
+    const desk = this;
+    let freeMs = 0;
+    return {
+      address,
+      maxPayload: 250,
+      receiveQueueFrames: 32,
+      full: false,
+      send(frame, lengthBytes) {
+        freeMs = Math.max(freeMs, desk.nowMs) + AIR_MS;
+        air.push({ from, frame: frame.slice(0, lengthBytes), dueMs: freeMs });
+        air.sort((a, b) => a.dueMs - b.dueMs);
+        return true;
+      },
+    };
+  }
+}
+
+declare global {
+  var desk: Desk;
+  var boot: () => void;
+  var abort: ((reason: string, thrown: unknown) => void) | undefined;
+}
+
+Object.assign(globalThis, { Desk });

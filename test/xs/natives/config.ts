@@ -1,0 +1,2 @@
+/** Stands for `mc/config`. */
+export default globalThis.desk.config;

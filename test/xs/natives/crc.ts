@@ -1,0 +1,33 @@
+/** Stands for the SDK's `crc`: whole buffers only, and a state that goes on from one `checksum` to the next. */
+function reflected(value: number, bits: number): number {
+  let result = 0;
+  for (let i = 0; i < bits; i++) if ((value >>> i) & 1) result |= 1 << (bits - 1 - i);
+  return result;
+}
+
+export class CRC16 {
+  readonly #polynomial: number;
+  readonly #initial: number;
+  #state: number;
+
+  constructor(polynomial: number, initial: number, reflectInput: boolean, reflectOutput: boolean, xorOutput: number) {
+    if (!reflectInput || !reflectOutput || xorOutput !== 0) throw new Error("not a CRC that the firmware uses");
+    this.#polynomial = polynomial;
+    this.#initial = initial;
+    this.#state = initial;
+  }
+
+  reset(): void {
+    this.#state = this.#initial;
+  }
+
+  checksum(bytes: Uint8Array): number {
+    for (const byte of bytes) {
+      this.#state ^= reflected(byte, 8) << 8;
+      for (let bit = 0; bit < 8; bit++) {
+        this.#state = ((this.#state << 1) ^ (this.#state & 0x8000 ? this.#polynomial : 0)) & 0xffff;
+      }
+    }
+    return reflected(this.#state, 16);
+  }
+}

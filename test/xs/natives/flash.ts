@@ -1,0 +1,6 @@
+/** Stands for `embedded:storage/flash`. */
+export default {
+  open({ path }: { path: string }) {
+    return globalThis.desk.part(path);
+  },
+};
