@@ -1,6 +1,6 @@
 /**
- * The plain C of the radio (modules/espnow), compiled here with the machine's own compiler: ring, tasks and sender under
- * AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer. Each canary is the same code with one thing broken,
+ * The plain C of the radio (modules/espnow), compiled here with the machine's own compiler: ring, tasks and sender
+ * under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer. Each canary is the same code with one thing broken,
  * which has to be caught. And the air that a desk's firmware shares with Node.
  *
  * `SEED=n npx ava build/test/espnow.test.js` replays.
@@ -118,7 +118,8 @@ for (const [name, program, sanitizer, count, canary, expected] of [
       file: "radio.c",
       from: COLLECTED,
       to: `${COLLECTED.split("\n")[1]}
-  for (volatile int i = 0; i < 1000; i++) continue;
+  extern int usleep(unsigned int);
+  usleep(20);
 ${COLLECTED.split("\n")[0]}`,
     },
     /frames wait, and no message is under way/,

@@ -1,9 +1,9 @@
 /*
  * The native half of espnow.ts, the same on a board and on Linux. Everything here runs in the node's task.
  *
- * There is one Wi-Fi, so there is one radio, static, with its rings: nothing is allocated while it is open. Closing
- * is idempotent; a closed object hears nothing, is full, and its counters stand still. A message that was under way when the radio was
- * closed finds another opening, or none, and does nothing.
+ * There is one Wi-Fi, so there is one radio, static, with its rings: nothing is allocated while it is open. Counters
+ * run on from one opening to the next. Closing is idempotent; a closed radio hears nothing and is full. A message that
+ * was under way when the radio was closed finds another opening, or none, and does nothing.
  */
 #include "xsmc.h"
 
@@ -31,7 +31,7 @@ static const xsHostHooks hooks = {xs_espnow_destructor, mark, NULL};
 
 void xs_espnow_destructor(void *data) {
   if (data == NULL) return;
-  driver_close();
+  espnow_driver_close();
   node.opening++;
 }
 
@@ -58,7 +58,7 @@ void xs_espnow_open(xsMachine *the) {
   xsSlot *wake = xsmcToReference(xsArg(3));
 
   radio_identity identity;
-  const int32_t code = driver_open(&the_radio, the, node.opening + 1, &settings, &identity);
+  const int32_t code = espnow_driver_open(&the_radio, the, node.opening + 1, &settings, &identity);
   if (code != 0) {
     xsUnknownError("espnow: %s (%d): %s", esp_error_name(code), (int)code, esp_error_meaning(code));
   }
@@ -102,11 +102,11 @@ void xs_espnow_send(xsMachine *the) {
     xsRangeError("espnow: a frame is 1 to maxPayload bytes");
   }
   const bool taken = is_open(the) && sender_offer(&the_radio.sender, to, frame, (uint32_t)length);
-  if (taken) driver_wake();
+  if (taken) espnow_driver_wake();
   xsmcSetBoolean(xsResult, taken);
 }
 
-/* (frame: FRAME_BYTES_MAX bytes to fill, label: 7 bytes to fill) -> its length, or 0: none is left of what the message brought. */
+/* (frame: FRAME_BYTES_MAX bytes to fill, label: 7 bytes to fill) -> its length, or 0: none is left of the message's. */
 void xs_espnow_take(xsMachine *the) {
   void *frame, *label;
   xsUnsignedValue frame_bytes, label_bytes;

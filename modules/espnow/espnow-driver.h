@@ -2,8 +2,8 @@
  * What a machine brings for the radio (espnow-esp32.c, espnow-lin.c), and what it calls.
  *
  * The driver owns the radio's task and the Wi-Fi, or what stands for it. It is opened and closed by the node's task;
- * once `driver_close` has returned, no other task runs our code and no message will be delivered from outside the
- * machine's own queue.
+ * once `espnow_driver_close` has returned, no other task runs our code, and no message comes but what the machine's own
+ * queue still holds.
  */
 #ifndef ESPNOW_DRIVER_H
 #define ESPNOW_DRIVER_H
@@ -24,11 +24,15 @@ typedef struct {
   uint32_t frame_bytes_max;
 } radio_identity;
 
-/* `machine` is the xsMachine to which messages go, `opening` counts openings. A code of esp-error.h; nothing stays open but at 0. */
-int32_t driver_open(radio *radio, void *machine, uint32_t opening, const radio_settings *settings, radio_identity *identity);
-void driver_close(void);
+/*
+ * Messages go to `machine`, an xsMachine, and name the `opening`, which differs from one to the next. Returns a code of
+ * esp-error.h; nothing stays open but at 0.
+ */
+int32_t espnow_driver_open(radio *radio, void *machine, uint32_t opening, const radio_settings *settings,
+                           radio_identity *identity);
+void espnow_driver_close(void);
 /* The radio's task has something to do. */
-void driver_wake(void);
+void espnow_driver_wake(void);
 
 /* Called by the driver in the node's task for each message posted. A message of an earlier opening does nothing. */
 void espnow_deliver(void *machine, uint32_t opening);

@@ -2,8 +2,8 @@
  * The radio on an ESP32: ESP-NOW of ESP-IDF v6.0, in station mode without association.
  *
  * The driver's callbacks run in the Wi-Fi task: they copy into a ring or count, post at most one message, and return.
- * Everything that may wait, Wi-Fi's start and stop included, is done by a task of our own or, when opening, by the node's.
- * Wi-Fi is stopped in the Wi-Fi task itself: when `esp_wifi_stop` has returned, no callback runs and none will.
+ * Everything that may wait, Wi-Fi's start and stop included, is done by a task of our own or, when opening, by the
+ * node's. Wi-Fi is stopped in the Wi-Fi task itself: when `esp_wifi_stop` has returned, no callback runs and none will.
  *
  * It refuses to share Wi-Fi: do not use the SDK's Wi-Fi modules beside it.
  */
@@ -27,7 +27,7 @@ _Static_assert(ESP_NOW_MAX_TOTAL_PEER_NUM == PEERS_MAX, "peers");
 _Static_assert(ESP_NOW_MAX_DATA_LEN_V2 == FRAME_BYTES_MAX, "frames");
 _Static_assert(ESP_NOW_ETH_ALEN == ADDRESS_BYTES, "addresses");
 
-/* Measured need of Wi-Fi's start is below 3 KB in Espressif's examples; theirs take 4. */
+/* Espressif's example starts Wi-Fi on a task of 3,584 bytes, and sends from one of 2,048. */
 #define TASK_STACK_BYTES 4096
 /* Above XS, which has 4, so that a busy node does not hold up frames; far below Wi-Fi, which has 23. */
 #define TASK_PRIORITY 5
@@ -60,7 +60,10 @@ static void deliver(void *machine, void *opening, uint8_t *message, uint16_t mes
   espnow_deliver(machine, (uint32_t)(uintptr_t)opening);
 }
 
-/* The other way to post waits while the queue is full, in a release build for ever. This one never does; it is no less fit for a task. */
+/*
+ * The SDK's other way to post waits while the queue is full, in a release build for ever. This one never waits, and
+ * FreeRTOS lets a task use it too: it only leaves the switch to the node's task to the moment when this one sleeps.
+ */
 static void post(void) {
   void *opening = (void *)(uintptr_t)driver.opening;
   if (modMessagePostToMachineFromISR(driver.machine, deliver, opening) != 0) radio_not_posted(driver.radio);
@@ -78,7 +81,7 @@ static void received(const esp_now_recv_info_t *info, const uint8_t *data, int l
 static void sent(const esp_now_send_info_t *info, esp_now_send_status_t status) {
   (void)info;
   sender_completed(&driver.radio->sender, status == ESP_NOW_SEND_SUCCESS);
-  driver_wake();
+  espnow_driver_wake();
 }
 
 #define TRY(call)                                                                                                      \
@@ -94,7 +97,7 @@ static esp_err_t start_wifi(void) {
   TRY(esp_wifi_set_storage(WIFI_STORAGE_RAM));
   TRY(esp_wifi_set_mode(WIFI_MODE_STA));
   TRY(esp_wifi_start());
-  // Asleep it hears nothing; whoever saves power closes the radio.
+  /* Asleep it hears nothing; whoever saves power closes the radio. */
   TRY(esp_wifi_set_ps(WIFI_PS_NONE));
   uint8_t protocols = WIFI_PROTOCOL_11B | WIFI_PROTOCOL_11G | WIFI_PROTOCOL_11N;
   if (rates[driver.settings.rate].phymode == WIFI_PHY_MODE_LR) protocols |= WIFI_PROTOCOL_LR;
@@ -147,7 +150,7 @@ static void radio_task(void *unused) {
   while (!atomic_load(&driver.closing)) {
     uint32_t wait_ms;
     if (radio_step(driver.radio, modMilliseconds(), &wait_ms)) post();
-    // A tick more than asked for: less would come back to the same state.
+    /* A tick more than asked for: less would come back to the same state. */
     ulTaskNotifyTake(pdTRUE, wait_ms == WAIT_FOR_WAKE ? portMAX_DELAY : pdMS_TO_TICKS(wait_ms) + 1);
   }
   stop_wifi();
@@ -168,29 +171,32 @@ static esp_err_t open_wifi(radio_identity *identity) {
   return ESP_OK;
 }
 
-int32_t driver_open(radio *radio, void *machine, uint32_t opening, const radio_settings *settings, radio_identity *identity) {
+int32_t espnow_driver_open(radio *radio, void *machine, uint32_t opening, const radio_settings *settings,
+                           radio_identity *identity) {
   driver.radio = radio;
   driver.machine = machine;
   driver.opening = opening;
   driver.settings = *settings;
   driver.task = NULL;
   atomic_store(&driver.closing, 0);
-  driver.ended = xSemaphoreCreateBinaryStatic(&driver.ended_storage);
+  /* Made once: who gave it last may still be on the way out on the other core. */
+  if (driver.ended == NULL) driver.ended = xSemaphoreCreateBinaryStatic(&driver.ended_storage);
   radio_open(radio, &calls);
   esp_err_t code = open_wifi(identity);
-  if (code == ESP_OK && xTaskCreate(radio_task, "radio", TASK_STACK_BYTES, NULL, TASK_PRIORITY, &driver.task) != pdPASS) {
-    code = ESP_ERR_NO_MEM;
+  if (code == ESP_OK) {
+    const BaseType_t made = xTaskCreate(radio_task, "radio", TASK_STACK_BYTES, NULL, TASK_PRIORITY, &driver.task);
+    if (made != pdPASS) code = ESP_ERR_NO_MEM;
   }
   if (code != ESP_OK) stop_wifi();
   return code;
 }
 
-void driver_close(void) {
+void espnow_driver_close(void) {
   atomic_store(&driver.closing, 1);
-  driver_wake();
+  espnow_driver_wake();
   xSemaphoreTake(driver.ended, portMAX_DELAY);
 }
 
-void driver_wake(void) {
+void espnow_driver_wake(void) {
   xTaskNotifyGive(driver.task);
 }

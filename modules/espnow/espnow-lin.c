@@ -13,18 +13,18 @@
  *
  * One thread stands for the Wi-Fi task and the radio's task. A frame occupies its sender for as long as it would take
  * on air at the rate chosen (docs/simulator.md, "Airtime"), but not its neighbours: there are no collisions here, and
- * everything counts as delivered. The address is THROWIE_RADIO_ADDRESS, twelve hexadecimal digits, or else drawn anew.
+ * everything counts as delivered, received or not. The address is THROWIE_RADIO_ADDRESS, twelve hexadecimal digits, or
+ * else drawn anew.
  *
  * It refuses datagrams that do not come from a loopback address.
  */
 #define _GNU_SOURCE
-#include "xsmc.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <glib.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -63,7 +63,7 @@ static struct {
   radio_settings settings;
   radio_identity identity;
   GMainContext *context;
-  GMutex mutex;
+  pthread_mutex_t mutex;
   /* The message under way, guarded by the mutex. */
   GSource *message;
   pthread_t thread;
@@ -73,7 +73,7 @@ static struct {
   int socket;
   bool on_air;
   uint64_t on_air_until_us;
-} driver = {.wake = -1, .socket = -1};
+} driver = {.mutex = PTHREAD_MUTEX_INITIALIZER, .wake = -1, .socket = -1};
 
 static uint64_t now_us(void) {
   struct timespec now;
@@ -82,9 +82,9 @@ static uint64_t now_us(void) {
 }
 
 static gboolean deliver(gpointer opening) {
-  g_mutex_lock(&driver.mutex);
+  pthread_mutex_lock(&driver.mutex);
   g_clear_pointer(&driver.message, g_source_unref);
-  g_mutex_unlock(&driver.mutex);
+  pthread_mutex_unlock(&driver.mutex);
   espnow_deliver(driver.machine, GPOINTER_TO_UINT(opening));
   return G_SOURCE_REMOVE;
 }
@@ -93,14 +93,15 @@ static void post(void) {
   GSource *message = g_idle_source_new();
   g_source_set_priority(message, G_PRIORITY_DEFAULT);
   g_source_set_callback(message, deliver, GUINT_TO_POINTER(driver.opening), NULL);
-  g_mutex_lock(&driver.mutex);
+  pthread_mutex_lock(&driver.mutex);
   driver.message = message;
   g_source_attach(message, driver.context);
-  g_mutex_unlock(&driver.mutex);
+  pthread_mutex_unlock(&driver.mutex);
 }
 
 static struct sockaddr_in air(void) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(AIR_PORT_BASE + driver.settings.channel))};
+  struct sockaddr_in address = {.sin_family = AF_INET};
+  address.sin_port = htons((uint16_t)(AIR_PORT_BASE + driver.settings.channel));
   inet_pton(AF_INET, AIR_GROUP, &address.sin_addr);
   return address;
 }
@@ -170,7 +171,8 @@ static bool receive_one(void) {
   uint8_t datagram[HEADER_BYTES + FRAME_BYTES_MAX + 1];
   struct sockaddr_in source;
   socklen_t source_bytes = sizeof source;
-  const ssize_t bytes = recvfrom(driver.socket, datagram, sizeof datagram, 0, (struct sockaddr *)&source, &source_bytes);
+  const ssize_t bytes =
+    recvfrom(driver.socket, datagram, sizeof datagram, 0, (struct sockaddr *)&source, &source_bytes);
   if (bytes < 0) return false;
   if (ntohl(source.sin_addr.s_addr) >> 24 != LOOPBACK_NET) return true;
   if (bytes <= HEADER_BYTES || bytes == sizeof datagram || datagram[0] != KIND_FRAME || !for_us(datagram)) return true;
@@ -232,7 +234,8 @@ static void close_descriptors(void) {
   driver.socket = driver.wake = -1;
 }
 
-int32_t driver_open(radio *radio, void *machine, uint32_t opening, const radio_settings *settings, radio_identity *identity) {
+int32_t espnow_driver_open(radio *radio, void *machine, uint32_t opening, const radio_settings *settings,
+                           radio_identity *identity) {
   const int32_t chosen = choose_address(driver.identity.address);
   if (chosen != 0) return chosen;
   driver.identity.frame_bytes_max = FRAME_BYTES_MAX;
@@ -251,18 +254,18 @@ int32_t driver_open(radio *radio, void *machine, uint32_t opening, const radio_s
   return opened ? 0 : CODE_FAILED;
 }
 
-void driver_close(void) {
+void espnow_driver_close(void) {
   atomic_store(&driver.closing, 1);
-  driver_wake();
+  espnow_driver_wake();
   pthread_join(driver.thread, NULL);
   close_descriptors();
-  g_mutex_lock(&driver.mutex);
+  pthread_mutex_lock(&driver.mutex);
   if (driver.message != NULL) g_source_destroy(driver.message);
   g_clear_pointer(&driver.message, g_source_unref);
-  g_mutex_unlock(&driver.mutex);
+  pthread_mutex_unlock(&driver.mutex);
 }
 
-void driver_wake(void) {
+void espnow_driver_wake(void) {
   const uint64_t one = 1;
   if (write(driver.wake, &one, sizeof one) < 0) return; /* Full: it is awake. */
 }

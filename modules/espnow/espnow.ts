@@ -3,15 +3,15 @@
  *
  * It implements the Radio port. Frames reach `onFrame` in the node's own task, one after the other, never from inside
  * `send`; a frame and its sender's address are only valid during the call, since both buffers are used again. Nothing
- * is allocated while it is open. A frame that was taken leaves once, by broadcast or by unicast with ESP-NOW's own few repetitions;
- * whether anybody heard is counted, not told: the link above finds out for itself.
+ * is allocated per frame. A frame that was taken goes out once, a unicast with ESP-NOW's own few repetitions; whether
+ * anybody heard it is counted, not told: the link above finds out for itself.
  *
  * It refuses a second radio while one is open, and channels that a board's default country does not allow.
  */
 import { ADDRESS_BYTES, type MacAddress, type Radio } from "../throwie/ports.ts";
 
 /** In the order of `phy_rate` in espnow-driver.h. LR: Espressif's long range, which only its own chips hear. */
-export const PHY_RATES = ["1M", "2M", "11M", "6M", "24M", "54M", "LR250K", "LR500K"] as const;
+export const PHY_RATES = Object.freeze(["1M", "2M", "11M", "6M", "24M", "54M", "LR250K", "LR500K"] as const);
 export type PhyRate = (typeof PHY_RATES)[number];
 
 /** Without a country set, ESP-IDF sends on 1 to 11. */
@@ -21,7 +21,7 @@ const FRAME_BYTES_MAX = 1_470;
 const LABEL_BYTES = ADDRESS_BYTES + 1;
 
 /** In the order of `xs_espnow_count`; docs/espnow.md says what each counts. */
-const COUNTERS = [
+const COUNTERS = Object.freeze([
   "sent",
   "delivered",
   "failed",
@@ -30,7 +30,7 @@ const COUNTERS = [
   "abandoned",
   "restarts",
   "receiveQueueFull",
-] as const;
+] as const);
 export type EspNowCounters = Record<(typeof COUNTERS)[number], number>;
 
 export interface EspNowOptions {
@@ -45,7 +45,7 @@ export interface EspNowOptions {
 declare function Native(destructor: string): new () => object;
 declare function native(name: string): { call(radio: object, ...parameters: unknown[]): never };
 
-/** espnow-binding.c. XS binds a method to its C function when it holds nothing but the call; others would leave garbage. */
+/** espnow-binding.c. A method that holds nothing but the call is bound at compile time; any other leaves garbage. */
 class NativeRadio extends Native("xs_espnow_destructor") {
   /** Fills the address, calls `wake` in the node's task from then on, and returns the largest frame in bytes. */
   open(channel: number, rate: number, address: Uint8Array, wake: (room: boolean) => void): number {

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The slowest frame is 50 ms on air, and is repeated some ten times; the rest is a channel that others occupy. */
+/* The slowest frame is 50 ms on air (1,470 bytes at 250 kbit/s); the rest is for repetitions and for a busy channel. */
 #define SEND_TIMEOUT_MS 1000
 /* A buffer comes free when a frame has left: the usual one takes 3 ms. */
 #define NO_MEMORY_RETRY_MS 5

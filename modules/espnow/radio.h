@@ -21,7 +21,7 @@
 #include "sender.h"
 
 /*
- * 104 frames of 226 bytes, or 16 of ESP-NOW v2: a node at 1 Mbit/s may be busy with something else for 190 ms.
+ * 104 frames of 226 bytes, or 16 of 1,470: at 1 Mbit/s a node may be busy with something else for 190 ms.
  * Slots of 1,470 bytes for as many small frames would take 150 KB.
  */
 #define RECEIVED_RING_BYTES (24 * 1024)

@@ -63,7 +63,7 @@ static int32_t ensure_peer(sender *sender, const uint8_t *address) {
 static int32_t transmit_held(sender *sender) {
   const int32_t code = ensure_peer(sender, sender->held_label.address);
   if (esp_error_kind(code) != ERROR_NONE) return code;
-  // Before the call: the send callback may come before it returns.
+  /* Before the call: the send callback may come before it returns. */
   sender->completed_before = completed(sender);
   return sender->driver->transmit(sender->held_label.address, sender->held, sender->held_bytes);
 }

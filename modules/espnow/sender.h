@@ -3,10 +3,10 @@
  *
  * The node's task offers; a task of the radio's own, which may wait, calls `sender_step` whenever it is woken and when
  * the time that the step returned is over. So a driver that is slow, out of buffers or being started anew costs the
- * node nothing but a full queue. The send callback, in the Wi-Fi task, calls `sender_completed` and wakes the radio's task.
+ * node nothing but a full queue. The send callback, in the Wi-Fi task, calls `sender_completed` and wakes the radio's.
  *
- * The queue is as deep as the simulator's, the frame in flight included: what is promised for the link (docs/protocol.md)
- * was measured with it, and eight instead of two miss two of those promises.
+ * The queue is as deep as the simulator's, the frame in flight included: what docs/protocol.md promises of the link was
+ * measured with it, and with eight instead of two it misses two of those promises.
  *
  * A frame is expendable, the radio is not: what was in hand when the radio was started anew is abandoned and counted,
  * so that no frame can cause a second restart.
@@ -31,7 +31,7 @@
 typedef struct {
   int32_t (*add_peer)(const uint8_t *address);
   int32_t (*remove_peer)(const uint8_t *address);
-  /* The driver copies the frame. After 0 it calls `sender_completed` once, from any task, possibly before it returns. */
+  /* Copies the frame. After 0 the driver calls `sender_completed` once, from any task, possibly before it returns. */
   int32_t (*transmit)(const uint8_t *to, const uint8_t *frame, uint32_t length);
   /* Wi-Fi off and on again. All peers are forgotten. */
   int32_t (*restart)(void);

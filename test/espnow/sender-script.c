@@ -69,9 +69,9 @@ int main(void) {
       else printf("wait %u\n", wait_ms);
     } else if (strcmp(command, "counters") == 0) {
       const sender_counters *all = &the_sender.counters;
-      printf("sent %u, delivered %u, failed %u, no memory %u, refused %u, abandoned %u, restarts %u, queued %u, error %#x\n",
-             all->sent, all->delivered, all->failed, all->no_memory, all->refused, all->abandoned, all->restarts,
-             the_sender.queued, (unsigned int)all->last_error);
+      printf("sent %u, delivered %u, failed %u, ", all->sent, all->delivered, all->failed);
+      printf("no memory %u, refused %u, abandoned %u, ", all->no_memory, all->refused, all->abandoned);
+      printf("restarts %u, queued %u, error %#x\n", all->restarts, the_sender.queued, (unsigned int)all->last_error);
     } else CHECK(false, "%s", command);
   }
   return 0;
