@@ -42,7 +42,7 @@ function startNode({ role, channel, rate, halfLifeMs, wake }: Settings): void {
     onRoom: () => loop.wake(),
   });
   const kept = new Kept(board);
-  const waking = wake === undefined ? {} : { beaconIntervalMs: WAKING_BEACON_INTERVAL_MS };
+  const waking = wake === undefined ? {} : { beaconIntervalMs: WAKING_BEACON_INTERVAL_MS, beaconAtOnce: true };
   const epoch = kept.epoch;
   const node = new Throwie({ radio, clock: board, random: board, store, events: log, halfLifeMs, epoch, ...waking });
   kept.keepEpoch(node.epoch);

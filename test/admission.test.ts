@@ -2,7 +2,14 @@
 import test from "ava";
 import { CORRUPT, FLOOD } from "../modules/store/marks.ts";
 import { Store } from "../modules/store/store.ts";
-import { HEAT_CAP, HEAT_UNITS_PER_HALF_LIFE, keyOfClaim, raise } from "../modules/temperature/temperature.ts";
+import {
+  HEAT_CAP,
+  HEAT_RANGE,
+  HEAT_TIME_MAX,
+  HEAT_UNITS_PER_HALF_LIFE,
+  keyOfClaim,
+  raise,
+} from "../modules/temperature/temperature.ts";
 import {
   Admission,
   isNewcomer,
@@ -26,10 +33,10 @@ class Board {
   readonly flash = new NorFlash({ sizeBytes: 64 * 4096 });
   now = 1_000;
 
-  constructor() {
-    this.store = new Store(this.flash, CAPACITY);
+  constructor(capacity: number = CAPACITY) {
+    this.store = new Store(this.flash, capacity);
     this.store.mount();
-    for (let number = 0; number < CAPACITY; number++) {
+    for (let number = 0; number < capacity; number++) {
       this.put(number, settledKey(this.now + HALF_LIFE + 2_000 * number));
     }
     this.admission = new Admission(this.store, this.now);
@@ -58,7 +65,7 @@ class Board {
 
   restart(): void {
     this.store.checkpoint(this.now);
-    this.store = new Store(this.flash, CAPACITY);
+    this.store = new Store(this.flash, this.store.capacity);
     this.store.mount();
     this.admission = new Admission(this.store, this.now);
   }
@@ -69,9 +76,10 @@ class Board {
 
   /** How many of the first Drops are gone; they must be the coldest. */
   get displaced(): number {
+    const { capacity } = this.store;
     let count = 0;
-    while (count < CAPACITY && !this.has(count)) count++;
-    for (let number = count; number < CAPACITY; number++) if (!this.has(number)) return Infinity;
+    while (count < capacity && !this.has(count)) count++;
+    for (let number = count; number < capacity; number++) if (!this.has(number)) return Infinity;
     return count;
   }
 }
@@ -89,13 +97,15 @@ test("a newcomer displaces the coldest, however cold it is itself, until a fifth
   t.is(board.store.journal().filter(({ cause }) => cause === FLOOD).length, 3 * SHARE);
 });
 
-test("a cold Drop dies first, as ever, and who displaces it is no newcomer", (t) => {
+test("however cold all have become, newcomers displace a fifth of them and no more within a half-life", (t) => {
   const board = new Board();
-  board.now += HALF_LIFE + 2_500;
-  t.is(board.offer(100), "free");
-  t.is(board.offer(101), "free");
-  t.is(board.displaced, 2);
-  t.is(board.offer(102), "newcomer");
+  for (const halfLives of [1, 2, 5, 20]) {
+    board.now += halfLives * HALF_LIFE;
+    const before = board.displaced;
+    for (let i = 0; i < 4 * SHARE; i++) board.offer(100 * halfLives + i);
+    t.is(board.displaced, before + SHARE, `after ${halfLives} half-lives`);
+    if (board.displaced + SHARE > CAPACITY / 2) break;
+  }
 });
 
 test("who died for a newcomer does not come back as one", (t) => {
@@ -104,6 +114,39 @@ test("who died for a newcomer does not come back as one", (t) => {
   t.is(board.offer(100), "departed");
   t.is(board.offer(0), "departed");
   t.is(board.offer(300), "turn");
+});
+
+test("who departed is forgotten after 8 half-lives, and nobody is taken for another", (t) => {
+  const board = new Board();
+  for (let i = 0; i < SHARE; i++) board.offer(100 + i);
+  t.is(board.admission.judge(0, board.now), "departed");
+  t.is(board.admission.judge(0x1_0000, board.now), "turn", "the same sixteen bits");
+  board.now += 8 * HALF_LIFE - 1;
+  t.is(board.admission.judge(0, board.now), "departed");
+  board.now++;
+  t.is(board.admission.judge(0, board.now), "newcomer");
+});
+
+test("the smallest stores take newcomers too, one at a time", (t) => {
+  for (let capacity = 1; capacity < NEWCOMERS_SHARE; capacity++) {
+    const board = new Board(capacity);
+    t.is(board.offer(100), "newcomer", `${capacity} places`);
+    for (let i = 1; i < 10; i++) t.is(board.offer(100 + i), "turn", `${capacity} places`);
+    t.true(board.has(109));
+    t.is(board.displaced, 1);
+    t.is(board.store.count, capacity);
+    board.restart();
+    t.is(board.offer(200), "turn");
+    t.is(board.displaced, 1);
+  }
+});
+
+test("a newcomer's key is odd, and not above the key that it is made of", (t) => {
+  for (const key of [-HEAT_RANGE, -1, 0, 1, 2, HEAT_CAP, 1_000 + HEAT_CAP, HEAT_TIME_MAX + HEAT_CAP]) {
+    t.true(isNewcomer(newcomerKey(key)) && !isNewcomer(settledKey(key)));
+    t.true(newcomerKey(key) <= key && newcomerKey(key) >= key - 1);
+    t.is(newcomerKey(newcomerKey(key)), newcomerKey(key), "nor lowered again");
+  }
 });
 
 test("after a half-life a newcomer is like any other", (t) => {

@@ -7,10 +7,12 @@
  * takes it again. What was displaced is read from the board's own store at the end.
  */
 import { dropId, shortIdLow } from "../modules/drop/drop.ts";
-import { HEAT_CAP } from "../modules/temperature/temperature.ts";
+import { DROP, decodeFrame, Frame, POLL, sealFrame } from "../modules/glacier/frame.ts";
+import { HEAT_CAP, HEAT_UNITS_PER_HALF_LIFE } from "../modules/temperature/temperature.ts";
 import type { SimNode, SimObserver } from "../sim/node.ts";
 import { SeededRandom } from "../sim/random.ts";
 import type { NodeScenario } from "../sim/scenario.ts";
+import type { Station } from "../sim/station.ts";
 import { World } from "../sim/world.ts";
 
 export interface Strategy {
@@ -24,6 +26,10 @@ export interface Strategy {
   visits?: { onS: number; offS: number };
   /** Junk at hand at once: 1 is a drip. */
   stock?: number;
+  /** Givers let a new fragment out only so often, and are heard in between. */
+  trickleS?: number;
+  /** Junk is so long; 60 unless said. */
+  junkBytes?: number;
   /** The board loses power so often. */
   restartsEveryS?: number;
 }
@@ -32,6 +38,8 @@ export interface Siege {
   capacity: number;
   durationS: number;
   halfLifeS?: number;
+  /** For so many half-lives nobody has come past before it begins. */
+  cooledHalfLives?: number;
   /** People come past so often, from this time on, each with one new Drop; after `afterS` comes one who takes what there is. */
   people?: { fromS: number; everyS: number; stayS: number; afterS: number };
   /** Change the board, as a canary does. */
@@ -52,6 +60,8 @@ export interface Outcome {
 
 const DROP_BYTES = 60;
 const STOCK = 40;
+const READER_ROOM = 600;
+const REPEATED_US = 1_000_000;
 
 export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome {
   const { capacity, durationS, people } = siege;
@@ -66,7 +76,13 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
       comings.push(atS + random.below(1_000) / 1_000);
     comings.forEach((atS, i) => {
       nodes.push({ name: `author-${i}`, role: "mule", path: passing(atS, stayS) });
-      nodes.push({ name: `reader-${i}`, role: "mule", path: passing(atS + afterS, stayS) });
+      // A reader that is full itself would be under siege as the board is.
+      nodes.push({
+        name: `reader-${i}`,
+        role: "mule",
+        path: passing(atS + afterS, stayS),
+        capacity: capacity + READER_ROOM,
+      });
     });
   }
 
@@ -100,8 +116,8 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
     },
   };
 
-  const fresh = (): Uint8Array => {
-    const drop = new Uint8Array(DROP_BYTES);
+  const fresh = (sizeBytes = DROP_BYTES): Uint8Array => {
+    const drop = new Uint8Array(sizeBytes);
     random.fill(drop);
     return drop;
   };
@@ -121,7 +137,7 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
     for (let slot = 0; slot < store.capacity; slot++) if (store.occupied(slot)) store.remove(slot);
     if (node.name.startsWith("taker")) return;
     while (store.count < (strategy.stock ?? STOCK)) {
-      const drop = fresh();
+      const drop = fresh(strategy.junkBytes);
       junk.add(shortIdLow(dropId(drop)));
       node.publish(drop);
       store.setHeat(store.lastSlot, node.throwie.heatNow() + HEAT_CAP);
@@ -156,6 +172,8 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
     old.push(drop);
     if (board.publish(drop) !== "stored") throw new Error("siege: the store took no Drop");
     for (let times = 2 + random.below(9); times > 0; times--) board.throwie!.warm(store.lastSlot);
+    const cooledUnits = (siege.cooledHalfLives ?? 0) * HEAT_UNITS_PER_HALF_LIFE;
+    store.setHeat(store.lastSlot, store.heat(store.lastSlot) - cooledUnits);
   }
   board.throwie!.checkpoint();
   const slots = Array.from({ length: capacity }, (_, slot) => slot).sort((a, b) => store.heat(b) - store.heat(a));
@@ -179,6 +197,9 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
     world.kernel.at(micros(atS + people!.afterS + people!.stayS + 4), () => reader.crash());
   });
   for (const node of world.nodes) {
+    if (strategy.trickleS !== undefined && node.name.startsWith("giver")) {
+      trickle(node.station, micros(strategy.trickleS), () => world.kernel.nowUs);
+    }
     if (!node.name.startsWith("giver") && !node.name.startsWith("taker")) continue;
     const { onS, offS } = strategy.visits ?? { onS: durationS, offS: 0 };
     for (let atS = 2 + random.below(1_000) / 1_000; atS < durationS; atS += onS + offS) {
@@ -210,6 +231,28 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
     honest: drops.length,
     honestStored: drops.filter(({ stored }) => stored).length,
     honestOfferedOn: drops.filter(({ offeredOn }) => offeredOn).length,
+  };
+}
+
+/** A radio that seems to be slow. In place of a fragment that it keeps back it repeats the last, and asks for an answer. */
+function trickle(station: Station, everyUs: number, now: () => number): void {
+  const send = station.send.bind(station);
+  const frame = new Frame();
+  const sessions = new Map<number, { last: Uint8Array; newUs: number; sentUs: number }>();
+  station.send = (bytes, lengthBytes, to) => {
+    if (decodeFrame(bytes, lengthBytes, frame) !== undefined) throw new Error("siege: not a frame");
+    if (frame.type !== DROP) return send(bytes, lengthBytes, to);
+    const { sessionId, sequence, fragment, shortIdLow, shortIdHigh, payloadBytes } = frame;
+    let session = sessions.get(sessionId);
+    if (session === undefined || now() - session.newUs >= everyUs) {
+      const last = bytes.slice(0, lengthBytes);
+      sealFrame(last, DROP + POLL, sessionId, sequence, fragment, shortIdLow, shortIdHigh, payloadBytes);
+      session = { last, newUs: now(), sentUs: -Infinity };
+      sessions.set(sessionId, session);
+    }
+    if (now() - session.sentUs < REPEATED_US) return true;
+    session.sentUs = now();
+    return send(session.last, session.last.length, to);
   };
 }
 

@@ -149,6 +149,27 @@ test("what comes by wire displaces nothing that came by wire before it", (t) => 
   t.is(lone.node.publish(drop(21), "own"), "stored");
 });
 
+test("while everyone who could die is being read a Drop waits, and then comes in, in the same contact", (t) => {
+  let contacts = 0;
+  const world = worldOf([board("a", 0, { capacity: 2 }), board("b", 30, { capacity: 2 })], {}, seed, {
+    contactOpened: (node) => {
+      if (node.name === "a") contacts++;
+    },
+  });
+  const [a, b] = world.nodes as [SimNode, SimNode];
+  const random = new SeededRandom(seed, "read");
+  const old = write(a, random, 2);
+  const fresh = write(b, random, 1);
+  const { store } = a.throwie!;
+  for (const slot of [0, 1]) store.pin(slot);
+  world.run(3);
+  t.deepEqual(holdings(a), namesOf(old));
+  for (const slot of [0, 1]) store.unpin(slot);
+  world.run(6);
+  t.true(holdings(a).includes(namesOf(fresh)[0]!));
+  t.is(contacts, 1);
+});
+
 test("heat is written within a day when nothing comes, soon when enough was stored, and outlives a restart", (t) => {
   const lone = loneNode(1, new SeededRandom(seed, "checkpoint"));
   const written = (): number => {

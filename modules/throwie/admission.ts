@@ -2,15 +2,14 @@
  * Admission: who may come into a full store, and who dies for it (docs/temperature.md, "Admission").
  *
  * Heat alone would let anyone with 10,000 fresh Drops wash a store clean, and neither addresses nor movements tell a
- * crowd from one radio that plays a crowd. What nobody can multiply is time. So while some Drop is cold (heat below 1)
- * the coldest dies, as ever; but when all are warm, a Drop that comes in is a newcomer for one half-life, and newcomers
- * have a share of the store:
+ * crowd from one radio that plays a crowd. What nobody can multiply is time. So a Drop that comes into a full store is a
+ * newcomer for one half-life, and newcomers have a share of the store:
  *
  *   - fewer than the share: the coldest of the others dies for it, whatever the newcomer's heat;
  *   - the share is full: the oldest newcomer dies for it, and a contact brings one in for each TURN_MS that it has lasted.
  *
- * Invariant: in any half-life newcomers displace at most a NEWCOMERS_SHARE-th of the store from among the warm that
- * were settled, the coldest of them; and each newcomer stays for at least share * TURN_MS / contacts at once, whatever
+ * Invariant: in any half-life newcomers displace at most a NEWCOMERS_SHARE-th of the store from among the settled, the coldest
+ * of them, however cold all have become; and each newcomer stays for at least share * TURN_MS / contacts at once, whatever
  * is offered meanwhile.
  *
  * A newcomer's key is odd, every other's even: so flash knows it too, for one heat unit, and a restart changes nothing.
@@ -21,14 +20,16 @@
  */
 import { COLDEST, FLOOD } from "../store/marks.ts";
 import type { Store } from "../store/store.ts";
-import { HEAT_UNITS_PER_HALF_LIFE } from "../temperature/temperature.ts";
+import { HEAT_RANGE, HEAT_UNITS_PER_HALF_LIFE } from "../temperature/temperature.ts";
 
-/** A fifth of the store. */
+/** A fifth of the store, but a place at least. */
 export const NEWCOMERS_SHARE = 5;
 /** Who walks past is there for longer: at 80 m of range a pedestrian two minutes, a cyclist half a minute. */
 export const TURN_MS = 8_000;
 /** As long as a movement is worth half of what it was. */
 const NEWCOMER_UNITS = HEAT_UNITS_PER_HALF_LIFE;
+/** Remembered of those that died for a newcomer, for each place: what bench eviction delivers grows with it, and so does RAM. */
+const DEPARTED_PER_PLACE = 2;
 const NOBODY = -1;
 
 /** `turn`: as a newcomer, once its contact has a turn. `departed`: it died for one lately. */
@@ -39,13 +40,18 @@ export function settledKey(key: number): number {
   return key & ~1;
 }
 
+/** Never above the key that it is made of, which may be the highest there is. */
 export function newcomerKey(key: number): number {
-  return key | 1;
+  return (key - 1) | 1;
 }
 
 /** Is a key a newcomer's? */
 export function isNewcomer(key: number): boolean {
   return (key & 1) !== 0;
+}
+
+function shareOf(room: number): number {
+  return Math.max(Math.floor(room / NEWCOMERS_SHARE), 1);
 }
 
 export class Admission {
@@ -55,21 +61,21 @@ export class Admission {
   /** By arrival, the oldest first. */
   readonly #slots: Uint16Array;
   readonly #since: Int32Array;
-  /**
-   * 16 bits of the id of each Drop that died for a newcomer, as many as the store holds: a ring. One new Drop in 87 is
-   * taken for one of them.
-   */
-  readonly #departed: Uint16Array;
+  /** The lower half of the id of each Drop that died for a newcomer lately: a ring. */
+  readonly #departed: Uint32Array;
   #departures = 0;
+  /** All departures until then are forgotten. */
+  #forgotten: number;
   /** Free places that newcomers left by other ways than the queue. They are not for settling in. */
   #vacant = 0;
 
   constructor(store: Store, now: number) {
     this.#store = store;
-    const newcomersMax = Math.floor(store.capacity / NEWCOMERS_SHARE);
+    const newcomersMax = shareOf(store.capacity);
     this.#slots = new Uint16Array(newcomersMax);
     this.#since = new Int32Array(newcomersMax);
-    this.#departed = new Uint16Array(store.capacity);
+    this.#departed = new Uint32Array(DEPARTED_PER_PLACE * store.capacity);
+    this.#forgotten = now;
     if (store.count + this.#share >= store.room) this.#vacant = store.room - store.count;
     this.#resume(now);
   }
@@ -80,11 +86,8 @@ export class Admission {
     this.#settle(now);
     if (store.count < store.room) return this.#vacant > 0 && this.count < this.#share ? "newcomer" : "free";
     this.#vacant = 0;
-    const coldest = store.coldest();
-    if (coldest >= 0 && store.heat(coldest) < settledKey(now)) return "free";
-    const known = Math.min(this.#departures, this.#departed.length);
-    const index = this.#departed.indexOf(low & 0xffff);
-    if (this.#share === 0 || (index >= 0 && index < known)) return "departed";
+    const index = this.#departed.indexOf(low);
+    if (index >= 0 && index < this.#departures) return "departed";
     return this.count < this.#share ? "newcomer" : "turn";
   }
 
@@ -160,12 +163,16 @@ export class Admission {
   }
 
   get #share(): number {
-    return Math.floor(this.#store.room / NEWCOMERS_SHARE);
+    return shareOf(this.#store.room);
   }
 
-  /** Who has been here for long enough is no newcomer any more. */
+  /** Who has been here for long enough is no newcomer any more; and where little happens, who departed may come back one day. */
   #settle(now: number): void {
     const store = this.#store;
+    if (now - this.#forgotten >= HEAT_RANGE) {
+      this.#forgotten = now;
+      this.#departures = 0;
+    }
     while (this.count > 0 && now - this.#since[0]! >= NEWCOMER_UNITS) {
       const slot = this.#slots[0]!;
       this.#leave(0);

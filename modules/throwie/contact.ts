@@ -41,8 +41,8 @@ const QUIET_MS = 1_500;
 const IDLE_TIMEOUT_MS = 10_000;
 /** The workspace is wanted by others: many times the tenth of a second that a reconciliation takes. */
 const RECONCILING_TIMEOUT_MS = 3_000;
-/** Turns after which a contact that is still being served makes room all the same: half a minute. */
-const TURNS_BUSY_MAX = 4;
+/** A contact that has lasted for so many turns makes room, busy or not: its peer may call again, as all who wait may. */
+const TURNS_UNDISTURBED = 2;
 /** Nobody saves up turns to wash all newcomers out at once. */
 const TURNS_SAVED_MAX = 2;
 const NOTHING = -1;
@@ -84,6 +84,8 @@ export class Contact implements MessageSource, MessageSink {
   readonly index: number;
   readonly #offers: Offers;
   #beaconMs = 0;
+  /** When a Drop last moved, or could have begun to. */
+  #movedMs = 0;
   #refused = false;
   /** No Drop is taken in any more; what the peer lacks is served all the same. */
   #flashFailed = false;
@@ -113,6 +115,7 @@ export class Contact implements MessageSource, MessageSink {
     this.#nowMs = now;
     this.#offers.clear();
     this.#beaconMs = now;
+    this.#movedMs = now;
     this.#refused = false;
     this.#flashFailed = false;
     this.link.begin(sessionId, now);
@@ -163,18 +166,26 @@ export class Contact implements MessageSource, MessageSink {
     this.turnsTaken = Math.max(this.turnsTaken, this.#turnsEarned - TURNS_SAVED_MAX) + 1;
   }
 
+  /** A Drop went or came, and was kept. */
+  countMoved(): void {
+    this.moved++;
+    this.#movedMs = this.#nowMs;
+  }
+
   get #turnsEarned(): number {
     return Math.floor((this.#nowMs - this.link.begunMs) / TURN_MS);
   }
 
   /**
-   * It may make room for another: its peer is not heard, or it had its turn, waits for the next, and is served, or was for long.
+   * It may make room for another: its peer is not heard, or brought and took nothing for longer than a turn, or was here for long,
+   * or had its turn, waits for the next, and is served.
    */
   get lingers(): boolean {
-    if (this.#nowMs - Math.max(this.link.heardMs, this.#beaconMs) >= QUIET_MS) return true;
-    if (!this.#byTurns || this.turnsTaken === 0) return false;
-    if (this.turnsTaken >= TURNS_BUSY_MAX) return true;
-    return this.turns <= 0 && this.#offers.count === 0 && this.link.sender.idle;
+    const now = this.#nowMs;
+    if (now - Math.max(this.link.heardMs, this.#beaconMs) >= QUIET_MS) return true;
+    if (now - this.#movedMs >= TURN_MS + QUIET_MS) return true;
+    if (this.#turnsEarned >= TURNS_UNDISTURBED) return true;
+    return this.#byTurns && this.turnsTaken > 0 && this.turns <= 0 && this.#offers.count === 0 && this.link.sender.idle;
   }
 
   get deadline(): number {
@@ -257,7 +268,7 @@ export class Contact implements MessageSource, MessageSink {
     const here = this.#holds(message);
     if (here) store.unpin(message.reference);
     if (!kept) return;
-    this.moved++;
+    this.countMoved();
     if (!here) return;
     this.#node.warm(message.reference);
     events.dropSent(message.reference, this.peer);
@@ -284,8 +295,8 @@ export class Contact implements MessageSource, MessageSink {
   }
 
   assembly(frame: Frame, now: number): Assembly | undefined {
+    this.#nowMs = now;
     if (frame.type === DROP) {
-      this.#nowMs = now;
       if (this.#flashFailed) return undefined;
       if (this.#byTurns && !this.#mayTakeTurn(frame.sequence)) {
         // A peer that asks again is there, whatever became of its beacons.
@@ -374,6 +385,7 @@ export class Contact implements MessageSource, MessageSink {
   /** What the peer lacks is known: from now on it is on offer. */
   #conclude(): void {
     this.phase = "transferring";
+    this.#movedMs = this.#nowMs;
     for (let slot = 0; slot < this.#node.store.capacity; slot++) {
       if (this.#node.reconciliation.has(slot)) this.#offers.add(slot);
     }

@@ -206,6 +206,7 @@ export class Throwie implements ContactOwner {
     // A person here waits for no turn; what nobody carried is no newcomer, and only what is colder makes room for it.
     const verdict = origin === "own" ? this.judge(shortIdLow(id)) : "free";
     const outcome = this.#insert(shortIdLow(id), shortIdHigh(id), drop, 0, drop.length, key, verdict);
+    if (outcome === "turn") return "colder";
     if (outcome !== "stored") return outcome;
     const slot = this.store.lastSlot;
     this.own[slot] = origin === "own" ? 1 : 0;
@@ -262,7 +263,7 @@ export class Throwie implements ContactOwner {
     if (outcome !== "stored") return outcome;
     // It has moved once more, but that is no reason to take it in: of two full stores each would then want the other's coldest.
     this.warm(this.store.lastSlot);
-    from.moved++;
+    from.countMoved();
     this.own[this.store.lastSlot] = 0;
     if (verdict === "turn") from.takeTurn();
     this.#verification.pending++;
@@ -278,13 +279,13 @@ export class Throwie implements ContactOwner {
     lengthBytes: number,
     key: number,
     verdict: Verdict,
-  ): StoreOutcome {
+  ): StoreOutcome | "turn" {
     const { store } = this;
     const admission = this.#admission;
     const now = this.heatNow();
     const newcomer = verdict !== "free" && store.find(low, high) < 0;
     const victim = newcomer ? admission.victim : -1;
-    if (newcomer && victim < 0 && store.count >= store.room) return "colder";
+    if (newcomer && victim < 0 && store.count >= store.room && store.room > 0) return "turn";
     const entryKey = newcomer ? newcomerKey(key) : settledKey(key);
     const cause = admission.causeOf(victim);
     const outcome = store.insert(low, high, bytes, offset, lengthBytes, entryKey, now, victim, cause);
