@@ -32,6 +32,7 @@ const ARROWS: [folder: string, imports: string[]][] = [
     ["modules/drop/", "modules/glacier/", "modules/rbsr/", "modules/temperature/", "modules/store/"],
   ],
   ["modules/dongle/", ["modules/throwie/ports.ts"]],
+  ["modules/serial/", []],
   ["main.ts", ["modules/"]],
   ["sim/", ["modules/", "@noble/"]],
   // The command line is where the rooms meet; nothing else under hosts knows of the simulator.
