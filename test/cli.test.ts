@@ -72,6 +72,14 @@ for (const [name, words, expected] of [
     ["gateway", "--data", folder, "--listen", "127.0.0.1:0", "--air", "127.0.0.1:1", "--follow", "x"],
     /id@ip:port/,
   ],
+  ["a gateway without a radio", ["gateway", "--data", folder, "--listen", "127.0.0.1:0"], /--radio PORT .* or --air/],
+  ["a Mule without a radio", ["mule"], /--radio PORT .* or --air/],
+  ["two radios", ["mule", "--radio", "/dev/ttyUSB0", "--air", "127.0.0.1:7400"], /not both/],
+  [
+    "no such port",
+    ["mule", "--radio", join(folder, "ttyUSB9")],
+    /There is no port .*ttyUSB9: is the dongle plugged in/,
+  ],
   [
     "an air that is not on this machine",
     ["gateway", "--data", folder, "--listen", "127.0.0.1:0", "--air", "10.0.0.1:1"],
@@ -172,7 +180,7 @@ test("a scenario that is wrong is refused by the name of its field", (t) => {
 test("help names every command, and each command its options", (t) => {
   const { status, stdout } = throwie(["--help"]);
   t.is(status, 0);
-  for (const command of ["write", "read", "gateway", "sim"]) {
+  for (const command of ["write", "read", "mule", "gateway", "sim"]) {
     t.regex(stdout, new RegExp(`^ {2}${command} `, "m"));
     t.regex(throwie([command, "--help"]).stdout, /Options:/);
   }

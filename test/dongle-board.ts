@@ -8,9 +8,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import process from "node:process";
-import { Dongle } from "../modules/dongle/dongle.ts";
+import type { Dongle } from "../modules/dongle/dongle.ts";
 import { MESSAGE_AT, sealedBytesMax, sealMessage } from "../modules/dongle/framing.ts";
 import { GREETING_BYTES_MIN, WELCOME } from "../modules/dongle/message.ts";
+import { type DongleParts, startDongle } from "../modules/dongle/start-dongle.ts";
 import { Store } from "../modules/store/store.ts";
 import { Throwie } from "../modules/throwie/throwie.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
@@ -123,7 +124,26 @@ function otherVersion(number: number): Uint8Array {
   return bytes.slice(0, sealMessage(bytes, 0, GREETING_BYTES_MIN));
 }
 
-let dongle = new Dongle({ radio, line, clock });
+let radioHandlers: Parameters<DongleParts["openRadio"]>[0];
+let lineHandlers: Parameters<DongleParts["openLine"]>[0];
+
+/** As the firmware does it. */
+function start(): Dongle {
+  return startDongle({
+    clock,
+    wake: () => turn(),
+    openRadio(handlers) {
+      radioHandlers = handlers;
+      return radio;
+    },
+    openLine(handlers) {
+      lineHandlers = handlers;
+      return line;
+    },
+  });
+}
+
+let dongle = start();
 
 function turn(): void {
   dongle.turn();
@@ -136,8 +156,7 @@ async function plug(): Promise<void> {
   opened.stdout.on("data", (bytes: Buffer) => {
     if (terminal !== opened) return;
     const spoiled = spoil(bytes);
-    dongle.receive(spoiled, spoiled.length);
-    turn();
+    lineHandlers.onReadable(spoiled, spoiled.length);
   });
   await once(opened.stderr, "data");
   terminal = opened;
@@ -163,9 +182,8 @@ async function hear(frames: number, rate: number): Promise<void> {
     before = now;
     for (; due >= 1 && heard < end; due--) {
       const frame = frameOf(++heard, 1, FRAME_BYTES, FRAME_BYTES);
-      dongle.heard(frame, frame.length, Uint8Array.of(2, 0, 0, 0, 0, 9), -70);
+      radioHandlers.onFrame(frame, frame.length, Uint8Array.of(2, 0, 0, 0, 0, 9), -70);
     }
-    turn();
   }
 }
 
@@ -173,7 +191,7 @@ function startNode(drops: number): void {
   const store = new Store(new NorFlash({ sizeBytes: 448 * 4096 }));
   store.mount();
   const other = new AirRadio(Uint8Array.of(2, 0, 0, 0, 0, 0xb0), (frame, from) =>
-    dongle.heard(frame, frame.length, from, -50),
+    radioHandlers.onFrame(frame, frame.length, from, -50),
   );
   node = new Throwie({ radio: other, clock, random, store });
   for (let i = 0; i < drops; i++) {
@@ -197,7 +215,7 @@ async function obey(order: Order): Promise<void> {
       return unplug();
     case "reboot":
       endDongle();
-      dongle = new Dongle({ radio, line, clock });
+      dongle = start();
       return;
     case "noise":
       noise = order;

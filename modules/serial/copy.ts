@@ -4,7 +4,7 @@ declare function native(name: string): { call(library: object, ...parameters: un
 
 class Library extends Native("xs_copy_destructor") {
   copy(from: Uint8Array, fromAt: number, to: Uint8Array, toAt: number, lengthBytes: number): void {
-    native("xs_copy").call(this, from, fromAt, lengthBytes, to, toAt);
+    native("xs_copy").call(this, from, fromAt, to, toAt, lengthBytes);
   }
 }
 

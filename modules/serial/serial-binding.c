@@ -81,26 +81,29 @@ void xs_line_read(xsMachine *the)
 	xsmcSetInteger(xsResult, isOpen(the) ? (xsIntegerValue)line_read(bytes, room) : 0);
 }
 
-/* A piece of a buffer: (bytes, offset, length, ...) */
-static const uint8_t *pieceOf(xsMachine *the, size_t *length)
+static void within(xsMachine *the, xsUnsignedValue size, xsIntegerValue at, xsIntegerValue length)
+{
+	if ((at < 0) || (length < 0) || ((xsUnsignedValue)at > size) || ((xsUnsignedValue)length > size - (xsUnsignedValue)at))
+		xsRangeError("serial: outside the buffer");
+}
+
+/* So many bytes of the buffer that is the first argument, from where the second says. */
+static const uint8_t *pieceOf(xsMachine *the, xsIntegerValue length)
 {
 	void *bytes;
 	xsUnsignedValue size;
-	xsIntegerValue offset = xsmcToInteger(xsArg(1));
-	xsIntegerValue count = xsmcToInteger(xsArg(2));
+	xsIntegerValue at = xsmcToInteger(xsArg(1));
 	xsmcGetBufferReadable(xsArg(0), &bytes, &size);
-	if ((offset < 0) || (count < 0) || ((xsUnsignedValue)offset > size) || ((xsUnsignedValue)count > size - (xsUnsignedValue)offset))
-		xsRangeError("serial: outside the buffer");
-	*length = (size_t)count;
-	return (const uint8_t *)bytes + offset;
+	within(the, size, at, length);
+	return (const uint8_t *)bytes + at;
 }
 
 /* (bytes, offset, length) -> how many were taken */
 void xs_line_write(xsMachine *the)
 {
-	size_t length;
-	const uint8_t *bytes = pieceOf(the, &length);
-	xsmcSetInteger(xsResult, isOpen(the) && length ? (xsIntegerValue)line_write(bytes, length) : 0);
+	xsIntegerValue length = xsmcToInteger(xsArg(2));
+	const uint8_t *bytes = pieceOf(the, length);
+	xsmcSetInteger(xsResult, isOpen(the) && length ? (xsIntegerValue)line_write(bytes, (size_t)length) : 0);
 }
 
 void xs_crc32_destructor(void *data)
@@ -111,9 +114,8 @@ void xs_crc32_destructor(void *data)
 /* (bytes, offset, length) -> the CRC as a signed integer */
 void xs_crc32(xsMachine *the)
 {
-	size_t length;
-	const uint8_t *bytes = pieceOf(the, &length);
-	xsmcSetInteger(xsResult, (xsIntegerValue)line_crc32(bytes, length));
+	xsIntegerValue length = xsmcToInteger(xsArg(2));
+	xsmcSetInteger(xsResult, (xsIntegerValue)line_crc32(pieceOf(the, length), (size_t)length));
 }
 
 void xs_copy_destructor(void *data)
@@ -121,18 +123,17 @@ void xs_copy_destructor(void *data)
 	(void)data;
 }
 
-/* (from, fromAt, length, to, toAt) */
+/* (from, fromAt, to, toAt, length) */
 void xs_copy(xsMachine *the)
 {
-	size_t length;
 	void *to;
 	xsUnsignedValue size;
-	xsIntegerValue at = xsmcToInteger(xsArg(4));
-	const uint8_t *from = pieceOf(the, &length);
-	xsmcGetBufferWritable(xsArg(3), &to, &size);
-	if ((at < 0) || ((xsUnsignedValue)at > size) || (length > size - (xsUnsignedValue)at))
-		xsRangeError("serial: outside the buffer");
-	c_memmove((uint8_t *)to + at, from, length);
+	xsIntegerValue at = xsmcToInteger(xsArg(3));
+	xsIntegerValue length = xsmcToInteger(xsArg(4));
+	const uint8_t *from = pieceOf(the, length);
+	xsmcGetBufferWritable(xsArg(2), &to, &size);
+	within(the, size, at, length);
+	c_memmove((uint8_t *)to + at, from, (size_t)length);
 }
 
 void line_deliver(void *machine, uint32_t opening)

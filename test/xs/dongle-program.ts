@@ -6,10 +6,12 @@ import { SeededRandom } from "../../sim/random.ts";
 
 const FRAME_BYTES = 226;
 const WINDOW_FRAMES = 32;
+/** Less than a window's worth. */
+const FRAMES = 10;
 
 /** What was written to it, until it is read. */
 class Recorder {
-  readonly bytes = new Uint8Array(4096);
+  readonly bytes = new Uint8Array(8192);
   lengthBytes = 0;
 
   write(bytes: Uint8Array, offset: number, lengthBytes: number): number {
@@ -67,18 +69,35 @@ function carry(frames: number): string {
   return `${sent} ${arrived}`;
 }
 
-/** A line that takes all, and the end of it that `Dongle` is made of: the work for frames that were heard, and no other. */
+/** A line that takes all, and the end of it that `Dongle` is made of: its own work, and no other. */
 const line = { write: (_bytes: Uint8Array, _offset: number, lengthBytes: number): number => lengthBytes };
 const owner = { waiting: 0, take: () => true, greeted() {}, strange() {}, greeting: () => 0 };
-const end = new LineEnd({ line, owner, windowFrames: WINDOW_FRAMES, ringBytes: 16_384 });
+const options = { owner, windowFrames: WINDOW_FRAMES, ringBytes: 16_384 };
+const end = new LineEnd({ ...options, line });
+/** What the other end says, from which `obey` reads. */
+const said = new Recorder();
+const other = new LineEnd({ ...options, line: said });
+other.open(1, WINDOW_FRAMES);
+for (let i = 0; i < FRAMES; i++) {
+  other.offer(address, 0, frame, FRAME_BYTES);
+  other.flush(now);
+}
 
-/** Less than a window's worth, in a session of its own. */
-function work(frames: number): void {
+/** FRAMES that were heard go up, in a session of their own. */
+function hear(): void {
   end.open(1, WINDOW_FRAMES);
-  for (let i = 0; i < frames; i++) {
+  for (let i = 0; i < FRAMES; i++) {
     end.offer(address, -60, frame, FRAME_BYTES);
     end.flush(now);
   }
 }
 
-Object.assign(globalThis, { carry, work });
+/** FRAMES come down. */
+function obey(): void {
+  end.open(1, WINDOW_FRAMES);
+  const before = end.counters.taken;
+  end.receive(said.bytes, said.lengthBytes);
+  if (end.counters.taken - before !== FRAMES) throw new Error("dongle: not all were taken");
+}
+
+Object.assign(globalThis, { carry, hear, obey });
