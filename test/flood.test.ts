@@ -24,6 +24,7 @@ const STRATEGIES: Strategy[] = [
   { name: "one at a time", givers: 1, stock: 1 },
   { name: "a fragment a second", givers: 4, addresses: true, trickleS: 1, junkBytes: 2_048 },
   { name: "a small Drop now and then", givers: 4, trickleS: 1.4 },
+  { name: "junk whose hash is false", givers: 4, lies: true },
   { name: "all of it", givers: 3, takers: 1, addresses: true, visits: { onS: 25, offS: 2 }, stock: 100 },
 ];
 const SMALL: Siege = { capacity: 150, durationS: 115, people: { fromS: 40, everyS: 75, stayS: 30, afterS: 34 } };

@@ -8,6 +8,7 @@
  */
 import { dropId, shortIdLow } from "../modules/drop/drop.ts";
 import { DROP, decodeFrame, Frame, POLL, sealFrame } from "../modules/glacier/frame.ts";
+import type { Store } from "../modules/store/store.ts";
 import { HEAT_CAP, HEAT_UNITS_PER_HALF_LIFE } from "../modules/temperature/temperature.ts";
 import type { SimNode, SimObserver } from "../sim/node.ts";
 import { SeededRandom } from "../sim/random.ts";
@@ -30,6 +31,8 @@ export interface Strategy {
   trickleS?: number;
   /** Junk is so long; 60 unless said. */
   junkBytes?: number;
+  /** Junk is not what its name says. */
+  lies?: boolean;
   /** The board loses power so often. */
   restartsEveryS?: number;
 }
@@ -62,6 +65,15 @@ const DROP_BYTES = 60;
 const STOCK = 40;
 const READER_ROOM = 600;
 const REPEATED_US = 1_000_000;
+
+/** From now on each Drop is read with a bit turned over. */
+function lie(store: Store): void {
+  const read = store.read.bind(store);
+  store.read = (slot, from, into, offset, lengthBytes) => {
+    read(slot, from, into, offset, lengthBytes);
+    if (from === 0 && lengthBytes > 0) into[offset]! ^= 1;
+  };
+}
 
 export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome {
   const { capacity, durationS, people } = siege;
@@ -128,6 +140,7 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
       if (node.name === "board") siege.board?.(node);
       return;
     }
+    if (giver && strategy.lies === true) lie(node.throwie!.store);
     node.throwie!.judge = (low) => (!giver && junk.has(low) ? "free" : "departed");
     world.kernel.after(1, () => restock(node));
   };

@@ -25,6 +25,8 @@ export class Slots {
   /** All slots there are: those beyond the capacity are only used, and emptied again, while mounting. */
   readonly length: number;
   count = 0;
+  /** Of these, Drops whose hash is still to be checked. */
+  unverified = 0;
   /** Slots whose heat key changed since it was last written. */
   changed = 0;
   readonly low: Uint32Array;
@@ -68,6 +70,7 @@ export class Slots {
   clear(): void {
     const next = this.#next;
     this.count = 0;
+    this.unverified = 0;
     this.changed = 0;
     this.#flags.fill(0);
     this.#chains.fill(NONE);
@@ -219,6 +222,7 @@ export class Slots {
     this.heat[slot] = heatKey;
     this.#flags[slot] = OCCUPIED;
     this.count++;
+    this.unverified++;
     return slot;
   }
 
@@ -235,6 +239,7 @@ export class Slots {
     }
     next[slot] = this.#firstFree;
     this.#firstFree = slot;
+    if (!this.verified(slot)) this.unverified--;
     this.#flags[slot] = 0;
     this.count--;
   }
@@ -248,8 +253,9 @@ export class Slots {
   }
 
   setVerified(slot: number, verified: boolean): void {
-    const flags = this.#flags[slot]!;
-    this.#flags[slot] = verified ? flags | VERIFIED : flags & ~VERIFIED;
+    if (this.verified(slot) === verified) return;
+    this.#flags[slot] = this.#flags[slot]! ^ VERIFIED;
+    this.unverified += verified ? -1 : 1;
   }
 
   heatChanged(slot: number): boolean {

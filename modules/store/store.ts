@@ -61,7 +61,6 @@ export class Store {
   lastEvictedSlot = -1;
   lastEvictedLow = 0;
   lastEvictedHigh = 0;
-  lastEvictedVerified = false;
   readonly #flash: Flash;
   readonly #layout: Layout;
   readonly #partition: Partition;
@@ -109,6 +108,11 @@ export class Store {
   /** Drops in the store. */
   get count(): number {
     return this.#slots.count;
+  }
+
+  /** Drops whose hash is still to be checked. */
+  get unverified(): number {
+    return this.#slots.unverified;
   }
 
   /** Sectors erased, and bytes programmed, since the constructor. */
@@ -393,7 +397,6 @@ export class Store {
   #evict(slot: number, cause: number): void {
     this.evicted = true;
     this.lastEvictedSlot = slot;
-    this.lastEvictedVerified = this.#slots.verified(slot);
     this.lastEvictedLow = this.#slots.low[slot]!;
     this.lastEvictedHigh = this.#slots.high[slot]!;
     this.#collector.drop(slot, cause);

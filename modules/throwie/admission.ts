@@ -84,7 +84,8 @@ export class Admission {
   judge(low: number, now: number): Verdict {
     const store = this.#store;
     this.#settle(now);
-    if (store.count < store.room) return this.#vacant > 0 && this.count < this.#share ? "newcomer" : "free";
+    // By turns, or false Drops would make way for one another faster than true ones may come.
+    if (store.count < store.room) return this.#vacant > 0 && this.count < this.#share ? "turn" : "free";
     this.#vacant = 0;
     const index = this.#departed.indexOf(low);
     if (index >= 0 && index < this.#departures) return "departed";

@@ -48,6 +48,8 @@ import { Verification } from "./verification.ts";
 const BEACON_INTERVAL_MS_DEFAULT = 1_000;
 /** An eighth of a half-life: most of a day, if that is a week. */
 const WIRE_STEP = HEAT_UNITS_PER_HALF_LIFE >>> 3;
+/** While a contact is open; without one, each turn looks after the store. */
+const UPKEEP_INTERVAL_MS = 10_000;
 /** Between two Drops that are hashed anew: 750 take five days. */
 const DOUBT_INTERVAL_MS = 600_000;
 /** A full radio calls when it has room; this is for one that does not. Several frames at 1 Mbit/s. */
@@ -129,6 +131,7 @@ export class Throwie implements ContactOwner {
   readonly #frameOut: Uint8Array;
   readonly #cast: Cast;
   readonly #chance = new Uint8Array(2);
+  #upkeepMs = 0;
   #doubtMs: number;
   #turnOf = 0;
   #sacrificed = 0;
@@ -169,7 +172,7 @@ export class Throwie implements ContactOwner {
 
   /** Drops stored but not yet checked: they are not served. */
   get unverified(): number {
-    return this.#verification.pending;
+    return this.store.unverified;
   }
 
   get contacts(): number {
@@ -187,7 +190,8 @@ export class Throwie implements ContactOwner {
     if (this.contacts > 0) this.#review(now);
     const roomLeft = this.#transmit(now);
     this.#verify(now);
-    const cleaning = this.contacts === 0 && this.#tidy(now);
+    if (this.contacts === 0 || now >= this.#upkeepMs) this.#upkeep(now);
+    const cleaning = this.contacts === 0 && this.#clean();
     this.#recount();
     if (cleaning) return now + 1;
     const due = roomLeft ? Math.min(this.#beacons.dueMs, this.#contacts.deadline) : now + RADIO_PATIENCE_MS;
@@ -266,7 +270,6 @@ export class Throwie implements ContactOwner {
     from.countMoved();
     this.own[this.store.lastSlot] = 0;
     if (verdict === "turn") from.takeTurn();
-    this.#verification.pending++;
     this.events.dropStored(this.store.lastSlot, from.peer);
     return outcome;
   }
@@ -291,30 +294,31 @@ export class Throwie implements ContactOwner {
     const outcome = store.insert(low, high, bytes, offset, lengthBytes, entryKey, now, victim, cause);
     if (outcome !== "stored") return outcome;
     if (store.evicted) {
-      if (!store.lastEvictedVerified) this.#verification.pending--;
       if (newcomer) admission.displaced(store.lastEvictedSlot, store.lastEvictedLow);
       this.#forget(store.lastEvictedSlot, store.lastEvictedLow, store.lastEvictedHigh, "evicted");
     }
+    // Whose slot it was before may have been given up without a word.
+    this.#contacts.withdraw(store.lastSlot);
     this.#beacons.add(low, high);
     this.#recount();
     if (newcomer) admission.entered(store.lastSlot, now);
     return outcome;
   }
 
-  /**
-   * Between contacts: write heat when it is due, look for bits that flipped now and then, and spare the next insert its
-   * cleaning. True when there is more to clean.
-   */
-  #tidy(now: number): boolean {
+  /** Write heat when it is due, and look for bits that flipped now and then; during contacts too, which peers may keep open. */
+  #upkeep(now: number): void {
     const { store } = this;
-    const heatNow = this.heatNow();
-    if (store.checkpointDue(heatNow)) this.checkpoint();
-    if (now - this.#doubtMs >= DOUBT_INTERVAL_MS) {
-      this.#doubtMs = now;
-      if (store.doubt() >= 0) this.#verification.pending++;
-    }
+    this.#upkeepMs = now + UPKEEP_INTERVAL_MS;
+    if (store.checkpointDue(this.heatNow())) this.checkpoint();
+    if (now - this.#doubtMs < DOUBT_INTERVAL_MS) return;
+    this.#doubtMs = now;
+    store.doubt();
+  }
+
+  /** Spare the next insert its cleaning. True when there is more to clean. */
+  #clean(): boolean {
     // A life that stored nothing has nothing to clean up after, and an erase a wake-up would wear the flash.
-    return store.counters.inserted > 0 && store.clean(heatNow);
+    return this.store.counters.inserted > 0 && this.store.clean(this.heatNow());
   }
 
   /** The store gave Drops up on its own account, to save the rest: what the beacon says is counted anew. */
@@ -323,7 +327,9 @@ export class Throwie implements ContactOwner {
     this.#sacrificed = this.store.counters.sacrificed;
     this.#beacons.recount();
     this.#admission.recount();
-    this.#verification.recount();
+    for (let slot = 0; slot < this.store.capacity; slot++) {
+      if (!this.store.occupied(slot)) this.#contacts.withdraw(slot);
+    }
   }
 
   #forget(slot: number, low: number, high: number, cause: "evicted" | "corrupt"): void {
@@ -455,7 +461,6 @@ export class Throwie implements ContactOwner {
     const verdict = this.#verification.step(now);
     if (verdict === undefined) return;
     const { slot } = this.#verification;
-    this.#verification.pending--;
     if (verdict === "verified") {
       if (this.store.markVerified(slot)) this.events.dropVerified(slot);
     } else {

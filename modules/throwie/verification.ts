@@ -23,8 +23,6 @@ const NONE = -1;
 export type Verdict = "verified" | "corrupt";
 
 export class Verification {
-  /** Drops in the store that are not checked yet. */
-  pending = 0;
   /** The Drop that the last verdict was about. */
   slot = NONE;
   readonly #store: Store;
@@ -39,18 +37,11 @@ export class Verification {
 
   constructor(store: Store) {
     this.#store = store;
-    this.recount();
-  }
-
-  /** Count what the store holds anew. */
-  recount(): void {
-    this.pending = 0;
-    for (let slot = 0; slot < this.#store.capacity; slot++) if (this.#waits(slot)) this.pending++;
   }
 
   /** When the next step may be taken, in clock milliseconds. */
   get dueMs(): number {
-    return this.pending === 0 ? Infinity : Math.min(this.#frameMs + QUIET_MS, this.#stepMs + PATIENCE_MS);
+    return this.#store.unverified === 0 ? Infinity : Math.min(this.#frameMs + QUIET_MS, this.#stepMs + PATIENCE_MS);
   }
 
   /** A frame of a contact came or went. */
@@ -102,7 +93,6 @@ export class Verification {
       this.#hasher.begin();
       return true;
     }
-    this.pending = 0;
     return false;
   }
 }
