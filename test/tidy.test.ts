@@ -30,7 +30,7 @@ const ARROWS: [folder: string, imports: string[]][] = [
     "modules/throwie/",
     ["modules/drop/", "modules/glacier/", "modules/rbsr/", "modules/temperature/", "modules/store/"],
   ],
-  ["modules/dongle/", ["modules/throwie/ports.ts"]],
+  ["modules/dongle/", ["modules/store/crc32.ts", "modules/throwie/ports.ts"]],
   // Firmware only: what a board is. Nothing that also runs elsewhere may import it.
   ["modules/espnow/", ["modules/throwie/ports.ts"]],
   ["modules/serial/", []],

@@ -86,7 +86,7 @@ export class CrashLog {
       const code = message.charCodeAt(i);
       record[MESSAGE_AT + i] = code >= 0x20 && code < 0x7f ? code : 0x3f;
     }
-    this.#view.setInt32(CRC_AT, crc32(record, CRC_AT), true);
+    this.#view.setInt32(CRC_AT, crc32(record, 0, CRC_AT), true);
     this.#lastPlace = this.#freePlace();
     if (this.#flash.program(this.#lastPlace * PLACE_BYTES, record, 0, TOLD_AT)) this.#lastNumber++;
   }
@@ -107,6 +107,6 @@ export class CrashLog {
   /** Into #record. False: nothing whole is there. */
   #load(place: number): boolean {
     this.#flash.read(place * PLACE_BYTES, this.#record, 0, TOLD_AT);
-    return this.#view.getInt32(CRC_AT, true) === crc32(this.#record, CRC_AT);
+    return this.#view.getInt32(CRC_AT, true) === crc32(this.#record, 0, CRC_AT);
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Copies `lengthBytes` bytes from one buffer to another, and makes no garbage. A board maps this module to its C library
- * (modules/serial/copy.ts): a loop over a frame's bytes takes XS longer than the radio takes for the frame.
+ * (modules/board/copy.ts): a loop over a frame's bytes takes XS longer than the radio takes for the frame.
  */
 export function copy(from: Uint8Array, fromAt: number, to: Uint8Array, toAt: number, lengthBytes: number): void {
   for (let i = 0; i < lengthBytes; i++) to[toAt + i] = from[fromAt + i]!;

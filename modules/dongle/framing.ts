@@ -10,8 +10,8 @@
  * longer than the radio takes for the frame. A stretch that is too long, that COBS cannot have made, or whose CRC is not
  * right costs a counter and nothing else.
  */
+import { crc32 } from "../store/crc32.ts";
 import { copy } from "./copy.ts";
-import { crc32 } from "./crc32.ts";
 import { MESSAGE_SIZE_BYTES_MAX, putU32, u32At } from "./message.ts";
 
 const CRC_BYTES = 4;

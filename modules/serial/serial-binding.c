@@ -1,5 +1,5 @@
 /*
- * The native half of serial.ts, crc32.ts and copy.ts, the same on a board and on Linux. Everything here runs in the task of XS.
+ * The native half of serial.ts, the same on a board and on Linux. Everything here runs in the task of XS.
  *
  * There is one line at a time. Closing is idempotent; a closed line reads and takes nothing. A message that was under way
  * when it was closed finds another opening, or none, and does nothing.
@@ -16,8 +16,6 @@ static struct {
 } line;
 
 void xs_line_destructor(void *data);
-void xs_crc32_destructor(void *data);
-void xs_copy_destructor(void *data);
 static void mark(xsMachine *the, void *data, xsMarkRoot markRoot);
 static const xsHostHooks hooks = { xs_line_destructor, mark, NULL };
 
@@ -81,59 +79,17 @@ void xs_line_read(xsMachine *the)
 	xsmcSetInteger(xsResult, isOpen(the) ? (xsIntegerValue)line_read(bytes, room) : 0);
 }
 
-static void within(xsMachine *the, xsUnsignedValue size, xsIntegerValue at, xsIntegerValue length)
-{
-	if ((at < 0) || (length < 0) || ((xsUnsignedValue)at > size) || ((xsUnsignedValue)length > size - (xsUnsignedValue)at))
-		xsRangeError("serial: outside the buffer");
-}
-
-/* So many bytes of the buffer that is the first argument, from where the second says. */
-static const uint8_t *pieceOf(xsMachine *the, xsIntegerValue length)
+/* (bytes, offset, length) -> how many were taken */
+void xs_line_write(xsMachine *the)
 {
 	void *bytes;
 	xsUnsignedValue size;
 	xsIntegerValue at = xsmcToInteger(xsArg(1));
+	xsIntegerValue length = xsmcToInteger(xsArg(2));
 	xsmcGetBufferReadable(xsArg(0), &bytes, &size);
-	within(the, size, at, length);
-	return (const uint8_t *)bytes + at;
-}
-
-/* (bytes, offset, length) -> how many were taken */
-void xs_line_write(xsMachine *the)
-{
-	xsIntegerValue length = xsmcToInteger(xsArg(2));
-	const uint8_t *bytes = pieceOf(the, length);
-	xsmcSetInteger(xsResult, isOpen(the) && length ? (xsIntegerValue)line_write(bytes, (size_t)length) : 0);
-}
-
-void xs_crc32_destructor(void *data)
-{
-	(void)data;
-}
-
-/* (bytes, offset, length) -> the CRC as a signed integer */
-void xs_crc32(xsMachine *the)
-{
-	xsIntegerValue length = xsmcToInteger(xsArg(2));
-	xsmcSetInteger(xsResult, (xsIntegerValue)line_crc32(pieceOf(the, length), (size_t)length));
-}
-
-void xs_copy_destructor(void *data)
-{
-	(void)data;
-}
-
-/* (from, fromAt, to, toAt, length) */
-void xs_copy(xsMachine *the)
-{
-	void *to;
-	xsUnsignedValue size;
-	xsIntegerValue at = xsmcToInteger(xsArg(3));
-	xsIntegerValue length = xsmcToInteger(xsArg(4));
-	const uint8_t *from = pieceOf(the, length);
-	xsmcGetBufferWritable(xsArg(2), &to, &size);
-	within(the, size, at, length);
-	c_memmove((uint8_t *)to + at, from, (size_t)length);
+	if ((at < 0) || (length < 0) || ((xsUnsignedValue)at > size) || ((xsUnsignedValue)length > size - (xsUnsignedValue)at))
+		xsRangeError("serial: outside the buffer");
+	xsmcSetInteger(xsResult, isOpen(the) && length ? (xsIntegerValue)line_write((uint8_t *)bytes + at, (size_t)length) : 0);
 }
 
 void line_deliver(void *machine, uint32_t opening)

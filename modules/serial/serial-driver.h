@@ -19,6 +19,4 @@ size_t line_write(const uint8_t *bytes, size_t length);
 /* Called by the driver in the task of XS when bytes have come or there is room. Of an earlier opening it does nothing. */
 void line_deliver(void *machine, uint32_t opening);
 
-uint32_t line_crc32(const uint8_t *bytes, size_t length);
-
 #endif

@@ -13,7 +13,6 @@
 
 #include "driver/uart.h"
 #include "driver/uart_select.h"
-#include "esp_rom_crc.h"
 #include "freertos/FreeRTOS.h"
 #include "freertos/task.h"
 #include "soc/soc_caps.h"
@@ -196,9 +195,4 @@ size_t line_write(const uint8_t *bytes, size_t length)
 		return 0;
 	count = uart_write_bytes(PORT, bytes, length);
 	return count > 0 ? (size_t)count : 0;
-}
-
-uint32_t line_crc32(const uint8_t *bytes, size_t length)
-{
-	return esp_rom_crc32_le(0, bytes, (uint32_t)length);
 }

@@ -116,14 +116,3 @@ size_t line_write(const uint8_t *bytes, size_t length)
 		g_source_modify_unix_fd(driver.source, driver.tag, G_IO_IN | G_IO_OUT);
 	return taken;
 }
-
-uint32_t line_crc32(const uint8_t *bytes, size_t length)
-{
-	uint32_t crc = 0xffffffff;
-	while (length--) {
-		crc ^= *bytes++;
-		for (int bit = 0; bit < 8; bit++)
-			crc = (crc >> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-	}
-	return ~crc;
-}

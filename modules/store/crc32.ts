@@ -1,10 +1,12 @@
 /**
  * CRC-32 (IEEE 802.3: polynomial 0x04c11db7, reflected, initial value and final XOR all ones; "123456789" gives 0xcbf43926).
  *
- * What commits a sector header or a record to the store's flash (docs/store.md, "Bytes"). 32 bits, not Glacier's 16: a store
- * is cut in the middle of a write thousands of times in its life, and one torn record in 65,536 taken for whole would lose
- * a Drop. It finds torn writes and worn cells, not forgery: nothing that a peer sends is ever read as a record. A table of
- * 256 words, because mount checks every record of the log and a bit at a time would take a board seconds.
+ * What commits a sector header or a record to the store's flash (docs/store.md, "Bytes"), and ends a message on a dongle's
+ * line (docs/dongle.md, "Framing"). 32 bits, not Glacier's 16: a store is cut in the middle of a write thousands of times
+ * in its life, a line as often in the middle of a message, and one torn in 65,536 would be taken for whole; and a frame
+ * from the air ends in that very CRC-16, so damage that one of the two overlooks the other overlooks too. It finds torn
+ * writes, worn cells and noise, not forgery. A table of 256 words, because mount checks every record of the log; a board
+ * has one in its ROM, and maps this module to it (modules/board/crc32.ts).
  */
 const TABLE = /* @__PURE__ */ (() => {
   const table = new Int32Array(256);
@@ -16,9 +18,10 @@ const TABLE = /* @__PURE__ */ (() => {
   return table;
 })();
 
-/** CRC of `bytes[0 .. lengthBytes)` as a signed 32-bit integer. */
-export function crc32(bytes: Uint8Array, lengthBytes: number): number {
+/** CRC of `bytes[offset .. offset + lengthBytes)` as a signed 32-bit integer. */
+export function crc32(bytes: Uint8Array, offset: number, lengthBytes: number): number {
   let crc = -1;
-  for (let i = 0; i < lengthBytes; i++) crc = (crc >>> 8) ^ TABLE[(crc ^ bytes[i]!) & 0xff]!;
+  const end = offset + lengthBytes;
+  for (let i = offset; i < end; i++) crc = (crc >>> 8) ^ TABLE[(crc ^ bytes[i]!) & 0xff]!;
   return ~crc;
 }

@@ -166,7 +166,7 @@ export function encodeSectorHeader(into: Uint8Array, kind: number, erases: numbe
   into[3] = kind;
   putWord(into, 4, erases);
   putWord(into, 8, sequence);
-  putWord(into, 12, crc32(into, 12));
+  putWord(into, 12, crc32(into, 0, 12));
 }
 
 /** Fill `into[16 .. 32)`, after `encodeSectorHeader`. */
@@ -176,7 +176,7 @@ export function encodeLogHeader(into: Uint8Array, tail: number, time: number, la
   putHalf(into, 24, layout.sectorCount);
   into[26] = bitsOf(layout.sectorSizeBytes);
   into[27] = layout.unitBytes;
-  putWord(into, 28, crc32(into, 28));
+  putWord(into, 28, crc32(into, 0, 28));
 }
 
 /**
@@ -186,7 +186,7 @@ export function encodeLogHeader(into: Uint8Array, tail: number, time: number, la
 export function refuseSector(bytes: Uint8Array): SectorRefusal | undefined {
   if (blank(bytes, 0, SECTOR_HEADER_BYTES)) return "blank";
   if (bytes[0] !== 0x54 || bytes[1] !== 0x53) return "magic";
-  if (word(bytes, 12) !== crc32(bytes, 12)) return "crc";
+  if (word(bytes, 12) !== crc32(bytes, 0, 12)) return "crc";
   if (bytes[2]! < FORMAT_VERSION_OLDEST || bytes[2]! > FORMAT_VERSION) return "version";
   if (bytes[3] !== LOG_SECTOR && bytes[3] !== BODY_SECTOR) return "kind";
   return undefined;
@@ -194,7 +194,7 @@ export function refuseSector(bytes: Uint8Array): SectorRefusal | undefined {
 
 /** Whether the 32 bytes, whose first 16 were accepted, are whole. */
 export function logHeaderWhole(bytes: Uint8Array): boolean {
-  return word(bytes, 28) === crc32(bytes, 28);
+  return word(bytes, 28) === crc32(bytes, 0, 28);
 }
 
 export function sameGeometry(bytes: Uint8Array, layout: Layout): boolean {
@@ -207,7 +207,7 @@ export function sameGeometry(bytes: Uint8Array, layout: Layout): boolean {
 
 /** What stands at `crcAt` of the record in `bytes`. Bound to its place, so that an old record in a reused sector is none. */
 export function recordCrc(bytes: Uint8Array, crcAt: number, sequence: number, number: number): number {
-  return crc32(bytes, crcAt) ^ sequence ^ (number << 24);
+  return crc32(bytes, 0, crcAt) ^ sequence ^ (number << 24);
 }
 
 /** Why the record is not to be used; undefined when it is. */

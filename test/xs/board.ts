@@ -2,8 +2,8 @@
  * A board's time, on the engine that counts: what a node computes is metered in XS bytecodes and becomes simulated time.
  *
  * Two boards of the simulator (sim/), each with a processor of BYTECODES_PER_SECOND, and flash whose programs and erases
- * take as long as on a real part. What is native on a board is not metered: radio, flash, chance. CRC is native there
- * too, and bench/xs.ts leaves it out of the bundle.
+ * take as long as on a real part. What is native on a board is not metered: radio, flash, chance. CRCs are native there
+ * too, and bench/xs.ts leaves them out of the bundle.
  *
  * Only for XS as @agoric/xsnap builds it: its `resetMeter` reads and sets the meter from inside a script.
  */
