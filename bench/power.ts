@@ -9,14 +9,15 @@ import { WAKE_CYCLES, WAKE_PRIMES_S, type WakeCycle } from "../modules/throwie/w
 import { meetingBoundMs, rhythm, sampledMeetingMs, stretches, worstMeetingMs } from "../sim/overlap.ts";
 import {
   BATTERIES,
-  BOOT_US,
   batteryDays,
   CHIPS,
   type Chip,
   deepSleepPaysAfterS,
+  FROM_DEEP_SLEEP,
+  FROM_LIGHT_SLEEP,
   idleUsage,
   meanMilliamperes,
-  RESUME_US,
+  type Waking,
 } from "../sim/power.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { parseScenario } from "../sim/scenario.ts";
@@ -32,8 +33,8 @@ const RATIOS = 400;
 const rounded = (value: number, digits: number): number => Number(value.toFixed(digits));
 const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-function idleMilliamperes(cycle: WakeCycle, chip: Chip, bootUs: number): number {
-  return mean(WAKE_PRIMES_S[cycle].map((primeS) => meanMilliamperes(idleUsage(primeS, cycle, bootUs), chip)));
+function idleMilliamperes(cycle: WakeCycle, chip: Chip, waking: Waking): number {
+  return mean(WAKE_PRIMES_S[cycle].map((primeS) => meanMilliamperes(idleUsage(primeS, cycle, waking), chip)));
 }
 
 function longestMs(cycle: WakeCycle): number {
@@ -58,14 +59,14 @@ function ofCycle(cycle: WakeCycle): Result[] {
   const longestS = primes[primes.length - 1]!;
   const name = (what: string): string => `${cycle} s: ${what}`;
   const results: Result[] = [];
-  const usages = primes.map((primeS) => idleUsage(primeS, cycle, BOOT_US));
+  const usages = primes.map((primeS) => idleUsage(primeS, cycle, FROM_DEEP_SLEEP));
   const listening = mean(usages.map((usage) => usage.listenUs / usage.totalUs));
   results.push({ name: name("radio on"), value: rounded(100 * listening, 2), unit: "%" });
   for (const chip of CHIPS) {
     const light = { ...chip, deepSleepMa: chip.lightSleepMa };
     const currents: [string, number][] = [
-      ["deep sleep", idleMilliamperes(cycle, chip, BOOT_US)],
-      ["light sleep", idleMilliamperes(cycle, light, RESUME_US)],
+      ["deep sleep", idleMilliamperes(cycle, chip, FROM_DEEP_SLEEP)],
+      ["light sleep", idleMilliamperes(cycle, light, FROM_LIGHT_SLEEP)],
     ];
     for (const [sleep, current] of currents) {
       results.push({ name: name(`${chip.name}, ${sleep}`), value: rounded(current, 3), unit: "mA" });

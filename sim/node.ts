@@ -24,7 +24,7 @@ import { type Cast, Throwie } from "../modules/throwie/throwie.ts";
 import { WAKING_BEACON_INTERVAL_MS, type WakeCycle, WakeSchedule } from "../modules/throwie/wake-schedule.ts";
 import type { Kernel, Timer } from "./kernel.ts";
 import { type NorFlash, PowerCut } from "./nor-flash.ts";
-import { BOOT_US, Usage } from "./power.ts";
+import { BOOT_US, TUNE_IN_US, Usage } from "./power.ts";
 import type { Medium } from "./radio.ts";
 import type { SeededRandom } from "./random.ts";
 import type { Station } from "./station.ts";
@@ -190,8 +190,9 @@ export class SimNode {
   #boot(): void {
     const { kernel } = this.#options;
     this.#sinceUs = kernel.nowUs;
-    this.#wake = kernel.after(BOOT_US, () => {
+    this.#wake = kernel.after(BOOT_US + TUNE_IN_US, () => {
       this.#usage.bootUs += BOOT_US;
+      this.#usage.listenUs += TUNE_IN_US;
       this.#survive(() => this.#begin());
     });
   }

@@ -42,22 +42,35 @@ export const PROGRAM_FIRST_BYTE_US = 30;
 export const PROGRAM_BYTE_US = 2.5;
 export const ERASE_US = 45_000;
 
-/** ROM, bootloader without a check of the image, IDF, XS: until main.ts runs; then Wi-Fi. */
+/** ROM, bootloader without a check of the image, IDF, XS: until main.ts runs. */
 const START_US = 350_000;
 /** Assumed for all of the project's figures. */
 export const BYTECODES_PER_SECOND = 3_000_000;
-/** A mount of 750 Drops (`npm run bench -- xs`). */
-const MOUNT_BYTECODES = 2_830_000;
+/** A mount of 750 Drops, CRC native (`npm run bench -- xs`). */
+const MOUNT_BYTECODES = 2_040_000;
 /** What the first beacon says of them (docs/protocol.md, "Measured"). */
 const FINGERPRINT_BYTECODES = 928_000;
 /** Header, payload and trailer (modules/throwie/beacons.ts). */
 const BEACON_BYTES = 14 + 69 + 2;
 const MOUNT_FLASH_READ_US = 15_000;
-/** From the wake-up to the first beacon, with a full store. */
-export const BOOT_US =
-  START_US + MOUNT_FLASH_READ_US + Math.ceil(((MOUNT_BYTECODES + FINGERPRINT_BYTECODES) / BYTECODES_PER_SECOND) * 1e6);
-/** From light sleep: Wi-Fi starts anew, the rest is there, the first beacon too. */
-export const RESUME_US = 100_000;
+const processorUs = (bytecodes: number): number => Math.ceil((bytecodes / BYTECODES_PER_SECOND) * 1e6);
+
+/** From the wake-up until the radio is on, with a full store. */
+export const BOOT_US = START_US + MOUNT_FLASH_READ_US + processorUs(MOUNT_BYTECODES);
+/** From there to the first beacon: the radio is on before the node is made, for its chance. */
+export const TUNE_IN_US = processorUs(FINGERPRINT_BYTECODES);
+
+/** What a wake-up takes before the board listens. */
+export interface Waking {
+  /** The radio is off. */
+  readonly bootUs: number;
+  /** The radio is on. */
+  readonly tuneInUs: number;
+}
+
+export const FROM_DEEP_SLEEP: Waking = { bootUs: BOOT_US, tuneInUs: TUNE_IN_US };
+/** Wi-Fi starts anew; the rest is there, the first beacon too. */
+export const FROM_LIGHT_SLEEP: Waking = { bootUs: 0, tuneInUs: 100_000 };
 
 export interface Battery {
   readonly name: string;
@@ -96,13 +109,14 @@ export class Usage {
 }
 
 /** A round of a board whom nobody meets: `sweepPeriods` periods, the last of them with a sweep. */
-export function idleUsage(primeS: number, cycle: WakeCycle, bootUs: number): Usage {
+export function idleUsage(primeS: number, cycle: WakeCycle, { bootUs, tuneInUs }: Waking): Usage {
   const usage = new Usage();
   const periods = sweepPeriods(cycle);
   usage.bootUs = periods * bootUs;
-  usage.listenUs = ((periods - 1) * WINDOW_MS + sweepMs(cycle)) * 1_000;
+  const heardUs = ((periods - 1) * WINDOW_MS + sweepMs(cycle)) * 1_000;
+  usage.listenUs = heardUs + periods * tuneInUs;
   usage.sleepUs = periods * primeS * 1e6 - usage.bootUs - usage.listenUs;
-  usage.transmitUs = (usage.listenUs / (WAKING_BEACON_INTERVAL_MS * 1_000)) * onAirUs(frameBytes(BEACON_BYTES), 1);
+  usage.transmitUs = (heardUs / (WAKING_BEACON_INTERVAL_MS * 1_000)) * onAirUs(frameBytes(BEACON_BYTES), 1);
   return usage;
 }
 
@@ -131,6 +145,7 @@ export function batteryDays(meanMa: number, battery: Battery): number {
 
 /** From which time of sleep on deep sleep, which has to boot, costs less than light sleep, which has not. */
 export function deepSleepPaysAfterS(chip: Chip): number {
-  const bootMaUs = (BOOT_US - RESUME_US) * chip.bootMa;
+  const bootMaUs =
+    FROM_DEEP_SLEEP.bootUs * chip.bootMa + (FROM_DEEP_SLEEP.tuneInUs - FROM_LIGHT_SLEEP.tuneInUs) * chip.listenMa;
   return bootMaUs / (chip.lightSleepMa - chip.deepSleepMa) / 1e6;
 }

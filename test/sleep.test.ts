@@ -7,7 +7,17 @@ import { HEAT_UNITS_PER_HALF_LIFE } from "../modules/temperature/temperature.ts"
 import { periodS, sweepMs } from "../modules/throwie/wake-schedule.ts";
 import type { SimNode } from "../sim/node.ts";
 import { meetingBoundMs } from "../sim/overlap.ts";
-import { BATTERIES, BOOT_US, batteryDays, CHIPS, idleUsage, meanMilliamperes, Usage } from "../sim/power.ts";
+import {
+  BATTERIES,
+  BOOT_US,
+  batteryDays,
+  CHIPS,
+  FROM_DEEP_SLEEP,
+  idleUsage,
+  meanMilliamperes,
+  TUNE_IN_US,
+  Usage,
+} from "../sim/power.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { board, holdings, nameOf, namesOf, seed, worldOf, write } from "./contact-world.ts";
 
@@ -103,7 +113,7 @@ test("power that fails while a board sleeps, boots or writes ends its sleep, and
     const a = world.nodes[0]!;
     world.run(3);
     const drops = write(a, new SeededRandom(seed, "crash"), 3);
-    world.run(atS + 10 + BOOT_US / 1e6 + 0.001);
+    world.run(atS + 10 + (BOOT_US + TUNE_IN_US) / 1e6 + 0.001);
     t.is(a.crashes, 1);
     t.truthy(a.throwie, `at ${atS}: it is awake`);
     t.deepEqual(holdings(a), namesOf(drops));
@@ -120,7 +130,7 @@ test("what an idle board draws is what the formula says, and an hour awake is wh
   world.run(12 * HOUR_S);
   const [a, mule] = world.nodes as [SimNode, SimNode];
   const played = meanMilliamperes(a.usage(), chip);
-  const computed = meanMilliamperes(idleUsage(periodS(a.station.address, 60), 60, BOOT_US), chip);
+  const computed = meanMilliamperes(idleUsage(periodS(a.station.address, 60), 60, FROM_DEEP_SLEEP), chip);
   t.true(Math.abs(played / computed - 1) < 0.05, `${played} and ${computed}`);
   t.true(Math.abs(a.usage().totalUs / (12 * HOUR_S * 1e6) - 1) < 0.01, "it was always in some state");
   const awake = meanMilliamperes(mule.usage(), chip);
