@@ -13,7 +13,7 @@ import { executionsOf, type Target } from "./fuzz/fuzzer.ts";
 import type { Input } from "./fuzz/input.ts";
 import { nothingIsFound, onlyGuidedFinds } from "./fuzz/verdict.ts";
 
-const EXECUTIONS = executionsOf(4_000);
+const EXECUTIONS = executionsOf(8_000);
 /** Of the lines of modules/throwie; those that are left are named when it is less. A twentieth are for what NOT_BY_FRAMES names, and for restarts. */
 const REACHED_MIN = 0.88;
 const FLASH_BYTES = 32 * 4096;
