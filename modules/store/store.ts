@@ -180,7 +180,8 @@ export class Store {
         continue;
       }
       // The newcomer is committed; a cut from here on leaves one Drop too many, and mount evicts another one.
-      const number = this.#log.lastNumber;
+      const { head, lastNumber } = this.#log;
+      this.#log.hold(head);
       if (full) {
         this.#flash.sync();
         const dies = named ? victim : this.#collector.victim(heatKey);
@@ -190,7 +191,7 @@ export class Store {
       this.lastSlot = slots.add(low, high, lengthBytes, heatKey);
       slots.bodySector[this.lastSlot] = sector;
       slots.bodyOffset[this.lastSlot] = start;
-      this.#log.bindAt(this.lastSlot, this.#log.head, number);
+      this.#log.moveTo(this.lastSlot, head % this.#log.rows, lastNumber);
       this.#flash.sync();
       this.#quietSince = this.#log.now;
       this.counters.inserted++;
@@ -396,7 +397,7 @@ export class Store {
     this.lastEvictedVerified = this.#slots.verified(slot);
     this.lastEvictedLow = this.#slots.low[slot]!;
     this.lastEvictedHigh = this.#slots.high[slot]!;
-    this.#collector.drop(slot, cause);
+    this.#collector.drop(slot, cause, true);
     this.counters.evicted++;
   }
 }
