@@ -7,6 +7,7 @@ import {
   BODY_SECTOR,
   encodeLogHeader,
   encodeSectorHeader,
+  HEAT_RECORD,
   half,
   Layout,
   LOG_SECTOR,
@@ -301,7 +302,7 @@ test("a checkpoint that ends early, its flash worn out, leaves nothing that is n
   t.true(written > 0 && written < 100, `${written} wrote something`);
 });
 
-test("a checkpoint is due when it is cheap beside what was stored since, or a day after the last insert", (t) => {
+test("a checkpoint is due when it is cheap beside what was stored since, or a day after the last", (t) => {
   const flash = new NorFlash({ sizeBytes: SMALL_BYTES });
   const store = new Store(flash, SMALL_CAPACITY);
   store.mount();
@@ -319,11 +320,44 @@ test("a checkpoint is due when it is cheap beside what was stored since, or a da
   t.true(store.checkpointDue(now));
   store.checkpoint(now);
   for (let id = 0; id < 3; id++) store.setHeat(store.find(id, id), 2000);
-  store.insert(9, 9, dropBytes(9, 2048), 0, 2048, 9, now + day - 1);
-  now += 2 * day - 2;
-  t.false(store.checkpointDue(now), "an insert a day is no quiet day");
-  t.true(store.checkpointDue(now + 1));
+  now += day - 1;
+  store.insert(9, 9, dropBytes(9, 20), 0, 20, 9, now);
+  t.false(store.checkpointDue(now));
+  t.true(store.checkpointDue(now + 1), "an insert puts it off by nothing");
+  store.checkpoint(now + 1);
+  t.false(store.checkpointDue(now + day), "a day from when it was written");
 });
+
+test("a checkpoint of all 750 keys a day, for a year, writes 8,000 bytes of keys a day and wears out nothing", (t) => {
+  const flash = new HeatBytes(new NorFlash());
+  const store = new Store(flash);
+  store.mount();
+  const day = 9_360;
+  for (let id = 0; id < DROPS_MAX; id++) store.insert(id, 1, dropBytes(id, 2048), 0, 2048, id, 0);
+  const { erases } = store;
+  for (let now = day; now <= 365 * day; now += day) {
+    // An insert a day, and each Drop moves: a board on a quiet square.
+    store.insert(now, 2, dropBytes(1, 2048), 0, 2048, 10_000 + now, now - 1);
+    for (let slot = 0; slot < DROPS_MAX; slot++) store.setHeat(slot, store.heat(slot) + 1);
+    t.true(store.checkpointDue(now), `heat time ${now}`);
+    const before = flash.heatBytes;
+    store.checkpoint(now);
+    t.true(flash.heatBytes - before <= 8_000, `${flash.heatBytes - before} bytes`);
+    while (store.clean(now));
+  }
+  const perSector = (store.erases - erases) / 448;
+  t.true(perSector <= 6, `${perSector} erases a sector`);
+});
+
+/** Counts what is programmed in heat records. */
+class HeatBytes extends Around {
+  heatBytes = 0;
+
+  override program(address: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
+    if (lengthBytes === 32 && bytes[offset] === HEAT_RECORD) this.heatBytes += lengthBytes;
+    return super.program(address, bytes, offset, lengthBytes);
+  }
+}
 
 class Choosy extends Around {
   takesBodies = true;

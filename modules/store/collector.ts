@@ -162,7 +162,8 @@ export class Collector {
   /** Append a new record for the slot and mark the old one DEAD. */
   rewrite(slot: number, bodySector: number, bodyOffset: number): boolean {
     const log = this.#log;
-    if (!this.ensureLog(1)) return false;
+    // A log that had to be emptied on the way may have given up this very Drop.
+    if (!this.ensureLog(1) || !this.#slots.occupied(slot)) return false;
     this.#partition.flash.sync();
     log.putCopy(slot, bodySector, bodyOffset);
     if (!log.append()) return false;
@@ -203,10 +204,13 @@ export class Collector {
     return best;
   }
 
+  /** `patiently`: should the head of the log have failed too, open another to say it there. */
   drop(slot: number, cause: number, patiently = false): void {
     const slots = this.#slots;
     const log = this.#log;
-    if (!log.kill(slot, cause) && !log.bury(slot, cause) && patiently && log.ensure(1)) log.bury(slot, cause);
+    if (!log.markDead(slot, cause) && !log.bury(slot, cause) && patiently && log.ensure(1)) log.bury(slot, cause);
+    // Not before: `ensure` copies the record of whoever has a slot, and counts it.
+    log.unbind(slot);
     const sector = slots.bodySector[slot]!;
     if (sector !== NOWHERE) this.#partition.release(sector, this.#layout.bodyRoom(slots.lengthBytes[slot]!));
     slots.remove(slot);

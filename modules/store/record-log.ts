@@ -141,8 +141,7 @@ export class RecordLog {
     record.fill(0xff, programBytes, recordBytes);
     this.lastNumber = number;
     if (this.#partition.program(this.#layout.recordAddress(sector, number), record, 0, programBytes)) return true;
-    this.#partition.set(sector, WORN);
-    this.next = recordsPerSector;
+    this.#endHead();
     return false;
   }
 
@@ -153,13 +152,17 @@ export class RecordLog {
   }
 
   bindAt(slot: number, sequence: number, number: number): void {
-    const row = sequence % this.rows;
-    const sector = this.sectors[row]!;
-    this.moveTo(slot, row, number);
+    this.hold(sequence);
+    this.moveTo(slot, sequence % this.rows, number);
+  }
+
+  /** A record in that sector counts from now on: the sector is kept, though the record may have no slot yet. */
+  hold(sequence: number): void {
+    const sector = this.sectors[sequence % this.rows]!;
     this.#partition.live[sector] = this.#partition.live[sector]! + 1;
   }
 
-  /** The record that was bound to another slot is this one's now. */
+  /** The record that was bound to another slot, or held for none, is this one's now. */
   moveTo(slot: number, row: number, number: number): void {
     this.#slots.recordRow[slot] = row;
     this.#slots.recordNumber[slot] = number;
@@ -260,9 +263,14 @@ export class RecordLog {
 
   /** Mark the slot's record DEAD, and why. False: its sector failed, and the mark may not be there at the next mount. */
   kill(slot: number, cause: number): boolean {
-    const took = this.#markDead(this.addressOf(slot), cause);
+    const took = this.markDead(slot, cause);
     this.unbind(slot);
     return took;
+  }
+
+  /** The same of a record that stays the slot's: `ensure` may come between this and the end of it. */
+  markDead(slot: number, cause: number): boolean {
+    return this.#programDead(this.addressOf(slot), cause);
   }
 
   /** The slot's record was replaced by a newer one. */
@@ -270,11 +278,14 @@ export class RecordLog {
     this.kill(slot, SUPERSEDED);
   }
 
-  /** After `kill` failed: say the same in the head, by a copy of the record that is DEAD at once. Room is the caller's. */
+  /** After `markDead` failed: say the same in the head, by a copy of the record that is DEAD at once. Room is the caller's. */
   bury(slot: number, cause: number): boolean {
     this.putCopy(slot, this.#slots.bodySector[slot]!, this.#slots.bodyOffset[slot]!);
     if (!this.append()) return false;
-    return this.#markDead(this.#layout.recordAddress(this.sectors[this.head % this.rows]!, this.lastNumber), cause);
+    const sector = this.sectors[this.head % this.rows]!;
+    if (this.#programDead(this.#layout.recordAddress(sector, this.lastNumber), cause)) return true;
+    this.#endHead();
+    return false;
   }
 
   /** Does the slot's record say that its hash was found right? */
@@ -310,7 +321,13 @@ export class RecordLog {
     return this.#partition.program(address, mark, 0, unitBytes);
   }
 
-  #markDead(recordAddress: number, cause: number): boolean {
+  /** The head failed: the next record needs another. */
+  #endHead(): void {
+    this.#partition.set(this.sectors[this.head % this.rows]!, WORN);
+    this.next = this.#layout.recordsPerSector;
+  }
+
+  #programDead(recordAddress: number, cause: number): boolean {
     const { deadAt, unitBytes } = this.#layout;
     putDead(this.#mark, unitBytes, this.now, cause);
     return this.#partition.program(recordAddress + deadAt, this.#mark, 0, unitBytes);

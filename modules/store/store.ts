@@ -39,9 +39,9 @@ export const DROPS_MAX = 750;
 export type StoreOutcome = "stored" | "known" | "colder" | "flash";
 /** Heat time passes this much before a checkpoint with nothing else to say is written: an hour, at a week's half-life. */
 const TIME_STEP = 390;
-/** Heat time without an insert after which heat is written whatever it costs: a day. */
-const QUIET_STEP = 24 * TIME_STEP;
-/** At most such a part of what is programmed is for heat: a fiftieth. */
+/** Heat time after a checkpoint at which the next is due whatever it costs: a day. */
+const DAY_STEP = 24 * TIME_STEP;
+/** Before that at most such a part of what is programmed is for heat: a fiftieth. */
 const CHECKPOINT_SHARE = 50;
 /** The log cleans the sooner for each heat record: it costs as much as this many (bench store, "heat"). */
 const HEAT_RECORD_COST = 3;
@@ -69,9 +69,9 @@ export class Store {
   readonly #bodies: Bodies;
   readonly #collector: Collector;
   #doubted = 0;
-  /** What was programmed before the last checkpoint, and when it or the last insert was. */
+  /** What was programmed before the last checkpoint, and when that was. */
   #programmedBefore = 0;
-  #quietSince = 0;
+  #checkpointedAt = 0;
   #mounted = false;
 
   /**
@@ -98,7 +98,7 @@ export class Store {
     if (outcome !== "mounted" && outcome !== "formatted") return outcome;
     this.epoch = this.#log.recordedTime;
     this.#programmedBefore = this.programmedBytes;
-    this.#quietSince = this.epoch;
+    this.#checkpointedAt = this.epoch;
     // Where sectors are worn out, a cut insert leaves one too many long before there are more than the capacity.
     this.#collector.shrink();
     this.#mounted = true;
@@ -184,7 +184,8 @@ export class Store {
         continue;
       }
       // The newcomer is committed; a cut from here on leaves one Drop too many, and mount evicts another one.
-      const number = this.#log.lastNumber;
+      const { head, lastNumber } = this.#log;
+      this.#log.hold(head);
       if (full) {
         this.#flash.sync();
         const dies = named ? victim : this.#collector.victim(heatKey);
@@ -194,9 +195,8 @@ export class Store {
       this.lastSlot = slots.add(low, high, lengthBytes, heatKey);
       slots.bodySector[this.lastSlot] = sector;
       slots.bodyOffset[this.lastSlot] = start;
-      this.#log.bindAt(this.lastSlot, this.#log.head, number);
+      this.#log.moveTo(this.lastSlot, head % this.#log.rows, lastNumber);
       this.#flash.sync();
-      this.#quietSince = this.#log.now;
       this.counters.inserted++;
       return "stored";
     }
@@ -327,14 +327,14 @@ export class Store {
   }
 
   /**
-   * Does a checkpoint cost no more than its share of what was programmed since the last? Where nothing is stored, it is due
-   * once a day.
+   * Does a checkpoint cost no more than its share of what was programmed since the last? A day after that one it is due whatever
+   * it costs, if there is anything to say.
    */
   checkpointDue(now: number): boolean {
     this.#use(now);
     const { changed } = this.#slots;
     const { heatEntries, recordBytes } = this.#layout;
-    if (now - this.#quietSince >= QUIET_STEP) return changed > 0 || this.#timeDue;
+    if (now - this.#checkpointedAt >= DAY_STEP) return changed > 0 || this.#timeDue;
     const costBytes = Math.ceil(changed / heatEntries) * recordBytes * HEAT_RECORD_COST;
     return changed > 0 && costBytes * CHECKPOINT_SHARE <= this.programmedBytes - this.#programmedBefore;
   }
@@ -360,7 +360,7 @@ export class Store {
     }
     this.#flash.sync();
     this.#programmedBefore = this.programmedBytes;
-    this.#quietSince = log.now;
+    this.#checkpointedAt = log.now;
     this.counters.checkpoints++;
   }
 
@@ -399,7 +399,7 @@ export class Store {
     this.lastEvictedSlot = slot;
     this.lastEvictedLow = this.#slots.low[slot]!;
     this.lastEvictedHigh = this.#slots.high[slot]!;
-    this.#collector.drop(slot, cause);
+    this.#collector.drop(slot, cause, true);
     this.counters.evicted++;
   }
 }
