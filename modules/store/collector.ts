@@ -178,6 +178,8 @@ export class Collector {
     const slots = this.#slots;
     while (slots.count > this.room) {
       if (!this.ensureLog(1)) return false;
+      // Which may have given up some already.
+      if (slots.count <= this.room) break;
       this.drop(slots.surplus(), SECTOR_RETIRED);
       this.#partition.flash.sync();
       this.#counters.sacrificed++;

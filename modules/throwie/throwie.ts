@@ -462,7 +462,8 @@ export class Throwie implements ContactOwner {
     if (verdict === undefined) return;
     const { slot } = this.#verification;
     if (verdict === "verified") {
-      if (this.store.markVerified(slot)) this.events.dropVerified(slot);
+      // A log without room for the mark may have given the Drop up.
+      if (this.store.markVerified(slot) && this.store.occupied(slot)) this.events.dropVerified(slot);
     } else {
       const low = this.store.idLow(slot);
       const high = this.store.idHigh(slot);
