@@ -305,7 +305,7 @@ function checkForBoard(source: string) {
   return spawnSync(
     compiler!,
     [
-      ...[...WARNINGS, "-fsyntax-only", "-march=rv32imc", "-mabi=ilp32"],
+      ...[...WARNINGS, "-c", "-Os", "-o", "/dev/null", "-march=rv32imc", "-mabi=ilp32"],
       ...(compiler!.startsWith("riscv64") ? ["--specs=picolibc.specs"] : []),
       ...["-D__ets__", "-U__STRICT_ANSI__", "-DESP32=4", "-DkPocoRotation=0", "-DmxUseDefaultSharedChunks=1"],
       ...["espnow", "board", "serial"].map((name) => `-Imodules/${name}`),
