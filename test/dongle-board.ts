@@ -11,7 +11,7 @@ import process from "node:process";
 import type { Dongle } from "../modules/dongle/dongle.ts";
 import { MESSAGE_AT, sealedBytesMax, sealMessage } from "../modules/dongle/framing.ts";
 import { GREETING_BYTES_MIN, WELCOME } from "../modules/dongle/message.ts";
-import { type DongleParts, startDongle } from "../modules/dongle/start-dongle.ts";
+import { type LineHandlers, type RadioHandlers, wireDongle } from "../modules/dongle/wire-dongle.ts";
 import { Store } from "../modules/store/store.ts";
 import { Throwie } from "../modules/throwie/throwie.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
@@ -124,14 +124,14 @@ function otherVersion(number: number): Uint8Array {
   return bytes.slice(0, sealMessage(bytes, 0, GREETING_BYTES_MIN));
 }
 
-let radioHandlers: Parameters<DongleParts["openRadio"]>[0];
-let lineHandlers: Parameters<DongleParts["openLine"]>[0];
+let radioHandlers: RadioHandlers;
+let lineHandlers: LineHandlers;
+let dongle: Dongle;
 
 /** As the firmware does it. */
-function start(): Dongle {
-  return startDongle({
+function start(): void {
+  wireDongle({
     clock,
-    wake: () => turn(),
     openRadio(handlers) {
       radioHandlers = handlers;
       return radio;
@@ -140,10 +140,14 @@ function start(): Dongle {
       lineHandlers = handlers;
       return line;
     },
+    startLoop(made) {
+      dongle = made;
+      return { wake: turn };
+    },
   });
 }
 
-let dongle = start();
+start();
 
 function turn(): void {
   dongle.turn();
@@ -215,7 +219,7 @@ async function obey(order: Order): Promise<void> {
       return unplug();
     case "reboot":
       endDongle();
-      dongle = start();
+      start();
       return;
     case "noise":
       noise = order;

@@ -2,17 +2,18 @@
  * modules/dongle over a simulated line: every frame arrives whole, once and in order, or is counted, whatever happens to the
  * line and to either end. SEED=n replays one seed, LINES=n searches more.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import test, { type ExecutionContext } from "ava";
 import { build } from "esbuild";
+import type { Dongle } from "../modules/dongle/dongle.ts";
 import { MessageRing } from "../modules/dongle/message-ring.ts";
+import { type RadioHandlers, wireDongle } from "../modules/dongle/wire-dongle.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { type History, type Outcome, play } from "./dongle-world.ts";
-import { bundleForXs, type Evaluation, XsMachine } from "./xs/machine.ts";
+import { bundleForXs, changing, type Evaluation, XsMachine } from "./xs/machine.ts";
 
 const SEED = Number(process.env.SEED ?? 20_260_401) >>> 0;
 const LINES = Number(process.env.LINES ?? 8);
@@ -139,36 +140,18 @@ async function brokenPlay(
 ): Promise<(seed: number, change: Partial<History>) => Outcome> {
   const folder = mkdtempSync(join(tmpdir(), "throwie-dongle-"));
   const program = join(folder, "broken.mjs");
-  writeFileSync(program, await changed("test/dongle-world.ts", "esm", new Map([[file, [from, to]]])));
+  await build({
+    entryPoints: ["test/dongle-world.ts"],
+    bundle: true,
+    outfile: program,
+    format: "esm",
+    target: "es2022",
+    logLevel: "silent",
+    plugins: [changing({ [`modules/dongle/${file}`]: [from, to] })],
+  });
   const { play: broken } = await import(pathToFileURL(program).href);
   rmSync(folder, { recursive: true });
   return broken;
-}
-
-/** A bundle in which some files of modules/dongle, or its CRC, read otherwise. */
-async function changed(entry: string, format: "esm" | "iife", changes: Map<string, [string, string]>): Promise<string> {
-  const { outputFiles } = await build({
-    entryPoints: [entry],
-    bundle: true,
-    write: false,
-    format,
-    target: "es2022",
-    logLevel: "silent",
-    plugins: [
-      {
-        name: "change",
-        setup(bundler) {
-          bundler.onLoad({ filter: /modules\/(?:dongle\/[^/]+|store\/crc32\.ts)$/ }, async ({ path }) => {
-            const text = await readFile(path, "utf8");
-            const [from, to] = changes.get(basename(path)) ?? ["", ""];
-            if (!text.includes(from)) throw new Error(`${path} has no ${from}`);
-            return { contents: text.replace(from, to), loader: "ts" };
-          });
-        },
-      },
-    ],
-  });
-  return outputFiles[0]!.text;
 }
 
 test("the ring gives messages back as they were, in order, and refuses only what has no room", (t) => {
@@ -198,6 +181,34 @@ test("the ring gives messages back as they were, in order, and refuses only what
     if (ring.count !== model.length) t.fail(`${ring.count} messages, not ${model.length}`);
   }
   t.true(refused > 100);
+});
+
+test("what a radio hears or a line brings while they are opened is dropped, and nothing is thrown", (t) => {
+  const bytes = Uint8Array.of(1, 2, 3);
+  let dongle: Dongle | undefined;
+  let woken = 0;
+  let handlers: RadioHandlers | undefined;
+  wireDongle({
+    clock: { now: () => 0 },
+    openRadio(given) {
+      handlers = given;
+      given.onFrame(bytes, 3, new Uint8Array(6), -60);
+      given.onRoom();
+      return { address: new Uint8Array(6), maxPayload: 250, receiveQueueFrames: 32, full: false, send: () => true };
+    },
+    openLine(given) {
+      given.onReadable(bytes, 3);
+      given.onWritable();
+      return { write: (_bytes, _offset, lengthBytes) => lengthBytes };
+    },
+    startLoop(made) {
+      dongle = made;
+      return { wake: () => woken++ };
+    },
+  });
+  t.deepEqual([dongle!.counters.missedHere, dongle!.counters.damagedHere, woken], [0, 0, 0]);
+  handlers!.onFrame(bytes, 3, new Uint8Array(6), -60);
+  t.deepEqual([dongle!.counters.missedHere, woken], [1, 1], "nobody listens yet, which is counted");
 });
 
 /** Slots of heap that 30 runs take, and the bytecodes of one. */
@@ -232,19 +243,19 @@ test("on XS frames pass both ways, and leave no garbage", async (t) => {
 });
 
 test("on a board XS has time for the 300 frames a second that its radio may hear, beside what is native there", async (t) => {
-  const script = await changed(
+  const script = await bundleForXs(
     "test/xs/dongle-program.ts",
-    "iife",
-    new Map([
-      [
-        "copy.ts",
-        [
-          "for (let i = 0; i < lengthBytes; i++) to[toAt + i] = from[fromAt + i]!;",
-          "to.fill(7, toAt, toAt + lengthBytes);",
-        ],
+    {},
+    {
+      "modules/dongle/copy.ts": [
+        "for (let i = 0; i < lengthBytes; i++) to[toAt + i] = from[fromAt + i]!;",
+        "to.fill(7, toAt, toAt + lengthBytes);",
       ],
-      ["crc32.ts", ["for (let i = offset; i < end; i++) crc = (crc >>> 8) ^ TABLE[(crc ^ bytes[i]!) & 0xff]!;", ""]],
-    ]),
+      "modules/store/crc32.ts": [
+        "for (let i = offset; i < end; i++) crc = (crc >>> 8) ^ TABLE[(crc ^ bytes[i]!) & 0xff]!;",
+        "",
+      ],
+    },
   );
   const { compute } = await costOnXs(t, script, "hear()");
   t.log(`${Math.round(compute / 10)} bytecodes for a frame up`);

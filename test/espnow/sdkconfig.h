@@ -1,4 +1,4 @@
-/* As much of a build's configuration as ESP-IDF's headers ask for: an ESP32-C3 with the defaults of Wi-Fi. */
+/* As much of a build's configuration as ESP-IDF's headers ask for: an ESP32-C3 with the defaults of Wi-Fi and log. */
 #define CONFIG_IDF_TARGET_ESP32C3 1
 #define CONFIG_IDF_TARGET_ARCH_RISCV 1
 #define CONFIG_FREERTOS_NUMBER_OF_CORES 1
@@ -18,3 +18,6 @@
 #define CONFIG_ESP_WIFI_TX_HETB_QUEUE_NUM 3
 #define CONFIG_ESP_SYSTEM_EVENT_QUEUE_SIZE 32
 #define CONFIG_ESP_SYSTEM_SINGLE_CORE_MODE 1
+#define CONFIG_SOC_RTC_FAST_MEM_SUPPORTED 1
+#define CONFIG_LOG_DEFAULT_LEVEL 3
+#define CONFIG_LOG_MAXIMUM_LEVEL 3

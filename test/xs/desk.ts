@@ -14,9 +14,16 @@ import type { MacAddress, Radio } from "../../modules/throwie/ports.ts";
 import { Throwie } from "../../modules/throwie/throwie.ts";
 import { NorFlash } from "../../sim/nor-flash.ts";
 import { SeededRandom } from "../../sim/random.ts";
+import type { OpenRadio } from "./natives/espnow.ts";
+import type { OpenLine } from "./natives/serial.ts";
+import "./natives/native.ts";
 
 const SECTOR_BYTES = 4096;
 const AIR_MS = 3;
+/** What modules/espnow holds for the air. */
+const SEND_QUEUE_FRAMES = 2;
+/** 921,600 bit/s, ten bits a byte. */
+const LINE_BYTES_PER_MS = 92;
 const BOOT_MS = 300;
 const WATCHDOG_MS = 30_000;
 const PARTITION_SECTORS: Record<string, number> = { drops: 448, crash: 2 };
@@ -89,9 +96,10 @@ export class Desk {
   readonly epochs: number[] = [];
   timers: DeskTimer[] = [];
   handlers: RadioHandlers | undefined;
-  /** A dongle's line: its handlers, and what it was given. */
-  line: { onReadable(bytes: Uint8Array, lengthBytes: number): void; onWritable(): void } | undefined;
-  readonly written: number[] = [];
+  espnow: OpenRadio | undefined;
+  /** A dongle's, and what its driver holds for the computer before it is full. */
+  line: OpenLine | undefined;
+  sendBytes = 4_096;
   /** The computer at the line's other end, when the board is a dongle; and frames that it heard. */
   computer: DongleHost | undefined;
   heard = 0;
@@ -101,7 +109,7 @@ export class Desk {
   readonly random = new SeededRandom(1, "desk");
   readonly #parts = new Map<string, FlashPart>();
   readonly #memory = new Uint8Array(16);
-  readonly #air: { from: "board" | "peer"; frame: Uint8Array; dueMs: number }[] = [];
+  readonly #air: { from: "board" | "peer"; frame: Uint8Array; dueMs: number; sent(): void }[] = [];
   readonly #address = Uint8Array.of(2, 0, 0, 0, 0, 1);
   readonly peer: Throwie;
   #peerDueMs = 0;
@@ -172,7 +180,7 @@ export class Desk {
   plugIn(): void {
     const line = {
       write: (bytes: Uint8Array, offset: number, lengthBytes: number): number => {
-        this.#live(() => this.line?.onReadable(bytes.slice(offset, offset + lengthBytes), lengthBytes));
+        this.#live(() => this.line?.bring(bytes.subarray(offset, offset + lengthBytes)));
         return lengthBytes;
       },
     };
@@ -192,9 +200,10 @@ export class Desk {
       for (const timer of this.timers) if (timer.dueMs <= this.nowMs) this.#live(() => this.#fire(timer));
       while (this.#air.length > 0 && this.#air[0]!.dueMs <= this.nowMs) this.#deliver(this.#air.shift()!);
       if (this.computer !== undefined) {
-        const bytes = Uint8Array.from(this.written.splice(0));
+        const bytes = this.line?.carry(LINE_BYTES_PER_MS) ?? new Uint8Array(0);
         this.computer.receive(bytes, bytes.length);
         this.computer.turn();
+        this.#live(() => this.line?.sayRoom());
       }
       if (this.#peerDueMs <= this.nowMs) this.#peerDueMs = this.peer.turn();
     }
@@ -240,15 +249,19 @@ export class Desk {
     (this.board as { wakeCause: string }).wakeCause = cause;
     this.timers = [];
     this.handlers = undefined;
+    this.espnow = undefined;
+    this.line = undefined;
     this.#abort = undefined;
     this.#bootMs = this.nowMs + ms + BOOT_MS;
     throw new Ended();
   }
 
-  #deliver({ from, frame }: { from: "board" | "peer"; frame: Uint8Array }): void {
+  #deliver({ from, frame, sent }: { from: "board" | "peer"; frame: Uint8Array; sent(): void }): void {
+    sent();
+    this.#peerDueMs = 0;
     if (from === "board") {
       this.peer.receive(frame, frame.length, this.#address);
-      this.#peerDueMs = 0;
+      this.#live(() => this.handlers?.onRoom());
     } else {
       this.#live(() => this.handlers?.onFrame(frame, frame.length, Uint8Array.of(2, 0, 0, 0, 0, 2), -60));
     }
@@ -258,14 +271,22 @@ export class Desk {
     const air = this.#air;
     const desk = this;
     let freeMs = 0;
+    let queued = 0;
+    const sent = (): void => {
+      queued--;
+    };
     return {
       address,
       maxPayload: 250,
       receiveQueueFrames: 32,
-      full: false,
+      get full() {
+        return queued >= SEND_QUEUE_FRAMES;
+      },
       send(frame, lengthBytes) {
+        if (this.full) return false;
+        queued++;
         freeMs = Math.max(freeMs, desk.nowMs) + AIR_MS;
-        air.push({ from, frame: frame.slice(0, lengthBytes), dueMs: freeMs });
+        air.push({ from, frame: frame.slice(0, lengthBytes), dueMs: freeMs, sent });
         air.sort((a, b) => a.dueMs - b.dueMs);
         return true;
       },

@@ -6,6 +6,7 @@
  * with the meters, `!` for an exception, `?` for a message from the script, which `/` answers.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
 import process from "node:process";
@@ -37,14 +38,42 @@ export function replacing(natives: Record<string, string>): Plugin {
   };
 }
 
+/** For esbuild: modules by path, one place of each, and how it reads instead. */
+export type Changes = Record<string, [from: string, to: string]>;
+
+export function changing(changes: Changes): Plugin {
+  return {
+    name: "change",
+    setup({ onLoad, onEnd }) {
+      const unmet = new Set(Object.keys(changes));
+      onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+        const name = relative(process.cwd(), path);
+        const change = changes[name];
+        if (change === undefined) return undefined;
+        unmet.delete(name);
+        const text = await readFile(path, "utf8");
+        if (!text.includes(change[0])) throw new Error(`${name} has no ${change[0]}`);
+        return { contents: text.replace(change[0], () => change[1]), loader: "ts" };
+      });
+      onEnd(() => {
+        if (unmet.size > 0) throw new Error(`not in the bundle: ${[...unmet].join(", ")}`);
+      });
+    },
+  };
+}
+
 /**
  * Bundle a TypeScript entry for XS, whose class fields want ES2020. `natives` maps what a board has in native code, by the
  * path of the module that does it elsewhere, to what stands for it here.
  */
-export async function bundleForXs(entry: string, natives: Record<string, string> = {}): Promise<string> {
+export async function bundleForXs(
+  entry: string,
+  natives: Record<string, string> = {},
+  changes: Changes = {},
+): Promise<string> {
   const result = await build({
     entryPoints: [entry],
-    plugins: [replacing(natives)],
+    plugins: [replacing(natives), changing(changes)],
     bundle: true,
     write: false,
     format: "iife",

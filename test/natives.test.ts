@@ -1,0 +1,145 @@
+/**
+ * The tests' natives (test/xs/natives/) against what they stand for: the same names, bounds and refusals as the C, and under
+ * the shipped faces of radio and line the contract that those promise.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import test from "ava";
+import { Desk } from "./xs/desk.ts";
+import { FUNCTIONS } from "./xs/natives/native.ts";
+
+// After the desk, which brings what XS has and Node has not.
+const { EspNow } = await import("../modules/espnow/espnow.ts");
+const { Serial } = await import("../modules/serial/serial.ts");
+const { copy } = await import("../modules/board/copy.ts");
+const { crc32 } = await import("../modules/board/crc32.ts");
+
+const FOLDERS = ["modules/board", "modules/espnow", "modules/serial"];
+/** Faces that are stood for as a whole, by test/xs/natives/board.ts and flash.ts. */
+const WITHOUT = /^xs_(board|memory|flash)|_destructor$/;
+
+function texts(ending: RegExp): string {
+  return FOLDERS.flatMap((folder) => readdirSync(folder).map((name) => `${folder}/${name}`))
+    .filter((path) => ending.test(path))
+    .map((path) => readFileSync(path, "utf8"))
+    .join("\n");
+}
+
+function names(text: string, pattern: RegExp): string[] {
+  const found = new Set([...text.matchAll(pattern)].map((match) => match[1]!));
+  return [...found].filter((name) => !WITHOUT.test(name)).sort();
+}
+
+test("the faces ask for what the C gives and the tests' natives stand for, by name", (t) => {
+  const known = Object.keys(FUNCTIONS).sort();
+  t.true(known.length > 10);
+  t.deepEqual(names(texts(/\.ts$/), /\bnative\("(\w+)"\)/g), known);
+  t.deepEqual(names(texts(/\.c$/), /^void (xs_\w+)\(xsMachine \*the\)/gm), known);
+});
+
+test("bounds and refusals of the tests' natives are the C's", (t) => {
+  const c = texts(/\.[ch]$/);
+  const stands = ["bytes", "espnow", "serial"]
+    .map((name) => readFileSync(`test/xs/natives/${name}.ts`, "utf8"))
+    .join("\n");
+  const sentences = [...stands.matchAll(/Error\("([^"]+)"\)|"((?:serial: )?outside the buffer)"/g)].map(
+    (match) => match[1] ?? match[2]!,
+  );
+  t.true(sentences.length >= 8);
+  for (const sentence of sentences) t.true(c.includes(`"${sentence}"`), sentence);
+  for (const bound of [
+    "FRAME_BYTES_MAX 1470",
+    "RECEIVED_RING_BYTES (24 * 1024)",
+    "RECORD_HEADER_BYTES (2 + ADDRESS_BYTES + 1)",
+  ])
+    t.true(c.includes(`#define ${bound}\n`), bound);
+  for (const bound of ["SEND_QUEUE_FRAMES 2", "RECEIVE_BYTES 9216", "SEND_BYTES 4096"])
+    t.true(c.includes(`#define ${bound}\n`), bound);
+});
+
+const nothing = { onFrame() {}, onRoom() {}, onReadable() {}, onWritable() {} };
+const address = Uint8Array.of(2, 0, 0, 0, 0, 9);
+
+function onNewDesk(): Desk {
+  globalThis.desk = new Desk();
+  return globalThis.desk;
+}
+
+test.serial("the radio refuses channels, rates, and a second radio while one is open", (t) => {
+  onNewDesk();
+  for (const channel of [0, 12, 1.5, Number.NaN])
+    t.throws(() => new EspNow({ channel, rate: "1M", ...nothing }), {
+      instanceOf: RangeError,
+      message: /is not 1 to 11/,
+    });
+  t.throws(() => new EspNow({ channel: 1, rate: "3M" as never, ...nothing }), {
+    instanceOf: RangeError,
+    message: /is none of 1M/,
+  });
+  const first = new EspNow({ channel: 1, rate: "1M", ...nothing });
+  t.throws(() => new EspNow({ channel: 1, rate: "1M", ...nothing }), { message: /is open already/ });
+  first.close();
+  first.close();
+  t.true(first.full);
+  t.false(first.send(address, 6, address));
+  t.notThrows(() => new EspNow({ channel: 11, rate: "LR500K", ...nothing }));
+});
+
+test.serial("the radio takes two frames, says when there is room, counts, and hears into a buffer of its own", (t) => {
+  const desk = onNewDesk();
+  let rooms = 0;
+  const heard: number[][] = [];
+  const radio = new EspNow({
+    channel: 1,
+    rate: "1M",
+    onFrame(bytes, lengthBytes, from, rssiDbm) {
+      heard.push([lengthBytes, ...bytes.subarray(0, lengthBytes), ...from, rssiDbm]);
+    },
+    onRoom: () => rooms++,
+  });
+  t.deepEqual([...radio.address], [2, 0, 0, 0, 0, 1]);
+  t.deepEqual([radio.maxPayload, radio.receiveQueueFrames], [250, 94]);
+  t.throws(() => radio.send(new Uint8Array(251), 251, address), { instanceOf: RangeError });
+  t.throws(() => radio.send(address, 7, address), { instanceOf: RangeError });
+  t.throws(() => radio.send(address, 6, new Uint8Array(5)), { instanceOf: RangeError });
+  t.deepEqual(
+    [1, 2, 3].map(() => radio.send(address, 6, address)),
+    [true, true, false],
+  );
+  t.true(radio.full);
+  globalThis.boot = () => {};
+  desk.run(200);
+  t.deepEqual([rooms, radio.full], [2, false]);
+  const { sent, delivered, receiveQueueFull } = radio.counters;
+  t.deepEqual({ sent, delivered, receiveQueueFull }, { sent: 2, delivered: 2, receiveQueueFull: 0 });
+  heard.length = 0;
+  desk.handlers!.onFrame(Uint8Array.of(7, 8, 9), 2, address, -61);
+  t.deepEqual(heard, [[2, 7, 8, ...address, -61]]);
+});
+
+test.serial("the line refuses a second line and no speed, takes what it has room for, and reads in pieces", (t) => {
+  const desk = onNewDesk();
+  const read: number[] = [];
+  const options = { port: "usb", baud: 921_600, ...nothing } as const;
+  t.throws(() => new Serial({ ...options, baud: 0 }), { instanceOf: RangeError });
+  const line = new Serial({ ...options, onReadable: (_bytes, lengthBytes) => read.push(lengthBytes) });
+  t.throws(() => new Serial(options), { message: /is open already/ });
+  desk.line!.bring(new Uint8Array(9_300));
+  t.deepEqual(read, Array(9_216 / 512).fill(512), "what there was no room for is lost");
+  t.throws(() => line.write(new Uint8Array(8), 4, 5), { instanceOf: RangeError });
+  t.deepEqual(
+    [3_000, 3_000, 1].map((lengthBytes) => line.write(new Uint8Array(3_000), 0, lengthBytes)),
+    [3_000, 1_096, 0],
+  );
+  line.close();
+  t.is(line.write(new Uint8Array(1), 0, 1), 0);
+  t.notThrows(() => new Serial(options));
+});
+
+test("a board's CRC and copy refuse what lies outside", (t) => {
+  t.is(crc32(Buffer.from("-123456789"), 1, 9) >>> 0, 0xcbf43926);
+  const to = new Uint8Array(4);
+  copy(Uint8Array.of(1, 2, 3), 1, to, 2, 2);
+  t.deepEqual([...to], [0, 0, 2, 3]);
+  t.throws(() => crc32(to, 1, 4), { instanceOf: RangeError });
+  t.throws(() => copy(to, 0, to, 1, 4), { instanceOf: RangeError });
+});

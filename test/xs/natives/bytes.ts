@@ -1,0 +1,22 @@
+/** Stands for modules/board/board-bytes.c. */
+import { crc32 } from "../../../modules/store/crc32.ts";
+
+/** What each binding in C does with a place in a buffer, before it touches it. */
+export function within(bytes: Uint8Array, at: number, lengthBytes: number, trouble: string): void {
+  if (!(at >= 0 && lengthBytes >= 0 && at + lengthBytes <= bytes.length)) throw new RangeError(trouble);
+}
+
+const OUTSIDE = "outside the buffer";
+
+export const BYTES = {
+  xs_crc32(bytes: Uint8Array, offset: number, lengthBytes: number): number {
+    within(bytes, offset, lengthBytes, OUTSIDE);
+    return crc32(bytes, offset, lengthBytes) | 0;
+  },
+
+  xs_copy(from: Uint8Array, fromAt: number, to: Uint8Array, toAt: number, lengthBytes: number): void {
+    within(from, fromAt, lengthBytes, OUTSIDE);
+    within(to, toAt, lengthBytes, OUTSIDE);
+    to.set(from.subarray(fromAt, fromAt + lengthBytes), toAt);
+  },
+};
