@@ -139,6 +139,7 @@ void xs_board_sleep(xsMachine *the)
 
 void xs_board_restart(xsMachine *the)
 {
+	(void)the;
 	keep();
 	esp_restart();
 }
