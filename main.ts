@@ -3,11 +3,12 @@
  *
  * A partition that cannot be mounted, because a newer firmware wrote it or because its size is not whole sectors, stops
  * the start with its code: formatting it would eat a town's messages. What is thrown, here or in any later turn, is
- * written to the crash partition; the board then restarts.
+ * written to the crash partition; the board then restarts, and sleeps first if it does so again and again.
  */
 import config from "mc/config";
 import { board } from "./modules/board/board.ts";
 import { catchUncaught } from "./modules/board/crash.ts";
+import { restrain } from "./modules/board/crash-loop.ts";
 import { startDongle } from "./modules/board/dongle-role.ts";
 import { Kept } from "./modules/board/kept.ts";
 import { Log } from "./modules/board/log.ts";
@@ -21,6 +22,8 @@ import { Throwie } from "./modules/throwie/throwie.ts";
 import { WAKING_BEACON_INTERVAL_MS } from "./modules/throwie/wake-schedule.ts";
 
 const log = new Log(board);
+const kept = new Kept(board);
+restrain(board, kept, log);
 catchUncaught(board, log);
 const chosen = settings(config);
 if (chosen.role === "dongle") startDongle(board, chosen);
@@ -41,7 +44,6 @@ function startNode({ role, channel, rate, halfLifeMs, wake }: Settings): void {
     },
     onRoom: () => loop.wake(),
   });
-  const kept = new Kept(board);
   const waking = wake === undefined ? {} : { beaconIntervalMs: WAKING_BEACON_INTERVAL_MS, beaconAtOnce: true };
   const epoch = kept.epoch;
   const node = new Throwie({ radio, clock: board, random: board, store, events: log, halfLifeMs, epoch, ...waking });

@@ -52,6 +52,17 @@ test("a cell that does not take a program is reported, not thrown", (t) => {
   t.false(flash.program(4096, zeros, 0, 8));
 });
 
+test("a cell that no erase sets any more is reported, not thrown", (t) => {
+  const desk = new Desk();
+  const flash = partitionOf(desk);
+  const part = desk.part("drops");
+  part.bytes[4097] = 0xfe;
+  part.stuckAt = 4097;
+  t.true(flash.eraseSector(1));
+  t.false(flash.program(4096, new Uint8Array(8).fill(0xff), 0, 8));
+  t.true(flash.program(4104, new Uint8Array(8), 0, 8));
+});
+
 test("a frame's few places in a buffer are read without a new view each", (t) => {
   const desk = new Desk();
   const flash = partitionOf(desk);

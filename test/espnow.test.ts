@@ -67,6 +67,7 @@ for (const [program, sanitizer, count] of [
   ["ring-tasks", "thread", 1_000_000],
   ["radio-tasks", "address,undefined", 50_000],
   ["radio-tasks", "thread", 50_000],
+  ["radio-news", "address,undefined", 1],
 ] as const) {
   test(`${program} holds under -fsanitize=${sanitizer}`, (t) => {
     const { status, stdout, stderr } = run(compile(program, sanitizer), [seed, count]);
@@ -123,6 +124,18 @@ for (const [name, program, sanitizer, count, canary, expected] of [
 ${COLLECTED.split("\n")[0]}`,
     },
     /frames wait, and no message is under way/,
+  ],
+  [
+    "a message that could not be posted waits for the next frame",
+    ...["radio-news", "address,undefined", 1],
+    { file: "radio.c", from: "atomic_store(&radio->owed, 1)", to: "" },
+    /could not be posted is forgotten/,
+  ],
+  [
+    "a radio that cannot be started is kept from the node",
+    ...["radio-news", "address,undefined", 1],
+    { file: "pacing.c", from: "pacing->restarts_failed >= RESTARTS_FAILED_MAX", to: "!pacing" },
+    /nobody is told that the radio is lost/,
   ],
 ] as [string, string, Sanitizer, number, Canary, RegExp][]) {
   test(`canary: ${name}`, (t) => {

@@ -81,6 +81,85 @@ test("a board that forgets its crash, or its Drops, is seen", async (t) => {
   t.deepEqual(faults(await onDesk<Life>(`desk.forgetful = true; ${CRASH}`)), ["held", "sent again"]);
 });
 
+interface Restraint {
+  log: string[];
+  lives: number;
+  gaveUp: string;
+}
+
+/** How long the board slept because it had crashed, each time. */
+function restraints(log: string[]): number[] {
+  return log.flatMap((line) => /in a row: sleeping for (\d+) ms/.exec(line)?.[1] ?? []).map(Number);
+}
+
+const EVERY_START = `
+  desk.config.wake = 61;
+  desk.run(4 * 3600000);
+  return { log: desk.log, lives: desk.lives, gaveUp: desk.gaveUp };`;
+const MINUTE_MS = 60_000;
+
+test("a board that crashes at each start sleeps from the third time on, ever longer, an hour at most", async (t) => {
+  const { log, lives, gaveUp } = await onDesk<Restraint>(EVERY_START);
+  const slept = restraints(log);
+  t.is(gaveUp, "");
+  t.deepEqual(
+    slept.map((ms) => ms / MINUTE_MS),
+    [1, 2, 4, 8, 16, 32, 60, 60, 60],
+  );
+  t.is(lives, 2 + 2 * slept.length, "two at once, then one that crashed and one that only slept for each sleep");
+  t.is(log.filter((line) => line.includes("wake is 61")).length, lives - slept.length - 1, "each was told");
+});
+
+test("a board that forgets its crashes, or starts at once all the same, is seen", async (t) => {
+  const { log, lives } = await onDesk<Restraint>(EVERY_START.replace("4 *", "0.1 *"), {
+    "modules/board/crash-loop.ts": "test/xs/canaries/no-restraint.ts",
+  });
+  t.deepEqual(restraints(log), []);
+  t.true(lives > 1_000, `${lives} lives in six minutes`);
+});
+
+test("crashes between which a board lasted, slept as it should or was reset are not in a row", async (t) => {
+  const rows: [string, string, number][] = [
+    ["", "", 1],
+    ["", "desk.run(desk.nowMs + 601000);", 0],
+    ["", "desk.reset();", 0],
+    ["desk.config.wake = 30;", "desk.run(desk.nowMs + 120000);", 0],
+  ];
+  for (const [settings, between, sleeps] of rows) {
+    const { log, gaveUp } = await onDesk<Restraint>(`
+      ${settings}
+      desk.run(5000);
+      const told = () => desk.log.filter((line) => line.includes("of this board")).length;
+      for (let crash = 1; crash <= 3; crash++) {
+        desk.publish(1);
+        for (let tries = 0; tries < 1000 && told() < crash; tries++) {
+          desk.flashDead = true;
+          desk.run(desk.nowMs + 100);
+        }
+        desk.flashDead = false;
+        ${between}
+      }
+      return { log: desk.log, lives: desk.lives, gaveUp: desk.gaveUp };`);
+    t.is(gaveUp, "");
+    t.is(log.filter((line) => line.includes("of this board")).length, 3, log.join("\n"));
+    t.is(restraints(log).length, sleeps, `${settings} ${between}: ${log.join("\n")}`);
+  }
+});
+
+test("a board with a worn cell keeps all Drops, and does not crash", async (t) => {
+  const { failures, lives, sent } = await onDesk<{ failures: number; lives: number; sent: number }>(`
+    const part = desk.part("drops");
+    desk.publish(1);
+    desk.run(20000);
+    part.stuckAt = part.bodiesEnd + 200;
+    part.bytes[part.stuckAt] = 0;
+    desk.publish(${DROPS - 1});
+    desk.run(60000);
+    return { failures: part.failures, lives: desk.lives, sent: desk.sent };`);
+  t.true(failures > 0, "the cell was met");
+  t.deepEqual({ lives, sent }, { lives: 1, sent: DROPS });
+});
+
 test("a board with a wake schedule sleeps, wakes in phase, and keeps its heat time", async (t) => {
   const { log, lives, epochs } = await onDesk<{ log: string[]; lives: number; epochs: number[] }>(`
     desk.config.wake = "30";

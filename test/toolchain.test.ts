@@ -1,10 +1,11 @@
 /** What `npm run firmware` says is missing: a sentence for each thing, and nothing about what is there. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test from "ava";
-import { boards } from "../hosts/firmware/build.ts";
-import { type Environment, espIdf } from "../hosts/firmware/toolchain.ts";
+import { boards, buildForBoard, flashBoard } from "../hosts/firmware/build.ts";
+import { checkSettings } from "../hosts/firmware/configuration.ts";
+import { desk, type Environment, espIdf } from "../hosts/firmware/toolchain.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "throwie-toolchain-"));
 test.after.always(() => rmSync(folder, { recursive: true }));
@@ -50,6 +51,44 @@ test("each thing that is missing is named, with where its instructions are", (t)
   for (const sentence of espIdf({}).missing.slice(0, 1)) t.regex(sentence, /https:\/\//);
 });
 
+test("for a desk: the SDK, a C compiler and GLib's headers, and no ESP-IDF", (t) => {
+  const { IDF_PATH: _, ...all } = complete("6.0");
+  const script = (status: number): string => `#!/bin/sh\nexit ${status}\n`;
+  put("desk/make");
+  put("desk/cc");
+  const given = { ...all, PATH: join(folder, "desk") };
+  t.deepEqual(
+    desk(given).missing.map((sentence) => sentence.split(" ")[0]),
+    ["pkg-config"],
+  );
+  chmodSync(put("desk/pkg-config", script(1)), 0o755);
+  t.regex(desk(given).missing.join("\n"), /^pkg-config does not know gio-2\.0: [^\n]*$/);
+  put("desk/pkg-config", script(0));
+  t.deepEqual(desk(given).missing, []);
+  t.regex(desk({ ...given, MODDABLE: undefined }).missing.join("\n"), /^MODDABLE is not set[^\n]*$/);
+});
+
+test("what a board would refuse is refused before anything is built", (t) => {
+  const fine = [["wake=60", "channel=11", "rate=LR250K"], ["role=dongle", "port=uart", "baud=115200"], []];
+  for (const board of boards()) for (const given of fine) t.notThrows(() => checkSettings(board, given));
+  const refused: [string, RegExp][] = [
+    ["wake=7", /^wake is 7; it must be "always" or one of 30, /],
+    ["channel=12", /^channel is 12; it must be a whole number from 1 to 11\.$/],
+    ["channel=1.5", /^channel is 1\.5/],
+    ["rate=3M", /^rate is 3M; it must be one of 1M, /],
+    ["halfLifeDays=0", /^halfLifeDays is 0/],
+    ["role=node", /^role is node/],
+    ["port=serial", /^port is serial/],
+    ["baud=fast", /^baud is fast/],
+    ["wakes=60", /^There is no setting wakes; it must be one of role, channel, /],
+    ["wake", /^wake is no setting; it must be key=value\.$/],
+  ];
+  for (const [setting, sentence] of refused) {
+    t.throws(() => buildForBoard("esp32c3", [setting]), { message: sentence });
+    t.throws(() => flashBoard("esp32c3", undefined, [setting]), { message: sentence });
+  }
+});
+
 test("the boards are those of targets/, each with 448 sectors for Drops inside 4 MB and what the flash port needs", (t) => {
   t.deepEqual(boards(), ["esp32", "esp32c3", "esp32s3"]);
   for (const board of boards()) {
@@ -69,7 +108,10 @@ test("the boards are those of targets/, each with 448 sectors for Drops inside 4
     t.is(sectors("crash"), 2);
     t.is(Number(rows.find(([, type]) => type === "app")![3]) % 65_536, 0);
     const sdkconfig = readFileSync(`targets/${board}/sdkconfig.defaults`, "utf8");
-    for (const line of ["CONFIG_SPI_FLASH_VERIFY_WRITE=y", "CONFIG_ESP_TASK_WDT_INIT=y", "CONFIG_BT_ENABLED=n"]) {
+    for (const line of [
+      ...["CONFIG_SPI_FLASH_VERIFY_WRITE=y", "CONFIG_BT_ENABLED=n", "CONFIG_ESP_WIFI_STATIC_RX_BUFFER_NUM=18"],
+      ...["CONFIG_ESP_TASK_WDT_INIT=y", "CONFIG_ESP_INT_WDT=y", "CONFIG_ESP_COREDUMP_ENABLE_TO_NONE=y"],
+    ]) {
       t.true(sdkconfig.includes(`${line}\n`), `${board}: ${line}`);
     }
   }

@@ -1,14 +1,15 @@
 /**
  * Builds the firmware with the SDK's `mcconfig`, for a board of `targets/` or for a desk, into build/firmware/.
  *
- * Refuses, with all sentences at once, when something that the build needs is missing.
+ * Refuses a setting that the board would refuse, and, with all sentences at once, when something that the build needs is missing.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import process from "node:process";
 import { packageFolder } from "../cli/package-folder.ts";
-import { espIdf, moddable, type Toolchain } from "./toolchain.ts";
+import { checkSettings } from "./configuration.ts";
+import { desk, espIdf, type Toolchain } from "./toolchain.ts";
 
 export const OUTPUT = join(packageFolder(), "build", "firmware");
 
@@ -31,11 +32,13 @@ export function ready({ environment, missing }: Toolchain): NodeJS.ProcessEnv {
 /** `settings` are `key=value`; modules/board/settings.ts says which there are. */
 export function buildForBoard(board: string, settings: string[]): void {
   checkBoard(board);
+  checkSettings(board, settings);
   mcconfig(`esp32:./targets/${board}`, "build", settings, ready(espIdf()));
 }
 
 export function flashBoard(board: string, port: string | undefined, settings: string[]): void {
   checkBoard(board);
+  checkSettings(board, settings);
   const environment = ready(espIdf());
   mcconfig(
     `esp32:./targets/${board}`,
@@ -56,7 +59,7 @@ export function monitorBoard(board: string, port: string | undefined): void {
 
 /** The shared object for `lin`. `instrumented`: it says after each line of its log what memory it holds. */
 export function buildForDesk(settings: string[], instrumented: boolean): string {
-  mcconfig("lin", "build", settings, ready(moddable()), instrumented ? ["-i"] : []);
+  mcconfig("lin", "build", settings, ready(desk()), instrumented ? ["-i"] : []);
   const kind = instrumented ? "instrument" : "release";
   return join(OUTPUT, "bin", "lin", "mc", kind, basename(packageFolder()), "mc.so");
 }

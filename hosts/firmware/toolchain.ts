@@ -2,6 +2,7 @@
  * What building for a board needs besides this repository, and what to say of each that is not there: one sentence, and
  * where the official instructions are. Finds out by looking, changes nothing.
  */
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import process from "node:process";
@@ -24,8 +25,8 @@ export interface Toolchain {
   missing: string[];
 }
 
-/** The SDK, for a board or for a desk. */
-export function moddable(given: Environment = process.env): Toolchain {
+/** For a board as for a desk. */
+function moddable(given: Environment = process.env): Toolchain {
   const home = given.MODDABLE;
   const tools = join(home ?? "", "build", "bin", "lin", "release");
   const path = [join(packageFolder(), "node_modules", ".bin"), tools, given.PATH].join(delimiter);
@@ -45,6 +46,24 @@ export function moddable(given: Environment = process.env): Toolchain {
     }
   }
   if (!onPath("make", path)) missing.push("make is not on the path: install your system's build tools.");
+  return { environment, missing };
+}
+
+/** The SDK, and what compiles `hosts/firmware/desk.c`. */
+export function desk(given: Environment = process.env): Toolchain {
+  const { environment, missing } = moddable(given);
+  for (const tool of ["cc", "pkg-config"]) {
+    if (!onPath(tool, environment.PATH!)) {
+      missing.push(`${tool} is not on the path: install your system's C compiler and pkg-config.`);
+    }
+  }
+  const options = { env: environment as NodeJS.ProcessEnv };
+  if (
+    onPath("pkg-config", environment.PATH!) &&
+    spawnSync("pkg-config", ["--exists", "gio-2.0"], options).status !== 0
+  ) {
+    missing.push("pkg-config does not know gio-2.0: install GLib's headers (Debian: libglib2.0-dev).");
+  }
   return { environment, missing };
 }
 

@@ -68,7 +68,7 @@ static const char *wakeCause(void)
 		case ESP_RST_INT_WDT:
 		case ESP_RST_WDT:
 			return "watchdog";
-		default:
+		default:	/* reset by a computer over USB, by a debugger */
 			return "other";
 	}
 }
@@ -76,14 +76,16 @@ static const char *wakeCause(void)
 void xs_board_begin(xsMachine *the)
 {
 	uint64_t rtcUs = esp_rtc_get_time_us();
-	if ((kept.crc != keptCrc()) || (rtcUs < kept.rtcUs)) {
+	/* A short press of the button may leave the bytes as they were; it is a loss of power all the same. */
+	if ((ESP_RST_POWERON == esp_reset_reason()) || (kept.crc != keptCrc()) || (rtcUs < kept.rtcUs)) {
 		memset(&kept, 0, sizeof(kept));
 		kept.rtcUs = rtcUs;
 	}
 	beganUs = (int64_t)(kept.clockUs + (rtcUs - kept.rtcUs)) - esp_timer_get_time();
 	keep();
+	/* Without one, feeding it throws: here nobody would catch that yet. */
 	if ((NULL == watchdog) && (ESP_OK != esp_task_wdt_add_user("loop", &watchdog)))
-		xsUnknownError("board: no watchdog; is CONFIG_ESP_TASK_WDT_INIT set?");
+		watchdog = NULL;
 	xsmcSetString(xsResult, (char *)wakeCause());
 }
 
@@ -129,19 +131,23 @@ void xs_board_sleep(xsMachine *the)
 {
 	xsNumberValue ms = xsmcToNumber(xsArg(0));
 	keep();
-	esp_sleep_enable_timer_wakeup((uint64_t)(ms > SLEEP_MS_MIN ? ms : SLEEP_MS_MIN) * 1000);
+	/* Asleep without a timer it would be lost. */
+	if (ESP_OK != esp_sleep_enable_timer_wakeup((uint64_t)(ms > SLEEP_MS_MIN ? ms : SLEEP_MS_MIN) * 1000))
+		esp_restart();
 	esp_deep_sleep_start();
 }
 
 void xs_board_restart(xsMachine *the)
 {
+	(void)the;
 	keep();
 	esp_restart();
 }
 
 void xs_board_feed_watchdog(xsMachine *the)
 {
-	esp_task_wdt_reset_user(watchdog);
+	if (ESP_OK != esp_task_wdt_reset_user(watchdog))
+		xsUnknownError("board: no watchdog; is CONFIG_ESP_TASK_WDT_INIT set?");
 	keep();
 }
 

@@ -20,7 +20,7 @@ class NativeBoard implements Board {
   readonly wakeCause: WakeCause = this.begin();
   readonly memory = new NativeMemory();
 
-  /** Starts the clock and the watchdog. */
+  /** Starts the clock and the watchdog. Never throws: it runs when this is imported, before anyone catches. */
   private begin(): WakeCause {
     return native("xs_board_begin").call(this);
   }

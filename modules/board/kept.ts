@@ -1,14 +1,17 @@
 /**
  * What outlives a sleep or a restart in the few bytes that the board keeps; a loss of power makes it all 0.
  *
- * | offset | size | field | meaning                                                              |
- * |--------|------|-------|----------------------------------------------------------------------|
- * | 0      | 2    | wake  | the wake schedule's counter (modules/throwie/wake-schedule.ts)        |
- * | 4      | 4    | epoch | heat time at which the board's clock was 0 (modules/throwie/throwie.ts) |
+ * | offset | size | field   | meaning                                                                 |
+ * |--------|------|---------|-------------------------------------------------------------------------|
+ * | 0      | 2    | wake    | the wake schedule's counter (modules/throwie/wake-schedule.ts)          |
+ * | 2      | 1    | crashes | in a row, 255 at most (crash-loop.ts)                                   |
+ * | 4      | 4    | epoch   | heat time at which the board's clock was 0 (modules/throwie/throwie.ts) |
  *
  * Little-endian. The board itself finds out whether the bytes are still what was written (`board-esp32.c`).
  */
 import { type Board, MEMORY_BYTES } from "./ports.ts";
+
+const CRASHES_MAX = 255;
 
 export class Kept {
   readonly #board: Board;
@@ -24,12 +27,21 @@ export class Kept {
     return this.#view.getUint16(0, true);
   }
 
+  get crashes(): number {
+    return this.#view.getUint8(2);
+  }
+
   get epoch(): number {
     return this.#view.getInt32(4, true);
   }
 
   keepWake(state: number): void {
     this.#view.setUint16(0, state, true);
+    this.#board.memory.write(this.#bytes);
+  }
+
+  keepCrashes(count: number): void {
+    this.#view.setUint8(2, Math.min(count, CRASHES_MAX));
     this.#board.memory.write(this.#bytes);
   }
 

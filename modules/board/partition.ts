@@ -5,8 +5,9 @@
  * fragments are read to the same few places for ever, and a view a frame would be garbage a frame.
  *
  * A part must report a program that did not take: `targets/` switches ESP-IDF's verification on
- * (CONFIG_SPI_FLASH_VERIFY_WRITE). Only then is it looked at why: a bit that the caller wanted set and that is
- * clear was clear before, which is a bug and throws; anything else is a worn cell.
+ * (CONFIG_SPI_FLASH_VERIFY_WRITE). Whatever the reason, the sector is then worn: a bit that was to be set and reads clear
+ * may be a cell that no erase sets any more, and a board that took it for a bug would crash for ever. Such bugs are the
+ * simulator's flash to find.
  */
 import partitions, { type Flash as Part } from "embedded:storage/flash";
 import type { Flash } from "../store/flash.ts";
@@ -43,15 +44,10 @@ export class Partition implements Flash {
       throw new Error("partition: unaligned program");
     }
     if (lengthBytes === 0) return true;
-    const view = this.#view(bytes, offset, lengthBytes);
     try {
-      this.#part.write(view, address);
+      this.#part.write(this.#view(bytes, offset, lengthBytes), address);
       return true;
     } catch {
-      const found = new Uint8Array(this.#part.read(lengthBytes, address));
-      for (let i = 0; i < lengthBytes; i++) {
-        if ((view[i]! & ~found[i]!) !== 0) throw new Error("partition: program sets bits");
-      }
       return false;
     }
   }

@@ -8,7 +8,7 @@ import type { Clock, Random } from "../throwie/ports.ts";
 
 /**
  * Why this life began: the power came; the sleep was over; the life before ended in an error, in a silence that the
- * watchdog broke, or in some other way that the part reports.
+ * watchdog broke, or in some other way: a computer or a debugger reset it.
  */
 export type WakeCause = "power" | "timer" | "crash" | "watchdog" | "other";
 

@@ -1,10 +1,10 @@
 /**
  * What a builder may set: `config` in manifest.json, or `key=value` when building (docs/firmware.md, "Settings").
  *
- * Strict: a value that is not understood ends the start with a sentence that says what would be; channel and rate are the
- * radio's to refuse. `mcconfig` gives what stands on its command line as text.
+ * Strict: a value that is not understood ends the start with a sentence that says what would be. The builder's machine asks
+ * here before it builds (hosts/firmware/configuration.ts). `mcconfig` gives what stands on its command line as text.
  */
-import type { PhyRate } from "../espnow/espnow.ts";
+import { CHANNEL_MAX, PHY_RATES, type PhyRate } from "../espnow/phy.ts";
 import { HALF_LIFE_MS_MAX } from "../temperature/temperature.ts";
 import { WAKE_CYCLES, type WakeCycle } from "../throwie/wake-schedule.ts";
 
@@ -24,6 +24,9 @@ export interface Settings {
 }
 
 const DAY_MS = 86_400_000;
+/** What the UART of an ESP32 does. */
+const BAUD_MIN = 1_200;
+const BAUD_MAX = 5_000_000;
 const ROLES: readonly Role[] = ["throwie", "mule", "dongle"];
 
 export function settings(config: Record<string, unknown>): Settings {
@@ -36,12 +39,12 @@ export function settings(config: Record<string, unknown>): Settings {
   const role = oneOf("role", config.role, ROLES);
   return {
     role,
-    channel: Number(config.channel),
-    rate: config.rate as PhyRate,
+    channel: whole("channel", config.channel, 1, CHANNEL_MAX),
+    rate: oneOf("rate", config.rate, PHY_RATES),
     halfLifeMs,
     wake: role === "throwie" ? wakeOf(config.wake) : undefined,
     port: oneOf("port", config.port, ["uart", "usb"]),
-    baud: Number(config.baud),
+    baud: whole("baud", config.baud, BAUD_MIN, BAUD_MAX),
   };
 }
 
@@ -49,6 +52,12 @@ function wakeOf(value: unknown): WakeCycle | undefined {
   if (value === "always") return undefined;
   for (const cycle of WAKE_CYCLES) if (String(cycle) === String(value)) return cycle;
   throw new Error(`wake is ${value}; it must be "always" or one of ${WAKE_CYCLES.join(", ")}`);
+}
+
+function whole(name: string, value: unknown, min: number, max: number): number {
+  const number = Number(value);
+  if (number >= min && number <= max && Math.floor(number) === number) return number;
+  throw new Error(`${name} is ${value}; it must be a whole number from ${min} to ${max}`);
 }
 
 function oneOf<T extends string>(name: string, value: unknown, allowed: readonly T[]): T {

@@ -147,6 +147,11 @@ void espnow_deliver(void *machine, uint32_t opening) {
   if (opening != node.opening || opening % 2 == 0) return;
   xsBeginHost(the);
   xsmcSetBoolean(xsResult, radio_collect(&the_radio));
+  /* Nobody catches it: the board restarts, and with it what Wi-Fi could not start itself. */
+  if (atomic_load(&the_radio.sender.lost) == 1) {
+    const int32_t code = atomic_load(&the_radio.sender.counters.last_error);
+    xsUnknownError("espnow: Wi-Fi does not start again: %s (%d)", esp_error_name(code), (int)code);
+  }
   xsCallFunction1(xsReference(node.wake), node.object, xsResult);
   xsEndHost(the);
 }

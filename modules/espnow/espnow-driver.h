@@ -10,7 +10,7 @@
 
 #include "radio.h"
 
-/* The order of PHY_RATES in espnow.ts. */
+/* The order of PHY_RATES in phy.ts. */
 typedef enum { RATE_1M, RATE_2M, RATE_11M, RATE_6M, RATE_24M, RATE_54M, RATE_LR250K, RATE_LR500K, RATES } phy_rate;
 
 typedef struct {

@@ -64,9 +64,11 @@ static void deliver(void *machine, void *opening, uint8_t *message, uint16_t mes
  * The SDK's other way to post waits while the queue is full, in a release build for ever. This one never waits, and
  * FreeRTOS lets a task use it too: it only leaves the switch to the node's task to the moment when this one sleeps.
  */
-static void post(void) {
+static bool post(void) {
   void *opening = (void *)(uintptr_t)driver.opening;
-  if (modMessagePostToMachineFromISR(driver.machine, deliver, opening) != 0) radio_not_posted(driver.radio);
+  if (modMessagePostToMachineFromISR(driver.machine, deliver, opening) == 0) return true;
+  radio_not_posted(driver.radio);
+  return false;
 }
 
 /* Wi-Fi task. */
@@ -74,7 +76,8 @@ static void received(const esp_now_recv_info_t *info, const uint8_t *data, int l
   if (length < 1 || length > FRAME_BYTES_MAX) return;
   frame_label label = {.rssi_dbm = (int8_t)info->rx_ctrl->rssi};
   memcpy(label.address, info->src_addr, ADDRESS_BYTES);
-  if (radio_heard(driver.radio, &label, data, (uint32_t)length)) post();
+  /* A task that is not made yet begins with a step. */
+  if (radio_heard(driver.radio, &label, data, (uint32_t)length) && !post() && driver.task != NULL) espnow_driver_wake();
 }
 
 /* Wi-Fi task. */
@@ -149,7 +152,7 @@ static void radio_task(void *unused) {
   (void)unused;
   while (!atomic_load(&driver.closing)) {
     uint32_t wait_ms;
-    if (radio_step(driver.radio, modMilliseconds(), &wait_ms)) post();
+    if (radio_step(driver.radio, modMilliseconds(), &wait_ms) && !post()) wait_ms = POST_RETRY_MS;
     /* A tick more than asked for: less would come back to the same state. */
     ulTaskNotifyTake(pdTRUE, wait_ms == WAIT_FOR_WAKE ? portMAX_DELAY : pdMS_TO_TICKS(wait_ms) + 1);
   }

@@ -9,13 +9,8 @@
  * It refuses a second radio while one is open, and channels that a board's default country does not allow.
  */
 import { ADDRESS_BYTES, type MacAddress, type Radio } from "../throwie/ports.ts";
+import { CHANNEL_MAX, PHY_RATES, type PhyRate } from "./phy.ts";
 
-/** In the order of `phy_rate` in espnow-driver.h. LR: Espressif's long range, which only its own chips hear. */
-export const PHY_RATES = Object.freeze(["1M", "2M", "11M", "6M", "24M", "54M", "LR250K", "LR500K"] as const);
-export type PhyRate = (typeof PHY_RATES)[number];
-
-/** Without a country set, ESP-IDF sends on 1 to 11. */
-const CHANNEL_MAX = 11;
 const FRAME_BYTES_MAX = 1_470;
 /** The address, and a signed byte of dBm. */
 const LABEL_BYTES = ADDRESS_BYTES + 1;

@@ -48,4 +48,9 @@ void pacing_restarted(pacing *pacing, uint32_t now_ms, bool succeeded) {
   pacing->state = succeeded ? PACING_FREE : PACING_DOWN;
   pacing->since_ms = now_ms;
   pacing->no_memory_count = 0;
+  pacing->restarts_failed = succeeded ? 0 : pacing->restarts_failed + 1;
+}
+
+bool pacing_lost(const pacing *pacing) {
+  return pacing->restarts_failed >= RESTARTS_FAILED_MAX;
 }

@@ -19,6 +19,8 @@
 #define NO_MEMORY_RETRY_MS 5
 #define NO_MEMORY_RETRIES_MAX 200
 #define RESTART_RETRY_MS 1000
+/* Ten seconds of nothing but failure: only a restart of the whole chip is left to try. */
+#define RESTARTS_FAILED_MAX 10
 
 typedef enum { PACING_SEND, PACING_WAIT, PACING_RESTART } pacing_verdict;
 
@@ -26,6 +28,8 @@ typedef struct {
   enum { PACING_FREE, PACING_IN_FLIGHT, PACING_NO_MEMORY, PACING_BROKEN, PACING_DOWN } state;
   uint32_t since_ms;
   uint32_t no_memory_count;
+  /* In a row. */
+  uint32_t restarts_failed;
 } pacing;
 
 /* What to do now; PACING_WAIT sets for how long at most. */
@@ -40,5 +44,7 @@ void pacing_completed(pacing *pacing);
 /* The radio is in no state to send. */
 void pacing_broken(pacing *pacing);
 void pacing_restarted(pacing *pacing, uint32_t now_ms, bool succeeded);
+/* It cannot be started any more. */
+bool pacing_lost(const pacing *pacing);
 
 #endif

@@ -9,6 +9,7 @@ void radio_open(radio *radio, const sender_driver *driver) {
   frame_ring_clear(&radio->received);
   sender_open(&radio->sender, driver);
   atomic_store(&radio->posted, 0);
+  atomic_store(&radio->owed, 0);
   radio->received_end = frame_ring_end(&radio->received);
   radio->released_seen = atomic_load(&radio->sender.released);
 }
@@ -20,10 +21,15 @@ bool radio_heard(radio *radio, const frame_label *label, const uint8_t *frame, u
 bool radio_step(radio *radio, uint32_t now_ms, uint32_t *wait_ms) {
   const uint32_t released = atomic_load(&radio->sender.released);
   *wait_ms = sender_step(&radio->sender, now_ms);
-  return atomic_load(&radio->sender.released) != released && first_to_post(radio);
+  /* An owed message that somebody else has posted meanwhile comes twice, and does nothing the second time. */
+  const bool owed = atomic_exchange(&radio->owed, 0) == 1;
+  const bool news = atomic_load(&radio->sender.released) != released || atomic_load(&radio->sender.lost) == 1;
+  return (owed || news) && first_to_post(radio);
 }
 
 void radio_not_posted(radio *radio) {
+  /* In this order: whoever sees the flag lowered is sure to find what is owed. */
+  atomic_store(&radio->owed, 1);
   atomic_store(&radio->posted, 0);
 }
 

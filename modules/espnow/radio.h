@@ -21,7 +21,7 @@
 #include "sender.h"
 
 /*
- * 104 frames of 226 bytes, or 16 of 1,470: at 1 Mbit/s a node may be busy with something else for 190 ms.
+ * 104 frames of 226 bytes, or 16 of 1,470: at 1 Mbit/s a node may be busy with something else for 280 ms.
  * Slots of 1,470 bytes for as many small frames would take 150 KB.
  */
 #define RECEIVED_RING_BYTES (24 * 1024)
@@ -31,6 +31,8 @@ typedef struct {
   sender sender;
   /* 1: a message to the node is under way. */
   _Atomic uint32_t posted;
+  /* 1: a message was due, and the machine's queue was full. */
+  _Atomic uint32_t owed;
   /* The rest is the node's. */
   uint32_t received_end;
   uint32_t released_seen;
@@ -48,7 +50,12 @@ bool radio_heard(radio *radio, const frame_label *label, const uint8_t *frame, u
 /* Radio's task: does what is due, and sets for how long it may sleep. True: post a message. */
 bool radio_step(radio *radio, uint32_t now_ms, uint32_t *wait_ms);
 
-/* Whoever should have posted and could not: the next frame or place tries again. */
+/* When the machine's queue was full, so that it may have room again. */
+#define POST_RETRY_MS 1
+/*
+ * Whoever should have posted and could not. The next frame or place tries again; so does the radio's next step, which is
+ * due in POST_RETRY_MS.
+ */
 void radio_not_posted(radio *radio);
 
 /* Node's task, first thing when the message came. True: a place in the send queue came free. */

@@ -17,6 +17,7 @@ void sender_open(sender *sender, const sender_driver *driver) {
   sender->driver = driver;
   frame_ring_clear(&sender->ring);
   atomic_store(&sender->queued, 0);
+  atomic_store(&sender->lost, 0);
   pacing_restarted(&sender->pacing, 0, true);
   peer_table_clear(&sender->peers);
   sender->held_bytes = 0;
@@ -103,6 +104,7 @@ static void restart(sender *sender, uint32_t now_ms) {
   const int32_t code = sender->driver->restart();
   if (code != 0) atomic_store(&sender->counters.last_error, code);
   pacing_restarted(&sender->pacing, now_ms, code == 0);
+  atomic_store(&sender->lost, pacing_lost(&sender->pacing));
 }
 
 uint32_t sender_step(sender *sender, uint32_t now_ms) {

@@ -62,6 +62,8 @@ typedef struct {
   _Atomic uint32_t queued;
   /* Places that came free since the start. */
   _Atomic uint32_t released;
+  /* 1: the radio cannot be started any more. It is tried on, and this may become 0 again. */
+  _Atomic uint32_t lost;
   sender_counters counters;
   /* The rest is the radio's task's. */
   pacing pacing;

@@ -45,33 +45,45 @@ export interface DeskTimer {
 /** Bytes with NOR rules and the messages of the SDK's flash. */
 class FlashPart {
   readonly bytes: Uint8Array;
-  /** A worn byte: it stays what it is. */
+  /** A worn byte: it stays what it is, whatever is programmed or erased. */
   stuckAt = -1;
+  /** Programs that did not take. */
+  failures = 0;
+  /** Behind the last program that is longer than any record. */
+  bodiesEnd = 0;
   readonly #desk: Desk;
 
-  constructor(desk: Desk, sectors: number) {
+  readonly #label: string;
+
+  constructor(desk: Desk, label: string, sectors: number) {
     this.#desk = desk;
+    this.#label = label;
     this.bytes = new Uint8Array(sectors * SECTOR_BYTES).fill(0xff);
   }
 
   read(target: number | Uint8Array, address: number): ArrayBuffer | number {
-    if (this.#desk.flashDead) throw new Error("read failed");
+    if (this.#desk.flashDead && this.#label === "drops") throw new Error("read failed");
     const into = typeof target === "number" ? new Uint8Array(target) : target;
     into.set(this.bytes.subarray(address, address + into.length));
     return typeof target === "number" ? (into.buffer as ArrayBuffer) : into.length;
   }
 
   write(from: Uint8Array, address: number): void {
+    if (from.length > 64) this.bodiesEnd = address + from.length;
     let taken = true;
     for (let i = 0; i < from.length; i++) {
       if (address + i !== this.stuckAt) this.bytes[address + i] = this.bytes[address + i]! & from[i]!;
       taken &&= this.bytes[address + i] === from[i];
     }
-    if (!taken) throw new Error("write failed");
+    if (taken) return;
+    this.failures++;
+    throw new Error("write failed");
   }
 
   eraseBlock(block: number): void {
+    const stuck = this.bytes[this.stuckAt];
     this.bytes.fill(0xff, block * SECTOR_BYTES, (block + 1) * SECTOR_BYTES);
+    if (stuck !== undefined) this.bytes[this.stuckAt] = stuck;
   }
 
   status(): { size: number; blockLength: number } {
@@ -86,7 +98,7 @@ export class Desk {
     ...{ port: "usb", baud: 921_600 },
   };
   readonly log: string[] = [];
-  /** Reading flash throws from now on, until the next life. */
+  /** Reading the Drops' flash throws from now on, until the next life. */
   flashDead = false;
   /** A broken board: each boot finds its flash as new. */
   forgetful = false;
@@ -163,7 +175,7 @@ export class Desk {
     if (sectors === undefined) throw new Error("can't find partition");
     let part = this.#parts.get(label);
     if (part === undefined) {
-      part = new FlashPart(this, sectors);
+      part = new FlashPart(this, label, sectors);
       this.#parts.set(label, part);
     }
     return part;
@@ -207,6 +219,11 @@ export class Desk {
       }
       if (this.#peerDueMs <= this.nowMs) this.#peerDueMs = this.peer.turn();
     }
+  }
+
+  /** Someone presses the button: what the board keeps outlives that. */
+  reset(): void {
+    this.#live(() => this.#end("other", 0));
   }
 
   #boot(): void {

@@ -1,0 +1,30 @@
+/**
+ * The settings of a build, checked before anything is built by the very code that checks them on the board
+ * (modules/board/settings.ts): a board that is out of reach is a bad place to learn of a slip.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { settings } from "../../modules/board/settings.ts";
+import { packageFolder } from "../cli/package-folder.ts";
+
+function configOf(path: string): Record<string, unknown> {
+  const manifest = JSON.parse(readFileSync(join(packageFolder(), path), "utf8")) as { config: Record<string, unknown> };
+  return manifest.config;
+}
+
+/** `given` are `key=value`. Throws an Error of one sentence. */
+export function checkSettings(board: string, given: string[]): void {
+  const config = { ...configOf("manifest.json"), ...configOf(`targets/${board}/manifest.json`) };
+  const known = Object.keys(config);
+  for (const setting of given) {
+    const [key, ...value] = setting.split("=");
+    if (value.length === 0) throw new Error(`${setting} is no setting; it must be key=value.`);
+    if (!known.includes(key!)) throw new Error(`There is no setting ${key}; it must be one of ${known.join(", ")}.`);
+    config[key!] = value.join("=");
+  }
+  try {
+    settings(config);
+  } catch (error) {
+    throw new Error(`${(error as Error).message}.`);
+  }
+}
