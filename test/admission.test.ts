@@ -192,6 +192,17 @@ test("a place that false junk left is no place to settle in", (t) => {
   t.is(wearDown(new Board()), SHARE);
 });
 
+test("such a place is taken by turns, but one that was free before a restart at once", (t) => {
+  const board = new Board();
+  for (let number = 0; number < 3; number++) board.store.remove(number, CORRUPT);
+  board.restart();
+  t.is(board.offer(1_000), "newcomer");
+  const slot = board.store.find(1_000, 0);
+  board.store.remove(slot, CORRUPT);
+  board.admission.left(slot);
+  t.deepEqual([board.offer(2_000), board.offer(3_000)], ["turn", "newcomer"]);
+});
+
 test("canary: were it one, junk would settle all over the store", (t) => {
   const board = new Board();
   board.admission.left = () => board.admission.recount();

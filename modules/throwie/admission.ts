@@ -68,6 +68,8 @@ export class Admission {
   #forgotten: number;
   /** Free places that newcomers left by other ways than the queue. They are not for settling in. */
   #vacant = 0;
+  /** Of these, places of newcomers that were not what they were announced as. */
+  #forfeited = 0;
 
   constructor(store: Store, now: number) {
     this.#store = store;
@@ -84,9 +86,12 @@ export class Admission {
   judge(low: number, now: number): Verdict {
     const store = this.#store;
     this.#settle(now);
-    // By turns, or false Drops would make way for one another faster than true ones may come.
-    if (store.count < store.room) return this.#vacant > 0 && this.count < this.#share ? "turn" : "free";
-    this.#vacant = 0;
+    if (store.count < store.room) {
+      if (this.#vacant === 0 || this.count >= this.#share) return "free";
+      // By turns, or false Drops would make way for one another faster than true ones may come.
+      return this.#forfeited > 0 ? "turn" : "newcomer";
+    }
+    this.#vacant = this.#forfeited = 0;
     const index = this.#departed.indexOf(low);
     if (index >= 0 && index < this.#departures) return "departed";
     return this.count < this.#share ? "newcomer" : "turn";
@@ -118,6 +123,7 @@ export class Admission {
     const store = this.#store;
     this.left(slot);
     this.#vacant = Math.min(Math.max(this.#vacant - 1, 0), store.room - store.count);
+    this.#forfeited = Math.min(Math.max(this.#forfeited - 1, 0), this.#vacant);
     this.#queue(slot, now);
   }
 
@@ -127,6 +133,7 @@ export class Admission {
     if (place < 0) return;
     this.#leave(place);
     this.#vacant++;
+    this.#forfeited++;
   }
 
   /** The store gave Drops up on its own account. */
