@@ -68,9 +68,11 @@ export class Contacts {
   /** When the next of them has something to do, in clock milliseconds. */
   get deadline(): number {
     let deadline = Infinity;
-    for (let i = 0; i < CONTACTS_MAX; i++) {
+    for (let i = 0, left = this.open; left > 0 && i < CONTACTS_MAX; i++) {
       const contact = this.#contacts[i]!;
-      if (contact.phase !== "free") deadline = Math.min(deadline, contact.deadline);
+      if (contact.phase === "free") continue;
+      left--;
+      deadline = Math.min(deadline, contact.deadline);
     }
     return deadline;
   }

@@ -190,12 +190,13 @@ export class Throwie implements ContactOwner {
     if (this.contacts > 0) this.#review(now);
     const roomLeft = this.#transmit(now);
     this.#verify(now);
-    if (this.contacts === 0 || now >= this.#upkeepMs) this.#upkeep(now);
-    const cleaning = this.contacts === 0 && this.#clean();
+    const alone = this.contacts === 0;
+    if (alone || now >= this.#upkeepMs) this.#upkeep(now);
+    const cleaning = alone && this.#clean();
     this.#recount();
     if (cleaning) return now + 1;
-    const due = roomLeft ? Math.min(this.#beacons.dueMs, this.#contacts.deadline) : now + RADIO_PATIENCE_MS;
-    return Math.max(Math.min(due, this.#verification.dueMs), now + 1);
+    if (!roomLeft) return now + RADIO_PATIENCE_MS;
+    return Math.max(Math.min(this.#beacons.dueMs, this.#contacts.deadline, this.#verification.dueMs), now + 1);
   }
 
   /**
@@ -421,9 +422,10 @@ export class Throwie implements ContactOwner {
 
   /** Contacts that are over end here. */
   #review(now: number): void {
-    for (let i = 0; i < CONTACTS_MAX; i++) {
+    for (let i = 0, left = this.contacts; left > 0 && i < CONTACTS_MAX; i++) {
       const contact = this.#contacts.at(i);
       if (contact.phase === "free") continue;
+      left--;
       const reason = contact.review(now);
       if (reason !== undefined) this.#close(contact, reason, now);
     }

@@ -1,13 +1,11 @@
 /** What `npm run bench -- xs` meters: operations of a board's life, each ready to be repeated. */
 import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
 import { Assembly } from "../../modules/glacier/assembly.ts";
-import { crc16 } from "../../modules/glacier/crc16.ts";
 import {
   DROP,
   decodeFrame,
   FRAME_HEADER_BYTES,
   FRAME_SIZE_BYTES_V1,
-  FRAME_TRAILER_BYTES,
   Frame,
   PAYLOAD_BYTES_V1,
   sealFrame,
@@ -356,14 +354,6 @@ export function nodeInContact(flash: Flash): { alone: object; arrays: Arrays } {
   return { alone: alone!, arrays };
 }
 
-function frameCrc(): Operation {
-  const frame = new Uint8Array(FRAME_SIZE_BYTES_V1);
-  random.fill(frame);
-  return () => {
-    crc16(frame, FRAME_SIZE_BYTES_V1 - FRAME_TRAILER_BYTES);
-  };
-}
-
 /** A whole node hears noise, and a beacon with bits flipped under a CRC that fits, from a dozen addresses in turn. */
 function noiseHeard(): Operation {
   const store = new Store(new NativeFlash());
@@ -491,7 +481,6 @@ export const OPERATIONS: Record<string, () => Operation> = {
   frameCarried,
   frameSent,
   frameReceived,
-  frameCrc,
   idleTurn,
   beaconSent,
   dropChosen,
