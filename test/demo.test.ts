@@ -21,7 +21,7 @@ interface Played {
 }
 
 async function play(words: string[], killings: Killing[] = []): Promise<Played> {
-  const demo = spawn(process.execPath, ["build/hosts/cli/demo.js", ...words], { stdio: ["ignore", "pipe", "pipe"] });
+  const demo = spawn(process.execPath, ["build/hosts/demo/demo.js", ...words], { stdio: ["ignore", "pipe", "pipe"] });
   const lines: string[] = [];
   const processIds = new Map<string, number>();
   const left = [...killings];

@@ -20,13 +20,19 @@ import process from "node:process";
 import { Endpoint, EndpointAddr, EndpointId, presetMinimal, RelayMode } from "@number0/iroh";
 import test from "ava";
 import { blake3 as blake3Wasm } from "hash-wasm";
-import { decodeCbor, encodeCbor, equalBytes } from "../hosts/distsoc/cbor.ts";
 import { Identity, IdentityError, loadIdentity } from "../hosts/distsoc/identity.ts";
-import { openIrohTransport } from "../hosts/distsoc/iroh-transport.ts";
-import { MemoryNetwork } from "../hosts/distsoc/memory-transport.ts";
 import { parseNodeAddress, parseNodeId, parseSocket } from "../hosts/distsoc/node-id.ts";
 import { openPost, POST_BYTES_MAX, POST_DOMAIN, signPost } from "../hosts/distsoc/post.ts";
-import { ALPN, ERROR_CODES, errorName, INBOUND_STREAMS_MAX, MESSAGE_BYTES_MAX } from "../hosts/distsoc/transport.ts";
+import { openIrohTransport } from "../hosts/distsoc/transport/iroh-transport.ts";
+import { MemoryNetwork } from "../hosts/distsoc/transport/memory-transport.ts";
+import {
+  ALPN,
+  ERROR_CODES,
+  errorName,
+  INBOUND_STREAMS_MAX,
+  MESSAGE_BYTES_MAX,
+} from "../hosts/distsoc/transport/transport.ts";
+import { decodeCbor, encodeCbor, equalBytes } from "../hosts/distsoc/wire/cbor.ts";
 import {
   type Answer,
   decodeAnswer,
@@ -36,7 +42,7 @@ import {
   errorOf,
   MESSAGE_TYPES,
   type Request,
-} from "../hosts/distsoc/wire.ts";
+} from "../hosts/distsoc/wire/messages.ts";
 import { identityOf, transportContract } from "./transport-contract.ts";
 import vectors from "./vectors/distsoc.json" with { type: "json" };
 

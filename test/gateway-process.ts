@@ -10,8 +10,8 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { pino } from "pino";
 import { loadIdentity } from "../hosts/distsoc/identity.ts";
-import { openIrohTransport } from "../hosts/distsoc/iroh-transport.ts";
 import { parseNodeAddress } from "../hosts/distsoc/node-id.ts";
+import { openIrohTransport } from "../hosts/distsoc/transport/iroh-transport.ts";
 import { type Air, Gateway, openDatabase } from "../hosts/gateway/gateway.ts";
 import type { AirOutcome } from "../hosts/gateway/overlay.ts";
 

@@ -16,9 +16,9 @@ import { build } from "esbuild";
 import Libsql from "libsql";
 import { pino } from "pino";
 import { loadIdentity } from "../hosts/distsoc/identity.ts";
-import { openIrohTransport } from "../hosts/distsoc/iroh-transport.ts";
-import { MemoryNetwork } from "../hosts/distsoc/memory-transport.ts";
 import { type Post, signPost } from "../hosts/distsoc/post.ts";
+import { openIrohTransport } from "../hosts/distsoc/transport/iroh-transport.ts";
+import { MemoryNetwork } from "../hosts/distsoc/transport/memory-transport.ts";
 import {
   type Connection,
   ERROR_CODES,
@@ -26,9 +26,15 @@ import {
   ProtocolError,
   type Transport,
   TransportError,
-} from "../hosts/distsoc/transport.ts";
-import { decodeAnswer, decodeRequest, encodeAnswer, encodeRequest, MESSAGE_TYPES } from "../hosts/distsoc/wire.ts";
-import { DatabaseError, GatewayDatabase } from "../hosts/gateway/database.ts";
+} from "../hosts/distsoc/transport/transport.ts";
+import {
+  decodeAnswer,
+  decodeRequest,
+  encodeAnswer,
+  encodeRequest,
+  MESSAGE_TYPES,
+} from "../hosts/distsoc/wire/messages.ts";
+import { DatabaseError, GatewayDatabase } from "../hosts/gateway/database/database.ts";
 import { Gateway } from "../hosts/gateway/gateway.ts";
 import { type Breakage, folder, hex, QUICK, settled, Town, TownAir, unbroken, until } from "./gateway-town.ts";
 import { addressOf, identityOf, sleep } from "./transport-contract.ts";

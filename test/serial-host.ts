@@ -4,7 +4,7 @@
  * what to do by messages, and it answers each with a report.
  */
 import process from "node:process";
-import { RadioAir } from "../hosts/gateway/radio-air.ts";
+import { RadioAir } from "../hosts/node/host-node.ts";
 import type { RadioHandlers } from "../hosts/radio/host-radio.ts";
 import { type DongleNews, SerialRadio } from "../hosts/radio/serial-radio.ts";
 import { dropId } from "../modules/drop/drop.ts";

@@ -50,9 +50,19 @@ const ARROWS: [folder: string, imports: string[]][] = [
   ],
   ["main.ts", ["modules/", "mc/config"]],
   ["sim/", ["modules/", "@noble/"]],
-  // The command line is where the rooms meet; nothing else under hosts knows of the simulator.
-  ["hosts/cli/", ["modules/", "hosts/", "sim/", "package"]],
-  ["hosts/", ["modules/", "hosts/", "package"]],
+  // Between the hosts' rooms, and which room may use which package.
+  ["hosts/retry/", []],
+  ["hosts/machine/", ["node:"]],
+  ["hosts/store/", ["modules/store/", "node:"]],
+  ["hosts/radio/", ["modules/dongle/", "modules/throwie/ports.ts", "hosts/retry/", "node:", "serialport"]],
+  ["hosts/node/", ["modules/throwie/", "hosts/gateway/", "hosts/radio/", "hosts/store/", "node:"]],
+  ["hosts/negentropy/", ["@noble/"]],
+  ["hosts/distsoc/", ["modules/drop/", "hosts/retry/", "node:", "@noble/", "@number0/iroh", "cborg"]],
+  ["hosts/gateway/", ["modules/drop/", "hosts/distsoc/", "hosts/retry/", "node:", "@noble/", "libsql", "pino"]],
+  ["hosts/firmware/", ["modules/", "hosts/machine/", "hosts/radio/", "hosts/store/", "node:", "commander"]],
+  ["hosts/demo/", ["modules/", "sim/", "hosts/", "node:"]],
+  // The command line is where the rooms meet.
+  ["hosts/cli/", ["modules/", "hosts/", "sim/", "node:", "cli-progress", "cli-table3", "commander", "pino"]],
   ["bench/", ["modules/", "hosts/", "sim/", "test/", "package", "main.ts"]],
   ["test/", ["modules/", "hosts/", "sim/", "bench/", "package", "main.ts"]],
 ];
@@ -134,6 +144,9 @@ test("imports run one way", (t) => {
   ]);
   t.is(againstArrows({ path: "sim/x.ts", text: 'import type { A } from "../hosts/radio/udp-radio.ts";' }).length, 1);
   t.is(againstArrows({ path: "hosts/gateway/x.ts", text: 'export { A } from "../../sim/kernel.ts";' }).length, 1);
+  t.is(againstArrows({ path: "hosts/radio/x.ts", text: 'import "../gateway/outbox.ts";' }).length, 1);
+  t.is(againstArrows({ path: "hosts/store/x.ts", text: 'import { x } from "pino";' }).length, 1);
+  t.is(againstArrows({ path: "hosts/x.ts", text: "" }).length, 1);
   t.is(againstArrows({ path: "modules/rbsr/x.ts", text: 'import { x } from "cborg";' }).length, 1);
   t.is(againstArrows({ path: "modules/throwie/x.ts", text: 'import "../board/board.ts";' }).length, 1);
 });

@@ -1,5 +1,5 @@
 /**
- * What every transport must do (hosts/distsoc/transport.ts), as tests that any implementation runs. The simulation's twin
+ * What every transport must do (hosts/distsoc/transport/transport.ts), as tests that any implementation runs. The simulation's twin
  * and real QUIC pass the same list; otherwise what is tried on the first says nothing about the second.
  */
 import type { ExecutionContext, TestFn } from "ava";
@@ -13,7 +13,7 @@ import {
   ProtocolError,
   type Transport,
   TransportError,
-} from "../hosts/distsoc/transport.ts";
+} from "../hosts/distsoc/transport/transport.ts";
 
 export type OpenTransport = (identity: Identity, options?: { inboundConnectionsMax?: number }) => Promise<Transport>;
 

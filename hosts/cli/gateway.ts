@@ -4,10 +4,10 @@ import { join } from "node:path";
 import process from "node:process";
 import pino from "pino";
 import { loadIdentity } from "../distsoc/identity.ts";
-import { openIrohTransport } from "../distsoc/iroh-transport.ts";
 import { parseNodeAddress } from "../distsoc/node-id.ts";
+import { openIrohTransport } from "../distsoc/transport/iroh-transport.ts";
 import { Gateway } from "../gateway/gateway.ts";
-import { RadioAir, radioAddress } from "../gateway/radio-air.ts";
+import { RadioAir, radioAddress } from "../node/host-node.ts";
 import { type RadioOptions, radioOf } from "./radio-options.ts";
 
 export const IDENTITY_FILE = "identity.key";

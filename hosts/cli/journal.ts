@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { CAUSE_NAMES } from "../../modules/store/marks.ts";
 import { HALF_LIFE_MS_DEFAULT, HEAT_UNITS_PER_HALF_LIFE } from "../../modules/temperature/temperature.ts";
-import { openStore } from "./drop-file.ts";
+import { openStore } from "../node/store-file.ts";
 
 const HOUR_MS = 3_600_000;
 

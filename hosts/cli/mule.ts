@@ -9,7 +9,7 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import process from "node:process";
 import { ADDRESS_BYTES, type MacAddress } from "../../modules/throwie/ports.ts";
-import { RadioAir, radioAddress } from "../gateway/radio-air.ts";
+import { RadioAir, radioAddress } from "../node/host-node.ts";
 import { type RadioNews, type RadioOptions, radioOf } from "./radio-options.ts";
 
 export async function mule(options: RadioOptions & { store: string; json?: boolean }): Promise<void> {

@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import { dropId } from "../../modules/drop/drop.ts";
 import { open } from "../../modules/drop/seal.ts";
+import { openStore } from "../node/store-file.ts";
 import { dropAt } from "../store/drop-store.ts";
-import { openStore } from "./drop-file.ts";
 import { type KeyOptions, keyOf } from "./key-options.ts";
 
 export function readDrops(options: KeyOptions & { store: string; json?: boolean }): void {

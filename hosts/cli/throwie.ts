@@ -7,13 +7,13 @@
  */
 import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
-import { negentropy } from "../negentropy/negentropy.ts";
-import { defaultStorePath } from "./drop-file.ts";
+import { defaultStorePath } from "../node/store-file.ts";
 import { gateway } from "./gateway.ts";
 import { journal } from "./journal.ts";
 import { mule } from "./mule.ts";
+import { negentropy } from "./negentropy.ts";
 import { readDrops } from "./read.ts";
-import { simulate } from "./simulate.ts";
+import { simulate } from "./sim.ts";
 import { writeDrop } from "./write.ts";
 
 function seed(text: string): number {

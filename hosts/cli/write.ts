@@ -5,7 +5,7 @@ import process from "node:process";
 import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
 import { NONCE_BYTES, PLAINTEXT_SIZE_BYTES_MAX, seal } from "../../modules/drop/seal.ts";
 import { freshKey } from "../../modules/temperature/temperature.ts";
-import { openStore } from "./drop-file.ts";
+import { openStore } from "../node/store-file.ts";
 import { type KeyOptions, keyOf } from "./key-options.ts";
 
 export function writeDrop(text: string | undefined, options: KeyOptions & { store: string; json?: boolean }): void {

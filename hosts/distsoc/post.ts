@@ -22,8 +22,8 @@
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { blake3 } from "@noble/hashes/blake3.js";
 import { DROP_SIZE_BYTES_MAX, DROP_SIZE_BYTES_MIN, refuseDropSize } from "../../modules/drop/drop.ts";
-import { type CborRefusal, decodeCbor, encodeCbor, ProtocolMap } from "./cbor.ts";
 import { NODE_ID_BYTES, type NodeId, nodeIdBytes, nodeIdOf } from "./node-id.ts";
+import { type CborRefusal, decodeCbor, encodeCbor, ProtocolMap } from "./wire/cbor.ts";
 
 export const POST_VERSION = 2;
 export const KIND_DROP = 1;

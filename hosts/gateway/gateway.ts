@@ -17,9 +17,10 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Identity } from "../distsoc/identity.ts";
 import type { NodeAddress, NodeId } from "../distsoc/node-id.ts";
-import type { Transport } from "../distsoc/transport.ts";
-import { RETRY_TIMINGS, type RetryTimings, Worker } from "./backoff.ts";
-import { type Counts, GatewayDatabase } from "./database.ts";
+import type { Transport } from "../distsoc/transport/transport.ts";
+import { RETRY_TIMINGS, type RetryTimings } from "../retry/backoff.ts";
+import { Worker } from "../retry/worker.ts";
+import { type Counts, GatewayDatabase } from "./database/database.ts";
 import { type AirOutcome, Overlay } from "./overlay.ts";
 
 /** What a gateway needs of its town's air. Drops handed over are the receiver's own arrays. */

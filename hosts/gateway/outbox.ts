@@ -12,13 +12,20 @@
  */
 import { bytesToHex } from "@noble/hashes/utils.js";
 import type { Logger } from "pino";
+import type { Peers } from "../distsoc/connections/peers.ts";
 import type { NodeId } from "../distsoc/node-id.ts";
 import type { Post } from "../distsoc/post.ts";
-import { type Connection, ERROR_CODES, errorName, ProtocolError, TransportError } from "../distsoc/transport.ts";
-import { decodeAnswer, encodeRequest } from "../distsoc/wire.ts";
-import { type RetryTimings, Worker } from "./backoff.ts";
-import type { GatewayDatabase } from "./database.ts";
-import type { Peers } from "./peers.ts";
+import {
+  type Connection,
+  ERROR_CODES,
+  errorName,
+  ProtocolError,
+  TransportError,
+} from "../distsoc/transport/transport.ts";
+import { decodeAnswer, encodeRequest } from "../distsoc/wire/messages.ts";
+import type { RetryTimings } from "../retry/backoff.ts";
+import { Worker } from "../retry/worker.ts";
+import type { GatewayDatabase } from "./database/database.ts";
 
 /** Posts read at once: 35 KB of memory a peer. */
 const BATCH_POSTS = 16;

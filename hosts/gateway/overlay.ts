@@ -16,10 +16,11 @@
 import { bytesToHex } from "@noble/hashes/utils.js";
 import type { Logger } from "pino";
 import { dropId } from "../../modules/drop/drop.ts";
+import { Peers } from "../distsoc/connections/peers.ts";
 import type { Identity } from "../distsoc/identity.ts";
 import type { NodeAddress, NodeId } from "../distsoc/node-id.ts";
 import { isSigned, type Post, readPost, signPost } from "../distsoc/post.ts";
-import { errorName, ProtocolError, type Transport, TransportError } from "../distsoc/transport.ts";
+import { errorName, ProtocolError, type Transport, TransportError } from "../distsoc/transport/transport.ts";
 import {
   decodeAnswer,
   decodeRequest,
@@ -27,11 +28,11 @@ import {
   encodeRequest,
   errorOf,
   type PostNotification,
-} from "../distsoc/wire.ts";
-import { RETRY_TIMINGS, type RetryTimings, Worker } from "./backoff.ts";
-import type { GatewayDatabase } from "./database.ts";
+} from "../distsoc/wire/messages.ts";
+import { RETRY_TIMINGS, type RetryTimings } from "../retry/backoff.ts";
+import { Worker } from "../retry/worker.ts";
+import type { GatewayDatabase } from "./database/database.ts";
 import { Outbox } from "./outbox.ts";
-import { Peers } from "./peers.ts";
 
 /** A peer that lives answers within milliseconds, or within its own disk's worst second; QUIC alone would take 32 s to tell. */
 export const REQUEST_DEADLINE_MS = 5000;

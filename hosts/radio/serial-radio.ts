@@ -15,7 +15,7 @@ import { SerialPort } from "serialport";
 import { DongleHost } from "../../modules/dongle/dongle-host.ts";
 import { LINE_BAUD, VERSION } from "../../modules/dongle/message.ts";
 import type { MacAddress } from "../../modules/throwie/ports.ts";
-import { Backoff } from "../gateway/backoff.ts";
+import { Backoff } from "../retry/backoff.ts";
 import type { HostRadio, RadioHandlers } from "./host-radio.ts";
 
 /** A board that opening the port restarted says its name within two seconds. */

@@ -18,9 +18,9 @@
  * an ArrayBuffer; a closed database lives on as long as its statements do, hence the lock of our own.
  */
 import Libsql from "libsql";
-import { dropId } from "../../modules/drop/drop.ts";
-import { type NodeId, nodeIdBytes } from "../distsoc/node-id.ts";
-import { type Post, readPost } from "../distsoc/post.ts";
+import { dropId } from "../../../modules/drop/drop.ts";
+import { type NodeId, nodeIdBytes } from "../../distsoc/node-id.ts";
+import { type Post, readPost } from "../../distsoc/post.ts";
 
 /** About 2.5 GB of full Drops: years of a busy town, and no author can fill the disk. */
 export const POSTS_MAX = 1_000_000;

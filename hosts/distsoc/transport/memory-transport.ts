@@ -11,7 +11,7 @@
  * `cut` is what QUIC does not offer: a node is gone at once, as when its process is killed. It refuses to lose, delay or
  * reorder; QUIC repairs those below this port.
  */
-import type { NodeAddress, NodeId } from "./node-id.ts";
+import type { NodeAddress, NodeId } from "../node-id.ts";
 import {
   answerTo,
   type Connection,

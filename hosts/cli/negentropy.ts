@@ -18,8 +18,8 @@
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { ItemVector } from "./item-vector.ts";
-import { NegentropySession, type Refusal } from "./session.ts";
+import { ItemVector } from "../negentropy/item-vector.ts";
+import { NegentropySession, type Refusal } from "../negentropy/session.ts";
 
 const REFUSALS: Record<Refusal, string> = {
   short: "it ends within a field",

@@ -1,5 +1,5 @@
 /**
- * Runs a command on a network that has nothing but loopback: `node build/hosts/cli/loopback.js <command> [arguments]`.
+ * Runs a command on a network that has nothing but loopback: `node build/hosts/machine/loopback.js <command> [arguments]`.
  *
  * The QUIC library sends a UPnP discovery packet to a multicast address at every bind and cannot be told not to
  * (docs/distsoc.md), so the demo and the tests take a Linux network namespace of their own in which that packet goes

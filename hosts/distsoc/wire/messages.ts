@@ -14,10 +14,11 @@
  * All types of the table are known by name. Those that this version does not speak are refused as `unsupported-type`, a
  * byte that is in no table as `unknown-type`. Malformed input is a reason out of a closed set, never an exception.
  */
+
+import { NODE_ID_BYTES, type NodeId, nodeIdBytes, nodeIdOf } from "../node-id.ts";
+import { POST_BYTES_MAX, POST_ID_BYTES } from "../post.ts";
+import { type ErrorName, MESSAGE_BYTES_MAX } from "../transport/transport.ts";
 import { type CborRefusal, decodeCbor, encodeCbor, ProtocolMap } from "./cbor.ts";
-import { NODE_ID_BYTES, type NodeId, nodeIdBytes, nodeIdOf } from "./node-id.ts";
-import { POST_BYTES_MAX, POST_ID_BYTES } from "./post.ts";
-import { type ErrorName, MESSAGE_BYTES_MAX } from "./transport.ts";
 
 export const MESSAGE_TYPES = {
   RoutingDiff: 0x01,

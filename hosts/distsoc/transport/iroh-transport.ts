@@ -25,8 +25,8 @@ import {
   RelayMode,
   type SendStream,
 } from "@number0/iroh";
-import type { Identity } from "./identity.ts";
-import { type NodeAddress, type NodeId, nodeIdBytes, nodeIdOf, parseSocket } from "./node-id.ts";
+import type { Identity } from "../identity.ts";
+import { type NodeAddress, type NodeId, nodeIdBytes, nodeIdOf, parseSocket } from "../node-id.ts";
 import {
   ALPN,
   answerTo,

@@ -11,9 +11,10 @@
  *
  * It refuses no stranger: the transport bounds their number, and the overlay judges what they say.
  */
-import type { NodeAddress, NodeId } from "../distsoc/node-id.ts";
-import type { Connection, Transport } from "../distsoc/transport.ts";
-import { Backoff, type RetryTimings } from "./backoff.ts";
+
+import { Backoff, type RetryTimings } from "../../retry/backoff.ts";
+import type { NodeAddress, NodeId } from "../node-id.ts";
+import type { Connection, Transport } from "../transport/transport.ts";
 
 /** A handshake takes three journeys; who needs longer is tried again. */
 export const DIAL_DEADLINE_MS = 5000;

@@ -15,7 +15,7 @@
  *
  * Buffers: the transport copies what it is given, and what it hands out is the receiver's own.
  */
-import type { NodeAddress, NodeId } from "./node-id.ts";
+import type { NodeAddress, NodeId } from "../node-id.ts";
 
 /** One protocol, one handshake a peer. */
 export const ALPN = "distsoc/2";

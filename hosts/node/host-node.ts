@@ -8,10 +8,10 @@ import { randomFillSync } from "node:crypto";
 import { type NodeEvents, SILENT } from "../../modules/throwie/events.ts";
 import { ADDRESS_BYTES, type MacAddress } from "../../modules/throwie/ports.ts";
 import { Throwie } from "../../modules/throwie/throwie.ts";
+import type { Air } from "../gateway/gateway.ts";
+import type { AirOutcome } from "../gateway/overlay.ts";
 import type { HostRadio, RadioHandlers } from "../radio/host-radio.ts";
 import { type DropStore, dropAt, openDropStore } from "../store/drop-store.ts";
-import type { Air } from "./gateway.ts";
-import type { AirOutcome } from "./overlay.ts";
 
 export class RadioAir implements Air {
   readonly #file: DropStore;
