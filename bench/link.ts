@@ -38,7 +38,7 @@ interface Case {
   limit: number;
   cast: Cast;
   radio?: Partial<RadioScenario>;
-  maxPayload?: number;
+  frameSizeBytesMax?: number;
   /** Drops that begin at the second node of a pair. */
   fromSecond?: number;
   pairs?: number;
@@ -61,12 +61,12 @@ const CASES: Case[] = [
   { name: "burst", limit: 1.35, cast: "broadcast", radio: { burst: { meanFrames: 20, lossPerMille: 100 } } },
   { name: "duplex", limit: 1.08, cast: "broadcast", fromSecond: DROPS / 2, lossless: true },
   { name: "three", limit: 1.15, cast: "broadcast", pairs: 3, lossless: true },
-  { name: "v2", limit: 1.08, cast: "broadcast", maxPayload: 1_470, lossless: true },
+  { name: "v2", limit: 1.08, cast: "broadcast", frameSizeBytesMax: 1_470, lossless: true },
 ];
 
 /** One Drop's frames: their airtime, or the processing of them if that is slower, in microseconds; and how many they are. */
-function bound({ cast, radio, maxPayload }: Case): { us: number; frames: number } {
-  const fragmentBytes = maxPayload === undefined ? PAYLOAD_BYTES_V1 : PAYLOAD_BYTES_V2;
+function bound({ cast, radio, frameSizeBytesMax }: Case): { us: number; frames: number } {
+  const fragmentBytes = frameSizeBytesMax === undefined ? PAYLOAD_BYTES_V1 : PAYLOAD_BYTES_V2;
   let airUs = 0;
   let frames = 0;
   for (let rest = MESSAGE_PREFIX_BYTES + DROP_BYTES; rest > 0; rest -= fragmentBytes) {
@@ -86,7 +86,11 @@ interface Meeting {
 }
 
 /** Pairs that meet at MEETING_S, and part at `partS`. */
-function meet(seed: number, { cast, radio, maxPayload, fromSecond = 0, pairs = 1 }: Case, partS?: number): Meeting {
+function meet(
+  seed: number,
+  { cast, radio, frameSizeBytesMax, fromSecond = 0, pairs = 1 }: Case,
+  partS?: number,
+): Meeting {
   const far: [number, number] = [1_000, 0];
   const near: [number, number] = [10, 0];
   const path: Waypoint[] = [
@@ -94,7 +98,7 @@ function meet(seed: number, { cast, radio, maxPayload, fromSecond = 0, pairs = 1
     [MEETING_S, ...near],
   ];
   if (partS !== undefined) path.push([partS, ...near], [partS + 0.001, ...far]);
-  const body = maxPayload === undefined ? {} : { maxPayload };
+  const body = frameSizeBytesMax === undefined ? {} : { frameSizeBytesMax };
   const nodes: NodeScenario[] = [];
   for (let pair = 0; pair < pairs; pair++) {
     nodes.push(

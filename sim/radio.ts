@@ -24,7 +24,6 @@ import type { Path } from "./mobility.ts";
 import { Neighbourhood } from "./neighbourhood.ts";
 import type { SeededRandom } from "./random.ts";
 import {
-  type Air,
   type Arrival,
   type Inbound,
   isBroadcast,
@@ -32,6 +31,7 @@ import {
   Station,
   stationAddress,
   type Transmission,
+  type TransmitQueue,
 } from "./station.ts";
 
 export interface MediumOptions {
@@ -56,7 +56,7 @@ export interface MediumOptions {
   /** Repetitions of a unicast frame that nobody acknowledges. */
   readonly retriesMax?: number;
   /** Largest body: 250 for ESP-NOW v1, 1,470 for v2. */
-  readonly maxPayload?: number;
+  readonly frameSizeBytesMax?: number;
 }
 
 export const MEDIUM_DEFAULTS = {
@@ -70,7 +70,7 @@ export const MEDIUM_DEFAULTS = {
   rxQueueFrames: 64,
   processingUs: 0,
   retriesMax: 4,
-  maxPayload: 250,
+  frameSizeBytesMax: 250,
 } as const;
 
 /** About eight full frames at 1 Mbit/s. */
@@ -78,7 +78,7 @@ const HOLD_US_MAX = 20_000;
 /** A CRC of 16 bits finds any three, so some have to be more. */
 const DAMAGED_BITS_MAX = 8;
 
-export class Medium implements Air {
+export class Medium implements TransmitQueue {
   readonly counters = new MediumCounters();
   readonly stations: Station[] = [];
   readonly #kernel: Kernel;
@@ -106,11 +106,11 @@ export class Medium implements Air {
   add(
     path: Path,
     address: MacAddress = stationAddress(this.stations.length),
-    maxPayload: number = this.#options.maxPayload,
+    frameSizeBytesMax: number = this.#options.frameSizeBytesMax,
   ): Station {
     if (this.stations.length >= STATIONS_MAX) throw new Error("radio: more stations than STATIONS_MAX");
     const { rxQueueFrames } = this.#options;
-    const station = new Station(this, address, maxPayload, rxQueueFrames, this.stations.length, path);
+    const station = new Station(this, address, frameSizeBytesMax, rxQueueFrames, this.stations.length, path);
     station.contentionSlots = this.#timing.contentionSlotsMin;
     station.idleSinceUs = this.#kernel.nowUs;
     this.stations.push(station);
@@ -287,7 +287,7 @@ export class Medium implements Air {
       found = true;
       this.counters.receptions++;
       const natural = arrival.spoiled ?? this.#losses.draw(sender.index, station.index, arrival.squared);
-      const cause = natural ?? (outbound.bytes.length > station.maxPayload ? "long" : undefined);
+      const cause = natural ?? (outbound.bytes.length > station.frameSizeBytesMax ? "long" : undefined);
       if (cause !== undefined) this.#lose(transmission.number, sender, station, cause);
       else this.#decode(station, transmission, outbound);
     }

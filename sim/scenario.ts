@@ -47,7 +47,7 @@ export interface NodeScenario {
   wander?: WanderOptions;
   capacity?: number;
   /** Largest ESP-NOW body: 250 (v1), which is the default, or 1,470 (v2). */
-  maxPayload?: number;
+  frameSizeBytesMax?: number;
   /** "always" awake, which is the default, or the cycle in which it sleeps and wakes: its longest period in seconds. */
   wake?: "always" | WakeCycle;
   crashes?: Crash[];
@@ -210,7 +210,7 @@ const checkNode: Check = (value, at) => {
         pauseS: span("[shortest, longest]", seconds),
       }),
       capacity: whole(1, CAPACITY_MAX, "Drops"),
-      maxPayload: oneOf(250, 1_470),
+      frameSizeBytesMax: oneOf(250, 1_470),
       wake: oneOf("always", ...WAKE_CYCLES),
       crashes: list(
         fields({ atS: seconds, downS: number(0.001, DURATION_S_MAX, "seconds") }, { midWrite: flag }),

@@ -54,22 +54,22 @@ export interface Arrival {
 }
 
 /** What a station asks of the medium. */
-export interface Air {
+export interface TransmitQueue {
   isFull(station: Station): boolean;
-  /** Take one frame, which is the air's from here on. False: no room. */
+  /** Take one frame, which is the queue's from here on. False: no room. */
   enqueue(station: Station, frame: Uint8Array, to: MacAddress): boolean;
 }
 
 export class Station implements Radio {
   readonly address: MacAddress;
-  readonly maxPayload: number;
+  readonly frameSizeBytesMax: number;
   readonly receiveQueueFrames: number;
   /** Position in the order in which stations were added. */
   readonly index: number;
   readonly path: Path;
   receive: (frame: Uint8Array, from: MacAddress) => void = () => {};
   ready: () => void = () => {};
-  readonly #air: Air;
+  readonly #queue: TransmitQueue;
 
   // Queues
   readonly outbound: Outbound[] = [];
@@ -100,32 +100,32 @@ export class Station implements Radio {
   readonly taken = new Map<number, number>();
 
   constructor(
-    air: Air,
+    queue: TransmitQueue,
     address: MacAddress,
-    maxPayload: number,
+    frameSizeBytesMax: number,
     receiveQueueFrames: number,
     index: number,
     path: Path,
   ) {
     if (address.length !== ADDRESS_BYTES) throw new Error("station: an address is six bytes");
-    this.#air = air;
+    this.#queue = queue;
     this.address = address.slice();
-    this.maxPayload = maxPayload;
+    this.frameSizeBytesMax = frameSizeBytesMax;
     this.receiveQueueFrames = receiveQueueFrames;
     this.index = index;
     this.path = path;
   }
 
   get full(): boolean {
-    return this.#air.isFull(this);
+    return this.#queue.isFull(this);
   }
 
   /** Queue one frame: `frame[0 .. lengthBytes)`, copied. False when the queue is full, or the power is off. */
   send(frame: Uint8Array, lengthBytes: number, to: MacAddress): boolean {
-    if (!(lengthBytes >= 1 && lengthBytes <= this.maxPayload && lengthBytes <= frame.length)) {
-      throw new Error("station: a frame is 1 to maxPayload bytes");
+    if (!(lengthBytes >= 1 && lengthBytes <= this.frameSizeBytesMax && lengthBytes <= frame.length)) {
+      throw new Error("station: a frame is 1 to frameSizeBytesMax bytes");
     }
-    return this.#air.enqueue(this, frame.slice(0, lengthBytes), to);
+    return this.#queue.enqueue(this, frame.slice(0, lengthBytes), to);
   }
 
   /** Whether it can neither begin to send nor decode anything new. */

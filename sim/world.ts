@@ -151,7 +151,7 @@ export class World {
       role: entry.role,
       kernel,
       medium,
-      station: medium.add(pathOf(entry, new SeededRandom(seed, `walk ${name}`)), undefined, entry.maxPayload),
+      station: medium.add(pathOf(entry, new SeededRandom(seed, `walk ${name}`)), undefined, entry.frameSizeBytesMax),
       flash: new NorFlash({ sizeBytes: sectors * SECTOR_BYTES, chance: new SeededRandom(seed, `flash ${name}`) }),
       random: new SeededRandom(seed, `node ${name}`),
       capacity,

@@ -82,7 +82,7 @@ function nodesOf(random: SeededRandom, spacing: number): NodeScenario[] {
   if (kind === 1) nodes.push({ name: "c", role: "throwie", at: [2 * spacing, 0] });
   if (kind === 2) nodes[1] = { name: "b", role: "mule", path: comingAndGoing(random, spacing) };
   for (const node of nodes) {
-    if (random.below(2) === 0) node.maxPayload = 1_470;
+    if (random.below(2) === 0) node.frameSizeBytesMax = 1_470;
     if (random.below(2) === 0) node.crashes = crashesOf(random);
   }
   return nodes;

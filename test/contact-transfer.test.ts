@@ -10,7 +10,7 @@ import type { World } from "../sim/world.ts";
 import { board, holdings, nameInSlot, namesOf, seed, sessionOf, typeOf, worldOf, write } from "./contact-world.ts";
 import { LinkPair } from "./link-pair.ts";
 
-const V2 = { maxPayload: 1_470 };
+const V2 = { frameSizeBytesMax: 1_470 };
 /** Drops of several frames that may be under way at once and so overtake each other: the taker has a buffer for each (assemblies.ts). */
 const BUFFERS = 6;
 const STALL_US = 300_000;

@@ -24,7 +24,7 @@ export type Order =
   | { order: "noise"; flipped: number; dropped: number; added: number }
   /** The radio hears frames, so many a second, `frames` in all. */
   | { order: "hear"; frames: number; rate: number }
-  | { order: "radio"; maxPayload: number; address: string }
+  | { order: "radio"; frameSizeBytesMax: number; address: string }
   | { order: "version"; version: number }
   /** A second node on this air, with so many Drops. */
   | { order: "node"; drops: number };
@@ -62,7 +62,7 @@ let version: number | undefined;
 /** One of the two radios of this air: what it sends the other hears when the frame's time is over. */
 class AirRadio {
   address: Uint8Array;
-  maxPayload = FRAME_BYTES;
+  frameSizeBytesMax = FRAME_BYTES;
   readonly receiveQueueFrames = 64;
   readonly #onSent: (frame: Uint8Array, from: Uint8Array) => void;
   #queued = 0;
@@ -227,7 +227,7 @@ async function obey(order: Order): Promise<void> {
     case "hear":
       return hear(order.frames, order.rate);
     case "radio":
-      radio.maxPayload = order.maxPayload;
+      radio.frameSizeBytesMax = order.frameSizeBytesMax;
       radio.address = Uint8Array.from(Buffer.from(order.address, "hex"));
       return;
     case "version":

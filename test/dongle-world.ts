@@ -40,7 +40,7 @@ export interface History {
   frameBytesMin: number;
   /** Milliseconds that the radio takes for a frame. */
   airMs: number;
-  maxPayload: number;
+  frameSizeBytesMax: number;
 }
 
 export const QUIET: History = {
@@ -57,7 +57,7 @@ export const QUIET: History = {
   downMs: 1,
   frameBytesMin: 8,
   airMs: 2,
-  maxPayload: 250,
+  frameSizeBytesMax: 250,
 };
 
 /** One direction: a driver's buffer, a speed, a delay, and damage. */
@@ -164,12 +164,12 @@ export interface Outcome {
 
 export function play(seed: number, change: Partial<History>): Outcome {
   const history = { ...QUIET, ...change };
-  const { maxPayload, durationMs, frameBytesMin } = history;
+  const { frameSizeBytesMax, durationMs, frameBytesMin } = history;
   const random = new SeededRandom(seed, "world");
   const chance = new SeededRandom(seed, "host");
   const faults: string[] = [];
-  const frameDown = (number: number): Uint8Array => frameOf(number, 0, frameBytesMin, maxPayload);
-  const frameUp = (number: number): Uint8Array => frameOf(number, 1, frameBytesMin, maxPayload);
+  const frameDown = (number: number): Uint8Array => frameOf(number, 0, frameBytesMin, frameSizeBytesMax);
+  const frameUp = (number: number): Uint8Array => frameOf(number, 1, frameBytesMin, frameSizeBytesMax);
   // A dongle that comes back still has frames that it was given before it was gone.
   const onAir = new Arrivals("down", frameDown, history.swaps === 0);
   const atHost = new Arrivals("up", frameUp);
@@ -187,7 +187,7 @@ export function play(seed: number, change: Partial<History>): Outcome {
   let queue: number[] = [];
   const radio = {
     address,
-    maxPayload,
+    frameSizeBytesMax,
     receiveQueueFrames: 32,
     get full() {
       return queue.length >= 2;

@@ -24,7 +24,7 @@ const LINES_OF: Record<string, Partial<History>> = {
   "a noisy line": { flipped: 300, dropped: 200, added: 100 },
   "a line that is mostly noise": { flipped: 4_000, dropped: 4_000, added: 2_000, rate: 100 },
   "a radio that is slower than the line": { airMs: 12, flipped: 100 },
-  "frames of 1,470 bytes": { maxPayload: 1_470, rate: 60, flipped: 50, dropped: 50, airMs: 8 },
+  "frames of 1,470 bytes": { frameSizeBytesMax: 1_470, rate: 60, flipped: 50, dropped: 50, airMs: 8 },
   "a dongle that restarts": { reboots: 4_000, flipped: 100, dropped: 100 },
   "a host that restarts": { restarts: 4_000, flipped: 100, dropped: 100 },
   "a plug that is pulled": { unplugs: 4_000, flipped: 100, dropped: 100, upMs: 8 },
@@ -194,7 +194,13 @@ test("what a radio hears or a line brings while they are opened is dropped, and 
       handlers = given;
       given.onFrame(bytes, 3, new Uint8Array(6), -60);
       given.onRoom();
-      return { address: new Uint8Array(6), maxPayload: 250, receiveQueueFrames: 32, full: false, send: () => true };
+      return {
+        address: new Uint8Array(6),
+        frameSizeBytesMax: 250,
+        receiveQueueFrames: 32,
+        full: false,
+        send: () => true,
+      };
     },
     openLine(given) {
       given.onReadable(bytes, 3);

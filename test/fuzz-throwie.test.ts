@@ -54,7 +54,7 @@ class Subject {
   readonly #frame: InstanceType<Modules["Frame"]>;
   readonly #modules: Modules;
 
-  constructor(modules: Modules, address: Uint8Array, maxPayload: number, drops: Uint8Array[]) {
+  constructor(modules: Modules, address: Uint8Array, frameSizeBytesMax: number, drops: Uint8Array[]) {
     this.#modules = modules;
     this.#frame = new modules.Frame();
     this.store = new modules.Store(new NorFlash({ sizeBytes: FLASH_BYTES }), CAPACITY);
@@ -63,12 +63,12 @@ class Subject {
     this.node = new modules.Throwie({
       radio: {
         address,
-        maxPayload,
+        frameSizeBytesMax,
         receiveQueueFrames: 8,
         get full() {
           return sent() >= RADIO_FRAMES;
         },
-        send: (frame, lengthBytes) => this.#send(frame, lengthBytes, maxPayload),
+        send: (frame, lengthBytes) => this.#send(frame, lengthBytes, frameSizeBytesMax),
       },
       clock: { now: () => this.now },
       random: new SeededRandom(address[5]!, "fuzz"),
@@ -77,9 +77,9 @@ class Subject {
     for (const drop of drops) this.node.publish(drop, "own");
   }
 
-  #send(frame: Uint8Array, lengthBytes: number, maxPayload: number): boolean {
+  #send(frame: Uint8Array, lengthBytes: number, frameSizeBytesMax: number): boolean {
     if (this.sent.length >= RADIO_FRAMES) return false;
-    check(lengthBytes <= maxPayload, `sent ${lengthBytes} bytes`);
+    check(lengthBytes <= frameSizeBytesMax, `sent ${lengthBytes} bytes`);
     check(this.#modules.decodeFrame(frame, lengthBytes, this.#frame) === undefined, "sent what is no frame");
     this.sent.push(frame.slice(0, lengthBytes));
     return true;

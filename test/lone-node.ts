@@ -22,7 +22,7 @@ export function loneNode(drops: number, random: SeededRandom, capacity?: number)
   lone.node = new Throwie({
     radio: {
       address: Uint8Array.of(2, 0, 0, 0, 0, 1),
-      maxPayload: 250,
+      frameSizeBytesMax: 250,
       receiveQueueFrames: 48,
       full: false,
       send: (frame, lengthBytes) => {

@@ -97,7 +97,7 @@ test.serial("the radio takes two frames, says when there is room, counts, and he
     onRoom: () => rooms++,
   });
   t.deepEqual([...radio.address], [2, 0, 0, 0, 0, 1]);
-  t.deepEqual([radio.maxPayload, radio.receiveQueueFrames], [250, 94]);
+  t.deepEqual([radio.frameSizeBytesMax, radio.receiveQueueFrames], [250, 94]);
   t.throws(() => radio.send(new Uint8Array(251), 251, address), { instanceOf: RangeError });
   t.throws(() => radio.send(address, 7, address), { instanceOf: RangeError });
   t.throws(() => radio.send(address, 6, new Uint8Array(5)), { instanceOf: RangeError });

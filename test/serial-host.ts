@@ -22,7 +22,7 @@ export interface HostReport {
   /** What opening failed with. */
   refusal: string | undefined;
   address: number[];
-  maxPayload: number;
+  frameSizeBytesMax: number;
   full: boolean;
   outstanding: number;
   counters: SerialRadio["counters"] | undefined;
@@ -85,7 +85,7 @@ function report(): HostReport {
   return {
     refusal,
     address: [...(radio?.address ?? [])],
-    maxPayload: radio?.maxPayload ?? 0,
+    frameSizeBytesMax: radio?.frameSizeBytesMax ?? 0,
     full: radio?.full ?? true,
     outstanding: radio?.outstanding ?? 0,
     counters: radio?.counters,

@@ -119,7 +119,7 @@ async function rest(t: ExecutionContext, host: Host, board: Board): Promise<[Hos
 test.serial("frames arrive whole both ways, and 300 a second are sustained", async (t) => {
   const { board, host, opened } = await pair(t);
   t.deepEqual(opened.address, [2, 0, 0, 0, 0, 0xd0]);
-  t.is(opened.maxPayload, FRAME_BYTES);
+  t.is(opened.frameSizeBytesMax, FRAME_BYTES);
   let [before, heardBefore] = await rest(t, host, board);
   // A machine that stands still for a third of a second loses frames, as a real one would: then it may try again.
   for (let attempt = 1; ; attempt++) {
@@ -201,9 +201,9 @@ test.serial(
 
 test.serial("another dongle may take its place; one that takes shorter frames may not", async (t) => {
   const { board, host } = await pair(t);
-  const swap = async (maxPayload: number, address: string): Promise<void> => {
+  const swap = async (frameSizeBytesMax: number, address: string): Promise<void> => {
     await board.tell({ order: "unplug" });
-    await board.tell({ order: "radio", maxPayload, address });
+    await board.tell({ order: "radio", frameSizeBytesMax, address });
     await board.tell({ order: "reboot" });
     await board.tell({ order: "plug" });
   };
@@ -211,8 +211,12 @@ test.serial("another dongle may take its place; one that takes shorter frames ma
     (await host.report).news.flatMap((news) => (news.event === "dongle-found" ? [news.address] : []));
   await swap(1_470, "0200000000d1");
   t.true(await until(async () => (await found()).length === 2));
-  const { address, maxPayload, full } = await host.report;
-  t.deepEqual([address, maxPayload, full], [[2, 0, 0, 0, 0, 0xd1], 250, false], "the node was made for the first");
+  const { address, frameSizeBytesMax, full } = await host.report;
+  t.deepEqual(
+    [address, frameSizeBytesMax, full],
+    [[2, 0, 0, 0, 0, 0xd1], 250, false],
+    "the node was made for the first",
+  );
   await swap(200, "0200000000d2");
   const refused = (news: HostReport["news"][number]): boolean =>
     "reason" in news && /takes frames of 200 bytes, the one before it 250/.test(news.reason);

@@ -28,12 +28,7 @@ class CaptureMedium extends Medium {
   }
 }
 
-interface Air {
-  kernel: Kernel;
-  medium: Medium;
-}
-
-function air(options: Partial<MediumOptions> = {}, Class: MediumClass = Medium, stream = "radio"): Air {
+function air(options: Partial<MediumOptions> = {}, Class: MediumClass = Medium, stream = "radio") {
   const kernel = new Kernel();
   return { kernel, medium: new Class(kernel, new SeededRandom(SEED, stream), { rateMbps: 1, rangeM: 50, ...options }) };
 }
@@ -243,7 +238,7 @@ test("the send queue is bounded, copies, and says when a place came free", (t) =
   kernel.run(SECOND_US);
   t.deepEqual(received, [0, 1, 2, 3]);
   t.is(ready, 4);
-  t.throws(() => sender.send(frame, 251, EVERYONE), undefined, "longer than maxPayload");
+  t.throws(() => sender.send(frame, 251, EVERYONE), undefined, "longer than frameSizeBytesMax");
   t.throws(() => sender.send(frame, 0, EVERYONE));
 });
 

@@ -30,7 +30,7 @@ const AIR_BYTES_PER_MS = 125;
 
 export class MulticastRadio implements HostRadio {
   readonly address: MacAddress;
-  readonly maxPayload = AIR_FRAME_BYTES_MAX;
+  readonly frameSizeBytesMax = AIR_FRAME_BYTES_MAX;
   readonly receiveQueueFrames = RECEIVE_QUEUE_FRAMES;
   readonly #socket: Socket;
   readonly #port: number;

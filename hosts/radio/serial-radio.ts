@@ -30,7 +30,7 @@ export type DongleNews =
 
 export class SerialRadio implements HostRadio {
   address: MacAddress = new Uint8Array(6);
-  maxPayload = 0;
+  frameSizeBytesMax = 0;
   receiveQueueFrames = 0;
   readonly #path: string;
   readonly #handlers: RadioHandlers;
@@ -175,15 +175,15 @@ export class SerialRadio implements HostRadio {
   }
 
   #found(): void {
-    const { address, maxPayload, receiveQueueFrames } = this.#host;
-    if (maxPayload < this.maxPayload) {
+    const { address, frameSizeBytesMax, receiveQueueFrames } = this.#host;
+    if (frameSizeBytesMax < this.frameSizeBytesMax) {
       this.#lose(
-        `The dongle on ${this.#path} takes frames of ${maxPayload} bytes, the one before it ${this.maxPayload}: restart this program to use it.`,
+        `The dongle on ${this.#path} takes frames of ${frameSizeBytesMax} bytes, the one before it ${this.frameSizeBytesMax}: restart this program to use it.`,
       );
       return;
     }
     // The node made its buffers for the first dongle.
-    if (this.maxPayload === 0) this.maxPayload = maxPayload;
+    if (this.frameSizeBytesMax === 0) this.frameSizeBytesMax = frameSizeBytesMax;
     this.receiveQueueFrames = receiveQueueFrames;
     this.address = address.slice();
     this.#backoff.reset();

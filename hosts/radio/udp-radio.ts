@@ -34,7 +34,7 @@ export function parseAirAddress(text: string): { host: string; port: number } {
 
 export class UdpRadio implements HostRadio {
   readonly address: MacAddress;
-  readonly maxPayload = FRAME_BYTES_MAX;
+  readonly frameSizeBytesMax = FRAME_BYTES_MAX;
   readonly receiveQueueFrames = RECEIVE_QUEUE_FRAMES;
   readonly #socket: Socket;
   readonly #handlers: RadioHandlers;

@@ -14,7 +14,7 @@ import {
   FRAME_ADDRESS_AT,
   FRAME_AT,
   FRAME_SIZE_BYTES_MAX,
-  MAX_PAYLOAD_AT,
+  FRAME_SIZE_MAX_AT,
   RECEIVE_QUEUE_AT,
   RSSI_AT,
   u16At,
@@ -51,7 +51,7 @@ export class DongleHost implements LineOwner {
   readonly waiting = 0;
   /** Of the dongle's radio; as long as `state` is "open". */
   readonly address: MacAddress = new Uint8Array(ADDRESS_BYTES);
-  maxPayload = 0;
+  frameSizeBytesMax = 0;
   receiveQueueFrames = 0;
   state: "closed" | "greeting" | "open" | "refused" = "closed";
   /** The version that was refused. */
@@ -177,7 +177,7 @@ export class DongleHost implements LineOwner {
 
   #open(message: Uint8Array): void {
     this.address.set(message.subarray(WELCOME_ADDRESS_AT, WELCOME_ADDRESS_AT + ADDRESS_BYTES));
-    this.maxPayload = u16At(message, MAX_PAYLOAD_AT);
+    this.frameSizeBytesMax = u16At(message, FRAME_SIZE_MAX_AT);
     this.receiveQueueFrames = u16At(message, RECEIVE_QUEUE_AT);
     this.state = "open";
     this.#end.open(this.#session, message[WINDOW_AT]!);

@@ -39,12 +39,12 @@ export class Dongle implements LineOwner {
   constructor({ radio, line, clock }: { radio: Radio; line: Line; clock: Clock }) {
     this.#radio = radio;
     this.#clock = clock;
-    const bytesMax = ADDRESS_BYTES + radio.maxPayload;
+    const bytesMax = ADDRESS_BYTES + radio.frameSizeBytesMax;
     this.#windowFrames = Math.min(Math.floor(WINDOW_BYTES / bytesMax), WINDOW_FRAMES_MAX);
     this.#end = new LineEnd({ line, owner: this, windowFrames: this.#windowFrames, ringBytes: RING_BYTES });
     // One more, for the place that is lost where the ring begins again.
     this.#down = new MessageRing((this.#windowFrames + 1) * bytesMax);
-    this.#frame = new Uint8Array(radio.maxPayload);
+    this.#frame = new Uint8Array(radio.frameSizeBytesMax);
     // A computer that spoke to the life before this one learns of it at once.
     this.#end.greet();
   }
@@ -65,7 +65,7 @@ export class Dongle implements LineOwner {
 
   /** A frame that the radio heard; it is only read during the call. */
   heard(frame: Uint8Array, lengthBytes: number, from: MacAddress, rssiDbm: number): void {
-    const fits = lengthBytes > 0 && lengthBytes <= this.#radio.maxPayload;
+    const fits = lengthBytes > 0 && lengthBytes <= this.#radio.frameSizeBytesMax;
     if (!fits || !this.#end.offer(from, rssiDbm, frame, lengthBytes)) this.#end.missed();
   }
 
@@ -97,7 +97,7 @@ export class Dongle implements LineOwner {
 
   take(message: Uint8Array, lengthBytes: number): boolean {
     const frameBytes = lengthBytes - FRAME_AT;
-    const at = frameBytes > this.#radio.maxPayload ? -1 : this.#down.place(ADDRESS_BYTES + frameBytes);
+    const at = frameBytes > this.#radio.frameSizeBytesMax ? -1 : this.#down.place(ADDRESS_BYTES + frameBytes);
     if (at < 0) return false;
     copy(message, FRAME_ADDRESS_AT, this.#down.bytes, at, ADDRESS_BYTES);
     copy(message, FRAME_AT, this.#down.bytes, at + ADDRESS_BYTES, frameBytes);
@@ -123,7 +123,15 @@ export class Dongle implements LineOwner {
   }
 
   greeting(bytes: Uint8Array, at: number): number {
-    const { address, maxPayload, receiveQueueFrames } = this.#radio;
-    return writeWelcome(bytes, at, this.#end.session, this.#windowFrames, address, maxPayload, receiveQueueFrames);
+    const { address, frameSizeBytesMax, receiveQueueFrames } = this.#radio;
+    return writeWelcome(
+      bytes,
+      at,
+      this.#end.session,
+      this.#windowFrames,
+      address,
+      frameSizeBytesMax,
+      receiveQueueFrames,
+    );
   }
 }

@@ -5,7 +5,7 @@
  * | message | from | bytes | fields: offset name                                                                       |
  * |---------|------|-------|-------------------------------------------------------------------------------------------|
  * | HELLO   | host | 7     | 0 kind 1, 1 version, 2 session (4), 6 window                                              |
- * | WELCOME | dongle | 17  | 0 kind 2, 1 version, 2 session (4), 6 window, 7 address (6), 13 max_payload (2), 15 receive_queue (2) |
+ * | WELCOME | dongle | 17  | 0 kind 2, 1 version, 2 session (4), 6 window, 7 address (6), 13 frame_size_max (2), 15 receive_queue (2) |
  * | FRAME   | both | 14+n  | 0 kind 3, 1 session (4), 5 sequence (2), 7 address (6), 13 rssi, 14 the frame             |
  * | STATUS  | both | 25    | 0 kind 4, 1 session (4), 5 sent (2), 7 done (2), 9 lost, 13 refused, 17 missed, 21 damaged (4 each) |
  *
@@ -33,7 +33,7 @@ export const WINDOW_AT = 6;
 export const HELLO_BYTES = 7;
 
 export const WELCOME_ADDRESS_AT = 7;
-export const MAX_PAYLOAD_AT = 13;
+export const FRAME_SIZE_MAX_AT = 13;
 export const RECEIVE_QUEUE_AT = 15;
 export const WELCOME_BYTES = 17;
 /** What every version of a HELLO and a WELCOME has. */
@@ -70,7 +70,7 @@ export function writeWelcome(
   session: number,
   window: number,
   address: MacAddress,
-  maxPayload: number,
+  frameSizeBytesMax: number,
   receiveQueueFrames: number,
 ): number {
   bytes[at] = WELCOME;
@@ -78,7 +78,7 @@ export function writeWelcome(
   putU32(bytes, at + GREETING_SESSION_AT, session);
   bytes[at + WINDOW_AT] = window;
   for (let i = 0; i < ADDRESS_BYTES; i++) bytes[at + WELCOME_ADDRESS_AT + i] = address[i]!;
-  putU16(bytes, at + MAX_PAYLOAD_AT, maxPayload);
+  putU16(bytes, at + FRAME_SIZE_MAX_AT, frameSizeBytesMax);
   putU16(bytes, at + RECEIVE_QUEUE_AT, Math.min(receiveQueueFrames, 0xffff));
   return WELCOME_BYTES;
 }
@@ -142,7 +142,7 @@ export function wellFormed(message: Uint8Array, lengthBytes: number): boolean {
       if (lengthBytes < GREETING_BYTES_MIN) return false;
       if (message[VERSION_AT] !== VERSION) return true;
       if (message[0] === WELCOME) {
-        return lengthBytes === WELCOME_BYTES && message[WINDOW_AT]! > 0 && u16At(message, MAX_PAYLOAD_AT) > 0;
+        return lengthBytes === WELCOME_BYTES && message[WINDOW_AT]! > 0 && u16At(message, FRAME_SIZE_MAX_AT) > 0;
       }
       return lengthBytes === HELLO_BYTES && message[WINDOW_AT]! > 0 && u32At(message, GREETING_SESSION_AT) !== 0;
     }

@@ -70,7 +70,7 @@ void xs_espnow_open(xsMachine *the) {
   xsSetHostHooks(xsThis, (xsHostHooks *)&hooks);
   xsRemember(node.object);
   memcpy(address, identity.address, ADDRESS_BYTES);
-  xsmcSetInteger(xsResult, (xsIntegerValue)identity.frame_bytes_max);
+  xsmcSetInteger(xsResult, (xsIntegerValue)identity.frame_size_bytes_max);
 }
 
 void xs_espnow_close(xsMachine *the) {
@@ -98,8 +98,8 @@ void xs_espnow_send(xsMachine *the) {
   xsmcGetBufferReadable(xsArg(0), &frame, &frame_bytes);
   xsmcGetBufferReadable(xsArg(2), &to, &to_bytes);
   if (to_bytes != ADDRESS_BYTES) xsRangeError("espnow: an address is 6 bytes");
-  if (length < 1 || (xsUnsignedValue)length > frame_bytes || (uint32_t)length > node.identity.frame_bytes_max) {
-    xsRangeError("espnow: a frame is 1 to maxPayload bytes");
+  if (length < 1 || (xsUnsignedValue)length > frame_bytes || (uint32_t)length > node.identity.frame_size_bytes_max) {
+    xsRangeError("espnow: a frame is 1 to frameSizeBytesMax bytes");
   }
   const bool taken = is_open(the) && sender_offer(&the_radio.sender, to, frame, (uint32_t)length);
   if (taken) espnow_driver_wake();

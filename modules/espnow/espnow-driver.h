@@ -21,7 +21,7 @@ typedef struct {
 typedef struct {
   uint8_t address[ADDRESS_BYTES];
   /* 250, or 1,470 where the driver takes ESP-NOW v2 bodies. */
-  uint32_t frame_bytes_max;
+  uint32_t frame_size_bytes_max;
 } radio_identity;
 
 /*

@@ -170,7 +170,7 @@ static esp_err_t open_wifi(radio_identity *identity) {
   TRY(esp_wifi_get_mac(WIFI_IF_STA, identity->address));
   uint32_t version;
   TRY(esp_now_get_version(&version));
-  identity->frame_bytes_max = version >= 2 ? ESP_NOW_MAX_DATA_LEN_V2 : ESP_NOW_MAX_DATA_LEN;
+  identity->frame_size_bytes_max = version >= 2 ? ESP_NOW_MAX_DATA_LEN_V2 : ESP_NOW_MAX_DATA_LEN;
   return ESP_OK;
 }
 

@@ -238,7 +238,7 @@ int32_t espnow_driver_open(radio *radio, void *machine, uint32_t opening, const 
                            radio_identity *identity) {
   const int32_t chosen = choose_address(driver.identity.address);
   if (chosen != 0) return chosen;
-  driver.identity.frame_bytes_max = FRAME_BYTES_MAX;
+  driver.identity.frame_size_bytes_max = FRAME_BYTES_MAX;
   *identity = driver.identity;
   driver.radio = radio;
   driver.machine = machine;

@@ -81,7 +81,7 @@ class NativeRadio extends Native("xs_espnow_destructor") {
 
 export class EspNow implements Radio {
   readonly address: MacAddress = new Uint8Array(ADDRESS_BYTES);
-  readonly maxPayload: number;
+  readonly frameSizeBytesMax: number;
   readonly receiveQueueFrames: number;
   /** Of the frame heard last; 0 before the first. */
   rssiDbm = 0;
@@ -103,8 +103,8 @@ export class EspNow implements Radio {
     }
     if (rateIndex < 0) throw new RangeError(`espnow: rate ${rate} is none of ${PHY_RATES.join(", ")}`);
     this.#options = options;
-    this.maxPayload = this.#native.open(channel, rateIndex, this.address, (room) => this.#wake(room));
-    this.receiveQueueFrames = this.#native.queueFrames(this.maxPayload);
+    this.frameSizeBytesMax = this.#native.open(channel, rateIndex, this.address, (room) => this.#wake(room));
+    this.receiveQueueFrames = this.#native.queueFrames(this.frameSizeBytesMax);
   }
 
   get full(): boolean {

@@ -46,6 +46,6 @@ uint32_t radio_take(radio *radio, frame_label *label, uint8_t *frame) {
   return frame_ring_take(&radio->received, radio->received_end, label, frame);
 }
 
-uint32_t radio_queue_frames(uint32_t frame_bytes_max) {
-  return (RECEIVED_RING_BYTES - 1) / (RECORD_HEADER_BYTES + frame_bytes_max);
+uint32_t radio_queue_frames(uint32_t frame_size_bytes_max) {
+  return (RECEIVED_RING_BYTES - 1) / (RECORD_HEADER_BYTES + frame_size_bytes_max);
 }

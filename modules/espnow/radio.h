@@ -65,6 +65,6 @@ bool radio_collect(radio *radio);
 uint32_t radio_take(radio *radio, frame_label *label, uint8_t *frame);
 
 /* Frames of the largest size that can wait for the node. */
-uint32_t radio_queue_frames(uint32_t frame_bytes_max);
+uint32_t radio_queue_frames(uint32_t frame_size_bytes_max);
 
 #endif

@@ -16,7 +16,7 @@ export interface Radio {
   /** This radio's own address. */
   readonly address: MacAddress;
   /** Largest frame in bytes, sent or received: 250 for ESP-NOW v1, 1,470 for v2. */
-  readonly maxPayload: number;
+  readonly frameSizeBytesMax: number;
   /** Received frames that can wait for the node. Peers are asked to have no more in flight. */
   readonly receiveQueueFrames: number;
   /** `send` would refuse now: it saves building the frame. */

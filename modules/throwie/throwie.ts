@@ -148,7 +148,7 @@ export class Throwie implements ContactOwner {
     this.epoch = Math.max(options.epoch ?? recorded, recorded);
     this.#cast = options.cast ?? "broadcast";
     this.#doubtMs = options.clock.now();
-    const takesV2 = options.radio.maxPayload >= FRAME_SIZE_BYTES_V2;
+    const takesV2 = options.radio.frameSizeBytesMax >= FRAME_SIZE_BYTES_V2;
     this.#frameOut = new Uint8Array(takesV2 ? FRAME_SIZE_BYTES_V2 : FRAME_SIZE_BYTES_V1);
     this.#beacons = new Beacons(
       options.store,

@@ -294,7 +294,7 @@ export class Desk {
     };
     return {
       address,
-      maxPayload: 250,
+      frameSizeBytesMax: 250,
       receiveQueueFrames: 32,
       get full() {
         return queued >= SEND_QUEUE_FRAMES;

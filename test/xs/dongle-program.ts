@@ -30,7 +30,7 @@ let sent = 0;
 let arrived = 0;
 const radio = {
   address,
-  maxPayload: 250,
+  frameSizeBytesMax: 250,
   receiveQueueFrames: 32,
   full: false,
   send(): boolean {

@@ -174,7 +174,7 @@ function dropOfFrames(): Operation {
 /** A radio that keeps what it is given as long as somebody listens, and is full when `room` is used up. */
 class Outbox implements Radio {
   readonly address: Uint8Array;
-  readonly maxPayload = 250;
+  readonly frameSizeBytesMax = 250;
   readonly receiveQueueFrames = 64;
   readonly frames: Uint8Array[] = [];
   room = 0;
@@ -362,7 +362,7 @@ function noiseHeard(): Operation {
   const node = new Throwie({
     radio: {
       address: Uint8Array.of(2, 0, 0, 0, 0, 1),
-      maxPayload: 250,
+      frameSizeBytesMax: 250,
       receiveQueueFrames: 48,
       full: false,
       send: () => true,

@@ -47,7 +47,7 @@ export const ESPNOW = {
     });
     globalThis.desk.espnow = { owner: this, radio, heard, counters };
     address.set(radio.address);
-    return radio.maxPayload;
+    return radio.frameSizeBytesMax;
   },
 
   xs_espnow_close(this: object): void {
@@ -66,8 +66,14 @@ export const ESPNOW = {
   xs_espnow_send(this: object, frame: Uint8Array, lengthBytes: number, to: Uint8Array): boolean {
     const opened = openedBy(this);
     if (to.length !== ADDRESS_BYTES) throw new RangeError("espnow: an address is 6 bytes");
-    if (!(lengthBytes >= 1 && lengthBytes <= frame.length && lengthBytes <= (opened?.radio.maxPayload ?? lengthBytes)))
-      throw new RangeError("espnow: a frame is 1 to maxPayload bytes");
+    if (
+      !(
+        lengthBytes >= 1 &&
+        lengthBytes <= frame.length &&
+        lengthBytes <= (opened?.radio.frameSizeBytesMax ?? lengthBytes)
+      )
+    )
+      throw new RangeError("espnow: a frame is 1 to frameSizeBytesMax bytes");
     if (opened === undefined || !opened.radio.send(frame, lengthBytes, to)) return false;
     opened.counters[SENT]!++;
     return true;
