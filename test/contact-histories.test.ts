@@ -67,7 +67,7 @@ function calmed(run: number): Scenario {
   };
 }
 
-test("canary: a receiver that settles Drops without storing them is caught", (t) => {
+test("canary: a receiver that finishes Drops without storing them is caught", (t) => {
   const defect: Defect = ({ throwie, name }) => {
     const keep = throwie!.keep.bind(throwie);
     if (name !== "b") return;

@@ -4,7 +4,7 @@
  * to replay and to run longer.
  */
 import test from "ava";
-import { ACK_PREFIX_BYTES, Ack, encodeAck, SETTLED } from "../modules/glacier/ack.ts";
+import { ACK_PREFIX_BYTES, Ack, encodeAck, FINISHED } from "../modules/glacier/ack.ts";
 import type { Assembly } from "../modules/glacier/assembly.ts";
 import {
   ACK,
@@ -53,32 +53,32 @@ function check(right: boolean, wrong: string): void {
 /** Both ends of a link's messages: offers some, takes what comes into a few buffers, and keeps account of both. */
 class Owner implements MessageSource, MessageSink {
   offered = 0;
-  nextReference = 0;
+  nextHandle = 0;
   /** Every so manyth message is unwanted, of no use, or to come again. */
   moods = 1;
   window = 8;
   fragmentBytes = PAYLOAD_BYTES_V1;
   readonly #free: Assembly[];
   readonly #lent = new Set<Assembly>();
-  readonly #settled = new Set<number>();
+  readonly #finished = new Set<number>();
 
   constructor(assemblies: Assembly[]) {
     this.#free = assemblies;
   }
 
   get waiting(): boolean {
-    return this.nextReference < this.offered;
+    return this.nextHandle < this.offered;
   }
 
   next(message: Outgoing): boolean {
     if (!this.waiting) return false;
-    const reference = this.nextReference++;
-    message.type = reference % 5 === 0 ? OPEN : reference % 3 === 0 ? RECONCILE : DROP;
-    message.claim = reference;
-    message.shortIdLow = reference;
+    const handle = this.nextHandle++;
+    message.type = handle % 5 === 0 ? OPEN : handle % 3 === 0 ? RECONCILE : DROP;
+    message.claim = handle;
+    message.shortIdLow = handle;
     message.shortIdHigh = 7;
-    message.bodyBytes = reference % 2 === 0 ? MESSAGE_BODY_BYTES_MAX : 1 + 30 * reference;
-    message.reference = reference;
+    message.bodyBytes = handle % 2 === 0 ? MESSAGE_BODY_BYTES_MAX : 1 + 30 * handle;
+    message.handle = handle;
     return true;
   }
 
@@ -87,19 +87,16 @@ class Owner implements MessageSource, MessageSink {
       from >= 0 && from + lengthBytes <= message.bodyBytes,
       `read ${lengthBytes} at ${from} of ${message.bodyBytes}`,
     );
-    into.fill(message.reference, offset, offset + lengthBytes);
+    into.fill(message.handle, offset, offset + lengthBytes);
   }
 
-  settled(message: Outgoing): void {
-    check(
-      message.reference < this.nextReference && !this.#settled.has(message.reference),
-      `${message.reference} settled again`,
-    );
-    this.#settled.add(message.reference);
+  finished(message: Outgoing): void {
+    check(message.handle < this.nextHandle && !this.#finished.has(message.handle), `${message.handle} finished again`);
+    this.#finished.add(message.handle);
   }
 
   abandoned(message: Outgoing): void {
-    this.settled(message);
+    this.finished(message);
   }
 
   wants(frame: Frame): boolean {
@@ -225,7 +222,7 @@ function seeds(): Input[] {
   }
   for (const [base, masks] of [
     [0, []],
-    [0, [1, SETTLED, 3]],
+    [0, [1, FINISHED, 3]],
     [2, [0, 1]],
   ] as [number, number[]][]) {
     inputs.push({
@@ -265,7 +262,7 @@ function load(defect?: Replacement): Promise<CoveredModules<Modules>> {
   return CoveredModules.load<Modules>(paths, defect);
 }
 
-test.serial("no frame makes a link throw, overrun or settle what it never sent, and all of it was tried", async (t) => {
+test.serial("no frame makes a link throw, overrun or finish what it never sent, and all of it was tried", async (t) => {
   const modules = await load();
   nothingIsFound(t, modules, targetOf(modules.exports), EXECUTIONS, {
     paths: ["modules/glacier/"],

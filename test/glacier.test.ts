@@ -212,7 +212,7 @@ test("a receiver that stalls for 300 ms is neither drowned nor abandoned", (t) =
   t.deepEqual(pair.received(1), pair.offered(0));
 });
 
-test("a message whose buffer another contact took over, and completed, is settled at its next fragment", (t) => {
+test("a message whose buffer another contact took over, and completed, is finished at its next fragment", (t) => {
   const assembly = new Assembly();
   let here = false;
   const receiver = new Receiver({
@@ -244,12 +244,12 @@ test("what the peer had and gave up goes again, but one that does so for ever ma
       return !opened;
     },
     next: (message) => {
-      Object.assign(message, { type: DROP, shortIdLow: 1, shortIdHigh: 2, bodyBytes: 500, claim: 0, reference: 0 });
+      Object.assign(message, { type: DROP, shortIdLow: 1, shortIdHigh: 2, bodyBytes: 500, claim: 0, handle: 0 });
       opened = !opened;
       return opened;
     },
     read: () => {},
-    settled: () => t.fail("nothing is settled"),
+    finished: () => t.fail("nothing is finished"),
     abandoned: () => {},
   });
   sender.begin(0);

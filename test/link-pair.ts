@@ -22,7 +22,7 @@ const FRAME_INTERVAL_MS = 3;
 class Peer implements MessageSource, MessageSink {
   readonly offered: string[] = [];
   readonly received: string[] = [];
-  /** References of own messages, by what the peer said of them. */
+  /** Handles of own messages, by what the peer said of them. */
   readonly kept: number[] = [];
   readonly unwanted: number[] = [];
   readonly link = new Link(this, this);
@@ -43,16 +43,16 @@ class Peer implements MessageSource, MessageSink {
     const body = this.#bodies[this.#next];
     if (body === undefined) return false;
     Object.assign(message, { type: DROP, shortIdLow: this.#next, shortIdHigh: 1, bodyBytes: body.length, claim: 0 });
-    message.reference = this.#next++;
+    message.handle = this.#next++;
     return true;
   }
 
   read(message: Outgoing, from: number, into: Uint8Array, offset: number, lengthBytes: number): void {
-    into.set(this.#bodies[message.reference]!.subarray(from, from + lengthBytes), offset);
+    into.set(this.#bodies[message.handle]!.subarray(from, from + lengthBytes), offset);
   }
 
-  settled(message: Outgoing, kept: boolean): void {
-    (kept ? this.kept : this.unwanted).push(message.reference);
+  finished(message: Outgoing, kept: boolean): void {
+    (kept ? this.kept : this.unwanted).push(message.handle);
   }
 
   abandoned(): void {}

@@ -292,7 +292,7 @@ test("buffers: a reconciliation gets its two as soon as Drops in them are done w
   t.is(assemblies.credit(0), 6);
 });
 
-test("a node whose flash fails says so to no peer: nothing is settled, and nothing is thought to have moved", (t) => {
+test("a node whose flash fails says so to no peer: nothing is finished, and nothing is thought to have moved", (t) => {
   const closed: string[] = [];
   let sent = 0;
   const world = worldOf([board("a", 0), board("b", 30)], {}, seed, {

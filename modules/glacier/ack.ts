@@ -4,15 +4,15 @@
  *
  * | offset | size | field   | meaning                                                                            |
  * |--------|------|---------|------------------------------------------------------------------------------------|
- * | 0      | 2    | base    | the lowest sequence number that is not settled                                     |
+ * | 0      | 2    | base    | the lowest sequence number that is not finished                                    |
  * | 2      | 1    | window  | frames that may be in flight: what the receiver's radio can queue                  |
  * | 3      | 1    | credit  | messages of several fragments there is room for, those begun included              |
  * | 4      | 1    | flags   | bit 0 DONE: the sender of this frame has nothing more to send; other bits 0        |
- * | 5      | 2    | kept    | bit b: message base - 8 + b is settled because the receiver keeps it               |
- * | 7      | 2n   | masks   | fragments received of sequence base + i; 0xffff is settled; n <= 8                 |
+ * | 5      | 2    | kept    | bit b: message base - 8 + b is finished because the receiver keeps it              |
+ * | 7      | 2n   | masks   | fragments received of sequence base + i; 0xffff is finished; n <= 8                |
  *
- * "Settled" is more than "received": a Drop is settled when it is in the flash, or when its receiver does not want it;
- * `kept` tells which, since only a Drop that was kept has moved. What is not settled its sender may not forget.
+ * "Finished" is more than "received": a Drop is finished when it is in the flash, or when its receiver does not want it;
+ * `kept` tells which, since only a Drop that was kept has moved. What is not finished its sender may not forget.
  */
 import { FRAME_HEADER_BYTES, type Frame, SEQUENCE_COUNT } from "./frame.ts";
 
@@ -22,7 +22,8 @@ export const ACK_PREFIX_BYTES = 7;
  * Drops of one frame 3 % of its air, and cost four contacts 768 bytes.
  */
 export const MESSAGES_AHEAD_MAX = 8;
-export const SETTLED = 0xffff;
+/** The mask of a message that is finished. No message has so many fragments. */
+export const FINISHED = 0xffff;
 /** Bit of `kept` that is message `base`: as many below it may be news as may be ahead. */
 export const KEPT_BASE_BIT = 8;
 const KEPT_BITS = 16;
@@ -38,7 +39,7 @@ export class Ack {
   count = 0;
   readonly masks = new Uint16Array(MESSAGES_AHEAD_MAX);
 
-  /** Does the receiver keep the settled message of this sequence number? */
+  /** Does the receiver keep the finished message of this sequence number? */
   keeps(sequence: number): boolean {
     const bit = (sequence - this.base + KEPT_BASE_BIT) & (SEQUENCE_COUNT - 1);
     return bit < KEPT_BITS && (this.kept & (1 << bit)) !== 0;

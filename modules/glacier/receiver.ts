@@ -1,22 +1,22 @@
 /**
  * The receiving half of a link: which fragments of which messages are here, and when to say so (design section 4).
  *
- * It follows MESSAGES_AHEAD_MAX sequence numbers from `base`, the lowest that is not settled. Buffers are not its own:
+ * It follows MESSAGES_AHEAD_MAX sequence numbers from `base`, the lowest that is not finished. Buffers are not its own:
  * a MessageSink lends an Assembly for a message it wants. A fragment that repeats one already here, that runs ahead of
  * the window, or for which there is no buffer costs a counter. It acknowledges when the sender asks, and unasked when that spares
  * frames: a message that is not wanted, or of which some is here from an earlier contact.
  */
-import { type Ack, KEPT_BASE_BIT, MESSAGES_AHEAD_MAX, SETTLED } from "./ack.ts";
+import { type Ack, FINISHED, KEPT_BASE_BIT, MESSAGES_AHEAD_MAX } from "./ack.ts";
 import type { Assembly } from "./assembly.ts";
 import { type Frame, SEQUENCE_COUNT } from "./frame.ts";
 
 export type FragmentRefusal = "repeat" | "ahead" | "room" | "misfit" | "changed";
 
-/** What became of a message: kept, of no use, or not what its short_id says (or not storable now), so not settled. */
+/** What became of a message: kept, of no use, or not what its short_id says (or not storable now), so not finished. */
 export type Completion = "kept" | "unwanted" | "again";
 
 export interface MessageSink {
-  /** Whether the message is wanted at all; if not it is settled without a buffer. */
+  /** Whether the message is wanted at all; if not it is finished without a buffer. */
   wants(frame: Frame, now: number): boolean;
   /** A buffer for the message of this frame, begun or taken up again; undefined when there is no room. */
   assembly(frame: Frame, now: number): Assembly | undefined;
@@ -59,7 +59,7 @@ export class Receiver {
     if (ahead >= SEQUENCE_COUNT / 2) return "repeat";
     if (ahead >= MESSAGES_AHEAD_MAX) return "ahead";
     const i = frame.sequence % MESSAGES_AHEAD_MAX;
-    if (this.#masks[i] === SETTLED) return "repeat";
+    if (this.#masks[i] === FINISHED) return "repeat";
     let assembly = this.#assemblies[i];
     if (assembly !== undefined && (!this.#sink.owns(assembly) || this.#passedOn(assembly, frame, i))) {
       // Another contact took the buffer over, and may have completed the message since.
@@ -68,7 +68,7 @@ export class Receiver {
     }
     if (assembly === undefined) {
       if (!this.#sink.wants(frame, now)) {
-        this.#settle(ahead, false);
+        this.#finish(ahead, false);
         this.due = true;
         return undefined;
       }
@@ -94,7 +94,7 @@ export class Receiver {
       this.#assemblies[i] = undefined;
       const completion = this.#sink.complete(frame.type, assembly);
       if (completion === "again") this.#masks[i] = 0;
-      else this.#settle(ahead, completion === "kept");
+      else this.#finish(ahead, completion === "kept");
     }
     return undefined;
   }
@@ -127,10 +127,10 @@ export class Receiver {
     return false;
   }
 
-  #settle(ahead: number, kept: boolean): void {
-    this.#masks[(this.#base + ahead) % MESSAGES_AHEAD_MAX] = SETTLED;
+  #finish(ahead: number, kept: boolean): void {
+    this.#masks[(this.#base + ahead) % MESSAGES_AHEAD_MAX] = FINISHED;
     if (kept) this.#kept |= 1 << (KEPT_BASE_BIT + ahead);
-    while (this.#masks[this.#base % MESSAGES_AHEAD_MAX] === SETTLED) {
+    while (this.#masks[this.#base % MESSAGES_AHEAD_MAX] === FINISHED) {
       this.#masks[this.#base % MESSAGES_AHEAD_MAX] = 0;
       this.#base = (this.#base + 1) & (SEQUENCE_COUNT - 1);
       this.#kept >>>= 1;

@@ -13,7 +13,7 @@
  * sender holds no message. Invariant: a fragment is in flight when it is in `sent` and not in `acked`, and then exactly one
  * place of `transmissions` names it. It paces nothing: the caller asks for a frame when the radio has room.
  */
-import { type Ack, MESSAGES_AHEAD_MAX, SETTLED } from "./ack.ts";
+import { type Ack, FINISHED, MESSAGES_AHEAD_MAX } from "./ack.ts";
 import { DROP, FRAME_HEADER_BYTES, OPEN, PAYLOAD_BYTES_V1, POLL, SEQUENCE_COUNT, sealFrame } from "./frame.ts";
 import { fragmentCount, fragmentMask, MESSAGE_PREFIX_BYTES } from "./message.ts";
 import { RoundTrip } from "./round-trip.ts";
@@ -56,7 +56,7 @@ const CREDIT_PROBE_MS = 100;
 const TYPE = 0;
 const CLAIM = MESSAGES_AHEAD_MAX;
 const BODY_BYTES = 2 * MESSAGES_AHEAD_MAX;
-const REFERENCE = 3 * MESSAGES_AHEAD_MAX;
+const HANDLE = 3 * MESSAGES_AHEAD_MAX;
 const ALL = 4 * MESSAGES_AHEAD_MAX;
 const SENT = 5 * MESSAGES_AHEAD_MAX;
 const ACKED = 6 * MESSAGES_AHEAD_MAX;
@@ -69,8 +69,8 @@ export class Outgoing {
   shortIdHigh = 0;
   bodyBytes = 0;
   claim = 0;
-  /** The source's own name for the message, for instance a store slot: 16 bits, signed. */
-  reference = 0;
+  /** The source's own name for the message, 16 bits: of a DROP its slot in the store, else the number of the reconciliation message. */
+  handle = 0;
 }
 
 export interface MessageSource {
@@ -80,8 +80,8 @@ export interface MessageSource {
   next(message: Outgoing): boolean;
   /** Copy `lengthBytes` bytes of the body from `from` on to `into[offset ..]`. */
   read(message: Outgoing, from: number, into: Uint8Array, offset: number, lengthBytes: number): void;
-  /** The peer needs no more of the message: it keeps it, or it does not want it. */
-  settled(message: Outgoing, kept: boolean): void;
+  /** The receiver needs no more of the message. `kept`: it stores the message; otherwise the message is unwanted. */
+  finished(message: Outgoing, kept: boolean): void;
   /** The link was given up with the message under way. */
   abandoned(message: Outgoing): void;
 }
@@ -94,7 +94,7 @@ export class Sender {
   /** Bytes of a full payload in this session, an OPEN's excepted. */
   fragmentBytes = PAYLOAD_BYTES_V1;
 
-  // Messages base .. next - 1 are under way; message s has place s % MESSAGES_AHEAD_MAX in each column. Type 0: settled.
+  // Messages base .. next - 1 are under way; message s has place s % MESSAGES_AHEAD_MAX in each column. Type 0: finished.
   readonly #table = new Uint16Array(COLUMNS * MESSAGES_AHEAD_MAX);
   readonly #ids = new Uint32Array(2 * MESSAGES_AHEAD_MAX);
   #base = 0;
@@ -264,7 +264,7 @@ export class Sender {
       const place = sequence % MESSAGES_AHEAD_MAX;
       if (this.#table[TYPE + place] === 0) continue;
       const ahead = (sequence - ack.base) & (SEQUENCE_COUNT - 1);
-      const mask = ahead >= SEQUENCE_COUNT / 2 ? SETTLED : ahead < ack.count ? ack.masks[ahead]! : 0;
+      const mask = ahead >= SEQUENCE_COUNT / 2 ? FINISHED : ahead < ack.count ? ack.masks[ahead]! : 0;
       const received = mask & this.#table[ALL + place]!;
       const withdrawn = this.#table[ACKED + place]! & ~received;
       if (withdrawn !== 0) this.#withdrawals++;
@@ -272,8 +272,8 @@ export class Sender {
       // Fragments that came with an earlier contact count as sent; what was received once and then given up is due again.
       this.#table[SENT + place] = (this.#table[SENT + place]! & ~withdrawn) | received;
       this.#table[ACKED + place] = received;
-      if (mask === SETTLED) {
-        this.#source.settled(this.#load(place), ack.keeps(sequence));
+      if (mask === FINISHED) {
+        this.#source.finished(this.#load(place), ack.keeps(sequence));
         this.#table[TYPE + place] = 0;
         if (this.#table[ALL + place]! > 1) this.#large--;
         news = true;
@@ -381,7 +381,7 @@ export class Sender {
     this.#ids[place] = message.shortIdLow;
     this.#ids[MESSAGES_AHEAD_MAX + place] = message.shortIdHigh;
     this.#table[BODY_BYTES + place] = message.bodyBytes;
-    this.#table[REFERENCE + place] = message.reference;
+    this.#table[HANDLE + place] = message.handle;
     this.#table[ALL + place] = fragmentMask(fragmentCount(message.bodyBytes, this.#fragmentBytesOf(message)));
     this.#table[SENT + place] = 0;
     this.#table[ACKED + place] = 0;
@@ -398,7 +398,7 @@ export class Sender {
     message.shortIdLow = this.#ids[place]!;
     message.shortIdHigh = this.#ids[MESSAGES_AHEAD_MAX + place]!;
     message.bodyBytes = this.#table[BODY_BYTES + place]!;
-    message.reference = (this.#table[REFERENCE + place]! << 16) >> 16;
+    message.handle = this.#table[HANDLE + place]!;
     return message;
   }
 

@@ -225,7 +225,7 @@ export class Contact implements MessageSource, MessageSink {
       message.shortIdHigh = this.#digest[1]!;
       message.bodyBytes = reconciliation.outboundBytes;
       message.claim = 0;
-      message.reference = -reconciliation.outboundNumber;
+      message.handle = reconciliation.outboundNumber;
       return true;
     }
     if (this.#offers.count === 0) return false;
@@ -237,7 +237,7 @@ export class Contact implements MessageSource, MessageSink {
     message.shortIdHigh = store.idHigh(slot);
     message.bodyBytes = store.lengthBytes(slot);
     message.claim = claim(store.heat(slot), this.#node.heatNow());
-    message.reference = slot;
+    message.handle = slot;
     // What is being read must not be evicted for what comes in meanwhile.
     store.pin(slot);
     return true;
@@ -245,20 +245,20 @@ export class Contact implements MessageSource, MessageSink {
 
   read(message: Outgoing, from: number, into: Uint8Array, offset: number, lengthBytes: number): void {
     const { store, reconciliation } = this.#node;
-    if (message.reference < 0) {
+    if (message.type !== DROP) {
       for (let i = 0; i < lengthBytes; i++) into[offset + i] = reconciliation.outbound[from + i]!;
     } else if (this.#holds(message)) {
-      store.read(message.reference, from, into, offset, lengthBytes);
+      store.read(message.handle, from, into, offset, lengthBytes);
     } else {
       // Found corrupt or given up by the store under way. The peer is owed the rest of the message, and its hash will tell.
       into.fill(0, offset, offset + lengthBytes);
     }
   }
 
-  settled(message: Outgoing, kept: boolean): void {
+  finished(message: Outgoing, kept: boolean): void {
     const { reconciliation, events, store } = this.#node;
-    if (message.reference < 0) {
-      const last = message.reference === -reconciliation.outboundNumber;
+    if (message.type !== DROP) {
+      const last = message.handle === reconciliation.outboundNumber;
       if (!last || !reconciliation.concluded) return;
       // An OPEN that lists nothing asks nothing: that it was taken in is all there is to wait for.
       if (this.phase === "opening") this.#conclude();
@@ -266,12 +266,12 @@ export class Contact implements MessageSource, MessageSink {
       return;
     }
     const here = this.#holds(message);
-    if (here) store.unpin(message.reference);
+    if (here) store.unpin(message.handle);
     if (!kept) return;
     this.countMoved();
     if (!here) return;
-    this.#node.warm(message.reference);
-    events.dropSent(message.reference, this.peer);
+    this.#node.warm(message.handle);
+    events.dropSent(message.handle, this.peer);
   }
 
   // MessageSink
@@ -399,14 +399,14 @@ export class Contact implements MessageSource, MessageSink {
 
   /** The contact ended with the message under way. */
   abandoned(message: Outgoing): void {
-    if (this.#holds(message)) this.#node.store.unpin(message.reference);
+    if (message.type === DROP && this.#holds(message)) this.#node.store.unpin(message.handle);
   }
 
-  /** Is the Drop of this message still in its slot? */
+  /** Is the Drop of this DROP message still in its slot? */
   #holds(message: Outgoing): boolean {
     const { store } = this.#node;
-    const slot = message.reference;
-    if (slot < 0 || !store.occupied(slot)) return false;
+    const slot = message.handle;
+    if (!store.occupied(slot)) return false;
     return store.idLow(slot) === message.shortIdLow && store.idHigh(slot) === message.shortIdHigh;
   }
 }

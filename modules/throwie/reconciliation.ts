@@ -2,7 +2,7 @@
  * The node's one workspace for reconciling: salted set, reconciler, one message in and one out (design section 5).
  *
  * The workspace is the largest thing in a board's memory and a reconciliation takes a tenth of a second, so there is one,
- * and contacts take turns: it is lent to a contact from its opening until its last message is settled. Its two messages lie in
+ * and contacts take turns: it is lent to a contact from its opening until its last message is finished. Its two messages lie in
  * buffers that Drops may use the rest of the time (assemblies.ts).
  *
  * An OPEN message begins with what makes the session's salt; the summaries follow it.
@@ -32,8 +32,8 @@ const FRAMES_AT = NONCE_BYTES + ANSWERING_BYTES;
 const FRAMES_V2 = 1;
 export const OPEN_PREFIX_BYTES = FRAMES_AT + 1;
 const NOBODY = -1;
-/** The link's names for messages have 16 bits. */
-const OUTBOUND_NUMBER_MAX = 0x7fff;
+/** The number is the message's handle on the link, which has 16 bits. */
+const OUTBOUND_NUMBER_MAX = 0xffff;
 
 export class Reconciliation {
   /** Index of the contact that has the workspace, -1 when it is free. */
@@ -43,7 +43,7 @@ export class Reconciliation {
   readonly inbound: Assembly;
   readonly outbound: Uint8Array;
   outboundBytes = 0;
-  /** Counts outbound messages from 1, so that one which is settled late is not taken for the next. */
+  /** Counts outbound messages from 1, so that one which is finished late is not taken for the next. */
   outboundNumber = 0;
   /** The link has not taken the outbound message yet. */
   outboundWaiting = false;

@@ -97,7 +97,7 @@ class Endless {
     into.set(this.#fragments[((from + MESSAGE_PREFIX_BYTES) / PAYLOAD_BYTES_V1) | 0]!, offset);
   }
 
-  settled(): void {}
+  finished(): void {}
 
   abandoned(): void {}
 
