@@ -13,7 +13,7 @@ import { loadIdentity } from "../hosts/distsoc/identity.ts";
 import { parseNodeAddress } from "../hosts/distsoc/node-id.ts";
 import { openIrohTransport } from "../hosts/distsoc/transport/iroh-transport.ts";
 import { type Air, Gateway, openDatabase } from "../hosts/gateway/gateway.ts";
-import type { AirOutcome } from "../hosts/gateway/overlay.ts";
+import type { PublishOutcome } from "../hosts/node/message.ts";
 
 /** A line is a Drop once its line feed is on the disk. */
 class FileAir implements Air {
@@ -30,7 +30,7 @@ class FileAir implements Air {
     for (const line of lines.slice(0, -1)) yield Uint8Array.from(Buffer.from(line, "hex"));
   }
 
-  offer(drop: Uint8Array): AirOutcome {
+  offer(drop: Uint8Array): PublishOutcome {
     for (const held of this.heardDrops()) if (Buffer.compare(held, drop) === 0) return "known";
     const file = openSync(this.#path, "a", 0o600);
     writeSync(file, `${Buffer.from(drop).toString("hex")}\n`);

@@ -16,7 +16,7 @@ import type { MemoryNetwork } from "../hosts/distsoc/transport/memory-transport.
 import type { Connection, Transport } from "../hosts/distsoc/transport/transport.ts";
 import type { Counts, GatewayDatabase } from "../hosts/gateway/database/database.ts";
 import { type Air, Gateway, openDatabase } from "../hosts/gateway/gateway.ts";
-import type { AirOutcome } from "../hosts/gateway/overlay.ts";
+import type { PublishOutcome } from "../hosts/node/message.ts";
 import { identityOf, sleep } from "./transport-contract.ts";
 
 export const QUICK = { timings: { baseMs: 4, capMs: 32 }, requestDeadlineMs: 2000 };
@@ -28,14 +28,14 @@ export class TownAir implements Air {
   /** How often each Drop was new to this air through `offer`. */
   readonly stored = new Map<string, number>();
   /** What `offer` answers instead, as long as there is something. */
-  moods: AirOutcome[] = [];
+  moods: PublishOutcome[] = [];
   #handler: (drop: Uint8Array) => void = () => {};
 
   heardDrops(): Iterable<Uint8Array> {
     return this.drops.values();
   }
 
-  offer(drop: Uint8Array): AirOutcome {
+  offer(drop: Uint8Array): PublishOutcome {
     const mood = this.moods.shift();
     if (mood !== undefined) return mood;
     const id = hex(drop);

@@ -315,13 +315,32 @@ test("an air that is busy or full is asked again until it takes the Drop", async
   const { town } = scene(t);
   const a = town(1);
   const b = town(2);
-  b.air.moods = ["busy", "full", "busy"];
+  b.air.moods = ["busy", "colder", "busy"];
   b.start([a], []);
   a.start([], [b]);
   a.hear(text("patient"));
   t.true(await until(() => b.air.drops.size === 1 && settled(b)));
   t.is(b.air.moods.length, 0);
   t.is(b.logged("to-air").length, 1);
+});
+
+test("an air store that cannot be written is told of once, and asked again until it can", async (t) => {
+  const { town } = scene(t);
+  const a = town(1);
+  const b = town(2);
+  b.air.moods = ["flash", "flash", "busy", "flash"];
+  b.start([a], []);
+  a.start([], [b]);
+  a.hear(text("patient"));
+  t.true(await until(() => b.air.drops.size === 1 && settled(b)));
+  t.deepEqual(
+    b.logged("to-air").map(({ level, outcome }) => [level, outcome]),
+    [
+      [50, "flash"],
+      [50, "flash"],
+      [30, "stored"],
+    ],
+  );
 });
 
 test("a refused delivery stays owed, and is made once the peer follows", async (t) => {

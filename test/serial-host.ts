@@ -4,7 +4,7 @@
  * what to do by messages, and it answers each with a report.
  */
 import process from "node:process";
-import { RadioAir } from "../hosts/node/host-node.ts";
+import { HostNode } from "../hosts/node/host-node.ts";
 import type { RadioHandlers } from "../hosts/radio/host-radio.ts";
 import { type DongleNews, SerialRadio } from "../hosts/radio/serial-radio.ts";
 import { dropId } from "../modules/drop/drop.ts";
@@ -40,7 +40,7 @@ const ADDRESS = Uint8Array.of(2, 0, 0, 0, 0, 9);
 const arrived = new Arrivals("up", (number) => frameOf(number, 1, FRAME_BYTES, FRAME_BYTES));
 const news: DongleNews[] = [];
 let radio: SerialRadio | undefined;
-let air: RadioAir | undefined;
+let node: HostNode | undefined;
 let refusal: string | undefined;
 let made = 0;
 let wanted = 0;
@@ -64,16 +64,21 @@ async function obey(order: HostOrder): Promise<void> {
       await open(order.port, { onFrame: (frame) => arrived.take(frame), onRoom: send });
       return;
     case "node":
-      air = await RadioAir.open(order.store, (handlers) => open(order.port, handlers));
-      for (let i = 0; i < 20; i++) air.offer(Uint8Array.from({ length: 300 + 80 * i }, (_, at) => i * 7 + at));
+      node = await HostNode.open({ storePath: order.store, openRadio: (handlers) => open(order.port, handlers) });
+      for (let i = 0; i < 20; i++) {
+        node.publish(
+          Uint8Array.from({ length: 300 + 80 * i }, (_, at) => i * 7 + at),
+          "wire",
+        );
+      }
       return;
     case "send":
       wanted += order.frames;
       return send();
     case "close":
-      if (air === undefined) radio?.close();
-      else air.close();
-      air = undefined;
+      if (node === undefined) radio?.close();
+      else node.close();
+      node = undefined;
       return;
     case "report":
       return;
@@ -81,7 +86,7 @@ async function obey(order: HostOrder): Promise<void> {
 }
 
 function report(): HostReport {
-  const heardDrops = air === undefined ? [] : [...air.heardDrops()];
+  const drops = node === undefined ? [] : [...node.drops()];
   return {
     refusal,
     address: [...(radio?.address ?? [])],
@@ -94,8 +99,8 @@ function report(): HostReport {
     arrived: arrived.count,
     faults: arrived.faults,
     news,
-    held: air?.held ?? 0,
-    verified: new Set(heardDrops.map((drop) => Buffer.from(dropId(drop)).toString("hex"))).size,
+    held: node?.held ?? 0,
+    verified: new Set(drops.map((drop) => Buffer.from(dropId(drop)).toString("hex"))).size,
   };
 }
 

@@ -6,12 +6,10 @@ import pino from "pino";
 import { loadIdentity } from "../distsoc/identity.ts";
 import { parseNodeAddress } from "../distsoc/node-id.ts";
 import { openIrohTransport } from "../distsoc/transport/iroh-transport.ts";
-import { Gateway } from "../gateway/gateway.ts";
-import { RadioAir, radioAddress } from "../node/host-node.ts";
+import { DROPS_FILE, Gateway, IDENTITY_FILE } from "../gateway/gateway.ts";
+import { radioAir } from "../gateway/radio-air.ts";
+import { HostNode, radioAddress } from "../node/host-node.ts";
 import { type RadioOptions, radioOf } from "./radio-options.ts";
-
-export const IDENTITY_FILE = "identity.key";
-const DROPS_FILE = "drops.flash";
 
 export interface GatewayOptions extends RadioOptions {
   data: string;
@@ -29,17 +27,19 @@ export async function gateway(options: GatewayOptions): Promise<void> {
   const identity = loadIdentity(join(options.data, IDENTITY_FILE));
   const address = radioAddress(identity.publicKey);
   const transport = await openIrohTransport({ identity, listen: options.listen });
-  const air = await RadioAir.open(join(options.data, DROPS_FILE), (handlers) => openRadio(handlers, address)).catch(
-    async (error) => {
-      await transport.close();
-      throw error;
-    },
-  );
+  const node = await HostNode.open({
+    storePath: join(options.data, DROPS_FILE),
+    openRadio: (handlers) => openRadio(handlers, address),
+  }).catch(async (error) => {
+    await transport.close();
+    throw error;
+  });
+  const air = radioAir(node);
   const running = new Gateway({ dataPath: options.data, identity, transport, air, follow, audience, logger });
   running.start();
   const stop = async (): Promise<void> => {
     await running.stop();
-    air.close();
+    node.close();
     process.exit(0);
   };
   process.once("SIGINT", stop);

@@ -1,7 +1,8 @@
 /** From `--passphrase` or `--place` to a content key. */
 import process from "node:process";
-import { passphraseMaterial, placeMaterial } from "../../modules/drop/key.ts";
+import { placeMaterial } from "../../modules/drop/key.ts";
 import { contentKey } from "../../modules/drop/seal.ts";
+import { keyOfWords } from "../node/message.ts";
 
 export interface KeyOptions {
   passphrase?: string;
@@ -19,7 +20,7 @@ export function keyOf({ passphrase, place }: KeyOptions): Uint8Array {
   if (words === undefined) {
     throw new RangeError("Say who can read it: --passphrase WORDS, or --place LATITUDE,LONGITUDE.");
   }
-  return contentKey(passphraseMaterial(new TextEncoder().encode(words.normalize("NFKC"))));
+  return keyOfWords(words);
 }
 
 function coordinatesOf(text: string): [latitude: number, longitude: number, precision: number] {

@@ -5,11 +5,9 @@
  * before leaving and read after coming home.
  */
 import { randomBytes } from "node:crypto";
-import { mkdirSync } from "node:fs";
-import { dirname } from "node:path";
 import process from "node:process";
 import { ADDRESS_BYTES, type MacAddress } from "../../modules/throwie/ports.ts";
-import { RadioAir, radioAddress } from "../node/host-node.ts";
+import { HostNode, radioAddress } from "../node/host-node.ts";
 import { type RadioNews, type RadioOptions, radioOf } from "./radio-options.ts";
 
 export async function mule(options: RadioOptions & { store: string; json?: boolean }): Promise<void> {
@@ -20,28 +18,31 @@ export async function mule(options: RadioOptions & { store: string; json?: boole
   const tell = (news: RadioNews): void => say(news.event, wordsOf(news), news);
   const openRadio = radioOf(options, tell);
   const address = radioAddress(randomBytes(ADDRESS_BYTES));
-  mkdirSync(dirname(options.store), { recursive: true, mode: 0o700 });
   const taken = new Map<string, number>();
   const given = new Map<string, number>();
   const count = (counts: Map<string, number>, peer: MacAddress | undefined): void => {
     if (peer !== undefined) counts.set(nameOf(peer), (counts.get(nameOf(peer)) ?? 0) + 1);
   };
-  const air = await RadioAir.open(options.store, (handlers) => openRadio(handlers, address), {
-    contactOpened: (peer) => say("met", `met ${nameOf(peer)}`, { peer: nameOf(peer) }),
-    dropStored: (_slot, peer) => count(taken, peer),
-    dropSent: (_slot, peer) => count(given, peer),
-    contactClosed: (peer, _session, reason) => {
-      const name = nameOf(peer);
-      const details = { peer: name, taken: taken.get(name) ?? 0, given: given.get(name) ?? 0, reason };
-      taken.delete(name);
-      given.delete(name);
-      say("parted", `parted from ${name}: ${details.taken} taken, ${details.given} given (${reason})`, details);
+  const node = await HostNode.open({
+    storePath: options.store,
+    openRadio: (handlers) => openRadio(handlers, address),
+    events: {
+      contactOpened: (peer) => say("met", `met ${nameOf(peer)}`, { peer: nameOf(peer) }),
+      dropStored: (_slot, peer) => count(taken, peer),
+      dropSent: (_slot, peer) => count(given, peer),
+      contactClosed: (peer, _session, reason) => {
+        const name = nameOf(peer);
+        const details = { peer: name, taken: taken.get(name) ?? 0, given: given.get(name) ?? 0, reason };
+        taken.delete(name);
+        given.delete(name);
+        say("parted", `parted from ${name}: ${details.taken} taken, ${details.given} given (${reason})`, details);
+      },
     },
   });
-  say("carrying", `carrying ${air.held} Drops of ${options.store}`, { held: air.held, store: options.store });
+  say("carrying", `carrying ${node.held} Drops of ${options.store}`, { held: node.held, store: options.store });
   const stop = (): void => {
-    say("stopped", `stopped with ${air.held} Drops`, { held: air.held });
-    air.close();
+    say("stopped", `stopped with ${node.held} Drops`, { held: node.held });
+    node.close();
     process.exit(0);
   };
   process.once("SIGINT", stop);

@@ -1,30 +1,19 @@
 /** `throwie read`: what of a store a passphrase or a place opens, hottest first. */
 import { existsSync } from "node:fs";
-import { dropId } from "../../modules/drop/drop.ts";
-import { open } from "../../modules/drop/seal.ts";
-import { openStore } from "../node/store-file.ts";
-import { dropAt } from "../store/drop-store.ts";
+import { openMessages } from "../node/message.ts";
+import { openDropStore } from "../store/drop-store.ts";
 import { type KeyOptions, keyOf } from "./key-options.ts";
 
-export function readDrops(options: KeyOptions & { store: string; json?: boolean }): void {
+export function readMessages(options: KeyOptions & { store: string; json?: boolean }): void {
   if (!existsSync(options.store))
     throw new RangeError(`There is no store ${options.store}: name another with --store.`);
   const key = keyOf(options);
-  const { store, close } = openStore(options.store);
+  const { store, close } = openDropStore(options.store);
   try {
-    const slots = Array.from({ length: store.capacity }, (_, slot) => slot).filter((slot) => store.occupied(slot));
-    slots.sort((a, b) => store.heat(b) - store.heat(a));
-    const messages = slots.flatMap((slot) => {
-      const drop = dropAt(store, slot);
-      const plaintext = open(drop, key);
-      if (plaintext === undefined) return [];
-      return [
-        {
-          dropId: Buffer.from(dropId(drop)).toString("hex"),
-          text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(plaintext),
-        },
-      ];
-    });
+    const messages = openMessages(store, key).map(({ dropId, plaintext }) => ({
+      dropId: Buffer.from(dropId).toString("hex"),
+      text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(plaintext),
+    }));
     if (options.json) console.log(harmlessJson({ store: options.store, held: store.count, messages }));
     else print(messages, store.count);
   } finally {

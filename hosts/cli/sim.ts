@@ -7,7 +7,7 @@ import Table from "cli-table3";
 import type { Report } from "../../sim/report.ts";
 import { parseScenario, type Scenario } from "../../sim/scenario.ts";
 import { simulate as run } from "../../sim/world.ts";
-import { packageFolder } from "../machine/package-folder.ts";
+import { packageFolder } from "../machine/folders.ts";
 
 export function simulate(name: string, { seed, json }: { seed: number; json?: boolean }): void {
   const scenario = loadScenario(name);

@@ -5,16 +5,20 @@
  * What a person can put right is one sentence on standard error and exit code 1; `--json` puts one JSON document on standard
  * output and nothing else there.
  */
+import { join } from "node:path";
 import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
-import { defaultStorePath } from "../node/store-file.ts";
+import { dataFolder } from "../machine/folders.ts";
 import { gateway } from "./gateway.ts";
 import { journal } from "./journal.ts";
 import { mule } from "./mule.ts";
 import { negentropy } from "./negentropy.ts";
-import { readDrops } from "./read.ts";
+import { readMessages } from "./read.ts";
 import { simulate } from "./sim.ts";
-import { writeDrop } from "./write.ts";
+import { writeMessage } from "./write.ts";
+
+/** Where the Drops of this person's Mule are kept, unless told otherwise. */
+const STORE_PATH = join(dataFolder(), "drops.flash");
 
 function seed(text: string): number {
   const value = Number(text);
@@ -52,34 +56,34 @@ program
   .command("write")
   .description("seal a message as a Drop and put it in a store")
   .argument("[text]", "the message, at most 2,008 bytes; without it, standard input is read")
-  .option("--store <file>", "the file that holds the Drops; created if absent", defaultStorePath())
+  .option("--store <file>", "the file that holds the Drops; created if absent", STORE_PATH)
   .option("--passphrase <words>", "seal for those who know these words")
   .option("--place <coordinates>", "seal for those who know this place")
   .option("--json", "print one JSON document")
   .addHelpText("after", KEY_HELP)
-  .action(writeDrop);
+  .action(writeMessage);
 
 program
   .command("read")
   .description("open the Drops in a store that a passphrase or a place opens, hottest first")
-  .option("--store <file>", "the file that holds the Drops", defaultStorePath())
+  .option("--store <file>", "the file that holds the Drops", STORE_PATH)
   .option("--passphrase <words>", "the words that they were sealed with")
   .option("--place <coordinates>", "the place that they were sealed with")
   .option("--json", "print one JSON document")
   .addHelpText("after", KEY_HELP)
-  .action(readDrops);
+  .action(readMessages);
 
 program
   .command("journal")
   .description("say which Drops in a store died of late, and why: the coldest of a full store, corrupt, a worn sector")
-  .option("--store <file>", "the file that holds the Drops", defaultStorePath())
+  .option("--store <file>", "the file that holds the Drops", STORE_PATH)
   .option("--json", "print one JSON document")
   .action(journal);
 
 program
   .command("mule")
   .description("carry the Drops of a store through the town with a dongle, and take others along, until stopped")
-  .option("--store <file>", "the file that holds the Drops; created if absent", defaultStorePath())
+  .option("--store <file>", "the file that holds the Drops; created if absent", STORE_PATH)
   .option("--radio <port>", "a serial port with a board that has the dongle role, like /dev/ttyUSB0")
   .option("--air <ip:port>", "a development air on this machine to use as the radio instead")
   .option("--json", "print one JSON document a line")

@@ -8,19 +8,18 @@
  * Exit code 0 means that the message was read at the far end, and could not be read with another passphrase. Anything
  * else says what had happened by then and what had not.
  */
-import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
-import { NONCE_BYTES, open, seal } from "../../modules/drop/seal.ts";
+import { open } from "../../modules/drop/seal.ts";
 import type { Store } from "../../modules/store/store.ts";
 import { Fixed } from "../../sim/mobility.ts";
-import { IDENTITY_FILE } from "../cli/gateway.ts";
-import { keyOf } from "../cli/key-options.ts";
 import { loadIdentity } from "../distsoc/identity.ts";
+import { IDENTITY_FILE } from "../gateway/gateway.ts";
 import { freeUdpPort } from "../machine/free-port.ts";
+import { keyOfWords, leaveMessage, sealMessage } from "../node/message.ts";
 import { dropAt } from "../store/drop-store.ts";
 import { GatewayProcess } from "./gateway-process.ts";
 import { Timeline } from "./timeline.ts";
@@ -62,7 +61,7 @@ function leave(code: number): never {
 }
 
 async function play(): Promise<void> {
-  const drop = seal(new TextEncoder().encode(text), keyOf({ passphrase: PASSPHRASE }), randomBytes(NONCE_BYTES));
+  const drop = sealMessage(new TextEncoder().encode(text), keyOfWords(PASSPHRASE));
   const id = dropId(drop);
   const shortId = { low: shortIdLow(id), high: shortIdHigh(id) };
   timeline.begin({ text, drop, id, isolated: process.env.THROWIE_LOOPBACK_ONLY === "1" });
@@ -84,7 +83,11 @@ async function play(): Promise<void> {
     const nowMs = performance.now();
     for (const town of [west, east]) town.advance(nowMs - lastMs);
     lastMs = nowMs;
-    if (!written && west.world.nowS >= WRITTEN_AT_S) written = west.world.node(AUTHOR)!.publish(drop) === "stored";
+    if (!written && west.world.nowS >= WRITTEN_AT_S) {
+      const author = west.world.node(AUTHOR)!;
+      leaveMessage({ publish: (drop, origin) => author.publish(drop, origin) ?? "busy" }, drop);
+      written = true;
+    }
     if (copy !== undefined) continue;
     copy = verifiedCopy(east.world.node(READER)!.throwie!.store, shortId);
     if (copy !== undefined) untilMs = nowMs + AFTERMATH_MS;
@@ -118,11 +121,10 @@ async function startGateways(west: Town, east: Town): Promise<void> {
 }
 
 function conclude(copy: Uint8Array): void {
-  const plaintext = open(copy, keyOf({ passphrase: PASSPHRASE }));
+  const plaintext = open(copy, keyOfWords(PASSPHRASE));
   if (plaintext === undefined) throw new Error(`${READER} has the Drop, and it does not open.`);
   const read = new TextDecoder("utf-8", { ignoreBOM: true }).decode(plaintext);
   if (read !== text) throw new Error(`${READER} reads "${read}".`);
-  if (open(copy, keyOf({ passphrase: WRONG_PASSPHRASE })) !== undefined)
-    throw new Error("another passphrase opens it too.");
+  if (open(copy, keyOfWords(WRONG_PASSPHRASE)) !== undefined) throw new Error("another passphrase opens it too.");
   timeline.end(READER, read, { passphrase: PASSPHRASE, wrongPassphrase: WRONG_PASSPHRASE });
 }

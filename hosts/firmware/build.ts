@@ -7,7 +7,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import process from "node:process";
-import { packageFolder } from "../machine/package-folder.ts";
+import { packageFolder } from "../machine/folders.ts";
 import { checkSettings } from "./configuration.ts";
 import { desk, espIdf, type Toolchain } from "./toolchain.ts";
 

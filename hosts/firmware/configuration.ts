@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { settings } from "../../modules/board/settings.ts";
-import { packageFolder } from "../machine/package-folder.ts";
+import { packageFolder } from "../machine/folders.ts";
 
 function configOf(path: string): Record<string, unknown> {
   const manifest = JSON.parse(readFileSync(join(packageFolder(), path), "utf8")) as { config: Record<string, unknown> };

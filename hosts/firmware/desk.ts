@@ -8,7 +8,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { packageFolder } from "../machine/package-folder.ts";
+import { packageFolder } from "../machine/folders.ts";
 import { OUTPUT } from "./build.ts";
 
 /** Exit statuses of a life; modules/board/board-lin.c has them too. */

@@ -6,14 +6,15 @@
  * Says in plain words what happened. Exit code 0: every Drop is there, whole. Else it says what was missing, and where
  * the board's folder is.
  */
-import { randomBytes, randomFillSync } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
-import { SILENT } from "../../modules/throwie/events.ts";
-import { Throwie } from "../../modules/throwie/throwie.ts";
+import { ADDRESS_BYTES } from "../../modules/throwie/ports.ts";
+import { HostNode, radioAddress } from "../node/host-node.ts";
+import { leaveMessage } from "../node/message.ts";
 import { MulticastRadio } from "../radio/multicast-radio.ts";
 import { dropAt, openDropStore } from "../store/drop-store.ts";
 import { buildForDesk } from "./build.ts";
@@ -31,64 +32,31 @@ class Mule {
   /** Drops that the board said it keeps. */
   sent = 0;
   readonly drops: Uint8Array[] = [];
-  readonly #node: Throwie;
-  readonly #radio: MulticastRadio;
-  readonly #close: () => void;
+  #node!: HostNode;
   #onProgress: () => void = () => {};
-  #timer: NodeJS.Timeout | undefined;
-  #closed = false;
-
-  private constructor(node: Throwie, radio: MulticastRadio, close: () => void) {
-    this.#node = node;
-    this.#radio = radio;
-    this.#close = close;
-  }
 
   static async open(storePath: string): Promise<Mule> {
-    const file = openDropStore(storePath);
-    let mule: Mule | undefined;
-    const address = Uint8Array.from(randomBytes(6));
-    address[0] = (address[0]! & 0xfc) | 0x02;
-    const radio = await MulticastRadio.open(CHANNEL, address, {
-      onFrame: (frame, from) => mule?.receive(frame, from),
-      onRoom: () => mule?.turn(),
-    });
-    const node = new Throwie({
-      radio,
-      clock: { now: () => Math.floor(performance.now()) },
-      random: { fill: (bytes) => void randomFillSync(bytes) },
-      store: file.store,
+    const mule = new Mule();
+    const address = radioAddress(randomBytes(ADDRESS_BYTES));
+    mule.#node = await HostNode.open({
+      storePath,
+      openRadio: (handlers) => MulticastRadio.open(CHANNEL, address, handlers),
       events: {
-        ...SILENT,
         dropSent: () => {
-          mule!.sent++;
-          mule!.#onProgress();
+          mule.sent++;
+          mule.#onProgress();
         },
       },
     });
-    mule = new Mule(node, radio, () => file.close());
     return mule;
   }
 
   write(count: number): void {
     for (let i = 0; i < count; i++) {
       const drop = Uint8Array.from(randomBytes(Math.ceil((DROP_BYTES_MAX * (i + 1)) / count)));
-      this.#node.publish(drop, "own");
+      leaveMessage(this.#node, drop);
       this.drops.push(drop);
     }
-  }
-
-  receive(frame: Uint8Array, from: Uint8Array): void {
-    if (this.#closed) return;
-    this.#node.receive(frame, frame.length, from);
-    this.turn();
-  }
-
-  turn(): void {
-    if (this.#closed) return;
-    clearTimeout(this.#timer);
-    const dueMs = this.#node.turn();
-    this.#timer = setTimeout(() => this.turn(), Math.max(0, dueMs - performance.now()));
   }
 
   /** Resolves when so many were sent; rejects when nothing comes of it for a while. */
@@ -114,10 +82,7 @@ class Mule {
   }
 
   close(): void {
-    this.#closed = true;
-    clearTimeout(this.#timer);
-    this.#radio.close();
-    this.#close();
+    this.#node.close();
   }
 }
 
@@ -163,7 +128,6 @@ export async function rehearse(instrumented: boolean): Promise<void> {
   const mule = await Mule.open(join(folder, "mule"));
   try {
     mule.write(DROPS);
-    mule.turn();
     console.log(`A Mule with ${DROPS} Drops is on the air. The board gets power.`);
     desk.start();
     await mule.until(CUT_AFTER);
@@ -181,7 +145,6 @@ export async function rehearse(instrumented: boolean): Promise<void> {
     image = readFileSync(flash);
     truncateSync(flash);
     mule.write(1);
-    mule.turn();
     console.log("Its flash is gone under it. The Mule has one Drop more.");
     await mule.patience(crashTold);
     console.log("It wrote down what had happened, restarted, found its flash as it was, and told of the crash.");

@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import process from "node:process";
-import { packageFolder } from "../machine/package-folder.ts";
+import { packageFolder } from "../machine/folders.ts";
 
 /** What the SDK's 8.2 expects; another one fails in ways that nobody understands. */
 const IDF_VERSION = "6.0";

@@ -1,7 +1,7 @@
 /**
  * A gateway: a Throwie on the air and a node on the overlay, joined (design section 10; docs/distsoc.md, "Delivery").
  *
- * It owns the `Air` port; air.ts implements it over the radio and a store in a file, tests over a Map. The overlay half
+ * It owns the `Air` port; radio-air.ts implements it over the radio and a store in a file, tests over a Map. The overlay half
  * and its guarantees are overlay.ts; what is kept is database.ts.
  *
  * Invariant: every Drop that the air store holds has a post, or gets one. The air tells of each new Drop at once, and at
@@ -18,17 +18,21 @@ import type { Logger } from "pino";
 import type { Identity } from "../distsoc/identity.ts";
 import type { NodeAddress, NodeId } from "../distsoc/node-id.ts";
 import type { Transport } from "../distsoc/transport/transport.ts";
+import type { PublishOutcome } from "../node/message.ts";
 import { RETRY_TIMINGS, type RetryTimings } from "../retry/backoff.ts";
 import { Worker } from "../retry/worker.ts";
 import { type Counts, GatewayDatabase } from "./database/database.ts";
-import { type AirOutcome, Overlay } from "./overlay.ts";
+import { Overlay } from "./overlay.ts";
 
 /** What a gateway needs of its town's air. Drops handed over are the receiver's own arrays. */
 export interface Air {
   /** The Drops that the air store holds, whole and verified, whether they came by radio or by `offer`. */
   heardDrops(): Iterable<Uint8Array>;
-  /** Put a Drop on the air, cold: it was not carried. "stored" only once it would survive a crash. */
-  offer(drop: Uint8Array): AirOutcome | Promise<AirOutcome>;
+  /**
+   * Put a Drop on the air, cold: it was not carried. "stored" only once it would survive a crash. After "colder", "busy"
+   * and "flash" the Drop is offered again.
+   */
+  offer(drop: Uint8Array): PublishOutcome | Promise<PublishOutcome>;
   /** Tell of every Drop that is stored from now on; telling of one that `offer` brought does no harm. One handler. */
   onHeard(handler: (drop: Uint8Array) => void): void;
 }
@@ -54,6 +58,8 @@ export interface GatewayStatus extends Counts {
 }
 
 export const DATABASE_FILE = "gateway.sqlite";
+export const DROPS_FILE = "drops.flash";
+export const IDENTITY_FILE = "identity.key";
 
 /** Opens what a gateway keeps under `dataPath`. Throws a DatabaseError. */
 export function openDatabase(dataPath: string, self: NodeId): GatewayDatabase {

@@ -29,6 +29,7 @@ import {
   errorOf,
   type PostNotification,
 } from "../distsoc/wire/messages.ts";
+import type { PublishOutcome } from "../node/message.ts";
 import { RETRY_TIMINGS, type RetryTimings } from "../retry/backoff.ts";
 import { Worker } from "../retry/worker.ts";
 import type { GatewayDatabase } from "./database/database.ts";
@@ -41,12 +42,6 @@ export const FETCHES_MAX = 256;
 /** Posts read at once for the air: 35 KB. */
 const BATCH_POSTS = 16;
 
-/**
- * What the air says to a Drop. stored: it holds it, durably. known: it did before. full: all that it holds is hotter.
- * busy: not now. After the last two the Drop is offered again.
- */
-export type AirOutcome = "stored" | "known" | "full" | "busy";
-
 export interface OverlayOptions {
   transport: Transport;
   identity: Identity;
@@ -55,7 +50,7 @@ export interface OverlayOptions {
   follow: readonly NodeAddress[];
   /** Nodes that own posts are pushed to. */
   audience: readonly NodeAddress[];
-  toAir(drop: Uint8Array): AirOutcome | Promise<AirOutcome>;
+  toAir(drop: Uint8Array): PublishOutcome | Promise<PublishOutcome>;
   logger: Logger;
   timings?: RetryTimings;
   requestDeadlineMs?: number;
@@ -72,6 +67,8 @@ export class Overlay {
   readonly #fetchWorker: Worker;
   /** By hexadecimal PostId; who announced it last. */
   readonly #fetches = new Map<string, { from: NodeId; notification: PostNotification }>();
+  /** The air store could not be written when it was last tried. */
+  #airFailed = false;
   #stopped = false;
 
   constructor(options: OverlayOptions) {
@@ -206,10 +203,13 @@ export class Overlay {
         if (this.#stopped) return "done";
         const outcome = await toAir(post.drop);
         const line = { event: "to-air", drop: bytesToHex(dropId(post.drop)), post: bytesToHex(post.id), outcome };
-        if (outcome === "full" || outcome === "busy") {
-          logger.debug(line);
+        if (outcome !== "stored" && outcome !== "known") {
+          // A full or busy store is everyday. A disk that takes nothing is the operator's affair; it is told once.
+          logger[outcome === "flash" && !this.#airFailed ? "error" : "debug"](line);
+          this.#airFailed = outcome === "flash";
           return "again";
         }
+        this.#airFailed = false;
         database.aired(number);
         logger.info(line);
         after = number;

@@ -1,27 +1,41 @@
 /**
- * A gateway's air for real: a node over a radio, with its Drops in a file (design section 10).
+ * A Throwie on a host: the very node that the boards run, with its Drops in a file (design sections 3 and 7).
  *
- * The node is the very one that the boards run. This is its host: it calls `turn` when the node wants, after each
- * frame and when the radio has room, and it carries what the node tells out of the node's own call before it acts on it.
+ * This is the node's host. It calls `turn` when the node wants, after each frame and when the radio has room, and it
+ * hands on what the node tells only after the node's own call has returned. A gateway, a Mule, `throwie write` and the
+ * rehearsal of the firmware all use it, so a person's message comes in by one way: `publish`.
+ *
+ * Without a radio it stores and keeps, and sends nothing.
  */
 import { randomFillSync } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
 import { type NodeEvents, SILENT } from "../../modules/throwie/events.ts";
-import { ADDRESS_BYTES, type MacAddress } from "../../modules/throwie/ports.ts";
+import { ADDRESS_BYTES, type MacAddress, type Radio } from "../../modules/throwie/ports.ts";
 import { Throwie } from "../../modules/throwie/throwie.ts";
-import type { Air } from "../gateway/gateway.ts";
-import type { AirOutcome } from "../gateway/overlay.ts";
 import type { HostRadio, RadioHandlers } from "../radio/host-radio.ts";
 import { type DropStore, dropAt, openDropStore } from "../store/drop-store.ts";
+import type { PublishOutcome } from "./message.ts";
 
-export class RadioAir implements Air {
+const FRAME_BYTES_V1 = 250;
+
+export interface HostNodeOptions {
+  /** The file that holds the Drops; created if absent, with its folder. */
+  storePath: string;
+  /** Opens the radio, which has to call these handlers. Left out: the node has no radio. */
+  openRadio?: (handlers: RadioHandlers) => Promise<HostRadio>;
+  events?: Partial<Omit<NodeEvents, "dropVerified">>;
+}
+
+export class HostNode {
   readonly #file: DropStore;
   readonly #radio: HostRadio;
   readonly #node: Throwie;
-  #onHeard: (drop: Uint8Array) => void = () => {};
+  #onDrop: (drop: Uint8Array) => void = () => {};
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  private constructor(file: DropStore, radio: HostRadio, events: Partial<Omit<NodeEvents, "dropVerified">>) {
+  private constructor(file: DropStore, radio: HostRadio, events: HostNodeOptions["events"]) {
     this.#file = file;
     this.#radio = radio;
     this.#node = new Throwie({
@@ -34,64 +48,62 @@ export class RadioAir implements Air {
         ...events,
         dropVerified: (slot) => {
           const drop = dropAt(file.store, slot);
-          setImmediate(() => this.#onHeard(drop));
+          setImmediate(() => this.#onDrop(drop));
         },
       },
     });
-    this.turn();
+    this.#turn();
   }
 
-  /** `openRadio` is given the handlers that its radio has to call; frames before it returns are dropped. */
-  static async open(
-    storePath: string,
-    openRadio: (handlers: RadioHandlers) => Promise<HostRadio>,
-    events: Partial<Omit<NodeEvents, "dropVerified">> = {},
-  ): Promise<RadioAir> {
-    let air: RadioAir | undefined;
+  /** Rejects with an Error of one sentence when the store or the radio cannot be used; then nothing stays open. */
+  static async open({ storePath, openRadio = noRadio, events }: HostNodeOptions): Promise<HostNode> {
+    let node: HostNode | undefined;
+    mkdirSync(dirname(storePath), { recursive: true, mode: 0o700 });
     const file = openDropStore(storePath);
     try {
       const radio = await openRadio({
-        onFrame: (frame, from) => air?.receive(frame, from),
-        onRoom: () => air?.turn(),
+        onFrame: (frame, from) => {
+          if (node !== undefined) node.#receive(frame, from);
+        },
+        onRoom: () => {
+          if (node !== undefined) node.#turn();
+        },
       });
-      air = new RadioAir(file, radio, events);
-      return air;
+      node = new HostNode(file, radio, events);
+      return node;
     } catch (error) {
       file.close();
       throw error;
     }
   }
 
-  /** Drops in the store. */
+  /** How many Drops the store holds. */
   get held(): number {
     return this.#file.store.count;
   }
 
-  *heardDrops(): Iterable<Uint8Array> {
+  /** Copies of the Drops that are whole and verified, however they came. */
+  *drops(): Iterable<Uint8Array> {
     const { store } = this.#file;
     for (let slot = 0; slot < store.capacity; slot++) {
       if (store.occupied(slot) && store.verified(slot)) yield dropAt(store, slot);
     }
   }
 
-  offer(drop: Uint8Array): AirOutcome {
+  /** Tell of each Drop that is verified from now on, by a copy. One handler. */
+  onDrop(handler: (drop: Uint8Array) => void): void {
+    this.#onDrop = handler;
+  }
+
+  /** Put a Drop that did not come by air into the store: a person's ("own"), or one from the wire. */
+  publish(drop: Uint8Array, origin: "own" | "wire"): PublishOutcome {
     if (this.#closed) return "busy";
-    const outcome = this.#node.publish(drop, "wire");
-    this.turn();
-    if (outcome === "flash") return "busy";
-    return outcome === "colder" ? "full" : outcome;
+    const outcome = this.#node.publish(drop, origin);
+    this.#turn();
+    return outcome;
   }
 
-  onHeard(handler: (drop: Uint8Array) => void): void {
-    this.#onHeard = handler;
-  }
-
-  receive(frame: Uint8Array, from: MacAddress): void {
-    if (this.#closed) return;
-    this.#node.receive(frame, frame.length, from);
-    this.turn();
-  }
-
+  /** Write the heat that is only in memory, and let others have the radio and the file. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -101,17 +113,35 @@ export class RadioAir implements Air {
     this.#file.close();
   }
 
-  turn(): void {
+  #receive(frame: Uint8Array, from: MacAddress): void {
+    if (this.#closed) return;
+    this.#node.receive(frame, frame.length, from);
+    this.#turn();
+  }
+
+  #turn(): void {
     if (this.#closed) return;
     clearTimeout(this.#timer);
     const dueMs = this.#node.turn();
-    this.#timer = setTimeout(() => this.turn(), Math.max(0, dueMs - performance.now()));
+    this.#timer = setTimeout(() => this.#turn(), Math.max(0, dueMs - performance.now()));
   }
 }
 
-/** The address of a node's radio, from its public key: locally administered, unicast. */
-export function radioAddress(publicKey: Uint8Array): MacAddress {
-  const address = publicKey.slice(0, ADDRESS_BYTES);
+/** A radio address that is made of these bytes: locally administered, unicast. */
+export function radioAddress(bytes: Uint8Array): MacAddress {
+  const address = Uint8Array.from(bytes.subarray(0, ADDRESS_BYTES));
   address[0] = (address[0]! & 0xfc) | 0x02;
   return address;
+}
+
+/** Always full, so that the node never builds a frame. */
+async function noRadio(): Promise<HostRadio> {
+  const radio: Radio = {
+    address: new Uint8Array(ADDRESS_BYTES),
+    frameSizeBytesMax: FRAME_BYTES_V1,
+    receiveQueueFrames: 1,
+    full: true,
+    send: () => false,
+  };
+  return { ...radio, close: () => {} };
 }

@@ -1,0 +1,68 @@
+/**
+ * A person's messages: into a node as a Drop, and out of a store (design section 8).
+ *
+ * `leaveMessage` is the only way in, for the command line and for the demo: through the node's `publish`, so that admission
+ * and the mark "written here" hold for every message. It takes any node, on this host or in the simulator.
+ *
+ * Refuses an empty message and one that no Drop can hold, by a RangeError of one sentence.
+ */
+import { randomBytes } from "node:crypto";
+import { dropId } from "../../modules/drop/drop.ts";
+import { passphraseMaterial } from "../../modules/drop/key.ts";
+import { contentKey, NONCE_BYTES, open, PLAINTEXT_SIZE_BYTES_MAX, seal } from "../../modules/drop/seal.ts";
+import type { Store, StoreOutcome } from "../../modules/store/store.ts";
+import { dropAt } from "../store/drop-store.ts";
+
+/** Busy: the store is full, and every Drop that could make room is being sent just now. */
+export type PublishOutcome = StoreOutcome | "busy";
+
+export interface Publisher {
+  publish(drop: Uint8Array, origin: "own"): PublishOutcome;
+}
+
+export interface Message {
+  /** 32 bytes. */
+  dropId: Uint8Array;
+  plaintext: Uint8Array;
+}
+
+const REFUSALS: Record<Exclude<PublishOutcome, "stored" | "known">, string> = {
+  colder: "The store is full of warmer Drops.",
+  busy: "The store is full, and every Drop that could make room is being sent just now; try again.",
+  flash: "The store cannot be written: look at the disk, or name another file.",
+};
+
+/** The key that opens what these words sealed. Takes about a second, on purpose. */
+export function keyOfWords(words: string): Uint8Array {
+  return contentKey(passphraseMaterial(new TextEncoder().encode(words.normalize("NFKC"))));
+}
+
+/** The Drop of a message of 1 to PLAINTEXT_SIZE_BYTES_MAX bytes. */
+export function sealMessage(plaintext: Uint8Array, key: Uint8Array): Uint8Array {
+  if (plaintext.length === 0) {
+    throw new RangeError("The message is empty: give it as a word after write, or on standard input.");
+  }
+  if (plaintext.length > PLAINTEXT_SIZE_BYTES_MAX) {
+    throw new RangeError(
+      `The message is ${plaintext.length} bytes and a Drop holds ${PLAINTEXT_SIZE_BYTES_MAX}: shorten it, or write it as several.`,
+    );
+  }
+  return seal(plaintext, key, randomBytes(NONCE_BYTES));
+}
+
+/** Gives the node a Drop of its own person. Throws an Error of one sentence when the node did not store it. */
+export function leaveMessage(node: Publisher, drop: Uint8Array): void {
+  const outcome = node.publish(drop, "own");
+  if (outcome !== "stored" && outcome !== "known") throw new Error(REFUSALS[outcome]);
+}
+
+/** What in the store the key opens, the hottest first. */
+export function openMessages(store: Store, key: Uint8Array): Message[] {
+  const slots = Array.from({ length: store.capacity }, (_, slot) => slot).filter((slot) => store.occupied(slot));
+  slots.sort((a, b) => store.heat(b) - store.heat(a));
+  return slots.flatMap((slot) => {
+    const drop = dropAt(store, slot);
+    const plaintext = open(drop, key);
+    return plaintext === undefined ? [] : [{ dropId: dropId(drop), plaintext }];
+  });
+}
