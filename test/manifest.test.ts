@@ -1,162 +1,65 @@
 /**
- * What `mcconfig` will find in manifest.json, for each platform, without the SDK: every import in main's closure is mapped
+ * What `mcconfig` will find in the manifests, for each platform, without the SDK: every import in main's closure is mapped
  * to a file that exists, under a name that mirrors its path, and nothing is mapped that nobody imports. XS resolves
- * specifiers against module names, TypeScript against paths; both must come to the same file.
+ * specifiers against module names, TypeScript against paths; both must come to the same file. And the lists of modules are
+ * those that `npm run manifests` writes.
  */
-import { existsSync, readFileSync } from "node:fs";
-import { dirname, join, normalize } from "node:path";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import process from "node:process";
 import test from "ava";
-import { transformSync } from "esbuild";
-
-interface Layer {
-  include?: string | string[];
-  modules?: Record<string, string | string[]>;
-  preload?: string | string[];
-  config?: Record<string, unknown>;
-  defines?: unknown;
-}
-interface Manifest extends Layer {
-  platforms?: Record<string, Layer>;
-}
-
-const PLATFORMS = ["esp32", "esp32/esp32c3", "esp32/esp32s3", "lin"];
-
-/** What our closure imports of the SDK's manifests, by platform; checked against the SDK itself where there is one. */
-const OF_THE_SDK: Record<string, { names: string[]; platforms: RegExp }[]> = {
-  "$(MODDABLE)/examples/manifest_base.json": [{ names: ["timer"], platforms: /./ }],
-  "$(MODULES)/data/crc/manifest.json": [{ names: ["crc"], platforms: /./ }],
-  "$(MODULES)/io/flash/manifest.json": [{ names: ["embedded:storage/flash"], platforms: /^esp32/ }],
-};
-/** `mcconfig` makes it of what stands under `config`. */
-const ALWAYS = ["mc/config"];
+import { fromDisk, manifests } from "../hosts/firmware/manifests.ts";
+import { type Manifest, ModuleMap, PLATFORMS, type Read } from "../hosts/firmware/module-map.ts";
 
 /**
- * Typed arrays made when a preloaded module is loaded end in read-only memory. These are tables, never written;
- * anything else would be scratch memory, and throw on a board at its first use.
+ * Typed arrays made when a preloaded module is loaded end in read-only memory. On a board nothing writes to these;
+ * anything else would be scratch memory, and throw at its first use: its module goes into NOT_PRELOADED (manifests.ts).
  */
-const TABLES = ["modules/throwie/throwie: BROADCAST"];
+const NEVER_WRITTEN = [
+  "modules/throwie/throwie: BROADCAST",
+  "@noble/hashes/blake2: BBUF", // BLAKE2b's, which BLAKE3 does not call
+  "@noble/hashes/utils: isLE",
+];
 
-type Read = (path: string) => string | undefined;
-
-const fromDisk: Read = (path) => (existsSync(path) ? readFileSync(path, "utf8") : undefined);
-
-function list(value: string | string[] | undefined): string[] {
-  return value === undefined ? [] : typeof value === "string" ? [value] : value;
+/** What a platform's manifests map, and everything that is wrong with them. */
+function checked(platform: string, read: Read): ModuleMap {
+  const map = new ModuleMap(platform, read);
+  const closure = map.closure();
+  for (const name of map.files.keys()) {
+    if (!closure.has(name)) map.faults.push(`${name} is mapped and nobody imports it`);
+  }
+  for (const name of map.preload) {
+    if (!closure.has(name)) map.faults.push(`${name} is to be preloaded and is not in the closure`);
+    for (const scratch of scratchOf(name, map.files.get(name), read)) {
+      map.faults.push(`${scratch} is preloaded, and so read-only`);
+    }
+  }
+  return map;
 }
 
-const importsOfText = new Map<string, string[]>();
-
-class Platform {
-  readonly faults: string[] = [];
-  readonly files = new Map<string, string>();
-  readonly sdk = new Set(ALWAYS);
-  readonly preload: string[] = [];
-  readonly #read: Read;
-  readonly #name: string;
-
-  constructor(name: string, read: Read) {
-    this.#name = name;
-    this.#read = read;
-    this.#manifest("manifest.json");
-    this.#walk();
-  }
-
-  #manifest(path: string): void {
-    const text = this.#read(path);
-    if (text === undefined) {
-      this.faults.push(`${path} is included and does not exist`);
-      return;
-    }
-    const manifest = JSON.parse(text) as Manifest;
-    this.#layer(manifest, dirname(path));
-    const own = Object.entries(manifest.platforms ?? {}).find(
-      ([key]) => key === this.#name || (key.endsWith("/*") && this.#name.startsWith(key.slice(0, -1))),
-    );
-    if (own !== undefined) this.#layer(own[1], dirname(path));
-  }
-
-  #layer(layer: Layer, folder: string): void {
-    for (const path of list(layer.include)) {
-      if (!path.startsWith("$(")) this.#manifest(normalize(join(folder, path)));
-      else if (OF_THE_SDK[path] === undefined) this.faults.push(`${path} gives nobody knows what`);
-      for (const { names, platforms } of OF_THE_SDK[path] ?? []) {
-        if (platforms.test(this.#name)) for (const name of names) this.sdk.add(name);
-      }
-    }
-    for (const [name, sources] of Object.entries(layer.modules ?? {})) {
-      for (const source of list(sources)) this.#map(name, normalize(join(folder, source)));
-    }
-    this.preload.push(...list(layer.preload));
-  }
-
-  #map(name: string, path: string): void {
-    if (/\.m?js$/.test(name))
-      this.faults.push(`${name}: XS strips the ending of a specifier, and finds no such module`);
-    const code = ["ts", "js"].map((ending) => `${path}.${ending}`).find((file) => this.#read(file) !== undefined);
-    const native = ["c", "h"].some((ending) => this.#read(`${path}.${ending}`) !== undefined) || path.endsWith(".c");
-    if (name === "*") {
-      if (!native) this.faults.push(`${path} is listed and does not exist`);
-    } else if (code === undefined) this.faults.push(`${name} is mapped to ${path}, which does not exist`);
-    else if (this.files.has(name)) this.faults.push(`${name} is mapped twice`);
-    else this.files.set(name, code);
-  }
-
-  #walk(): void {
-    const seen = new Set<string>();
-    const visit = (name: string, importer: string): void => {
-      if (this.sdk.has(name) || seen.has(name)) return;
-      seen.add(name);
-      const file = this.files.get(name);
-      if (file === undefined) {
-        this.faults.push(`${importer} imports ${name}, which ${this.#name} does not map`);
-        return;
-      }
-      for (const specifier of this.#imports(file)) {
-        const bare = specifier.replace(/\.(m?js|ts)$/, "");
-        visit(specifier.startsWith(".") ? normalize(join(dirname(name), bare)) : bare, name);
-      }
-    };
-    visit("main", "the SDK");
-    for (const name of this.files.keys())
-      if (!seen.has(name)) this.faults.push(`${name} is mapped and nobody imports it`);
-    for (const name of this.preload) {
-      if (!seen.has(name)) this.faults.push(`${name} is to be preloaded and is not in the closure`);
-      for (const scratch of this.#scratch(name)) this.faults.push(`${scratch} is preloaded, and so read-only`);
-    }
-  }
-
-  /** As they stand when the types are gone. */
-  #imports(file: string): string[] {
-    const text = this.#read(file)!;
-    const known = importsOfText.get(text);
-    if (known !== undefined) return known;
-    const { code } = transformSync(text, { loader: file.endsWith(".ts") ? "ts" : "js" });
-    const found = [...code.matchAll(/^(?:import\s*|(?:import|export)\s[\w\s*{},$]+\sfrom\s*)["']([^"']+)["']/gm)].map(
-      (match) => match[1]!,
-    );
-    importsOfText.set(text, found);
-    return found;
-  }
-
-  #scratch(name: string): string[] {
-    const file = this.files.get(name);
-    if (file === undefined || file.startsWith("node_modules/")) return [];
-    const found = [
-      ...this.#read(file)!.matchAll(/^(?:export )?(?:const|let) (\w+)\b.*\bnew (?:\w+Array|DataView)\(/gm),
-    ];
-    return found.map((match) => `${name}: ${match[1]}`).filter((scratch) => !TABLES.includes(scratch));
-  }
+function scratchOf(name: string, file: string | undefined, read: Read): string[] {
+  if (file === undefined) return [];
+  const found = read(file)!.matchAll(/^(?:export )?(?:const|let) (\w+)\b.*\bnew (?:\w+Array|DataView)\(/gm);
+  return [...found].map((match) => `${name}: ${match[1]}`).filter((scratch) => !NEVER_WRITTEN.includes(scratch));
 }
 
-/** The disk, with one file other than it is. */
+/** The disk, with one file that reads otherwise. */
 function changed(path: string, change: (text: string) => string | undefined): Read {
   return (asked) => (asked === path ? change(fromDisk(path) ?? "") : fromDisk(asked));
 }
 
+/** The disk, with one manifest that reads otherwise. */
+function changedManifest(change: (manifest: Manifest) => void, path = "manifest.json"): Read {
+  return changed(path, (text) => {
+    const parsed = JSON.parse(text) as Manifest;
+    change(parsed);
+    return JSON.stringify(parsed);
+  });
+}
+
 for (const platform of PLATFORMS) {
   test(`${platform}: main's whole closure is mapped, and nothing else`, (t) => {
-    const { faults, files, preload } = new Platform(platform, fromDisk);
+    const { faults, files, preload } = checked(platform, fromDisk);
     t.deepEqual(faults, []);
     t.true(files.size > 60 && preload.length > 50, `${files.size} modules, ${preload.length} preloaded`);
   });
@@ -165,53 +68,110 @@ for (const platform of PLATFORMS) {
 test("names mirror paths, but where a board has its own", (t) => {
   const own = ["embedded:storage/flash", "modules/dongle/copy", "modules/glacier/crc16", "modules/store/crc32"];
   for (const platform of PLATFORMS) {
-    for (const [name, file] of new Platform(platform, fromDisk).files) {
+    for (const [name, file] of checked(platform, fromDisk).files) {
       if (!own.includes(name)) t.is(file.replace(/^node_modules\/|\.[jt]s$/g, ""), name);
     }
   }
 });
 
+test("the lists of modules are those that main.ts needs", (t) => {
+  for (const [path, wanted] of manifests(fromDisk)) {
+    const found = JSON.parse(fromDisk(path) ?? "{}");
+    t.deepEqual(JSON.stringify(found), JSON.stringify(wanted), `${path} is out of date: run "npm run manifests"`);
+  }
+});
+
+test("an import costs no manifest edit by hand, and what is by hand stays", (t) => {
+  const store = "modules/store/manifest.json";
+  const withKey = changed(
+    "modules/store/slots.ts",
+    (text) => `import { KEY } from "../drop/key.ts";\n${text}\nKEY();\n`,
+  );
+  const drop = manifests(withKey).get("modules/drop/manifest.json")!;
+  t.is(drop.modules!["modules/drop/key"], "./key");
+  t.true(drop.preload!.includes("modules/drop/key"));
+  t.is(
+    manifests(withKey).get("manifest.json")!.modules!["@noble/hashes/scrypt"],
+    "./node_modules/@noble/hashes/scrypt",
+  );
+
+  const unused = changedManifest((m) => Object.assign(m.modules!, { "modules/store/unused": "./unused" }), store);
+  t.deepEqual(manifests(unused), manifests(fromDisk));
+  const emptied = changedManifest((m) => Object.assign(m, { modules: {}, preload: [] }), store);
+  t.deepEqual(manifests(emptied), manifests(fromDisk));
+
+  const native = changedManifest((m) => Object.assign(m.modules!, { "*": ["../board/board-lin"] }), store);
+  t.deepEqual(manifests(native).get(store)!.modules!["*"], ["../board/board-lin"]);
+  const replaced = manifests(
+    changedManifest(
+      (m) => Object.assign(m.modules!, { "modules/store/journal": "./crc32" }),
+      "modules/board/manifest.json",
+    ),
+  );
+  t.is(replaced.get("modules/board/manifest.json")!.modules!["modules/store/journal"], "./crc32");
+  t.false("modules/store/journal" in replaced.get(store)!.modules!);
+});
+
+test("an import that leads nowhere is a sentence, and no manifest", (t) => {
+  const nowhere = changed("modules/store/slots.ts", (text) => `import "./nowhere.ts";\n${text}`);
+  t.throws(() => manifests(nowhere), { message: /modules\/store\/slots imports modules\/store\/nowhere/ });
+});
+
 test("no module that is the board's own is preloaded", (t) => {
-  for (const platform of PLATFORMS) t.false(new Platform(platform, fromDisk).preload.includes("modules/board/board"));
+  for (const platform of PLATFORMS) t.false(checked(platform, fromDisk).preload.includes("modules/board/board"));
 });
 
 test("what would not build, or not run, is seen", (t) => {
-  const manifest = (change: (manifest: Manifest) => void, path = "manifest.json") =>
-    changed(path, (text) => {
-      const parsed = JSON.parse(text) as Manifest;
-      change(parsed);
-      return JSON.stringify(parsed);
-    });
   const broken: [RegExp, string, Read][] = [
     [
       /link imports modules\/glacier\/ack, which lin does not map/,
       "lin",
-      manifest((m) => delete m.modules!["modules/glacier/ack"]),
+      changedManifest((m) => delete m.modules!["modules/glacier/ack"], "modules/glacier/manifest.json"),
     ],
     [
       /partition imports embedded:storage\/flash/,
       "lin",
-      manifest((m) => delete m.platforms!.lin, "modules/board/manifest.json"),
+      changedManifest((m) => delete m.platforms!.lin, "modules/board/manifest.json"),
     ],
     [
       /partition imports embedded:storage\/flash/,
       "esp32/esp32c3",
-      manifest((m) => delete m.platforms!["esp32/*"], "modules/board/manifest.json"),
+      changedManifest((m) => delete m.platforms!["esp32/*"], "modules/board/manifest.json"),
     ],
-    [/extra.js: XS strips/, "lin", manifest((m) => Object.assign(m.modules!, { "extra.js": "./main" }))],
-    [/extra is mapped and nobody/, "lin", manifest((m) => Object.assign(m.modules!, { extra: "./modules/drop/key" }))],
-    [/missing, which does not exist/, "lin", manifest((m) => Object.assign(m.modules!, { missing: "./missing" }))],
+    [/extra.js: XS strips/, "lin", changedManifest((m) => Object.assign(m.modules!, { "extra.js": "./main" }))],
+    [
+      /extra is mapped and nobody/,
+      "lin",
+      changedManifest((m) => Object.assign(m.modules!, { extra: "./modules/drop/key" })),
+    ],
+    [
+      /missing, which does not exist/,
+      "lin",
+      changedManifest((m) => Object.assign(m.modules!, { missing: "./missing" })),
+    ],
     [/board-lin is listed and does not/, "lin", changed("modules/board/board-lin.c", () => undefined)],
-    [/preloaded and is not in the closure/, "esp32", manifest((m) => (m.preload as string[]).push("modules/drop/key"))],
+    [
+      /preloaded and is not in the closure/,
+      "esp32",
+      changedManifest((m) => (m.preload as string[]).push("modules/drop/key")),
+    ],
     [
       /SCRATCH is preloaded, and so read-only/,
       "esp32",
       changed("modules/store/slots.ts", (text) => `${text}\nconst SCRATCH = new Uint8Array(8);\n`),
     ],
+    [
+      /SHA256_W is preloaded, and so read-only/,
+      "esp32",
+      changedManifest((m) => {
+        m.modules!["@noble/hashes/sha2"] = "./node_modules/@noble/hashes/sha2";
+        (m.preload as string[]).push("@noble/hashes/sha2");
+      }),
+    ],
   ];
   for (const [fault, platform, read] of broken) {
     t.true(
-      new Platform(platform, read).faults.some((found) => fault.test(found)),
+      checked(platform, read).faults.some((found) => fault.test(found)),
       String(fault),
     );
   }

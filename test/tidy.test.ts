@@ -64,7 +64,7 @@ const ARROWS: [folder: string, imports: string[]][] = [
   ],
   [
     "hosts/firmware/",
-    ["modules/", "hosts/machine/", "hosts/node/", "hosts/radio/", "hosts/store/", "node:", "commander"],
+    ["modules/", "hosts/machine/", "hosts/node/", "hosts/radio/", "hosts/store/", "node:", "commander", "esbuild"],
   ],
   [
     "hosts/demo/",

@@ -1,11 +1,13 @@
 /**
- * What a builder types: `npm run firmware`, `npm run flash`, `npm run monitor`, `npm run firmware:lin` (docs/firmware.md).
+ * What a builder types: `npm run firmware`, `npm run flash`, `npm run monitor`, `npm run firmware:lin`, and `npm run manifests`
+ * after an import changed (docs/firmware.md).
  *
  * What a person can put right is one sentence on standard error and exit code 1.
  */
 import process from "node:process";
 import { Command } from "commander";
 import { boards, buildForBoard, flashBoard, monitorBoard } from "./build.ts";
+import { writeManifests } from "./manifests.ts";
 import { rehearse } from "./rehearsal.ts";
 
 const KNOWN = `one of ${boards().join(", ")}`;
@@ -46,6 +48,13 @@ program
   .description("build for this machine, and rehearse a contact, a loss of power and the life after it")
   .option("--memory", "build with instruments, and show what memory XS holds")
   .action(({ memory }: { memory?: boolean }) => rehearse(memory === true));
+
+program
+  .command("manifests")
+  .description("write the lists of modules in the manifests, from what main.ts imports")
+  .action(() => {
+    for (const path of writeManifests()) console.log(path);
+  });
 
 try {
   await program.parseAsync();
