@@ -1,6 +1,10 @@
 /**
- * The firmware, main.ts and all that it wires, on real XS: only the native faces are the test's (test/xs/desk.ts). Boot,
- * a contact, an error that nobody catches, the life after it, and sleep.
+ * The firmware runs on a board, where no test can watch it. So these tests run main.ts, with all modules that it
+ * imports, on a real XS engine. Only the native code is replaced: test/xs/desk.ts stands for the board and its
+ * surroundings.
+ *
+ * The tests follow a board through a boot, a contact, an error that nobody catches, the life after that error, and
+ * sleep.
  */
 import test from "ava";
 import { bundleForXs, XsMachine } from "./xs/machine.ts";
@@ -8,7 +12,7 @@ import { NATIVES } from "./xs/natives.ts";
 
 const DROPS = 20;
 
-/** Runs a script on a desk that was just made, and gives what it returns. */
+/** Runs a script on a new desk, and returns the script's result. */
 async function onDesk<T>(script: string, broken: Record<string, string> = {}): Promise<T> {
   const machine = new XsMachine();
   try {
@@ -30,7 +34,7 @@ interface Life {
   sent: number;
 }
 
-/** A contact, then flash that cannot be read, then another life and another contact. */
+/** A contact, then flash that cannot be read, then a second life with a second contact. */
 const CRASH = `
   desk.publish(${DROPS});
   desk.run(20000);
@@ -39,25 +43,26 @@ const CRASH = `
   desk.run(40000);
   return { log: desk.log, lives: desk.lives, gaveUp: desk.gaveUp, sent: desk.sent };`;
 
-function heldAtBoot(log: string[]): number[] {
+/** How many Drops the board reported at each boot. */
+function dropsAtBoot(log: string[]): number[] {
   return log.flatMap((line) => /woken by .* (\d+) Drops/.exec(line)?.[1] ?? []).map(Number);
 }
 
-/** What must hold of a board that crashed after a contact; each canary breaks one. */
+/** The requirements that a board which crashed after a contact does not meet. Each canary breaks at least one. */
 function faults({ log, lives, gaveUp, sent }: Life): string[] {
   const found: string[] = [];
   if (gaveUp !== "") found.push("gave up");
   if (lives !== 2) found.push("lives");
-  // The last was stored before its check, which read it, failed.
-  if (heldAtBoot(log).join() !== `0,${DROPS + 1}`) found.push("held");
+  // The last Drop counts: the board stored it before its verification failed to read it.
+  if (dropsAtBoot(log).join() !== `0,${DROPS + 1}`) found.push("Drops at boot");
   if (log.filter((line) => line.includes("crash 1 of this board") && line.includes("read failed")).length !== 1) {
-    found.push("untold");
+    found.push("crash not reported");
   }
   if (sent !== DROPS + 1) found.push("sent again");
   return found;
 }
 
-test("it boots, says so, and beacons", async (t) => {
+test("a board boots, reports its boot, and sends beacons", async (t) => {
   const { log, frames } = await onDesk<{ log: string[]; frames: number }>(
     "desk.run(5000); return { log: desk.log, frames: desk.peer.counters.used };",
   );
@@ -65,30 +70,30 @@ test("it boots, says so, and beacons", async (t) => {
   t.true(frames >= 4, `${frames} beacons in 5 s`);
 });
 
-test("a contact, an uncaught error in flash, a restart: the Drops are there and the crash is told", async (t) => {
+test("a board that crashes after a contact keeps its Drops and reports the crash", async (t) => {
   const life = await onDesk<Life>(CRASH);
   t.deepEqual(faults(life), [], life.log.join("\n"));
 });
 
-test("a board that forgets its crash, or its Drops, is seen", async (t) => {
+test("canary: a board that forgets its crash or its Drops is caught", async (t) => {
   t.deepEqual(faults(await onDesk<Life>(CRASH, { "modules/board/crash.ts": "test/xs/canaries/no-crash-log.ts" })), [
     "gave up",
     "lives",
-    "held",
-    "untold",
+    "Drops at boot",
+    "crash not reported",
     "sent again",
   ]);
-  t.deepEqual(faults(await onDesk<Life>(`desk.forgetful = true; ${CRASH}`)), ["held", "sent again"]);
+  t.deepEqual(faults(await onDesk<Life>(`desk.forgetful = true; ${CRASH}`)), ["Drops at boot", "sent again"]);
 });
 
-interface Restraint {
+interface CrashLoop {
   log: string[];
   lives: number;
   gaveUp: string;
 }
 
-/** How long the board slept because it had crashed, each time. */
-function restraints(log: string[]): number[] {
+/** The length in ms of each sleep that the board took because of its crashes. */
+function crashSleeps(log: string[]): number[] {
   return log.flatMap((line) => /in a row: sleeping for (\d+) ms/.exec(line)?.[1] ?? []).map(Number);
 }
 
@@ -98,27 +103,31 @@ const EVERY_START = `
   return { log: desk.log, lives: desk.lives, gaveUp: desk.gaveUp };`;
 const MINUTE_MS = 60_000;
 
-test("a board that crashes at each start sleeps from the third time on, ever longer, an hour at most", async (t) => {
-  const { log, lives, gaveUp } = await onDesk<Restraint>(EVERY_START);
-  const slept = restraints(log);
+test("a board that crashes at each start sleeps from the third crash on, longer each time, an hour at most", async (t) => {
+  const { log, lives, gaveUp } = await onDesk<CrashLoop>(EVERY_START);
+  const slept = crashSleeps(log);
   t.is(gaveUp, "");
   t.deepEqual(
     slept.map((ms) => ms / MINUTE_MS),
     [1, 2, 4, 8, 16, 32, 60, 60, 60],
   );
-  t.is(lives, 2 + 2 * slept.length, "two at once, then one that crashed and one that only slept for each sleep");
-  t.is(log.filter((line) => line.includes("wake is 61")).length, lives - slept.length - 1, "each was told");
+  t.is(
+    lives,
+    2 + 2 * slept.length,
+    "the first two lives crash without a sleep; each sleep then has one life that crashes and one that only sleeps",
+  );
+  t.is(log.filter((line) => line.includes("wake is 61")).length, lives - slept.length - 1, "each crash is reported");
 });
 
-test("a board that forgets its crashes, or starts at once all the same, is seen", async (t) => {
-  const { log, lives } = await onDesk<Restraint>(EVERY_START.replace("4 *", "0.1 *"), {
+test("canary: a board that starts at once after every crash is caught", async (t) => {
+  const { log, lives } = await onDesk<CrashLoop>(EVERY_START.replace("4 *", "0.1 *"), {
     "modules/board/crash-loop.ts": "test/xs/canaries/no-restraint.ts",
   });
-  t.deepEqual(restraints(log), []);
+  t.deepEqual(crashSleeps(log), []);
   t.true(lives > 1_000, `${lives} lives in six minutes`);
 });
 
-test("crashes between which a board lasted, slept as it should or was reset are not in a row", async (t) => {
+test("crashes are not in a row if the board ran for long, slept by its schedule or was reset between them", async (t) => {
   const rows: [string, string, number][] = [
     ["", "", 1],
     ["", "desk.run(desk.nowMs + 601000);", 0],
@@ -126,7 +135,7 @@ test("crashes between which a board lasted, slept as it should or was reset are 
     ["desk.config.wake = 30;", "desk.run(desk.nowMs + 120000);", 0],
   ];
   for (const [settings, between, sleeps] of rows) {
-    const { log, gaveUp } = await onDesk<Restraint>(`
+    const { log, gaveUp } = await onDesk<CrashLoop>(`
       ${settings}
       desk.run(5000);
       const told = () => desk.log.filter((line) => line.includes("of this board")).length;
@@ -142,11 +151,11 @@ test("crashes between which a board lasted, slept as it should or was reset are 
       return { log: desk.log, lives: desk.lives, gaveUp: desk.gaveUp };`);
     t.is(gaveUp, "");
     t.is(log.filter((line) => line.includes("of this board")).length, 3, log.join("\n"));
-    t.is(restraints(log).length, sleeps, `${settings} ${between}: ${log.join("\n")}`);
+    t.is(crashSleeps(log).length, sleeps, `${settings} ${between}: ${log.join("\n")}`);
   }
 });
 
-test("a board with a worn cell keeps all Drops, and does not crash", async (t) => {
+test("a board with a worn flash cell keeps all Drops and does not crash", async (t) => {
   const { failures, lives, sent } = await onDesk<{ failures: number; lives: number; sent: number }>(`
     const part = desk.part("drops");
     desk.publish(1);
@@ -156,11 +165,11 @@ test("a board with a worn cell keeps all Drops, and does not crash", async (t) =
     desk.publish(${DROPS - 1});
     desk.run(60000);
     return { failures: part.failures, lives: desk.lives, sent: desk.sent };`);
-  t.true(failures > 0, "the cell was met");
+  t.true(failures > 0, "the store wrote to the worn cell");
   t.deepEqual({ lives, sent }, { lives: 1, sent: DROPS });
 });
 
-test("a board with a wake schedule sleeps, wakes in phase, and keeps its heat time", async (t) => {
+test("a board with a wake schedule sleeps, keeps its Drops, and keeps its heat time", async (t) => {
   const { log, lives, epochs } = await onDesk<{ log: string[]; lives: number; epochs: number[] }>(`
     desk.config.wake = "30";
     desk.publish(3);
@@ -168,11 +177,11 @@ test("a board with a wake schedule sleeps, wakes in phase, and keeps its heat ti
     return { log: desk.log, lives: desk.lives, epochs: desk.epochs };`);
   t.true(lives >= 4, log.join("\n"));
   t.true(log.filter((line) => line.includes("sleeping for")).length >= lives - 1);
-  t.is(heldAtBoot(log).at(-1), 3);
-  t.is(new Set(epochs).size, 1, "the clock goes on, so its zero stays where it was in heat time");
+  t.is(dropsAtBoot(log).at(-1), 3);
+  t.is(new Set(epochs).size, 1, "the clock runs during sleep, so the heat time at its zero never changes");
 });
 
-test("settings that are not understood end the start with a sentence, and are written down", async (t) => {
+test("a setting that the board does not understand ends the start, and the next life reports it", async (t) => {
   const { log, lives } = await onDesk<{ log: string[]; lives: number }>(
     "desk.config.wake = 61; desk.run(1000); return { log: desk.log, lives: desk.lives };",
   );
@@ -180,7 +189,7 @@ test("settings that are not understood end the start with a sentence, and are wr
   t.regex(log[0]!, /crash 1 of this board.*wake is 61; it must be "always" or one of 30, 60, 120, 300, 600/);
 });
 
-test("as a dongle it is a computer's radio: what the air brings reaches the line, and the other way", async (t) => {
+test("a dongle carries frames from the air to the computer, and from the computer to the air", async (t) => {
   const { state, heard, used } = await onDesk<{ state: string; heard: number; used: number }>(`
     desk.config.role = "dongle";
     desk.plugIn();
@@ -194,7 +203,7 @@ test("as a dongle it is a computer's radio: what the air brings reaches the line
   t.is(used, 1);
 });
 
-test("a dongle that nobody is plugged into turns often enough for the watchdog", async (t) => {
+test("a dongle without a computer runs its turn often enough for the watchdog", async (t) => {
   const { gaveUp, lives } = await onDesk<{ gaveUp: string; lives: number }>(`
     desk.config.role = "dongle";
     desk.run(70000);

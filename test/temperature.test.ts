@@ -1,6 +1,9 @@
 /**
- * modules/temperature: against its vectors, against floating point, and the promises of docs/temperature.md: order is
- * never changed by cooling, one contact gives at most one movement, no effort passes the cap, no claim a fresh Drop.
+ * Every node must compute the same heat from the same history, on V8 and on XS. These tests hold modules/temperature to
+ * its vectors and to a reference in floating point.
+ *
+ * They also check the promises of docs/temperature.md: cooling never changes the order of Drops; one contact gives at
+ * most one movement; no effort raises a Drop above the cap; no claim gives more heat than a fresh Drop has.
  * Replay the random part with SEED=n.
  */
 import test from "ava";
@@ -18,41 +21,41 @@ interface Vector {
   [argument: string]: string | number;
 }
 
-function runVector(vector: Vector, its: Temperature): number {
+function runVector(vector: Vector, tested: Temperature): number {
   const { key, now, elapsedMs, halfLifeMs, stepUnits, count } = vector as unknown as Record<string, number>;
   switch (vector.op) {
     case "heatTime":
-      return its.heatTime(elapsedMs!, halfLifeMs!);
+      return tested.heatTime(elapsedMs!, halfLifeMs!);
     case "freshKey":
-      return its.freshKey(now!);
+      return tested.freshKey(now!);
     case "coldKey":
-      return its.coldKey(now!);
+      return tested.coldKey(now!);
     case "raise":
-      return its.raise(key!, now!);
+      return tested.raise(key!, now!);
     case "claim":
-      return its.claim(key!, now!);
+      return tested.claim(key!, now!);
     case "keyOfClaim":
-      return its.keyOfClaim(vector.claim as number, now!);
+      return tested.keyOfClaim(vector.claim as number, now!);
     case "history": {
       let moved = key!;
-      for (let movement = 1; movement <= count!; movement++) moved = its.raise(moved, now! + movement * stepUnits!);
+      for (let movement = 1; movement <= count!; movement++) moved = tested.raise(moved, now! + movement * stepUnits!);
       return moved;
     }
     default:
-      throw new Error(`a vector of unknown op ${vector.op}`);
+      throw new Error(`runVector does not know the vector's op ${vector.op}`);
   }
 }
 
-function vectorFaults(its: Temperature): string[] {
+function vectorFaults(tested: Temperature): string[] {
   const found: string[] = [];
   for (const vector of vectors.valid as Vector[]) {
-    const got = runVector(vector, its);
+    const got = runVector(vector, tested);
     if (got !== vector.expect) found.push(`${JSON.stringify(vector)} gave ${got}`);
   }
   for (const vector of vectors.invalid as Vector[]) {
     let sentence = "";
     try {
-      runVector(vector, its);
+      runVector(vector, tested);
     } catch (error) {
       sentence = (error as Error).message;
     }
@@ -61,25 +64,25 @@ function vectorFaults(its: Temperature): string[] {
   return found;
 }
 
-/** Heat in floating point: the reference for `raise`, in units, without the rounding and the cap. */
+/** The reference for `raise` in floating point: log2(heat + 1) in units, without the rounding and without the cap. */
 const raisedReference = (logHeat: number): number =>
   HALF_LIFE *
   (logHeat > 0
     ? logHeat / HALF_LIFE + Math.log2(1 + 2 ** (-logHeat / HALF_LIFE))
     : Math.log2(1 + 2 ** (logHeat / HALF_LIFE)));
 
-/** What `raise` promises, checked at every `stride`-th heat from far below the range to above the cap. */
-function raiseFaults(its: Temperature, stride: number): string[] {
+/** Checks the promises of `raise` at every `stride`-th heat, from far below the range to above the cap. */
+function raiseFaults(tested: Temperature, stride: number): string[] {
   const found: string[] = [];
   const now = 123_456_789;
   let before = Number.NEGATIVE_INFINITY;
   for (let logHeat = -20 * HALF_LIFE; logHeat <= HEAT_CAP + HALF_LIFE && found.length < 10; logHeat += stride) {
-    const raised = its.raise(now + logHeat, now) - now;
+    const raised = tested.raise(now + logHeat, now) - now;
     const exact = Math.max(logHeat, Math.min(HEAT_CAP, raisedReference(logHeat)));
     if (!Number.isInteger(raised)) found.push(`${logHeat}: not an integer`);
     if (raised < logHeat) found.push(`${logHeat}: lowered to ${raised}`);
     if (raised < before) found.push(`${logHeat}: order lost, ${raised} after ${before}`);
-    // Never more than one movement: the floating-point reference is off by far less than a millionth of a unit.
+    // `raise` never gives more than one movement. The reference errs by far less than a millionth of a unit.
     if (raised > exact + 1e-6) found.push(`${logHeat}: more than one movement, ${raised} for ${exact}`);
     if (raised < exact - 1.01) found.push(`${logHeat}: ${raised} is more than a unit below ${exact}`);
     before = raised;
@@ -87,16 +90,16 @@ function raiseFaults(its: Temperature, stride: number): string[] {
   return found;
 }
 
-test("vectors", (t) => {
+test("all temperature vectors hold", (t) => {
   t.deepEqual(vectorFaults(temperature), []);
   t.true(vectors.valid.length >= 300);
 });
 
-test("raise: within a unit of floating point, monotone, never lowering, never above one movement: every heat", (t) => {
+test("at every heat raise is monotone, never lowers, adds at most one movement, and is within a unit of it", (t) => {
   t.deepEqual(raiseFaults(temperature, 1), []);
 });
 
-test("canary: the checks catch each broken variant", (t) => {
+test("canary: each broken variant is caught", (t) => {
   const { raise, claim, keyOfClaim, heatTime, coldKey } = temperature;
   const broken: Record<string, Partial<Temperature>> = {
     "rounds up": { raise: (key, now) => (key - now >= HEAT_CAP ? key : raise(key, now) + 1) },
@@ -109,18 +112,18 @@ test("canary: the checks catch each broken variant", (t) => {
     "a wrong bit of the table": { raise: (key, now) => raise(key, now) - ((key - now) & 0x4000 ? 2 : 0) },
   };
   for (const [name, part] of Object.entries(broken)) {
-    t.not(raiseFaults({ ...temperature, ...part }, 97).length, 0, name);
-    t.not(vectorFaults({ ...temperature, ...part }).length, 0, `${name}, by vectors`);
+    t.not(raiseFaults({ ...temperature, ...part }, 97).length, 0, `raiseFaults did not catch: ${name}`);
+    t.not(vectorFaults({ ...temperature, ...part }).length, 0, `the vectors did not catch: ${name}`);
   }
   const caughtByVectors: Record<string, Partial<Temperature>> = {
     "a claim rounded up": { claim: (key, now) => Math.min(255, claim(key + 4095, now)) },
-    "a claim believed": {
+    "a claim above a fresh Drop believed": {
       keyOfClaim: (claimed, now) => {
         keyOfClaim(claimed, now);
         return coldKey(now) + claimed * temperature.CLAIM_STEP;
       },
     },
-    "time through one product": {
+    "time from a single product beyond 2^53": {
       heatTime: (elapsedMs, halfLifeMs) => {
         heatTime(elapsedMs, halfLifeMs);
         return Math.floor((elapsedMs * 65536) / halfLifeMs);
@@ -131,11 +134,11 @@ test("canary: the checks catch each broken variant", (t) => {
     },
   };
   for (const [name, part] of Object.entries(caughtByVectors)) {
-    t.not(vectorFaults({ ...temperature, ...part }).length, 0, name);
+    t.not(vectorFaults({ ...temperature, ...part }).length, 0, `the vectors did not catch: ${name}`);
   }
 });
 
-test("the table of factors is what its formula gives, and no entry hangs on rounding", (t) => {
+test("the table of factors follows from its formula, and no entry lies close to a rounding boundary", (t) => {
   t.is(temperature.FACTORS_Q26.length, 16);
   temperature.FACTORS_Q26.forEach((factor, index) => {
     const exact = 2 ** 26 * 2 ** -(2 ** -(index + 1));
@@ -147,7 +150,7 @@ test("the table of factors is what its formula gives, and no entry hangs on roun
 const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32)) >>> 0;
 const replay = `replay with SEED=${seed}`;
 
-/** Mulberry32 as a fraction in 0 .. 1, the same for the same seed. */
+/** Mulberry32: fractions from 0 to below 1, the same for the same seed. */
 function stream(start: number): () => number {
   let state = start >>> 0;
   return () => {
@@ -158,7 +161,7 @@ function stream(start: number): () => number {
   };
 }
 
-test("heatTime is exact for a century of milliseconds, and never runs backwards", (t) => {
+test("heatTime is exact for a century of milliseconds and never goes back", (t) => {
   const next = stream(seed);
   const centuryMs = 36_525 * 86_400_000;
   for (let round = 0; round < 20_000; round++) {
@@ -172,7 +175,7 @@ test("heatTime is exact for a century of milliseconds, and never runs backwards"
   t.is(temperature.heatTime(centuryMs, HALF_LIFE_MS_DEFAULT), Number((BigInt(centuryMs) * 65536n) / 604_800_000n));
 });
 
-test("keys fit 32 bits from the first moment to the last", (t) => {
+test("keys fit into 32 bits at every heat time", (t) => {
   for (const now of [0, HEAT_TIME_MAX]) {
     const hottest = temperature.raise(now + HEAT_CAP - 1, now);
     t.is(hottest, now + HEAT_CAP);
@@ -181,19 +184,20 @@ test("keys fit 32 bits from the first moment to the last", (t) => {
   t.is(HEAT_TIME_MAX + HEAT_CAP, INT32_MAX);
   t.true(
     HEAT_TIME_MAX * (HALF_LIFE_MS_DEFAULT / HALF_LIFE) > 600 * 365.25 * 86_400_000,
-    "more than 600 years of weeks",
+    "with a half-life of a week, heat time lasts for more than 600 years",
   );
-  t.is(temperature.raise(-(2 ** 31), HEAT_TIME_MAX), HEAT_TIME_MAX, "the oldest key there can be");
+  t.is(temperature.raise(-(2 ** 31), HEAT_TIME_MAX), HEAT_TIME_MAX, "the smallest possible key");
 });
 
-test("cooling changes no order, and a key read later is colder by just the time that passed", (t) => {
+test("cooling changes no order, and a later reading of a key is colder by exactly the time that passed", (t) => {
   const next = stream(seed ^ 1);
   for (let round = 0; round < 2000; round++) {
     const now = Math.floor(next() * 1e8);
     const one = temperature.raise(now - Math.floor(next() * 1e6), now);
     const two = temperature.raise(now - Math.floor(next() * 1e6), now);
     const later = now + Math.floor(next() * 2e6);
-    // Floating-point heats at the later time stand in the order of the keys; so do the claims, and so does a movement of both.
+    // The heats at the later time, in floating point, have the order of the keys. So have the claims, and so have both
+    // keys after a movement.
     const heat = (key: number): number => 2 ** ((key - later) / HALF_LIFE);
     t.is(Math.sign(heat(one) - heat(two)), Math.sign(one - two), replay);
     if (one <= two) {
@@ -204,7 +208,7 @@ test("cooling changes no order, and a key read later is colder by just the time 
   }
 });
 
-test("a Drop moved at random has the heat that floating point gives it", (t) => {
+test("a Drop that is moved at random times has the heat that floating point gives", (t) => {
   const next = stream(seed ^ 2);
   for (let drop = 0; drop < 50; drop++) {
     let now = Math.floor(next() * 1e6);
@@ -222,22 +226,22 @@ test("a Drop moved at random has the heat that floating point gives it", (t) => 
   }
 });
 
-test("no effort passes the cap, and at the cap a movement changes nothing", (t) => {
+test("no effort raises a Drop above the cap, and at the cap a movement changes nothing", (t) => {
   let key = temperature.coldKey(0);
   for (let movement = 0; movement < 1000; movement++) key = temperature.raise(key, 0);
   t.is(key, HEAT_CAP);
   t.is(temperature.raise(key, 0), key);
-  // A key from a time when the clock stood later than now: kept, neither raised nor lowered.
+  // This key comes from a time when the clock was ahead of now. It stays: raise neither raises nor lowers it.
   t.is(temperature.raise(HEAT_CAP + 5, 0), HEAT_CAP + 5);
 });
 
-test("a claim gives no more than a fresh Drop, and passing it on gives nothing", (t) => {
+test("a claim gives no more heat than a fresh Drop has, and a claim that is passed on adds nothing", (t) => {
   const next = stream(seed ^ 3);
   const now = 50_000_000;
   for (let claimed = 0; claimed <= temperature.CLAIM_MAX; claimed++) {
     const key = temperature.keyOfClaim(claimed, now);
     t.true(key <= temperature.freshKey(now) && key >= temperature.coldKey(now));
-    t.is(temperature.claim(key, now), Math.min(claimed, 128), "what is believed is what is said");
+    t.is(temperature.claim(key, now), Math.min(claimed, 128), "a node claims the heat that it believed");
   }
   for (let round = 0; round < 2000; round++) {
     const key = now - HEAT_RANGE + Math.floor(next() * (HEAT_RANGE + HEAT_CAP + 1));
@@ -249,7 +253,7 @@ test("a claim gives no more than a fresh Drop, and passing it on gives nothing",
   t.is((HEAT_RANGE + HEAT_CAP) / temperature.CLAIM_STEP, temperature.CLAIM_MAX + 1);
 });
 
-test("what lay longer than the range is coldest, and keeps its order", (t) => {
+test("Drops that lay still for longer than the range claim 0 and keep their order", (t) => {
   const now = 20 * HALF_LIFE;
   const older = now - 12 * HALF_LIFE;
   const old = older + 1;

@@ -1,4 +1,8 @@
-/** What `npm run firmware` says is missing: a sentence for each thing, and nothing about what is there. */
+/**
+ * A builder who starts `npm run firmware` may lack tools, or give settings that no board accepts. The command must name
+ * each missing tool in one sentence, must stay silent about the tools that are there, and must refuse a bad setting
+ * before it builds. The last test holds the files in targets/ to what the firmware needs of flash and configuration.
+ */
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -17,7 +21,7 @@ function put(path: string, text = ""): string {
   return file;
 }
 
-/** Everything that the build needs, as far as it looks. */
+/** An environment in which the build finds every tool that it looks for. The tools are empty files. */
 function complete(idf: string): Environment {
   put("moddable/examples/manifest_base.json");
   for (const tool of ["mcconfig", "xsc", "xsl"]) put(`moddable/build/bin/lin/release/${tool}`);
@@ -27,11 +31,11 @@ function complete(idf: string): Environment {
   return { MODDABLE: join(folder, "moddable"), IDF_PATH: join(folder, `idf-${idf}`), PATH: join(folder, "bin") };
 }
 
-test("nothing is missing where all is there", (t) => {
+test("a complete environment has nothing missing", (t) => {
   t.deepEqual(espIdf(complete("6.0")).missing, []);
 });
 
-test("each thing that is missing is named, with where its instructions are", (t) => {
+test("each missing tool is named in one sentence, with the address of its instructions", (t) => {
   const all = complete("6.0");
   const cases: [Environment, RegExp[]][] = [
     [{ ...all, MODDABLE: undefined }, [/^MODDABLE is not set/]],
@@ -51,7 +55,7 @@ test("each thing that is missing is named, with where its instructions are", (t)
   for (const sentence of espIdf({}).missing.slice(0, 1)) t.regex(sentence, /https:\/\//);
 });
 
-test("for a desk: the SDK, a C compiler and GLib's headers, and no ESP-IDF", (t) => {
+test("firmware for a desk needs the SDK, a C compiler and GLib's headers, but no ESP-IDF", (t) => {
   const { IDF_PATH: _, ...all } = complete("6.0");
   const script = (status: number): string => `#!/bin/sh\nexit ${status}\n`;
   put("desk/make");
@@ -68,7 +72,7 @@ test("for a desk: the SDK, a C compiler and GLib's headers, and no ESP-IDF", (t)
   t.regex(desk({ ...given, MODDABLE: undefined }).missing.join("\n"), /^MODDABLE is not set[^\n]*$/);
 });
 
-test("what a board would refuse is refused before anything is built", (t) => {
+test("a setting that a board would refuse is refused before the build starts", (t) => {
   const fine = [["wake=60", "channel=11", "rate=LR250K"], ["role=dongle", "port=uart", "baud=115200"], []];
   for (const board of boards()) for (const given of fine) t.notThrows(() => checkSettings(board, given));
   const refused: [string, RegExp][] = [
@@ -89,7 +93,7 @@ test("what a board would refuse is refused before anything is built", (t) => {
   }
 });
 
-test("the boards are those of targets/, each with 448 sectors for Drops inside 4 MB and what the flash port needs", (t) => {
+test("each board of targets/ has 448 sectors for Drops within 4 MB, and the options that the flash port needs", (t) => {
   t.deepEqual(boards(), ["esp32", "esp32c3", "esp32s3"]);
   for (const board of boards()) {
     const rows = readFileSync(`targets/${board}/partitions.csv`, "utf8")
@@ -98,7 +102,7 @@ test("the boards are those of targets/, each with 448 sectors for Drops inside 4
       .map((line) => line.split(",").map((cell) => cell.trim()));
     let end = 0x9000;
     for (const [name, , , offset, size] of rows) {
-      t.true(Number(offset) >= end, `${board}: ${name} overlaps the one before it`);
+      t.true(Number(offset) >= end, `${board}: partition ${name} overlaps the partition before it`);
       t.is(Number(offset) % 4096, 0);
       end = Number(offset) + Number(size);
     }
@@ -112,7 +116,7 @@ test("the boards are those of targets/, each with 448 sectors for Drops inside 4
       ...["CONFIG_SPI_FLASH_VERIFY_WRITE=y", "CONFIG_BT_ENABLED=n", "CONFIG_ESP_WIFI_STATIC_RX_BUFFER_NUM=18"],
       ...["CONFIG_ESP_TASK_WDT_INIT=y", "CONFIG_ESP_INT_WDT=y", "CONFIG_ESP_COREDUMP_ENABLE_TO_NONE=y"],
     ]) {
-      t.true(sdkconfig.includes(`${line}\n`), `${board}: ${line}`);
+      t.true(sdkconfig.includes(`${line}\n`), `targets/${board}/sdkconfig.defaults has no line ${line}`);
     }
   }
 });

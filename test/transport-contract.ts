@@ -1,6 +1,6 @@
 /**
- * What every transport must do (hosts/distsoc/transport/transport.ts), as tests that any implementation runs. The simulation's twin
- * and real QUIC pass the same list; otherwise what is tried on the first says nothing about the second.
+ * Tests that run on the transport in memory prove something about QUIC only if both behave alike. So every
+ * implementation of the transport port (hosts/distsoc/transport/transport.ts) runs this one list of tests.
  */
 import type { ExecutionContext, TestFn } from "ava";
 import { Identity } from "../hosts/distsoc/identity.ts";
@@ -48,7 +48,7 @@ interface Pair {
   in: Connection;
 }
 
-/** Registers the suite. `test` is ava's, its `serial` or its `skip`. */
+/** Registers the suite. `test` is ava's `test.serial` or `test.skip`. */
 export function transportContract(test: TestFn["serial"] | TestFn["skip"], name: string, open: OpenTransport): void {
   const check = (title: string, body: (t: ExecutionContext) => Promise<void>): void => {
     test(`${name}: ${title}`, body);
@@ -65,7 +65,7 @@ export function transportContract(test: TestFn["serial"] | TestFn["skip"], name:
     return { near, far, out, in: await opened };
   }
 
-  check("names are proven, both sides know who dialled", async (t) => {
+  check("both sides know the proven NodeId of their peer and which side dialled", async (t) => {
     const { near, far, out, in: inbound } = await pair(t);
     t.is(near.self, identityOf(1).nodeId);
     t.is(out.peer, far.self);
@@ -74,7 +74,7 @@ export function transportContract(test: TestFn["serial"] | TestFn["skip"], name:
     t.false(inbound.dialled);
   });
 
-  check("messages of 0 to the most bytes come back whole, both ways on one connection", async (t) => {
+  check("messages of 0 to MESSAGE_BYTES_MAX bytes arrive whole, both ways on one connection", async (t) => {
     const { near, far, out, in: inbound } = await pair(t);
     const seen: string[] = [];
     near.onMessage(async (from, message) => {
@@ -88,7 +88,7 @@ export function transportContract(test: TestFn["serial"] | TestFn["skip"], name:
     t.deepEqual(seen, [far.self, far.self, far.self, far.self]);
   });
 
-  check("a refusal arrives with its code and the connection lives on", async (t) => {
+  check("a refusal arrives with its code, and the connection stays open", async (t) => {
     const { far, out } = await pair(t);
     far.onMessage(async (_, message) => {
       if (message[0] === 1) throw new ProtocolError("refused");
@@ -105,7 +105,7 @@ export function transportContract(test: TestFn["serial"] | TestFn["skip"], name:
     t.deepEqual(await out.request(Uint8Array.of(9), DEADLINE), Uint8Array.of(9));
   });
 
-  check("a slow answer is given up at the deadline, and harms no other", async (t) => {
+  check("a request fails at its deadline, and later requests are not affected", async (t) => {
     const { far, out } = await pair(t);
     far.onMessage(async (_, message) => {
       if (message[0] === 1) await sleep(400);
@@ -119,7 +119,7 @@ export function transportContract(test: TestFn["serial"] | TestFn["skip"], name:
     t.deepEqual(await out.request(Uint8Array.of(2), DEADLINE), Uint8Array.of(2));
   });
 
-  check("many requests at once are all answered, a bounded number at a time", async (t) => {
+  check("many requests at once are all answered, at most INBOUND_STREAMS_MAX at a time", async (t) => {
     const { far, out } = await pair(t);
     let active = 0;
     let peak = 0;
@@ -139,10 +139,10 @@ export function transportContract(test: TestFn["serial"] | TestFn["skip"], name:
       Array.from({ length: count }, (_, index) => index),
     );
     t.true(peak > 1);
-    t.true(peak <= INBOUND_STREAMS_MAX, `${peak} at once`);
+    t.true(peak <= INBOUND_STREAMS_MAX, `${peak} requests were served at once`);
   });
 
-  check("close tells the other side its code, and fails what is under way", async (t) => {
+  check("close sends its code to the other side, and the requests under way fail", async (t) => {
     const { near, far, out, in: inbound } = await pair(t);
     near.onMessage(() => new Promise(() => {}));
     const pending = failure(t, inbound.request(Uint8Array.of(1), DEADLINE));
@@ -158,7 +158,7 @@ export function transportContract(test: TestFn["serial"] | TestFn["skip"], name:
     t.deepEqual(await again.request(Uint8Array.of(7), DEADLINE), Uint8Array.of(7));
   });
 
-  check("nobody there, or somebody else there, is unreachable", async (t) => {
+  check("an address where no node or another node listens is unreachable", async (t) => {
     const { near, far } = await pair(t);
     const absent = identityOf(9).nodeId;
     const soon = { deadlineMs: 300 };
@@ -168,7 +168,7 @@ export function transportContract(test: TestFn["serial"] | TestFn["skip"], name:
     t.is(await failure(t, near.connect({ id: absent, sockets: [] }, soon)), "transport unreachable");
   });
 
-  check("a closed transport is closed in time, and says so", async (t) => {
+  check("a transport closes within its deadline, and later calls fail as closed", async (t) => {
     const { near, far, out, in: inbound } = await pair(t);
     const before = performance.now();
     await near.close();
@@ -179,7 +179,7 @@ export function transportContract(test: TestFn["serial"] | TestFn["skip"], name:
     await near.close();
   });
 
-  check("more inbound connections than the bound are turned away, and room that is freed is used", async (t) => {
+  check("inbound connections beyond the bound are refused, and a freed place is used again", async (t) => {
     const hub = await open(identityOf(3), { inboundConnectionsMax: 2 });
     const others = await Promise.all([4, 5, 6].map((number) => open(identityOf(number))));
     t.teardown(() => Promise.all([hub, ...others].map((transport) => transport.close())).then(() => {}));
@@ -194,7 +194,7 @@ export function transportContract(test: TestFn["serial"] | TestFn["skip"], name:
     t.deepEqual(await third.request(Uint8Array.of(1), DEADLINE), Uint8Array.of(1));
   });
 
-  check("buffers belong to their side: later changes do not travel", async (t) => {
+  check("each side owns its buffers: a later change does not reach the other side", async (t) => {
     const { far, out } = await pair(t);
     const kept: Uint8Array[] = [];
     far.onMessage(async (_, message) => {
@@ -210,7 +210,7 @@ export function transportContract(test: TestFn["serial"] | TestFn["skip"], name:
     t.deepEqual(kept[0], Uint8Array.of(1, 2, 3));
   });
 
-  check("before a handler is set a message is answered busy", async (t) => {
+  check("a transport without a message handler answers busy", async (t) => {
     const near = await open(identityOf(7));
     const far = await open(identityOf(8));
     t.teardown(() => Promise.all([near.close(), far.close()]).then(() => {}));

@@ -1,6 +1,7 @@
 /**
- * When a board sleeps: a board's life on its own clock, and the invariants of modules/throwie/wake-schedule.ts. Whom it
- * meets is overlap.test.ts's. Replay the random part with SEED=n.
+ * Two boards that sleep meet only if each of them sweeps often enough. These tests follow a single board on its own
+ * clock and check the invariants of modules/throwie/wake-schedule.ts. test/overlap.test.ts checks the meetings of
+ * boards. Replay the random part with SEED=n.
  */
 import test from "ava";
 import {
@@ -25,7 +26,7 @@ function isPrime(n: number): boolean {
   return n > 1;
 }
 
-test("periods are primes, above two thirds of the cycle, and none that would fit is left out", (t) => {
+test("the periods of a cycle are the 16 largest primes above two thirds of the cycle, or all if there are fewer", (t) => {
   t.deepEqual(Object.keys(WAKE_PRIMES_S).map(Number), [...WAKE_CYCLES]);
   for (const cycle of WAKE_CYCLES) {
     const fitting = [];
@@ -34,7 +35,7 @@ test("periods are primes, above two thirds of the cycle, and none that would fit
   }
 });
 
-test("a batch of boards gets each prime about equally often, whatever the step between their ids", (t) => {
+test("the boards of a batch get each prime about equally often, for every step between their ids", (t) => {
   const BOARDS = 4_096;
   for (const cycle of WAKE_CYCLES) {
     for (const step of [1, 2, 4, 8]) {
@@ -52,7 +53,7 @@ test("a batch of boards gets each prime about equally often, whatever the step b
   }
 });
 
-test("a sweep outlasts every period of its cycle and of quicker ones, both clocks at their worst", (t) => {
+test("a sweep outlasts every period of its own and of shorter cycles, with the worst error of both clocks", (t) => {
   for (const cycle of WAKE_CYCLES) {
     for (const other of WAKE_CYCLES.filter((one) => one <= cycle)) {
       const longestMs = Math.max(...WAKE_PRIMES_S[other]) * (1_000 + DRIFT_PER_MILLE);
@@ -60,10 +61,10 @@ test("a sweep outlasts every period of its cycle and of quicker ones, both clock
     }
     t.true(sweepPeriods(cycle) > 0 && sweepPeriods(cycle) < 65_536, "the state is two bytes");
   }
-  t.true(WINDOW_MS - 740 >= WAKING_BEACON_INTERVAL_MS * 1.125, "time to answer the second beacon");
+  t.true(WINDOW_MS - 740 >= WAKING_BEACON_INTERVAL_MS * 1.125, "the window leaves time to answer the second beacon");
 });
 
-test("after a loss of power the first wake-up is a sweep, then one in sweepPeriods", (t) => {
+test("the first wake-up after a loss of power is a sweep, and then one in sweepPeriods", (t) => {
   let state = 0;
   let now = 0;
   const sweeps = [];
@@ -83,17 +84,20 @@ test("after a loss of power the first wake-up is a sweep, then one in sweepPerio
   );
 });
 
-test("a busy board stays awake until it has been idle for a while, and keeps its phase", (t) => {
+test("a busy board stays awake until it has been idle for more than a second, and keeps its phase", (t) => {
   const schedule = new WakeSchedule({ id: ID, cycle: 30, state: 5, now: 1_000 });
   t.is(schedule.awakeUntil(1_000, false), 1_000 + WINDOW_MS);
-  t.true(schedule.awakeUntil(2_100, true) > 2_100 + 1_000, "a peer may come back after a second");
+  t.true(schedule.awakeUntil(2_100, true) > 2_100 + 1_000, "a peer may return a second after its contact");
   const idleAt = schedule.awakeUntil(70_000, true);
   t.is(schedule.awakeUntil(idleAt - 1, false), idleAt);
   t.is((idleAt + schedule.sleepMs(idleAt)) % schedule.periodMs, 0);
-  t.is(schedule.sleepMs(idleAt), schedule.sleepMs(idleAt), "to ask again changes nothing");
+  t.is(schedule.sleepMs(idleAt), schedule.sleepMs(idleAt), "a second call answers the same");
 });
 
-/** A board's life: random contacts, crashes, sleeps that end early or boots that take long. */
+/**
+ * The longest time without a sweep in a board's history, in periods. The history has random contacts and crashes,
+ * sleeps that end early, and boots that take long.
+ */
 function longestUnswept(random: SeededRandom, cycle: WakeCycle, Schedule: typeof WakeSchedule): number {
   const below = (n: number): number => random.below(n);
   let state = 0;
@@ -106,7 +110,7 @@ function longestUnswept(random: SeededRandom, cycle: WakeCycle, Schedule: typeof
     worstPeriods = Math.max(worstPeriods, (now - sweptFromMs) / schedule.periodMs);
     let until = schedule.awakeUntil(now, false);
     if (below(20) === 0) {
-      // The power stays, RAM does not; what the schedule was told is gone.
+      // A crash: the power stays on but RAM is lost, and with it all that the schedule was told.
       now += below(until - now);
       continue;
     }
@@ -124,17 +128,17 @@ function longestUnswept(random: SeededRandom, cycle: WakeCycle, Schedule: typeof
   return worstPeriods;
 }
 
-test("no life goes without a sweep for longer than sweepPeriods", (t) => {
+test("no board goes without a sweep for longer than sweepPeriods", (t) => {
   for (const cycle of WAKE_CYCLES) {
     for (let life = 0; life < 40; life++) {
       const worst = longestUnswept(new SeededRandom(seed, `life ${cycle} ${life}`), cycle, WakeSchedule);
-      // Crashes come before sweeps are over and have them done again: a period each.
+      // A crash during a sweep makes the board sweep again, which costs one period more.
       t.true(worst <= sweepPeriods(cycle) + 3, `SEED=${seed}: ${cycle} s, life ${life}: ${worst}`);
     }
   }
 });
 
-test("a schedule that forgets how long contacts kept it awake is caught", (t) => {
+test("canary: a schedule that forgets how long contacts kept the board awake is caught", (t) => {
   class CountsWakes extends WakeSchedule {
     override sleepMs(now: number): number {
       const before = this.state;
@@ -150,7 +154,7 @@ test("a schedule that forgets how long contacts kept it awake is caught", (t) =>
   t.true(worst > sweepPeriods(30) + 3, `SEED=${seed}: ${worst}`);
 });
 
-test("a state that cannot be is a sweep that is due", (t) => {
+test("a schedule with an impossible state sweeps at once", (t) => {
   t.true(new WakeSchedule({ id: ID, cycle: 30, state: 60_000, now: 0 }).sweeping);
   t.false(new WakeSchedule({ id: ID, cycle: 600, state: 300, now: 0 }).sweeping);
 });
