@@ -87,7 +87,7 @@ export class Side {
 }
 
 /** What beacons tell the initiator `a` of `b`. */
-export function estimateByBeacon(a: Side, b: Side, idsA: Ids, idsB: Ids, words: () => number): [number, number] {
+export function estimateByBeacon(a: Side, b: Side, [idsA, idsB]: [Ids, Ids], words: () => number): [number, number] {
   const nonceLow = words();
   const nonceHigh = words();
   const beacon = new Uint8Array(FINGERPRINT_SIZE_BYTES);
@@ -162,17 +162,17 @@ function host(items: number): ReconcilerOptions {
   return { capacity: items + 100, openRangesMax: 4096, messageSizeBytesMax: 1 << 18 };
 }
 
-function board(name: string, shared: number, onlyA: number, onlyB: number, limits: Partial<Figures>): Case {
+function board(name: string, [shared, onlyA, onlyB]: [number, number, number], limits: Partial<Figures>): Case {
   return { name, shared, onlyA, onlyB, trials: 200, limits, options: BOARD };
 }
 
 const CASES: Case[] = [
-  board("d0", 750, 0, 0, { bytes: 0 }),
-  board("d1", 749, 1, 0, { bytes: 130, roundTrips: 1 }),
-  board("d10", 745, 5, 5, { bytes: 500, roundTrips: 1 }),
-  board("d50", 725, 25, 25, { bytes: 1400, roundTrips: 1, roundTripsWorst: 2, airMs: 70 }),
-  board("d200", 650, 100, 100, { bytes: 3300, roundTripsWorst: 2 }),
-  board("disjoint", 0, 750, 750, { bytes: 3500, roundTripsWorst: 2 }),
+  board("d0", [750, 0, 0], { bytes: 0 }),
+  board("d1", [749, 1, 0], { bytes: 130, roundTrips: 1 }),
+  board("d10", [745, 5, 5], { bytes: 500, roundTrips: 1 }),
+  board("d50", [725, 25, 25], { bytes: 1400, roundTrips: 1, roundTripsWorst: 2, airMs: 70 }),
+  board("d200", [650, 100, 100], { bytes: 3300, roundTripsWorst: 2 }),
+  board("disjoint", [0, 750, 750], { bytes: 3500, roundTripsWorst: 2 }),
   { name: "d50of10000", shared: 9975, onlyA: 25, onlyB: 25, trials: 10, options: host(10_000) },
   { name: "d50of1000000", shared: 999_975, onlyA: 25, onlyB: 25, trials: 1, options: host(1_000_000) },
 ];
@@ -216,7 +216,7 @@ function measure(given: Case): Figures {
       turned ? given.onlyB : given.onlyA,
       turned ? given.onlyA : given.onlyB,
     );
-    const [estimate, peerCount] = estimateByBeacon(a, b, idsA, idsB, words);
+    const [estimate, peerCount] = estimateByBeacon(a, b, [idsA, idsB], words);
     sessionKey(words(), words(), words(), words(), key);
     let sizes: number[] = [];
     if (estimate > 0) {
@@ -274,7 +274,7 @@ function besideNegentropy([items, runs]: [items: number, runs: number]): Result[
 function ourCosts(idsA: Ids, idsB: Ids, runs: number, words: () => number): ReconciliationCost[] {
   const options = host(idsA.length / 2);
   const [a, b] = [new Side(options), new Side(options)];
-  const [estimate, peerCount] = estimateByBeacon(a, b, idsA, idsB, words);
+  const [estimate, peerCount] = estimateByBeacon(a, b, [idsA, idsB], words);
   const key = new Mix();
   return Array.from({ length: runs }, () => {
     sessionKey(words(), words(), words(), words(), key);

@@ -71,8 +71,8 @@ test("strangers whose contacts have the same session id on one channel do not he
 
 test("an OPEN under the id of a contact with somebody else is refused as of that session, and accepted under another", (t) => {
   const opened: number[] = [];
-  const world = worldOf([board("a", 0), board("b", 30)], {}, seed, {
-    contactOpened: (node, _peer, sessionId) => node.name === "a" && opened.push(sessionId),
+  const world = worldOf([board("a", 0), board("b", 30)], {
+    observer: { contactOpened: (node, _peer, sessionId) => node.name === "a" && opened.push(sessionId) },
   });
   const [a, b] = world.nodes as [SimNode, SimNode];
   const { open } = stranger(world, 10);
@@ -98,9 +98,12 @@ test("both open at once: the lower address stays the initiator, and both directi
   for (let run = seed; run < seed + 8; run++) {
     const opened: string[] = [];
     const closed: string[] = [];
-    const world = worldOf([board("a", 0), board("b", 30)], {}, run, {
-      contactOpened: (node, _peer, sessionId) => opened.push(`${node.name} ${sessionId}`),
-      contactClosed: (node, _peer, sessionId, reason) => closed.push(`${node.name} ${sessionId} ${reason}`),
+    const world = worldOf([board("a", 0), board("b", 30)], {
+      seed: run,
+      observer: {
+        contactOpened: (node, _peer, sessionId) => opened.push(`${node.name} ${sessionId}`),
+        contactClosed: (node, _peer, sessionId, reason) => closed.push(`${node.name} ${sessionId} ${reason}`),
+      },
     });
     const [a, b] = world.nodes as [SimNode, SimNode];
     // An OPEN waits until the node that it is for has opened a contact itself.
@@ -137,8 +140,11 @@ for (const { name, mute, reason } of [
   test(`a peer restarts in mid-session with the same address: ${name}`, (t) => {
     for (let run = seed; run < seed + 6; run++) {
       const closed: string[] = [];
-      const world = worldOf([board("a", 0), board("b", 30)], {}, run, {
-        contactClosed: (node, _peer, _sessionId, why) => closed.push(`${node.name} ${why}`),
+      const world = worldOf([board("a", 0), board("b", 30)], {
+        seed: run,
+        observer: {
+          contactClosed: (node, _peer, _sessionId, why) => closed.push(`${node.name} ${why}`),
+        },
       });
       const [a, b] = world.nodes as [SimNode, SimNode];
       const random = new SeededRandom(run, "restart");

@@ -43,7 +43,7 @@ function timeOf(world: World, node: SimNode, count: number): number {
 
 for (const cast of ["broadcast", "unicast"] as const) {
   test(`what was received is not sent again: under one frame in a hundred where nothing is lost, ${cast}`, (t) => {
-    const world = worldOf([board("a", 0), board("b", 30)], {}, seed, {}, { cast });
+    const world = worldOf([board("a", 0), board("b", 30)], { scenario: { cast } });
     const [a, b] = world.nodes as [SimNode, SimNode];
     const random = new SeededRandom(seed, "repeats");
     const sent = world.nodes.map(fragmentsFrom);
@@ -89,7 +89,7 @@ for (const { ends, giver, taker, frames } of ENDS) {
 test("a lone Drop's frames go once each where nothing is lost", (t) => {
   for (let run = seed; run < seed + 10; run++) {
     const bodies = run % 2 === 0 ? V2 : {};
-    const world = worldOf([board("a", 0, bodies), board("b", 30, bodies)], {}, run);
+    const world = worldOf([board("a", 0, bodies), board("b", 30, bodies)], { seed: run });
     const sent = fragmentsFrom(world.nodes[0]!);
     write(world.nodes[0]!, new SeededRandom(run, "bodies"), 1);
     world.run(10);
@@ -130,7 +130,7 @@ for (const cast of ["broadcast", "unicast"] as const) {
       const random = new SeededRandom(run, "cut");
       const radio: Partial<RadioScenario> = { lossPerMille: run % 3 === 0 ? 0 : random.below(200) };
       const bodies = run % 2 === 0 ? V2 : {};
-      const world = worldOf([board("a", 0, bodies), board("b", 30, bodies)], radio, run, {}, { cast });
+      const world = worldOf([board("a", 0, bodies), board("b", 30, bodies)], { radio, seed: run, scenario: { cast } });
       const [a, b] = world.nodes as [SimNode, SimNode];
       // One frame each in large bodies, where no Drop takes a buffer for longer than that; six in small ones.
       write(a, random, 60, 1_200);
@@ -159,8 +159,9 @@ for (const cast of ["broadcast", "unicast"] as const) {
 function transfer(stalled: "giver" | "taker" | undefined, radio: Partial<RadioScenario>, queueFrames?: number) {
   const closed: string[] = [];
   let stalling = 0;
-  const world = worldOf([board("giver", 0), board("taker", 30)], radio, seed, {
-    contactClosed: (_node, _peer, _sessionId, reason) => closed.push(reason),
+  const world = worldOf([board("giver", 0), board("taker", 30)], {
+    radio,
+    observer: { contactClosed: (_node, _peer, _sessionId, reason) => closed.push(reason) },
   });
   const [giver, taker] = world.nodes as [SimNode, SimNode];
   write(giver, new SeededRandom(seed, "stall"), 100);
@@ -206,7 +207,11 @@ test("canary: a node that claims a longer queue than it has is drowned", (t) => 
 for (const cast of ["broadcast", "unicast"] as const) {
   test(`a half-received Drop is resumed at the next contact, ${cast}, also where frames are lost`, (t) => {
     for (let run = seed; run < seed + 6; run++) {
-      const world = worldOf([board("a", 0), board("b", 30)], { lossPerMille: 150, retriesMax: 0 }, run, {}, { cast });
+      const world = worldOf([board("a", 0), board("b", 30)], {
+        radio: { lossPerMille: 150, retriesMax: 0 },
+        seed: run,
+        scenario: { cast },
+      });
       const [a, b] = world.nodes as [SimNode, SimNode];
       // A taker that hears six fragments of the Drop and then no more of it.
       const receive = b.station.receive;

@@ -9,16 +9,20 @@ export const seed = Number(process.env.SEED ?? 1);
 
 const DROP_SIZE_BYTES = 2_048;
 
+export interface WorldOptions {
+  radio?: Partial<RadioScenario>;
+  /** The test's own seed unless said. */
+  seed?: number;
+  observer?: SimObserver;
+  /** Other fields of the scenario. */
+  scenario?: Partial<Scenario>;
+}
+
 /** A world whose nodes have all just been switched on. */
-export function worldOf(
-  nodes: NodeScenario[],
-  radio: Partial<RadioScenario> = {},
-  worldSeed = seed,
-  observer: SimObserver = {},
-  more: Partial<Scenario> = {},
-): World {
-  const scenario = { name: "test", description: "", durationS: 3_600, drops: [], nodes, ...more };
-  const world = new World({ ...scenario, radio: { rateMbps: 1, rangeM: 80, ...radio } }, worldSeed, observer);
+export function worldOf(nodes: NodeScenario[], options: WorldOptions = {}): World {
+  const scenario = { name: "test", description: "", durationS: 3_600, drops: [], nodes, ...options.scenario };
+  const radio = { rateMbps: 1, rangeM: 80, ...options.radio } as const;
+  const world = new World({ ...scenario, radio }, options.seed ?? seed, options.observer);
   world.run(1.5);
   return world;
 }

@@ -82,6 +82,7 @@ class Owner implements MessageSource, MessageSink {
     return true;
   }
 
+  // biome-ignore lint/complexity/useMaxParams: source, at, into, offset, length, as every copy of bytes
   read(message: Outgoing, from: number, into: Uint8Array, offset: number, lengthBytes: number): void {
     check(
       from >= 0 && from + lengthBytes <= message.bodyBytes,
@@ -264,18 +265,26 @@ function load(defect?: Replacement): Promise<CoveredModules<Modules>> {
 
 test.serial("no frame makes a link throw, overrun or finish what it never sent, and all of it was tried", async (t) => {
   const modules = await load();
-  nothingIsFound(t, modules, targetOf(modules.exports), EXECUTIONS, {
-    paths: ["modules/glacier/"],
-    // A buffer changes places in the node's pool only (throwie.test.ts).
-    uncalled: ["modules/glacier/assembly.ts: adopt"],
-    min: REACHED_MIN,
-  });
+  nothingIsFound(
+    t,
+    { modules, target: targetOf(modules.exports), executions: EXECUTIONS },
+    {
+      paths: ["modules/glacier/"],
+      // A buffer changes places in the node's pool only (throwie.test.ts).
+      uncalled: ["modules/glacier/assembly.ts: adopt"],
+      min: REACHED_MIN,
+    },
+  );
 });
 
 test.serial(
   "canary: fragments past the buffer are found with coverage as a guide, and not by random bytes",
   async (t) => {
     const modules = await load({ find: " || start + payloadBytes > this.bytes.length", by: "" });
-    onlyGuidedFinds(t, modules, targetOf(modules.exports), EXECUTIONS, /offset is out of bounds/);
+    onlyGuidedFinds(
+      t,
+      { modules, target: targetOf(modules.exports), executions: EXECUTIONS },
+      /offset is out of bounds/,
+    );
   },
 );

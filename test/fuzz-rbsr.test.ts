@@ -141,11 +141,15 @@ test.serial(
   "no message makes the reconciler throw, overrun or lie about its state, and all of it was tried",
   async (t) => {
     const modules = await load();
-    nothingIsFound(t, modules, targetOf(modules.exports, everySeed), EXECUTIONS, {
-      paths: ANSWERING.map((name) => `modules/rbsr/${name}.ts`),
-      uncalled: [],
-      min: REACHED_MIN,
-    });
+    nothingIsFound(
+      t,
+      { modules, target: targetOf(modules.exports, everySeed), executions: EXECUTIONS },
+      {
+        paths: ANSWERING.map((name) => `modules/rbsr/${name}.ts`),
+        uncalled: [],
+        min: REACHED_MIN,
+      },
+    );
   },
 );
 
@@ -155,5 +159,9 @@ test.serial("canary: a defect behind a doubt is found with coverage as a guide, 
     find: "if (this.#reader.bit() === 1) this.#have.add(item);\n      }\n    }\n  };",
     by: "if (this.#reader.bit() === 1) this.#have.add(item + 4096);\n      }\n    }\n  };",
   });
-  onlyGuidedFinds(t, modules, targetOf(modules.exports, fewSeeds), CANARY_EXECUTIONS, /items are lacked/);
+  onlyGuidedFinds(
+    t,
+    { modules, target: targetOf(modules.exports, fewSeeds), executions: CANARY_EXECUTIONS },
+    /items are lacked/,
+  );
 });

@@ -189,17 +189,25 @@ function load(defect?: Replacement): Promise<CoveredModules<Modules>> {
 
 test.serial("no frame makes a node throw, overrun or lose count, and all of it was tried", async (t) => {
   const modules = await load();
-  nothingIsFound(t, modules, targetOf(modules.exports), EXECUTIONS, {
-    paths: ["modules/throwie/"],
-    uncalled: NOT_BY_FRAMES,
-    min: REACHED_MIN,
-  });
+  nothingIsFound(
+    t,
+    { modules, target: targetOf(modules.exports), executions: EXECUTIONS },
+    {
+      paths: ["modules/throwie/"],
+      uncalled: NOT_BY_FRAMES,
+      min: REACHED_MIN,
+    },
+  );
 });
 
 test.serial(
   "canary: fragments past the buffer, within a contact, are found with coverage as a guide only",
   async (t) => {
     const modules = await load({ find: " || start + payloadBytes > this.bytes.length", by: "" });
-    onlyGuidedFinds(t, modules, targetOf(modules.exports), EXECUTIONS, /offset is out of bounds/);
+    onlyGuidedFinds(
+      t,
+      { modules, target: targetOf(modules.exports), executions: EXECUTIONS },
+      /offset is out of bounds/,
+    );
   },
 );

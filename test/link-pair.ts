@@ -47,6 +47,7 @@ class Peer implements MessageSource, MessageSink {
     return true;
   }
 
+  // biome-ignore lint/complexity/useMaxParams: source, at, into, offset, length, as every copy of bytes
   read(message: Outgoing, from: number, into: Uint8Array, offset: number, lengthBytes: number): void {
     into.set(this.#bodies[message.handle]!.subarray(from, from + lengthBytes), offset);
   }

@@ -130,7 +130,7 @@ function randomSession(a: Side, b: Side, words: () => number): [Ids, Ids, number
   a.fill(idsA, key);
   b.fill(idsB, key);
   let [estimate, peerCount] = [below(words, 2000), below(words, 1000)];
-  if (words() & 1) [estimate, peerCount] = estimateByBeacon(a, b, idsA, idsB, words);
+  if (words() & 1) [estimate, peerCount] = estimateByBeacon(a, b, [idsA, idsB], words);
   b.reconciler.respondTo(b.set);
   return [idsA, idsB, exchange(a, b, a.reconciler.initiate(a.set, estimate, a.out, peerCount))];
 }
@@ -323,7 +323,7 @@ test("hosts: larger sets in messages of their own size, and in messages of a boa
     const a = new Side({ capacity: items, ...options });
     const b = new Side({ capacity: items, ...options });
     const [idsA, idsB] = randomPair(words, items - different, different, different >> 1);
-    const [estimate, peerCount] = estimateByBeacon(a, b, idsA, idsB, words);
+    const [estimate, peerCount] = estimateByBeacon(a, b, [idsA, idsB], words);
     const key = new Mix();
     sessionKey(words(), words(), words(), words(), key);
     a.fill(idsA, key);
@@ -345,7 +345,7 @@ test("a gateway with ten thousand Drops and a board", (t) => {
   ] as [Side, Side][]) {
     const extra = a === board ? [50, 9300] : [9300, 50];
     const [idsA, idsB] = randomPair(words, 700, extra[0]!, extra[1]!);
-    const [estimate, peerCount] = estimateByBeacon(a, b, idsA, idsB, words);
+    const [estimate, peerCount] = estimateByBeacon(a, b, [idsA, idsB], words);
     const key = new Mix();
     sessionKey(words(), words(), words(), words(), key);
     a.fill(idsA, key);
@@ -395,7 +395,7 @@ test("a fingerprint tells equal sets from others, and how much they differ", (t)
     const ratios: number[] = [];
     for (let trial = 0; trial < 200; trial += 1) {
       const [idsA, idsB] = randomPair(words, BOARD_ITEMS - differences, (differences + 1) >> 1, differences >> 1);
-      const [estimate, count] = estimateByBeacon(a, b, idsA, idsB, words);
+      const [estimate, count] = estimateByBeacon(a, b, [idsA, idsB], words);
       t.is(count, idsB.length / 2);
       if (differences === 0) t.is(estimate, 0);
       else ratios.push(estimate / differences);
@@ -409,7 +409,7 @@ test("a fingerprint tells equal sets from others, and how much they differ", (t)
   }
   t.log(`estimate over truth, at the tenth, middle and ninth decile: ${summary.join("; ")}`);
   const [idsA, idsB] = randomPair(words, 0, 750, 750);
-  t.true(estimateByBeacon(a, b, idsA, idsB, words)[0] > 800, "nothing in common");
+  t.true(estimateByBeacon(a, b, [idsA, idsB], words)[0] > 800, "nothing in common");
 });
 
 test("a fingerprint forgets what is removed", (t) => {

@@ -69,6 +69,7 @@ const REPEATED_US = 1_000_000;
 /** From now on each Drop is read with a bit turned over. */
 function lie(store: Store): void {
   const read = store.read.bind(store);
+  // biome-ignore lint/complexity/useMaxParams: source, at, into, offset, length, as every copy of bytes
   store.read = (slot, from, into, offset, lengthBytes) => {
     read(slot, from, into, offset, lengthBytes);
     if (from === 0 && lengthBytes > 0) into[offset]! ^= 1;

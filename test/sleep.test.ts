@@ -33,8 +33,10 @@ test("two boards that sleep exchange their Drops within the bound, from whenever
   for (let i = 0; i < 6; i++) {
     const stored: number[] = [];
     const nodes = [board("a", 0, { wake: 60 }), board("b", 30, { wake: 60 })];
-    const world = worldOf(nodes, { lossPerMille: 20 }, seed + i, {
-      dropVerified: (node) => stored.push(node.station.index),
+    const world = worldOf(nodes, {
+      radio: { lossPerMille: 20 },
+      seed: seed + i,
+      observer: { dropVerified: (node) => stored.push(node.station.index) },
     });
     const [a, b] = world.nodes as [SimNode, SimNode];
     const random = new SeededRandom(seed + i, "sleepers");
@@ -80,13 +82,10 @@ test("boards of different cycles meet, and a carrier who stays for a period meet
 test("RAM is gone after a sleep, flash is not, and time went on", (t) => {
   const lives: unknown[] = [];
   const halfLifeS = 600;
-  const world = worldOf(
-    [board("a", 0, { wake: 60 })],
-    {},
-    seed,
-    { started: (node) => lives.push(node.throwie) },
-    { halfLifeS },
-  );
+  const world = worldOf([board("a", 0, { wake: 60 })], {
+    observer: { started: (node) => lives.push(node.throwie) },
+    scenario: { halfLifeS },
+  });
   const a = world.nodes[0]!;
   world.run(3);
   const [drop] = write(a, new SeededRandom(seed, "flash"), 1) as [Uint8Array];
@@ -106,9 +105,11 @@ test("power that fails while a board sleeps, boots or writes ends its sleep, and
   for (const atS of [100.5, 130, 177, 200, 240, 290.25]) {
     const times: number[] = [];
     const nodes = [board("a", 0, { wake: 60, crashes: [{ atS, downS: 10, midWrite: atS === 200 }] })];
-    const world = worldOf(nodes, {}, seed, {
-      stopped: () => times.push(world.nowS),
-      started: () => times.push(world.nowS),
+    const world = worldOf(nodes, {
+      observer: {
+        stopped: () => times.push(world.nowS),
+        started: () => times.push(world.nowS),
+      },
     });
     const a = world.nodes[0]!;
     world.run(3);
@@ -126,7 +127,7 @@ test("power that fails while a board sleeps, boots or writes ends its sleep, and
 });
 
 test("what an idle board draws is what the formula says, and an hour awake is what the datasheet says", (t) => {
-  const world = worldOf([board("a", 0, { wake: 60 }), board("mule", 500)], {}, seed, {}, { durationS: 12 * HOUR_S });
+  const world = worldOf([board("a", 0, { wake: 60 }), board("mule", 500)], { scenario: { durationS: 12 * HOUR_S } });
   world.run(12 * HOUR_S);
   const [a, mule] = world.nodes as [SimNode, SimNode];
   const played = meanMilliamperes(a.usage(), chip);

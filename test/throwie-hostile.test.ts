@@ -13,8 +13,10 @@ const SESSION = 0x7777;
 
 test("a Drop that is not what it was announced as is never served, and is forgotten", (t) => {
   const lost: string[] = [];
-  const world = worldOf([board("liar", 0), board("b", 30), board("c", 90)], {}, seed, {
-    dropLost: (node, _low, _high, cause) => lost.push(`${node.name} ${cause}`),
+  const world = worldOf([board("liar", 0), board("b", 30), board("c", 90)], {
+    observer: {
+      dropLost: (node, _low, _high, cause) => lost.push(`${node.name} ${cause}`),
+    },
   });
   const [liar, b, c] = world.nodes as [SimNode, SimNode, SimNode];
   const { store } = liar.throwie!;
@@ -30,9 +32,11 @@ test("a Drop that is not what it was announced as is never served, and is forgot
 
 test("a stranger that opens again and again, and never goes on, keeps nobody out", (t) => {
   let opened = 0;
-  const world = worldOf([board("a", 0), board("b", 30)], {}, seed, {
-    contactOpened: (node, peer) => {
-      if (node.name === "a" && sameAddress(peer, address)) opened++;
+  const world = worldOf([board("a", 0), board("b", 30)], {
+    observer: {
+      contactOpened: (node, peer) => {
+        if (node.name === "a" && sameAddress(peer, address)) opened++;
+      },
     },
   });
   const { open, address } = stranger(world, 10);
@@ -93,7 +97,7 @@ test("an OPEN that is not the first message of a session takes no contact", (t) 
 
 /** Frames that two nodes sent each other, to mutate. */
 function realFrames(random: SeededRandom): Uint8Array[] {
-  const world = worldOf([board("a", 0), board("b", 30)], { lossPerMille: 50 }, seed);
+  const world = worldOf([board("a", 0), board("b", 30)], { radio: { lossPerMille: 50 } });
   const frames: Uint8Array[] = [];
   for (const { station } of world.nodes) {
     const receive = station.receive;

@@ -28,8 +28,8 @@ test("constants agree: a reconciliation message fits an OPEN", (t) => {
 
 test("two nodes end with the union, both ways in one contact, and then are quiet", (t) => {
   const closed: string[] = [];
-  const world = worldOf([board("a", 0), board("b", 30)], {}, seed, {
-    contactClosed: (_node, _peer, _session, reason) => closed.push(reason),
+  const world = worldOf([board("a", 0), board("b", 30)], {
+    observer: { contactClosed: (_node, _peer, _session, reason) => closed.push(reason) },
   });
   const [a, b] = world.nodes as [SimNode, SimNode];
   const random = new SeededRandom(seed, "union");
@@ -45,9 +45,11 @@ test("two nodes end with the union, both ways in one contact, and then are quiet
 
 test("the hottest Drop goes first", (t) => {
   const order: number[] = [];
-  const world = worldOf([board("a", 0), board("b", 30)], {}, seed, {
-    dropStored: (node, slot, peer) => {
-      if (peer !== undefined) order.push(node.throwie!.store.idLow(slot));
+  const world = worldOf([board("a", 0), board("b", 30)], {
+    observer: {
+      dropStored: (node, slot, peer) => {
+        if (peer !== undefined) order.push(node.throwie!.store.idLow(slot));
+      },
     },
   });
   const a = world.nodes[0]!;
@@ -81,11 +83,13 @@ test("a full store keeps the hottest: the coldest dies, at the announced capacit
 test("two full stores of hot, different Drops try each of them once at most, and then leave each other in peace", (t) => {
   const tries = new Map<string, number>();
   let openings = 0;
-  const world = worldOf([board("a", 0, { capacity: 20 }), board("b", 30, { capacity: 20 })], {}, seed, {
-    contactOpened: () => openings++,
-    dropStored: (node, slot) => {
-      const name = `${node.name} ${node.throwie!.store.idLow(slot)}`;
-      tries.set(name, (tries.get(name) ?? 0) + 1);
+  const world = worldOf([board("a", 0, { capacity: 20 }), board("b", 30, { capacity: 20 })], {
+    observer: {
+      contactOpened: () => openings++,
+      dropStored: (node, slot) => {
+        const name = `${node.name} ${node.throwie!.store.idLow(slot)}`;
+        tries.set(name, (tries.get(name) ?? 0) + 1);
+      },
     },
   });
   const random = new SeededRandom(seed, "hot");
@@ -109,8 +113,10 @@ test("two full stores of hot, different Drops try each of them once at most, and
 
 test("honest nodes never make junk of a Drop: what is under way is not evicted for what comes in", (t) => {
   const lost: string[] = [];
-  const world = worldOf([board("a", 0, { capacity: 60 }), board("b", 30, { capacity: 60 })], {}, seed, {
-    dropLost: (node, _low, _high, cause) => lost.push(`${node.name} ${cause}`),
+  const world = worldOf([board("a", 0, { capacity: 60 }), board("b", 30, { capacity: 60 })], {
+    observer: {
+      dropLost: (node, _low, _high, cause) => lost.push(`${node.name} ${cause}`),
+    },
   });
   const random = new SeededRandom(seed, "swap");
   for (const node of world.nodes) write(node, random, 60);
@@ -151,9 +157,11 @@ test("what comes by wire displaces nothing that came by wire before it", (t) => 
 
 test("while everyone who could die is being read a Drop waits, and then comes in, in the same contact", (t) => {
   let contacts = 0;
-  const world = worldOf([board("a", 0, { capacity: 2 }), board("b", 30, { capacity: 2 })], {}, seed, {
-    contactOpened: (node) => {
-      if (node.name === "a") contacts++;
+  const world = worldOf([board("a", 0, { capacity: 2 }), board("b", 30, { capacity: 2 })], {
+    observer: {
+      contactOpened: (node) => {
+        if (node.name === "a") contacts++;
+      },
     },
   });
   const [a, b] = world.nodes as [SimNode, SimNode];
@@ -295,9 +303,11 @@ test("buffers: a reconciliation gets its two as soon as Drops in them are done w
 test("a node whose flash fails says so to no peer: nothing is finished, and nothing is thought to have moved", (t) => {
   const closed: string[] = [];
   let sent = 0;
-  const world = worldOf([board("a", 0), board("b", 30)], {}, seed, {
-    contactClosed: (node, _peer, _session, reason) => closed.push(`${node.name} ${reason}`),
-    dropSent: () => sent++,
+  const world = worldOf([board("a", 0), board("b", 30)], {
+    observer: {
+      contactClosed: (node, _peer, _session, reason) => closed.push(`${node.name} ${reason}`),
+      dropSent: () => sent++,
+    },
   });
   const [a, b] = world.nodes as [SimNode, SimNode];
   write(a, new SeededRandom(seed, "worn"), 3);

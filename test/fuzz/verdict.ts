@@ -10,6 +10,13 @@ function told(finding: Finding | undefined): string {
   return finding === undefined ? "nothing found" : `SEED=${SEED}, execution ${finding.executions}: ${finding.fault}`;
 }
 
+/** What is fuzzed, and for how long. */
+export interface Fuzzed {
+  modules: CoveredModules<unknown>;
+  target: Target;
+  executions: number;
+}
+
 export interface Reach {
   /** Modules whose path begins so. */
   paths: string[];
@@ -21,9 +28,7 @@ export interface Reach {
 
 export function nothingIsFound(
   t: ExecutionContext,
-  modules: CoveredModules<unknown>,
-  target: Target,
-  executions: number,
+  { modules, target, executions }: Fuzzed,
   { paths, uncalled, min }: Reach,
 ): void {
   const finding = fuzzGuided(target, modules, new SeededRandom(SEED, "fuzz"), executions);
@@ -40,13 +45,7 @@ export function nothingIsFound(
   modules.close();
 }
 
-export function onlyGuidedFinds(
-  t: ExecutionContext,
-  modules: CoveredModules<unknown>,
-  target: Target,
-  executions: number,
-  fault: RegExp,
-): void {
+export function onlyGuidedFinds(t: ExecutionContext, { modules, target, executions }: Fuzzed, fault: RegExp): void {
   const guided = fuzzGuided(target, modules, new SeededRandom(SEED, "fuzz"), executions);
   t.regex(told(guided), fault);
   const blind = fuzzBlindly(target, new SeededRandom(SEED, "fuzz"), executions);
