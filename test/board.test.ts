@@ -1,6 +1,7 @@
 /**
- * What the firmware has besides its modules, each behind the test's native faces: the Flash port over the SDK's flash, the
- * CRC by the SDK's native code, the crash log.
+ * Some parts of the firmware exist only on a board: the Flash port over the SDK's flash, the CRC by the SDK's native
+ * code, and the crash log. These tests run each of them on Node, over the test's own native functions
+ * (test/xs/natives/), and hold it to the same contract or vectors as the part that other hosts use.
  */
 import { execFileSync } from "node:child_process";
 import test from "ava";
@@ -18,7 +19,7 @@ import { NATIVES } from "./xs/natives.ts";
 
 const seed = Number(process.env.SEED ?? 1);
 
-/** A module of the firmware on Node, with the test's natives. */
+/** Loads a module of the firmware on Node, over the test's natives. `broken` maps modules to broken variants. */
 async function withNatives<T>(entry: string, broken: Record<string, string> = {}): Promise<T> {
   const { outputFiles } = await build({
     entryPoints: [entry],
@@ -43,7 +44,7 @@ flashContract(test, "a board's partition", () => {
   return { flash: partitionOf(desk), reopen: () => partitionOf(desk), end: () => {} };
 });
 
-test("a cell that does not take a program is reported, not thrown", (t) => {
+test("program answers false for a cell that cannot be programmed, and does not throw", (t) => {
   const desk = new Desk();
   const flash = partitionOf(desk);
   desk.part("drops").stuckAt = 4097;
@@ -52,7 +53,7 @@ test("a cell that does not take a program is reported, not thrown", (t) => {
   t.false(flash.program(4096, zeros, 0, 8));
 });
 
-test("a cell that no erase sets any more is reported, not thrown", (t) => {
+test("program answers false for a cell that no erase can set, and does not throw", (t) => {
   const desk = new Desk();
   const flash = partitionOf(desk);
   const part = desk.part("drops");
@@ -63,7 +64,7 @@ test("a cell that no erase sets any more is reported, not thrown", (t) => {
   t.true(flash.program(4104, new Uint8Array(8), 0, 8));
 });
 
-test("a frame's few places in a buffer are read without a new view each", (t) => {
+test("repeated reads to the same places of a buffer make one view for each place", (t) => {
   const desk = new Desk();
   const flash = partitionOf(desk);
   const views = new Set<unknown>();
@@ -78,7 +79,7 @@ test("a frame's few places in a buffer are read without a new view each", (t) =>
   t.is(views.size, 3);
 });
 
-test("the native CRC is Glacier's, whatever lies behind the frame and came before it", async (t) => {
+test("the native CRC equals Glacier's for every length within a buffer, call after call", async (t) => {
   const { crc16 } = await withNatives<{ crc16: typeof crc16ByTable }>("modules/board/crc16.ts");
   const random = new SeededRandom(seed, "crc");
   const ascii = Uint8Array.from("123456789", (character) => character.charCodeAt(0));
@@ -99,7 +100,7 @@ test("the native CRC is Glacier's, whatever lies behind the frame and came befor
   }
 });
 
-test("a CRC whose state goes on is seen", async (t) => {
+test("canary: a CRC that keeps its state from one call to the next is caught", async (t) => {
   const { crc16 } = await withNatives<{ crc16: typeof crc16ByTable }>("modules/board/crc16.ts", {
     crc: "test/xs/canaries/crc-without-reset.ts",
   });
@@ -112,7 +113,7 @@ function crashFlash(): NorFlash {
   return new NorFlash({ sizeBytes: 2 * 4096 });
 }
 
-test("the last crash is told once, by the life after it", (t) => {
+test("the crash log reports the last crash once, in the life after it", (t) => {
   const flash = crashFlash();
   t.is(new CrashLog(flash).tell(), undefined);
   for (let number = 1; number <= 200; number++) {
@@ -126,13 +127,13 @@ test("the last crash is told once, by the life after it", (t) => {
   }
 });
 
-test("a message is cut to what fits, and is ASCII", (t) => {
+test("the crash log cuts a message to 110 bytes and replaces each character that is not printable ASCII", (t) => {
   const flash = crashFlash();
   new CrashLog(flash).write(`\u0007\u00e4${"x".repeat(300)}`, 0);
   t.is(new CrashLog(flash).tell()!.message, `??${"x".repeat(108)}`);
 });
 
-test("a record torn at any byte is passed over, and the one before it and after it are whole", (t) => {
+test("the crash log skips a record torn at any byte, and the records before and after it are whole", (t) => {
   for (const before of [5, 31, 63]) {
     const whole = crashFlash();
     for (let i = 0; i < before; i++) new CrashLog(whole).write(`before ${i}`, 0);
@@ -163,6 +164,6 @@ function copyOf(flash: Flash): NorFlash {
   return copy;
 }
 
-test("the firmware's part of the tree agrees with @moddable/typings", (t) => {
+test("modules/board type-checks against @moddable/typings", (t) => {
   t.notThrows(() => execFileSync("npx", ["tsc", "-p", "modules/board"], { encoding: "utf8" }));
 });

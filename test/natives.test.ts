@@ -1,21 +1,22 @@
 /**
- * The tests' natives (test/xs/natives/) against what they stand for: the same names, bounds and refusals as the C, and under
- * the shipped faces of radio and line the contract that those promise.
+ * Tests of the firmware replace its C by TypeScript (test/xs/natives/). Such a test proves something only if the
+ * replacement behaves like the C. So these tests compare names, bounds and refusals with the C sources, and run the
+ * shipped classes of radio and line over the replacement to check the contract that those classes promise.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import test from "ava";
 import { Desk } from "./xs/desk.ts";
 import { FUNCTIONS } from "./xs/natives/native.ts";
 
-// After the desk, which brings what XS has and Node has not.
+// These imports must come after the desk, because the desk defines the XS functions that Node lacks.
 const { EspNow } = await import("../modules/espnow/espnow.ts");
 const { Serial } = await import("../modules/serial/serial.ts");
 const { copy } = await import("../modules/board/copy.ts");
 const { crc32 } = await import("../modules/board/crc32.ts");
 
 const FOLDERS = ["modules/board", "modules/espnow", "modules/serial"];
-/** Faces that are stood for as a whole, by test/xs/natives/board.ts and flash.ts. */
-const WITHOUT = /^xs_(board|memory|flash)|_destructor$/;
+/** C functions without a replacement: test/xs/natives/board.ts and flash.ts replace the whole module above them. */
+const NOT_REPLACED = /^xs_(board|memory|flash)|_destructor$/;
 
 function texts(ending: RegExp): string {
   return FOLDERS.flatMap((folder) => readdirSync(folder).map((name) => `${folder}/${name}`))
@@ -26,34 +27,34 @@ function texts(ending: RegExp): string {
 
 function names(text: string, pattern: RegExp): string[] {
   const found = new Set([...text.matchAll(pattern)].map((match) => match[1]!));
-  return [...found].filter((name) => !WITHOUT.test(name)).sort();
+  return [...found].filter((name) => !NOT_REPLACED.test(name)).sort();
 }
 
-test("the faces ask for what the C gives and the tests' natives stand for, by name", (t) => {
+test("TypeScript, C and the tests' natives name the same functions", (t) => {
   const known = Object.keys(FUNCTIONS).sort();
   t.true(known.length > 10);
   t.deepEqual(names(texts(/\.ts$/), /\bnative\("(\w+)"\)/g), known);
   t.deepEqual(names(texts(/\.c$/), /^void (xs_\w+)\(xsMachine \*the\)/gm), known);
 });
 
-test("bounds and refusals of the tests' natives are the C's", (t) => {
+test("the tests' natives have the bounds and the refusals of the C", (t) => {
   const c = texts(/\.[ch]$/);
-  const stands = ["bytes", "espnow", "serial"]
+  const replacements = ["bytes", "espnow", "serial"]
     .map((name) => readFileSync(`test/xs/natives/${name}.ts`, "utf8"))
     .join("\n");
-  const sentences = [...stands.matchAll(/Error\("([^"]+)"\)|"((?:serial: )?outside the buffer)"/g)].map(
+  const sentences = [...replacements.matchAll(/Error\("([^"]+)"\)|"((?:serial: )?outside the buffer)"/g)].map(
     (match) => match[1] ?? match[2]!,
   );
   t.true(sentences.length >= 8);
-  for (const sentence of sentences) t.true(c.includes(`"${sentence}"`), sentence);
+  for (const sentence of sentences) t.true(c.includes(`"${sentence}"`), `the C does not refuse with "${sentence}"`);
   for (const bound of [
     "FRAME_BYTES_MAX 1470",
     "RECEIVED_RING_BYTES (24 * 1024)",
     "RECORD_HEADER_BYTES (2 + ADDRESS_BYTES + 1)",
   ])
-    t.true(c.includes(`#define ${bound}\n`), bound);
+    t.true(c.includes(`#define ${bound}\n`), `the C does not define ${bound}`);
   for (const bound of ["SEND_QUEUE_FRAMES 2", "RECEIVE_BYTES 9216", "SEND_BYTES 4096"])
-    t.true(c.includes(`#define ${bound}\n`), bound);
+    t.true(c.includes(`#define ${bound}\n`), `the C does not define ${bound}`);
 });
 
 const nothing = { onFrame() {}, onRoom() {}, onReadable() {}, onWritable() {} };
@@ -64,7 +65,7 @@ function onNewDesk(): Desk {
   return globalThis.desk;
 }
 
-test.serial("the radio refuses channels, rates, and a second radio while one is open", (t) => {
+test.serial("the radio refuses unknown channels and rates, and a second radio while one is open", (t) => {
   onNewDesk();
   for (const channel of [0, 12, 1.5, Number.NaN])
     t.throws(() => new EspNow({ channel, rate: "1M", ...nothing }), {
@@ -84,7 +85,7 @@ test.serial("the radio refuses channels, rates, and a second radio while one is 
   t.notThrows(() => new EspNow({ channel: 11, rate: "LR500K", ...nothing }));
 });
 
-test.serial("the radio takes two frames, says when there is room, counts, and hears into a buffer of its own", (t) => {
+test.serial("the radio queues two frames, calls onRoom, counts frames, and copies each frame that it receives", (t) => {
   const desk = onNewDesk();
   let rooms = 0;
   const heard: number[][] = [];
@@ -116,7 +117,7 @@ test.serial("the radio takes two frames, says when there is room, counts, and he
   t.deepEqual(heard, [[2, 7, 8, ...address, -61]]);
 });
 
-test.serial("the line refuses a second line and no speed, takes what it has room for, and reads in pieces", (t) => {
+test.serial("the line refuses a second line and speed 0, takes as many bytes as fit, and reads in pieces", (t) => {
   const desk = onNewDesk();
   const read: number[] = [];
   const options = { port: "usb", baud: 921_600, ...nothing } as const;
@@ -124,7 +125,7 @@ test.serial("the line refuses a second line and no speed, takes what it has room
   const line = new Serial({ ...options, onReadable: (_bytes, lengthBytes) => read.push(lengthBytes) });
   t.throws(() => new Serial(options), { message: /is open already/ });
   desk.line!.bring(new Uint8Array(9_300));
-  t.deepEqual(read, Array(9_216 / 512).fill(512), "what there was no room for is lost");
+  t.deepEqual(read, Array(9_216 / 512).fill(512), "the bytes beyond the receive buffer are lost");
   t.throws(() => line.write(new Uint8Array(8), 4, 5), { instanceOf: RangeError });
   t.deepEqual(
     [3_000, 3_000, 1].map((lengthBytes) => line.write(new Uint8Array(3_000), 0, lengthBytes)),
@@ -135,7 +136,7 @@ test.serial("the line refuses a second line and no speed, takes what it has room
   t.notThrows(() => new Serial(options));
 });
 
-test("a board's CRC and copy refuse what lies outside", (t) => {
+test("a board's CRC and copy refuse a range outside the buffer", (t) => {
   t.is(crc32(Buffer.from("-123456789"), 1, 9) >>> 0, 0xcbf43926);
   const to = new Uint8Array(4);
   copy(Uint8Array.of(1, 2, 3), 1, to, 2, 2);

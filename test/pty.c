@@ -1,10 +1,11 @@
 /*
- * A serial port without a wire: opens a pseudo-terminal, gives its far side the name in the first argument, and passes
- * bytes between the near side and standard input and output. When standard input ends the terminal is hung up, which a
- * program on the far side sees as it sees a USB adapter being pulled.
+ * Tests of a serial port need a port, and a test machine has none. This program opens a pseudo-terminal and links the
+ * name in its first argument to the far side. It copies bytes between the near side and standard input and output.
+ * When standard input ends, the program hangs up the terminal. A program on the far side sees the same as when a USB
+ * adapter is pulled out.
  *
- * Own C rather than a package: the tests need a C compiler anyway (XS), and a native package more would be one more that
- * builds or does not; the library's own mock is no terminal.
+ * This is C of our own and not a package. The tests need a C compiler anyway (for XS), and another native package would
+ * be another package whose build may fail. The serial library's own mock is no terminal.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -25,7 +26,7 @@ static void fail(const char *what)
 	exit(1);
 }
 
-/* The name always points to a whole terminal: the old one or this one. */
+/* Renames a finished link, so that the name always points to a whole terminal: the old one or this one. */
 static void name(const char *path, const char *terminal)
 {
 	char draft[PATH_BYTES];
@@ -35,13 +36,13 @@ static void name(const char *path, const char *terminal)
 		fail(path);
 }
 
-/* What was read and not written yet. */
+/* Bytes that were read and are not written yet. */
 typedef struct {
 	unsigned char bytes[PIECE_BYTES];
 	size_t at, end;
 } Piece;
 
-/* 0: the source has ended. */
+/* Reads the next piece. Returns 0 when the source has ended. */
 static int take(Piece *piece, int from)
 {
 	ssize_t count = read(from, piece->bytes, sizeof(piece->bytes));
@@ -52,6 +53,7 @@ static int take(Piece *piece, int from)
 	return count > 0;
 }
 
+/* Writes as much of the piece as the target takes. Returns 0 when the target is gone. */
 static int give(Piece *piece, int to)
 {
 	ssize_t count = write(to, piece->bytes + piece->at, piece->end - piece->at);
@@ -68,7 +70,7 @@ int main(int count, char *words[])
 	int near = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
 	if ((2 != count) || (near < 0) || grantpt(near) || unlockpt(near))
 		fail("pty");
-	/* Kept open: without anybody on the far side the near side could not be read. */
+	/* The program keeps the far side open, because the near side cannot be read while the far side is closed. */
 	int far = open(ptsname(near), O_RDWR | O_NOCTTY);
 	if ((far < 0) || tcgetattr(far, &settings))
 		fail("pty");

@@ -1,4 +1,8 @@
-/** The modules on the boards' engine: every vector, and one sync that must be the same history as on Node. */
+/**
+ * Boards run the modules on XS, and most tests run them on Node. These tests run every vector and two simulated
+ * histories on a real XS engine and require the same results as on Node. They also require that frames and inserts
+ * leave no garbage on the heap of XS: a board that runs for months cannot afford a slot a frame.
+ */
 import test from "ava";
 import { bundleForXs, XsMachine } from "./xs/machine.ts";
 import { sleepTenMinutes, syncPair } from "./xs/program.ts";
@@ -14,7 +18,7 @@ async function withXs<T>(use: (machine: XsMachine) => Promise<T>): Promise<T> {
   }
 }
 
-test("it is XS, and its exceptions are seen", async (t) => {
+test("the engine is XS, and its exceptions reach the test", async (t) => {
   await withXs(async (machine) => {
     const { told } = await machine.evaluate("tell(typeof harden + typeof console + typeof setTimeout)");
     t.deepEqual(told, ["functionundefinedundefined"]);
@@ -22,7 +26,7 @@ test("it is XS, and its exceptions are seen", async (t) => {
   });
 });
 
-test("all vectors pass on XS, as on Node", async (t) => {
+test("all vectors hold on XS as on Node", async (t) => {
   const here = checkVectors();
   t.deepEqual(here.failures, []);
   t.true(here.count > 600, `${here.count} checks`);
@@ -30,7 +34,7 @@ test("all vectors pass on XS, as on Node", async (t) => {
   t.deepEqual(JSON.parse(told[0]!), { count: here.count, failures: [] });
 });
 
-test("one two-node sync gives the same trace hash on XS as on Node, and another seed another", async (t) => {
+test("a sync of two nodes has the same trace hash on XS as on Node, and another seed has another hash", async (t) => {
   const seed = Number(process.env.SEED ?? 7);
   const { told } = await withXs((machine) => machine.evaluate(`tell(JSON.stringify(syncPair(${seed})))`));
   const there = JSON.parse(told[0]!);
@@ -50,14 +54,14 @@ test("boards that sleep have the same history on XS as on Node", async (t) => {
   t.true(here.wanted > 0 && here.sleepersMilliamperes > 5);
 });
 
-test("no frame leaves garbage behind: the heap of XS is the same after 10,000 as after 1,000", async (t) => {
+test("frames leave no garbage: the heap of XS does not grow over 10,000 frames", async (t) => {
   await withXs(async (machine) => {
     await machine.evaluate(
       "globalThis.operation = OPERATIONS.dropOfFrames(); const run = (n) => { for (let i = 0; i < n; i++) operation(); }; globalThis.run = run; run(10)",
     );
     const before = await machine.evaluate("run(100)");
     const after = await machine.evaluate("run(1000)");
-    // A slot or two is the script's own; a single slot a frame would be 9,000.
+    // The script itself takes a slot or two. One slot for each frame would be 9,000.
     t.true(after.heapCount - before.heapCount < 100, `${after.heapCount - before.heapCount} slots for 10,000 frames`);
     t.true(
       (await machine.evaluate("for (let i = 0; i < 1000; i++) new Uint8Array(1)")).heapCount > after.heapCount + 1_000,
@@ -65,7 +69,7 @@ test("no frame leaves garbage behind: the heap of XS is the same after 10,000 as
   });
 });
 
-/** Slots that the heap of XS has grown by when an operation was done so often. */
+/** The number of slots by which the heap of XS grows when the operation is done `times` times. */
 async function grownBy(operation: string, times: number): Promise<number> {
   return withXs(async (machine) => {
     await machine.evaluate(
@@ -77,17 +81,17 @@ async function grownBy(operation: string, times: number): Promise<number> {
   });
 }
 
-test("hostile frames do not grow a node: the heap of XS is the same after 10,000 of noise and mutation", async (t) => {
+test("hostile frames leave no garbage: the heap of XS does not grow over 10,000 of noise and mutation", async (t) => {
   const slots = await grownBy("noiseHeard", 5_000);
   t.true(slots < 50, `${slots} slots`);
 });
 
-test("no insert leaves garbage behind: the heap of XS is the same after 10,000", async (t) => {
+test("inserts leave no garbage: the heap of XS does not grow over 10,000 inserts", async (t) => {
   const slots = await grownBy("dropInserted", 10_000);
   t.true(slots < 50, `${slots} slots`);
 });
 
-test("nor do whole nodes: 7,000 frames of Drops carried, stored and verified leave the heap as it was", async (t) => {
+test("whole nodes leave no garbage: the heap of XS does not grow over 7,000 frames carried and stored", async (t) => {
   const slots = await grownBy("frameCarried", 7_000);
   t.true(slots < 50, `${slots} slots`);
 });

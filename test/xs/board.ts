@@ -1,11 +1,13 @@
 /**
- * A board's time, on the engine that counts: what a node computes is metered in XS bytecodes and becomes simulated time.
+ * The simulator knows how long frames take on the air, but not how long a board computes. Here a node's work is metered
+ * in XS bytecodes, and the bytecodes become simulated time.
  *
- * Two boards of the simulator (sim/), each with a processor of BYTECODES_PER_SECOND, and flash whose programs and erases
- * take as long as on a real part. What is native on a board is not metered: radio, flash, chance. CRCs are native there
- * too, and bench/xs.ts leaves them out of the bundle.
+ * Two boards of the simulator (sim/) meet. Each has a processor of BYTECODES_PER_SECOND, and flash whose programs and
+ * erases take as long as on a real chip. Radio, flash and random numbers are native code on a board, so they are not
+ * metered. CRCs are native too: bench/xs.ts leaves them out of the bundle.
  *
- * Only for XS as @agoric/xsnap builds it: its `resetMeter` reads and sets the meter from inside a script.
+ * This file runs only on XS as @agoric/xsnap builds it. The `resetMeter` of that build reads and sets the meter from
+ * inside a script.
  */
 import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
 import { Store } from "../../modules/store/store.ts";
@@ -35,7 +37,7 @@ const DROPS_GIVEN = 50;
 const DROP_BYTES = 2_048;
 const FRAMES_PER_DROP = 10;
 const FRAME_BYTES = 226;
-/** What modules/espnow holds for the air. */
+/** The frames that modules/espnow queues for the air. */
 const TX_QUEUE_FRAMES = 2;
 const CONTACT_US_MAX = 60 * MICROSECONDS;
 
@@ -48,7 +50,7 @@ function unmetered<T>(native: () => T): T {
   }
 }
 
-/** NOR flash behind a native driver that waits for the part. */
+/** NOR flash behind a native driver, which waits until the chip is done. */
 class TimedFlash extends NorFlash {
   busyUs = 0;
 
@@ -67,10 +69,10 @@ class TimedFlash extends NorFlash {
   }
 }
 
-/** What a board spent, and its longest spell away from its radio. */
+/** What a board spent. The longest values are those of one piece of work, during which the board ignores its radio. */
 export interface Spent {
   bytecodes: number;
-  /** Of an ESP32-C3's battery (sim/power.ts). */
+  /** The charge that an ESP32-C3 takes from its battery (sim/power.ts). */
   chargeMah: number;
   flashUs: number;
   bytecodesLongest: number;
@@ -107,7 +109,7 @@ class TimedBoard {
   readonly #flashWaits: boolean;
   #chargedMah = 0;
 
-  /** What is due to be counted from now on. */
+  /** Returns what the board spent since the last call, and counts from 0 again. */
   account(): Spent {
     const { spent } = this;
     spent.chargeMah = this.charge();
@@ -115,7 +117,7 @@ class TimedBoard {
     return spent;
   }
 
-  /** Milliampere-hours since it was last asked. */
+  /** The charge in milliampere-hours since the last call. */
   charge(): number {
     const before = this.#chargedMah;
     this.#chargedMah = chargeMah(this.node.usage(), CHIPS[0]!);
@@ -138,7 +140,7 @@ class TimedBoard {
   };
 }
 
-/** Drops that nobody will look at again: verified already, under names that are not theirs. */
+/** Stores Drops that no node verifies again: they are marked as verified, under random short ids. */
 function fill(flash: NorFlash, drops: number): void {
   const store = new Store(flash);
   store.mount();
@@ -151,6 +153,7 @@ function fill(flash: NorFlash, drops: number): void {
   }
 }
 
+/** Stores different Drops under their own short ids, marked as verified. */
 function give(flash: NorFlash, drops: number): void {
   const store = new Store(flash);
   store.mount();
@@ -165,21 +168,24 @@ function give(flash: NorFlash, drops: number): void {
 }
 
 export interface ContactCost {
-  /** Until the last Drop was stored and the contact closed. */
+  /** What both spent until the last Drop was stored and the contact closed. */
   giver: Spent;
   taker: Spent;
-  /** From the first OPEN to what the giver has to give; from there to the last Drop stored; what its frames need of the air at least. */
+  /** From the first OPEN until the giver knows which Drops the taker lacks. */
   setUpUs: number;
+  /** From the end of the set-up until the last Drop was stored. */
   transferUs: number;
+  /** The air time that the frames of the transfer need at least. */
   boundUs: number;
-  /** The taker's checking of what came, once the giver has gone. */
+  /** What the taker spent to verify the received Drops, after the giver was gone. */
   verification: Spent;
   verificationUs: number;
 }
 
 /**
- * One board has 50 full Drops that the other lacks, and both have 700 others. Clear air, 1 Mbit/s, nobody else. Without
- * `flashWaits` the flash takes no time, so that what is left is the processor's doing.
+ * One board gives 50 Drops of the largest size to another, and both have 700 other Drops. The air is clear, at 1
+ * Mbit/s, and no other node is near. Without `flashWaits` the flash takes no time, so that only the processor's time
+ * remains.
  */
 export function contactOfFifty(flashWaits: boolean, seed: number): ContactCost {
   const kernel = new Kernel();
@@ -213,7 +219,7 @@ export function contactOfFifty(flashWaits: boolean, seed: number): ContactCost {
   const openedUs = until(() => contacts() > 0);
   for (const board of [giver, taker]) board.charge();
   until(() => count() === DROPS_SHARED + DROPS_GIVEN && contacts() === 0);
-  if (contacts() > 0) throw new Error(`${count()} Drops`);
+  if (contacts() > 0) throw new Error(`the contact did not end: the taker has ${count()} Drops`);
   const contact = { giver: giver.account(), taker: taker.account() };
   giver.node.crash();
   const aloneUs = kernel.nowUs;

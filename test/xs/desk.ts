@@ -1,10 +1,12 @@
 /**
- * A board without a board: what the firmware finds under its native faces (test/xs/natives/) when it runs in a test, and
- * the world that drives it, all by one simulated clock.
+ * The firmware needs a board, and a test has none. A desk simulates one: it holds the state behind the native functions
+ * (test/xs/natives/) that the firmware calls, and the world around the board. One simulated clock drives all of it.
  *
- * A life is one run of the bundled firmware, `boot`. Sleep, restart and an error that nobody catches end it, as on a board:
- * its timers are forgotten, its radio is off, what it held in memory is out of reach. Flash, the few kept bytes and the
- * clock stay. The peer is a node of the same modules that never ends.
+ * A life is one run of the bundled firmware, `boot`. Sleep, a restart and an error that nobody catches end a life. As
+ * on a board, the timers are then gone, the radio is off, and all variables of the firmware are lost. Flash, the few
+ * bytes that outlive a restart, and the clock stay.
+ *
+ * The peer is one node of the same modules, which runs through all lives of the board.
  */
 import type { Board } from "../../modules/board/ports.ts";
 import { DongleHost } from "../../modules/dongle/dongle-host.ts";
@@ -20,9 +22,9 @@ import "./natives/native.ts";
 
 const SECTOR_BYTES = 4096;
 const AIR_MS = 3;
-/** What modules/espnow holds for the air. */
+/** The frames that modules/espnow queues for the air. */
 const SEND_QUEUE_FRAMES = 2;
-/** 921,600 bit/s, ten bits a byte. */
+/** A line of 921,600 bit/s, with ten bits for each byte. */
 const LINE_BYTES_PER_MS = 92;
 const BOOT_MS = 300;
 const WATCHDOG_MS = 30_000;
@@ -33,7 +35,7 @@ export interface RadioHandlers {
   onRoom(): void;
 }
 
-/** What unwinds a life that ended by its own will. */
+/** The desk throws this object to unwind the firmware's calls when the firmware asks for sleep or a restart. */
 class Ended {}
 
 export interface DeskTimer {
@@ -42,14 +44,14 @@ export interface DeskTimer {
   callback: () => void;
 }
 
-/** Bytes with NOR rules and the messages of the SDK's flash. */
+/** A flash partition with NOR rules, which throws the error messages of the SDK's flash. */
 class FlashPart {
   readonly bytes: Uint8Array;
-  /** A worn byte: it stays what it is, whatever is programmed or erased. */
+  /** The address of a worn byte, which keeps its value through every program and erase. -1: no byte is worn. */
   stuckAt = -1;
-  /** Programs that did not take. */
+  /** Programs after which a byte did not have the value that was written. */
   failures = 0;
-  /** Behind the last program that is longer than any record. */
+  /** The address after the last program that was too long for a log record, and so wrote the body of a Drop. */
   bodiesEnd = 0;
   readonly #desk: Desk;
 
@@ -98,25 +100,29 @@ export class Desk {
     ...{ port: "usb", baud: 921_600 },
   };
   readonly log: string[] = [];
-  /** Reading the Drops' flash throws from now on, until the next life. */
+  /** While true, reading the Drops' flash throws. A new life sets it to false. */
   flashDead = false;
-  /** A broken board: each boot finds its flash as new. */
+  /** True breaks the board: each boot finds its flash erased. */
   forgetful = false;
   /** How often the peer was told that the board keeps a Drop. */
   sent = 0;
-  /** Heat time at which the clock was 0, as kept at each boot. */
+  /** For each boot, the heat time at which the clock was 0, as the board keeps it. */
   readonly epochs: number[] = [];
   timers: DeskTimer[] = [];
   handlers: RadioHandlers | undefined;
   espnow: OpenRadio | undefined;
-  /** A dongle's, and what its driver holds for the computer before it is full. */
+  /** The open line of a dongle. */
   line: OpenLine | undefined;
+  /** The size of the line driver's buffer towards the computer. */
   sendBytes = 4_096;
-  /** The computer at the line's other end, when the board is a dongle; and frames that it heard. */
+  /** The computer at the other end of a dongle's line. */
   computer: DongleHost | undefined;
+  /** Frames that the computer received from the dongle. */
   heard = 0;
+  /** When the firmware last fed the watchdog. */
   fedMs = 0;
   lives = 0;
+  /** Why the desk stopped: an error that the firmware did not handle, or "stuck". Empty while it runs. */
   gaveUp = "";
   readonly random = new SeededRandom(1, "desk");
   readonly #parts = new Map<string, FlashPart>();
@@ -221,7 +227,7 @@ export class Desk {
     }
   }
 
-  /** Someone presses the button: what the board keeps outlives that. */
+  /** Presses the reset button. The bytes that the board keeps outlive a reset. */
   reset(): void {
     this.#live(() => this.#end("other", 0));
   }
@@ -247,7 +253,7 @@ export class Desk {
     timer.callback();
   }
 
-  /** What XS does with what is thrown: it asks `abort`, and gives up when there is none. */
+  /** Runs the firmware's code and handles an error as XS does: it calls `abort`, and gives up if `abort` is missing. */
   #live(act: () => void): void {
     try {
       act();

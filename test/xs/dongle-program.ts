@@ -1,4 +1,4 @@
-/** A dongle on XS, with its computer and without: test/dongle.test.ts looks at what arrives and counts what it costs. */
+/** Runs a dongle on XS, with and without its computer. test/dongle.test.ts checks what arrives and counts bytecodes. */
 import { Dongle } from "../../modules/dongle/dongle.ts";
 import { DongleHost } from "../../modules/dongle/dongle-host.ts";
 import { LineEnd } from "../../modules/dongle/line-end.ts";
@@ -6,10 +6,10 @@ import { SeededRandom } from "../../sim/random.ts";
 
 const FRAME_BYTES = 226;
 const WINDOW_FRAMES = 32;
-/** Less than a window's worth. */
+/** Fewer frames than a window holds. */
 const FRAMES = 10;
 
-/** What was written to it, until it is read. */
+/** A line that records the bytes written to it until a test reads them. */
 class Recorder {
   readonly bytes = new Uint8Array(8192);
   lengthBytes = 0;
@@ -39,7 +39,7 @@ const radio = {
   },
 };
 
-/** Frames both ways between a dongle and its host; how many arrived. */
+/** Sends frames both ways between a dongle and its host. Returns how many arrived: "<at the radio> <at the host>". */
 function carry(frames: number): string {
   const toDongle = new Recorder();
   const toHost = new Recorder();
@@ -69,12 +69,12 @@ function carry(frames: number): string {
   return `${sent} ${arrived}`;
 }
 
-/** A line that takes all, and the end of it that `Dongle` is made of: its own work, and no other. */
+/** A line that takes all bytes. Its `LineEnd`, of which `Dongle` is made, is measured here without any other work. */
 const line = { write: (_bytes: Uint8Array, _offset: number, lengthBytes: number): number => lengthBytes };
 const owner = { waiting: 0, take: () => true, greeted() {}, strange() {}, greeting: () => 0 };
 const options = { owner, windowFrames: WINDOW_FRAMES, ringBytes: 16_384 };
 const end = new LineEnd({ ...options, line });
-/** What the other end says, from which `obey` reads. */
+/** The bytes that the other end wrote, which `obey` reads. */
 const said = new Recorder();
 const other = new LineEnd({ ...options, line: said });
 other.open(1, WINDOW_FRAMES);
@@ -83,7 +83,7 @@ for (let i = 0; i < FRAMES; i++) {
   other.flush(now);
 }
 
-/** FRAMES that were heard go up, in a session of their own. */
+/** Sends FRAMES received frames up to the computer, in a new session. */
 function hear(): void {
   end.open(1, WINDOW_FRAMES);
   for (let i = 0; i < FRAMES; i++) {
@@ -92,12 +92,12 @@ function hear(): void {
   }
 }
 
-/** FRAMES come down. */
+/** Receives FRAMES frames from the computer, in a new session. */
 function obey(): void {
   end.open(1, WINDOW_FRAMES);
   const before = end.counters.taken;
   end.receive(said.bytes, said.lengthBytes);
-  if (end.counters.taken - before !== FRAMES) throw new Error("dongle: not all were taken");
+  if (end.counters.taken - before !== FRAMES) throw new Error("dongle: the line end did not take all frames");
 }
 
 Object.assign(globalThis, { carry, hear, obey });

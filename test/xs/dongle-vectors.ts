@@ -1,4 +1,4 @@
-/** test/vectors/dongle.json against modules/dongle, on any engine. */
+/** Checks modules/dongle against test/vectors/dongle.json, in code that runs on any engine. */
 import { LineReader, MESSAGE_AT, sealedBytesMax, sealMessage } from "../../modules/dongle/framing.ts";
 import {
   FRAME_ADDRESS_AT,
@@ -37,7 +37,7 @@ const WRITE: Record<string, (vector: Vector, out: Uint8Array) => number> = {
   status: (vector, out) => writeStatus(out, MESSAGE_AT, vector.session, vector.sent, vector.done, vector),
 };
 
-/** What the messages on a line are, in hexadecimal, and how many stretches were none. */
+/** Reads a line in pieces. Returns its messages in hexadecimal, and how many stretches of it held no message. */
 function read(line: Uint8Array, piece: number): { messages: string; damaged: number; reader: LineReader } {
   const reader = new LineReader();
   const messages: string[] = [];
@@ -68,7 +68,7 @@ export function checkDongle(vectors: { valid: Vector[]; invalid: Vector[] }, che
     if (vector.reason === "damaged") {
       checks.same(vector, messages, "");
       checks.same(vector, damaged, 1);
-      // Whatever it was, the next message is read.
+      // The reader recovers: it reads the next message.
       const next = fromHex(vectors.valid[0].line);
       checks.same(vector, reader.next(next, 0, next.length) > 0, true);
     } else checks.same(vector, wellFormed(reader.message, messages.length / 2), false);

@@ -1,4 +1,4 @@
-/** Hexadecimal without a runtime's help, for code that runs on every engine. */
+/** Hexadecimal in plain JavaScript: vectors are read on every engine, and XS has no Buffer. */
 export function fromHex(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length / 2);
   for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);

@@ -1,9 +1,17 @@
 /**
- * A real XS engine: the worker that @agoric/xsnap builds from Moddable's sources when it is installed.
+ * Tests that run on Node alone would miss what XS does differently. This file starts a real XS engine: the worker that
+ * @agoric/xsnap builds from Moddable's sources at its installation.
  *
- * The package's own JavaScript needs SES lockdown, which would freeze the built-ins of the whole test process, so this
- * speaks to the worker directly: netstrings on descriptors 3 and 4, `e` and a script to evaluate one, `.` for success
- * with the meters, `!` for an exception, `?` for a message from the script, which `/` answers.
+ * The package's own JavaScript needs SES lockdown, which would freeze the built-ins of the whole test process. So this
+ * file speaks to the worker directly, with netstrings on descriptors 3 and 4:
+ *
+ * | message        | from   | meaning                                    |
+ * |----------------|--------|--------------------------------------------|
+ * | `e` and script | test   | evaluate the script                        |
+ * | `.` and JSON   | worker | the script has ended; the JSON is its meters |
+ * | `!` and text   | worker | the script threw an exception              |
+ * | `?` and text   | worker | a message that the script sent with `tell` |
+ * | `/`            | test   | the answer to `?`                          |
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
@@ -17,15 +25,18 @@ const PLATFORMS: Record<string, string> = { linux: "lin", darwin: "mac" };
 const METERS_END = 1;
 
 export interface Evaluation {
-  /** XS bytecodes, exact for one engine and one script. */
+  /** The XS bytecodes that the script took. The number is exact for one engine and one script. */
   compute: number;
   /** Slots in use on the heap after the script. */
   heapCount: number;
-  /** What the script said with `tell`. */
+  /** The messages that the script sent with `tell`. */
   told: string[];
 }
 
-/** For esbuild: modules by path, or by name where they are not ours, and the path of what stands for each. */
+/**
+ * A plugin for esbuild that replaces modules. `natives` maps a module to the path of its replacement. A module of this
+ * tree is named by its path, any other module by its name.
+ */
 export function replacing(natives: Record<string, string>): Plugin {
   return {
     name: "natives",
@@ -38,9 +49,10 @@ export function replacing(natives: Record<string, string>): Plugin {
   };
 }
 
-/** For esbuild: modules by path, one place of each, and how it reads instead. */
+/** Changes to the source text: for each module's path, a piece of its text and the text that replaces the piece. */
 export type Changes = Record<string, [from: string, to: string]>;
 
+/** A plugin for esbuild that applies `changes`. It throws if a text or a module is not found. */
 export function changing(changes: Changes): Plugin {
   return {
     name: "change",
@@ -52,19 +64,20 @@ export function changing(changes: Changes): Plugin {
         if (change === undefined) return undefined;
         unmet.delete(name);
         const text = await readFile(path, "utf8");
-        if (!text.includes(change[0])) throw new Error(`${name} has no ${change[0]}`);
+        if (!text.includes(change[0])) throw new Error(`${name} does not contain the text to change: ${change[0]}`);
         return { contents: text.replace(change[0], () => change[1]), loader: "ts" };
       });
       onEnd(() => {
-        if (unmet.size > 0) throw new Error(`not in the bundle: ${[...unmet].join(", ")}`);
+        if (unmet.size > 0) throw new Error(`the bundle has no module to change: ${[...unmet].join(", ")}`);
       });
     },
   };
 }
 
 /**
- * Bundle a TypeScript entry for XS, whose class fields want ES2020. `natives` maps what a board has in native code, by the
- * path of the module that does it elsewhere, to what stands for it here.
+ * Bundles a TypeScript entry for XS. The target is ES2020 because of class fields: esbuild translates the public ones
+ * and leaves private members as they are. `natives` maps each module that a board has in native code to the path of the
+ * module that replaces it here.
  */
 export async function bundleForXs(
   entry: string,
@@ -89,6 +102,7 @@ export async function bundleForXs(
   return `globalThis.tell = (text) => issueCommand(new TextEncoder().encode(text).buffer);\n${result.outputFiles[0]!.text}`;
 }
 
+/** One XS engine in a process of its own. Close it after use. */
 export class XsMachine {
   readonly #worker: ChildProcess;
   #received = Buffer.alloc(0);
@@ -112,6 +126,7 @@ export class XsMachine {
     this.#worker.on("close", () => this.#end());
   }
 
+  /** Runs a script. Throws an error that begins with "XS: " if the script throws or if the engine has ended. */
   async evaluate(script: string): Promise<Evaluation> {
     const told: string[] = [];
     this.#write(Buffer.concat([Buffer.from("e"), Buffer.from(script)]));

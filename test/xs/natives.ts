@@ -1,7 +1,8 @@
 /**
- * What stands in a test for what the firmware takes from the SDK, and for the board itself, for `bundleForXs`. What a board's
- * manifest maps to another file, CRCs and copies, is mapped here too. The other faces are those that ship, over the C
- * that test/xs/natives/native.ts stands for.
+ * The firmware imports modules of the SDK and of the board, which exist on no test machine. This table names, for
+ * `bundleForXs`, the module that replaces each of them in a test. It also holds the replacements that a board's own
+ * manifest makes: CRCs and copies. All other modules are those that ship. The C functions that they call are replaced
+ * by test/xs/natives/native.ts.
  */
 export const NATIVES: Record<string, string> = {
   timer: "test/xs/natives/timer.ts",

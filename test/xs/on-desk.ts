@@ -1,8 +1,8 @@
-/** The firmware, main.ts and all that it wires, on real XS and a desk (desk.ts) for a board. */
+/** Runs the firmware, main.ts and all modules that it imports, on real XS. A desk (desk.ts) stands for the board. */
 import { bundleForXs, type Changes, XsMachine } from "./machine.ts";
 import { NATIVES } from "./natives.ts";
 
-/** Runs a script on a desk that was just made, and gives what it returns. `changes` break the firmware, not the desk. */
+/** Runs a script on a new desk, and returns the script's result. `changes` break the firmware, not the desk. */
 export async function onDesk<T>(script: string, changes: Changes = {}): Promise<T> {
   const machine = new XsMachine();
   try {

@@ -1,4 +1,7 @@
-/** What `npm run bench -- xs` meters: operations of a board's life, each ready to be repeated. */
+/**
+ * The operations that `npm run bench -- xs` meters. Each function prepares one operation of a board, and returns a
+ * function that performs it. The returned function may be called many times.
+ */
 import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
 import { Assembly } from "../../modules/glacier/assembly.ts";
 import {
@@ -44,7 +47,7 @@ function randomDrop(): Uint8Array {
   return drop;
 }
 
-/** Memory that stands for a part whose reads and programs are native: what is metered is the store's own work. */
+/** Flash in memory. Native code reads and programs a board's flash, so only the store's own work is to be metered. */
 class NativeFlash implements Flash {
   readonly sizeBytes = FLASH_BYTES;
   readonly sectorSizeBytes = 4096;
@@ -73,10 +76,10 @@ function fragmentsOf(drop: Uint8Array): Uint8Array[] {
   return ends.map((end, i) => drop.subarray(ends[i - 1] ?? 0, end));
 }
 
-/** A sender with Drops without end, and a receiver that throws them away: the link's own work. */
+/** A sender that never runs out of Drops, and a receiver that discards them. Only the link's own work is metered. */
 class Endless {
   readonly link = new Link(this, this);
-  /** The Drop as its fragments cut it, so that reading makes no views: on a board it is native code that reads flash. */
+  /** The Drop, cut into its fragments. So `read` makes no views, as on a board, where native code reads flash. */
   readonly #fragments = fragmentsOf(randomDrop());
   readonly #free = Array.from({ length: BUFFERS }, () => new Assembly());
   readonly waiting = true;
@@ -122,7 +125,7 @@ class Endless {
   }
 }
 
-/** Data frames and acknowledgements between two links, and what each side's part of it is. */
+/** Data frames and acknowledgements between two links. Each step of the exchange is a method of its own. */
 class Conversation {
   readonly #sender = new Endless();
   readonly #receiver = new Endless();
@@ -149,7 +152,7 @@ class Conversation {
     if (refusal !== undefined) throw new Error(refusal);
   }
 
-  /** The receiver's acknowledgement, if one was asked for. */
+  /** Sends the receiver's acknowledgement, if the sender asked for one. */
   answer(): void {
     if (this.#receiver.link.answered) return;
     const lengthBytes = this.#receiver.link.prepare(this.#out, this.#now);
@@ -159,7 +162,7 @@ class Conversation {
   }
 }
 
-/** One Drop's frames, sent and received, and the acknowledgements that were asked for. */
+/** Sends and receives all frames of one Drop, with the acknowledgements that the sender asks for. */
 function dropOfFrames(): Operation {
   const conversation = new Conversation();
   return () => {
@@ -171,7 +174,7 @@ function dropOfFrames(): Operation {
   };
 }
 
-/** A radio that keeps what it is given as long as somebody listens, and is full when `room` is used up. */
+/** A radio that takes `room` frames and is then full. It keeps the frames while `listening` is true. */
 class Outbox implements Radio {
   readonly address: Uint8Array;
   readonly frameSizeBytesMax = 250;
@@ -196,14 +199,14 @@ class Outbox implements Radio {
   }
 }
 
-/** Two whole nodes in contact, the first of which has Drops for the second and every acknowledgement of what it sent. */
+/** Two whole nodes in contact. The first has Drops for the second, and every frame that it sent is acknowledged. */
 class Neighbours {
   readonly radios = [new Outbox(1), new Outbox(2)] as const;
   readonly nodes: readonly [Throwie, Throwie];
   readonly flashes = [new NativeFlash(), new NativeFlash()] as const;
   now = 0;
 
-  /** Drops that the giver has. */
+  /** `drops` is the number of Drops that the giver has. */
   constructor(drops: number) {
     const [giver, taker] = this.radios.map((radio, i) => {
       const store = new Store(this.flashes[i]!);
@@ -216,7 +219,7 @@ class Neighbours {
     this.converse(0);
   }
 
-  /** Let both speak for a moment, the giver no more than so many frames. */
+  /** Runs a turn of both nodes, in which the giver sends at most `giverFrames` frames. */
   converse(giverFrames: number): void {
     this.now += 3;
     for (let i = 0; i < 2; i++) {
@@ -229,7 +232,7 @@ class Neighbours {
   }
 }
 
-/** A frame of Drops from node to node, and what is answered: with whole nodes, stores and verification. */
+/** Carries a frame of a Drop between whole nodes, and its answer. Includes both stores and verification. */
 function frameCarried(): Operation {
   const neighbours = new Neighbours(DROPS);
   const [, taker] = neighbours.nodes;
@@ -239,12 +242,12 @@ function frameCarried(): Operation {
   };
 }
 
-/** What a node does from "the radio has room" to a frame in the radio. */
+/** The work of a node from "the radio has room" until the radio has taken a frame. */
 function frameSent(): Operation {
   const neighbours = new Neighbours(NEIGHBOURS_DROPS);
   const [giver] = neighbours.nodes;
   const [radio] = neighbours.radios;
-  // Both parts are native on a board: here they cost nothing.
+  // Sending and reading flash are native code on a board, so here they cost nothing.
   radio.listening = false;
   neighbours.flashes[0].read = () => {};
   return () => {
@@ -255,7 +258,10 @@ function frameSent(): Operation {
   };
 }
 
-/** What a node does from a frame that was heard to its fragment in a buffer. The last of a Drop, which is stored, is left out. */
+/**
+ * The work of a node from a received frame until its fragment is in a buffer. The last, shorter fragment of a Drop is
+ * left out, because it also causes the store to insert the Drop.
+ */
 function frameReceived(): Operation {
   const neighbours = new Neighbours(NEIGHBOURS_DROPS);
   const [giver, taker] = neighbours.nodes;
@@ -274,7 +280,10 @@ function frameReceived(): Operation {
   };
 }
 
-/** The next Drop to give, of a full store that is all on offer, with its share of looking for the hottest. */
+/**
+ * Chooses the next Drop to give, when every Drop of a full store is on offer. Includes the Drop's share of the search
+ * for the hottest Drops.
+ */
 function dropChosen(): Operation {
   const store = new Store(new NativeFlash());
   store.mount();
@@ -290,7 +299,7 @@ function dropChosen(): Operation {
   };
 }
 
-/** A node of 750 Drops that stored some since it woke, with nobody in range. */
+/** A node of 750 Drops that has stored a Drop since it woke, with no peer in range. */
 class Alone {
   readonly radio = new Outbox(9);
   readonly node: Throwie;
@@ -301,7 +310,7 @@ class Alone {
     store.mount();
     this.radio.listening = false;
     this.node = new Throwie({ radio: this.radio, clock: { now: () => this.now }, random, store });
-    // As after a contact: from then on it cleans.
+    // The node begins to clean its store after the first insert, as it does after a contact.
     if (this.node.publish(Uint8Array.of(1), "own") !== "stored") throw new Error("not stored");
   }
 
@@ -311,7 +320,7 @@ class Alone {
   }
 }
 
-/** The main loop comes by and nothing is due. */
+/** A turn of a node in which nothing is due. */
 function idleTurn(): Operation {
   const { node } = new Alone();
   return () => {
@@ -336,7 +345,7 @@ export function flashOfAll(): Flash {
   return flash;
 }
 
-/** A node on that flash that has just opened a contact, and the typed arrays that its making took. */
+/** A node on the given flash that has just opened a contact, and the typed arrays that its constructor allocated. */
 export function nodeInContact(flash: Flash): { alone: object; arrays: Arrays } {
   let alone: Alone | undefined;
   const arrays = arraysOf(() => {
@@ -354,7 +363,7 @@ export function nodeInContact(flash: Flash): { alone: object; arrays: Arrays } {
   return { alone: alone!, arrays };
 }
 
-/** A whole node hears noise, and a beacon with bits flipped under a CRC that fits, from a dozen addresses in turn. */
+/** A whole node receives noise, and a frame of random type and content with a correct CRC, from one of 12 addresses. */
 function noiseHeard(): Operation {
   const store = new Store(new NativeFlash());
   store.mount();
@@ -386,7 +395,7 @@ function noiseHeard(): Operation {
   };
 }
 
-/** Both sides, salting included; each side's share is about half. */
+/** The reconciliation of two sets, both sides, with salting. Each side takes about half of the work. */
 function reconciliation(): Operation {
   const sides = [0, 1].map(() => ({
     set: new SaltedSet(DROPS),
@@ -412,7 +421,7 @@ function reconciliation(): Operation {
   };
 }
 
-/** A store of 750 Drops of the largest size, inserted in an order that has nothing to do with their heat. */
+/** A store of 750 Drops of the largest size, inserted in an order that does not depend on their heat. */
 function fullStore(flash: Flash = new NativeFlash()): Store {
   const store = new Store(flash);
   store.mount();
@@ -423,7 +432,10 @@ function fullStore(flash: Flash = new NativeFlash()): Store {
   return store;
 }
 
-/** A newcomer that is no hotter than the coldest: to say so, the store looks for the coldest, and does nothing else but find it unknown. */
+/**
+ * Offers a full store a Drop that is colder than all of its own. The store looks the Drop up, searches for its coldest
+ * Drop, and refuses. It does nothing else.
+ */
 function coldestChosen(): Operation {
   const store = fullStore();
   const drop = randomDrop();
@@ -441,7 +453,7 @@ function storeMounted(): Operation {
   };
 }
 
-/** Into a full store, so that each costs an eviction and its share of cleaning. */
+/** Inserts a Drop into a full store, so that each insert costs an eviction and a share of the cleaning. */
 function dropInserted(): Operation {
   const store = new Store(new NativeFlash());
   store.mount();

@@ -1,4 +1,4 @@
-/** What the tests and the benches run on XS: bundled as one script, called by name through `evaluate`. */
+/** The functions that tests and benches run on XS. They are bundled as one script and called by name in `evaluate`. */
 import { parseScenario } from "../../sim/scenario.ts";
 import pair from "../../sim/scenarios/pair.json" with { type: "json" };
 import { simulate } from "../../sim/world.ts";
@@ -6,18 +6,18 @@ import { contactOfFifty } from "./board.ts";
 import { flashOfAll, nodeInContact, OPERATIONS } from "./operations.ts";
 import { checkVectors } from "./vectors.ts";
 
-/** A two-node sync from beginning to end; its report, trace hash included. */
+/** Simulates a whole sync of two nodes. Returns its report, with the trace hash. */
 export function syncPair(seed: number) {
   const scenario = parseScenario(pair);
   if (typeof scenario === "string") throw new Error(scenario);
   return simulate(scenario, seed);
 }
 
-/** Two boards that sleep and a carrier who passes, for ten minutes; the report. */
+/** Simulates two boards that sleep and a Mule that passes, for ten minutes. Returns the report. */
 export function sleepTenMinutes(seed: number) {
   const scenario = parseScenario({
     name: "sleep",
-    description: "for engines to agree on",
+    description: "a history that all engines must agree on",
     durationS: 600,
     radio: { rateMbps: 1, rangeM: 60, lossPerMille: 20 },
     nodes: [

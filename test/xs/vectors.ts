@@ -1,7 +1,7 @@
 /**
- * Every vector against the modules, in code that runs on any engine: test/xs.test.ts runs it on real XS.
+ * Checks the modules against every vector, in code that runs on any engine. test/xs.test.ts runs it on real XS.
  *
- * Vectors that carry "engines" need what a small engine lacks (scrypt's 128 MiB) and are left to Node's own tests.
+ * A vector that carries "engines" needs more than a small engine has: scrypt takes 128 MiB. Node's own tests check it.
  */
 import { DropHasher, dropId, refuseDropSize, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
 import { geohash } from "../../modules/drop/geohash.ts";
@@ -91,7 +91,8 @@ const VALID: Record<string, (vector: Vector, checks: Checks) => void> = {
     checks.same(vector, shortIdHigh(id), vector.shortIdHigh);
   },
   deriveKey() {
-    // BLAKE3's own vectors under BLAKE3's context, for test/drop.test.ts; contentKey has its context built in.
+    // These are BLAKE3's own vectors, under BLAKE3's context. test/drop.test.ts checks them. contentKey has its own
+    // context built in and cannot.
   },
   contentKey(vector, checks) {
     checks.same(vector, toHex(contentKey(fromHex(vector.material))), vector.key);
@@ -237,7 +238,7 @@ class Side {
   readonly out = new Uint8Array(MESSAGE_SIZE_BYTES_MAX);
   readonly #count: number;
 
-  /** `mixed` ids stand for their own mixes: the vector is about tags that coincide. */
+  /** With `mixed`, each id is used as its own mix. Such a vector is about tags that coincide. */
   constructor(ids: string[], key: string, mixed: boolean) {
     this.set.begin(...wordsOf(key));
     for (const [item, id] of ids.entries()) {

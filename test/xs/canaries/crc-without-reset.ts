@@ -1,4 +1,4 @@
-/** A broken `crc`: its state is never set back. */
+/** A broken `crc`, whose state is never reset. */
 import { CRC16 as Sound } from "../natives/crc.ts";
 
 export class CRC16 extends Sound {

@@ -1,2 +1,2 @@
-/** A broken modules/board/crash.ts: errors that nobody catches stay uncaught. */
+/** A broken modules/board/crash.ts, which leaves every uncaught error uncaught. */
 export function catchUncaught(): void {}

@@ -1,2 +1,2 @@
-/** A broken modules/board/crash-loop.ts: every life starts at once. */
+/** A broken modules/board/crash-loop.ts, which starts every life at once. */
 export function restrain(): void {}

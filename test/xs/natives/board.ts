@@ -1,4 +1,4 @@
-/** Stands for modules/board/board.ts. */
+/** Replaces modules/board/board.ts. */
 import type { Board } from "../../../modules/board/ports.ts";
 
 export const board: Board = globalThis.desk.board;

@@ -1,9 +1,9 @@
-/** Stands for modules/board/board-bytes.c. */
+/** Replaces modules/board/board-bytes.c. */
 import { crc32 } from "../../../modules/store/crc32.ts";
 
-/** What each binding in C does with a place in a buffer, before it touches it. */
-export function within(bytes: Uint8Array, at: number, lengthBytes: number, trouble: string): void {
-  if (!(at >= 0 && lengthBytes >= 0 && at + lengthBytes <= bytes.length)) throw new RangeError(trouble);
+/** Each binding in C checks a range in a buffer like this before it touches the bytes. */
+export function within(bytes: Uint8Array, at: number, lengthBytes: number, refusal: string): void {
+  if (!(at >= 0 && lengthBytes >= 0 && at + lengthBytes <= bytes.length)) throw new RangeError(refusal);
 }
 
 const OUTSIDE = "outside the buffer";

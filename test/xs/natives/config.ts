@@ -1,2 +1,2 @@
-/** Stands for `mc/config`. */
+/** Replaces the SDK's `mc/config`. */
 export default globalThis.desk.config;

@@ -1,4 +1,4 @@
-/** Stands for the SDK's `crc`: whole buffers only, and a state that goes on from one `checksum` to the next. */
+/** Replaces the SDK's `crc`: it takes whole buffers only, and keeps its state from one `checksum` to the next. */
 function reflected(value: number, bits: number): number {
   let result = 0;
   for (let i = 0; i < bits; i++) if ((value >>> i) & 1) result |= 1 << (bits - 1 - i);

@@ -1,4 +1,4 @@
-/** Stands for modules/espnow/espnow-binding.c, over the desk's air: one radio, and what it refuses. */
+/** Replaces modules/espnow/espnow-binding.c: one radio, on the desk's air, with the refusals of the C. */
 import type { Radio } from "../../../modules/throwie/ports.ts";
 
 const ADDRESS_BYTES = 6;
@@ -10,7 +10,7 @@ const COUNTERS = 8;
 const SENT = 0;
 const DELIVERED = 1;
 
-/** Of this life, by desk.ts. */
+/** The radio that the present life has opened. desk.ts forgets it when the life ends. */
 export interface OpenRadio {
   owner: object;
   radio: Radio & { close(): void };

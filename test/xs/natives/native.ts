@@ -1,7 +1,7 @@
 /**
- * Stands for XS's own `native` and `Native`, by which a face in TypeScript reaches the C beneath it: here the name of a C function
- * gives the test's, which keeps the same contract. So the faces that a test runs are those that ship. test/natives.test.ts
- * compares the names.
+ * The firmware's TypeScript reaches its C through XS's `native` and `Native`, and a test has no C of the board. This
+ * file replaces both. Here the name of a C function leads to a function in TypeScript that keeps the same contract. So
+ * a test runs the TypeScript that ships. test/natives.test.ts compares the names with those of the C.
  */
 import { BYTES } from "./bytes.ts";
 import { ESPNOW } from "./espnow.ts";
@@ -11,11 +11,11 @@ export const FUNCTIONS: Record<string, unknown> = { ...BYTES, ...ESPNOW, ...SERI
 
 function native(name: string): unknown {
   const known = FUNCTIONS[name];
-  if (known === undefined) throw new Error(`no native ${name}`);
+  if (known === undefined) throw new Error(`test/xs/natives has no function ${name}; add it`);
   return known;
 }
 
-/** Nothing is destructed: a life's end takes all. */
+/** No object needs a destructor here, because the end of a life drops all of its objects. */
 function Native(): new () => object {
   return class {};
 }

@@ -1,16 +1,19 @@
-/** Stands for modules/serial/serial-binding.c and a driver whose buffers fill up: the desk's line carries them on. */
+/**
+ * Replaces modules/serial/serial-binding.c and the driver beneath it. The driver's buffers fill up, and the desk
+ * carries their bytes to the computer.
+ */
 import { within } from "./bytes.ts";
 
 const RECEIVE_BYTES = 9_216;
 
-/** Of this life, by desk.ts. */
+/** The line that the present life has opened. desk.ts forgets it when the life ends. */
 export class OpenLine {
   readonly owner: object;
   readonly wake: () => void;
   readonly #sendBytes: number;
   #toBoard: number[] = [];
   #toComputer: number[] = [];
-  /** It took less than it was given, and has not said yet that there is room. */
+  /** The last write did not fit whole, and the firmware has not been woken since. */
   #short = false;
 
   constructor(owner: object, sendBytes: number, wake: () => void) {
@@ -19,7 +22,7 @@ export class OpenLine {
     this.wake = wake;
   }
 
-  /** The computer's bytes; what there is no room for is lost, as on a UART. */
+  /** Brings bytes of the computer. Bytes beyond the receive buffer are lost, as on a UART. */
   bring(bytes: Uint8Array): void {
     this.#toBoard.push(...bytes.subarray(0, RECEIVE_BYTES - this.#toBoard.length));
     this.wake();
@@ -38,12 +41,12 @@ export class OpenLine {
     return taken.length;
   }
 
-  /** What the line carries away in a while. */
+  /** Takes at most this many bytes on their way to the computer. */
   carry(lengthBytes: number): Uint8Array {
     return Uint8Array.from(this.#toComputer.splice(0, lengthBytes));
   }
 
-  /** Calls back if it was full and is not. */
+  /** Wakes the firmware if the send buffer was too full for a write and has room now. */
   sayRoom(): void {
     if (!this.#short || this.#toComputer.length === this.#sendBytes) return;
     this.#short = false;

@@ -1,4 +1,4 @@
-/** Stands for the SDK's `timer`. */
+/** Replaces the SDK's `timer`. */
 import type { DeskTimer } from "../desk.ts";
 
 export default {
@@ -9,7 +9,7 @@ export default {
   },
 
   schedule(timer: DeskTimer, delayMs: number, intervalMs: number): void {
-    // What becomes 0 as a 32-bit integer, Infinity for one, ends a timer of the SDK's.
+    // The SDK converts to a 32-bit integer, and 0 ends its timer. Infinity, for example, becomes 0.
     if ((delayMs | 0) !== delayMs || (intervalMs | 0) !== intervalMs || intervalMs < 1)
       throw new Error("timer: interval");
     timer.dueMs = globalThis.desk.nowMs + delayMs;
