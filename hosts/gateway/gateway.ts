@@ -13,13 +13,13 @@
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { setImmediate as turn } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Identity } from "../distsoc/identity.ts";
 import type { NodeAddress, NodeId } from "../distsoc/node-id.ts";
 import type { Transport } from "../distsoc/transport/transport.ts";
 import type { PublishOutcome } from "../node/message.ts";
 import { RETRY_TIMINGS, type RetryTimings } from "../retry/backoff.ts";
+import { pause, SYSTEM_TIMERS, type Timers } from "../retry/timers.ts";
 import { Worker } from "../retry/worker.ts";
 import { type Counts, GatewayDatabase } from "./database/database.ts";
 import { Overlay } from "./overlay.ts";
@@ -47,6 +47,7 @@ export interface GatewayOptions {
   follow: readonly NodeAddress[];
   audience: readonly NodeAddress[];
   logger: Logger;
+  timers?: Timers;
   timings?: RetryTimings;
   requestDeadlineMs?: number;
 }
@@ -72,19 +73,22 @@ export class Gateway {
   readonly #database: GatewayDatabase;
   readonly #overlay: Overlay;
   readonly #scan: Worker;
+  readonly #timers: Timers;
   #stopped = false;
 
   /** Throws a DatabaseError, or a RangeError when too many peers are named. A database handed in is closed by `stop` too. */
   constructor(options: GatewayOptions, database = openDatabase(options.dataPath, options.identity.nodeId)) {
-    const { air, logger, timings = RETRY_TIMINGS } = options;
+    const { air, logger, timers = SYSTEM_TIMERS, timings = RETRY_TIMINGS } = options;
     this.#options = options;
     this.#database = database;
     this.#overlay = new Overlay({ ...options, database, toAir: (drop) => air.offer(drop) });
-    this.#scan = new Worker(
+    this.#timers = timers;
+    this.#scan = new Worker({
+      timers,
       timings,
-      () => this.#postAll(),
-      (err) => logger.error({ event: "fault", err }),
-    );
+      job: () => this.#postAll(),
+      onFault: (err) => logger.error({ event: "fault", err }),
+    });
   }
 
   start(): void {
@@ -111,13 +115,13 @@ export class Gateway {
     return { node: self, addresses, connected: this.#overlay.connected(), ...this.#database.counts() };
   }
 
-  /** A turn of the event loop between Drops: posting waits for the disk, and the radio must be served. */
+  /** Waits for the event loop between Drops: posting waits for the disk, and the radio must be served. */
   async #postAll(): Promise<"done" | "again"> {
     let result: "done" | "again" = "done";
     for (const drop of [...this.#options.air.heardDrops()]) {
       if (this.#stopped) return "done";
       if (this.#overlay.heard(drop) === "fault") result = "again";
-      await turn();
+      await pause(this.#timers, 0);
     }
     return result;
   }

@@ -24,6 +24,7 @@ import {
 } from "../distsoc/transport/transport.ts";
 import { decodeAnswer, encodeRequest } from "../distsoc/wire/messages.ts";
 import type { RetryTimings } from "../retry/backoff.ts";
+import type { Timers } from "../retry/timers.ts";
 import { Worker } from "../retry/worker.ts";
 import type { GatewayDatabase } from "./database/database.ts";
 
@@ -41,6 +42,7 @@ export interface OutboxOptions {
   database: GatewayDatabase;
   peers: Peers;
   audience: readonly NodeId[];
+  timers: Timers;
   timings: RetryTimings;
   requestDeadlineMs: number;
   logger: Logger;
@@ -54,7 +56,7 @@ export class Outbox {
   constructor(options: OutboxOptions) {
     this.#options = options;
     for (const peer of options.audience) {
-      this.#workers.set(peer, new Worker(options.timings, () => this.#workOff(peer), options.onFault));
+      this.#workers.set(peer, new Worker({ ...options, job: () => this.#workOff(peer) }));
     }
   }
 

@@ -31,6 +31,7 @@ import {
 } from "../distsoc/wire/messages.ts";
 import type { PublishOutcome } from "../node/message.ts";
 import { RETRY_TIMINGS, type RetryTimings } from "../retry/backoff.ts";
+import { SYSTEM_TIMERS, type Timers } from "../retry/timers.ts";
 import { Worker } from "../retry/worker.ts";
 import type { GatewayDatabase } from "./database/database.ts";
 import { Outbox } from "./outbox.ts";
@@ -52,6 +53,7 @@ export interface OverlayOptions {
   audience: readonly NodeAddress[];
   toAir(drop: Uint8Array): PublishOutcome | Promise<PublishOutcome>;
   logger: Logger;
+  timers?: Timers;
   timings?: RetryTimings;
   requestDeadlineMs?: number;
 }
@@ -59,6 +61,7 @@ export interface OverlayOptions {
 export class Overlay {
   readonly #options: OverlayOptions;
   readonly #requestDeadlineMs: number;
+  readonly #timers: Timers;
   readonly #follow: ReadonlySet<NodeId>;
   readonly #audience: readonly NodeId[];
   readonly #peers: Peers;
@@ -72,12 +75,13 @@ export class Overlay {
   #stopped = false;
 
   constructor(options: OverlayOptions) {
-    const { database, transport, logger, timings = RETRY_TIMINGS } = options;
+    const { database, transport, logger, timers = SYSTEM_TIMERS, timings = RETRY_TIMINGS } = options;
     const self = transport.self;
     const follow = options.follow.filter(({ id }) => id !== self);
     const audience = options.audience.filter(({ id }) => id !== self);
     const onFault = (error: unknown): void => this.#fault(error);
     this.#options = options;
+    this.#timers = timers;
     this.#requestDeadlineMs = options.requestDeadlineMs ?? REQUEST_DEADLINE_MS;
     this.#follow = new Set(follow.map(({ id }) => id));
     this.#audience = [...new Set(audience.map(({ id }) => id))];
@@ -85,6 +89,7 @@ export class Overlay {
     this.#peers = new Peers({
       transport,
       named,
+      timers,
       timings,
       onUp: (peer) => {
         logger.info({ event: "peer-up", peer });
@@ -96,13 +101,14 @@ export class Overlay {
       database,
       peers: this.#peers,
       audience: this.#audience,
+      timers,
       timings,
       requestDeadlineMs: this.#requestDeadlineMs,
       logger,
       onFault,
     });
-    this.#airWorker = new Worker(timings, () => this.#offerToAir(), onFault);
-    this.#fetchWorker = new Worker(timings, () => this.#fetch(), onFault);
+    this.#airWorker = new Worker({ timers, timings, job: () => this.#offerToAir(), onFault });
+    this.#fetchWorker = new Worker({ timers, timings, job: () => this.#fetch(), onFault });
   }
 
   start(): void {
@@ -188,7 +194,7 @@ export class Overlay {
       const { id, author, drop } = post;
       logger.info({ event: "received", post: bytesToHex(id), author, drop: bytesToHex(dropId(drop)), peer: from });
       // After the answer has left: the air may take its time.
-      setImmediate(() => this.#airWorker.wake());
+      this.#timers.after(0, () => this.#airWorker.wake());
     }
     return outcome;
   }
@@ -234,7 +240,7 @@ export class Overlay {
     if (!this.#follow.has(author) || this.#options.database.holdsPost(postId)) return;
     if (this.#fetches.size >= FETCHES_MAX) return;
     this.#fetches.set(bytesToHex(postId), { from, notification });
-    setImmediate(() => this.#fetchWorker.wake());
+    this.#timers.after(0, () => this.#fetchWorker.wake());
   }
 
   /** One try for each announcement; what fails is announced again by nobody, and is left to a later pull. */

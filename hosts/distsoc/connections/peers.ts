@@ -13,6 +13,7 @@
  */
 
 import { Backoff, type RetryTimings } from "../../retry/backoff.ts";
+import type { Timer, Timers } from "../../retry/timers.ts";
 import type { NodeAddress, NodeId } from "../node-id.ts";
 import type { Connection, Transport } from "../transport/transport.ts";
 
@@ -24,6 +25,7 @@ export const NAMED_PEERS_MAX = 101;
 export interface PeersOptions {
   transport: Transport;
   named: readonly NodeAddress[];
+  timers: Timers;
   timings: RetryTimings;
   /** The peer has its first connection, or lost its last. */
   onUp(peer: NodeId): void;
@@ -34,7 +36,7 @@ export class Peers {
   readonly #options: PeersOptions;
   readonly #open = new Map<NodeId, Connection[]>();
   /** Ends of the pauses between dials. */
-  readonly #pauses = new Map<NodeJS.Timeout, () => void>();
+  readonly #pauses = new Map<Timer, () => void>();
   #stopped = false;
 
   constructor(options: PeersOptions) {
@@ -52,7 +54,7 @@ export class Peers {
   stop(): void {
     this.#stopped = true;
     for (const [timer, end] of this.#pauses) {
-      clearTimeout(timer);
+      timer.cancel();
       end();
     }
   }
@@ -67,7 +69,7 @@ export class Peers {
   }
 
   async #keepUp(address: NodeAddress): Promise<void> {
-    const { transport, timings } = this.#options;
+    const { transport, timers, timings } = this.#options;
     const backoff = new Backoff(timings);
     while (!this.#stopped) {
       if (this.connection(address.id) === undefined) {
@@ -78,9 +80,9 @@ export class Peers {
       }
       const connection = this.connection(address.id);
       if (connection !== undefined) {
-        const sinceMs = performance.now();
+        const sinceMs = timers.now();
         await connection.closed;
-        if (performance.now() - sinceMs >= timings.capMs) backoff.reset();
+        if (timers.now() - sinceMs >= timings.capMs) backoff.reset();
       }
       if (this.connection(address.id) === undefined) await this.#pause(backoff.next());
     }
@@ -98,12 +100,12 @@ export class Peers {
     if (others.length === 0) this.#options.onUp(peer);
     for (const other of others) {
       if (other.dialled === connection.dialled) other.close("duplicate");
-      else if (this.#options.transport.self > peer) void this.#settle(peer);
+      else if (this.#options.transport.self > peer) void this.#closeSpare(peer);
     }
   }
 
   /** By then the other side has both, so that neither is ever without one, and what was under way is done. */
-  async #settle(peer: NodeId): Promise<void> {
+  async #closeSpare(peer: NodeId): Promise<void> {
     await this.#pause(this.#options.timings.capMs);
     const open = this.#open.get(peer) ?? [];
     if (open.length > 1) open.find(({ dialled }) => dialled)?.close("duplicate");
@@ -122,10 +124,10 @@ export class Peers {
   #pause(delayMs: number): Promise<void> {
     if (this.#stopped) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
+      const timer = this.#options.timers.after(delayMs, () => {
         this.#pauses.delete(timer);
         resolve();
-      }, delayMs);
+      });
       this.#pauses.set(timer, resolve);
     });
   }

@@ -25,6 +25,7 @@ import {
   RelayMode,
   type SendStream,
 } from "@number0/iroh";
+import { SYSTEM_TIMERS } from "../../retry/timers.ts";
 import type { Identity } from "../identity.ts";
 import { type NodeAddress, type NodeId, nodeIdBytes, nodeIdOf, parseSocket } from "../node-id.ts";
 import {
@@ -112,7 +113,7 @@ class IrohTransport implements Transport {
     const dialling = this.#endpoint.connect(address, toNumbers(ALPN_BYTES));
     let connection: IrohConnection;
     try {
-      connection = await within(deadlineMs, dialling);
+      connection = await within(SYSTEM_TIMERS, deadlineMs, dialling);
     } catch (error) {
       dialling.then((late) => late.close(BigInt(ERROR_CODES.done), [])).catch(() => {});
       if (!this.#open) throw new TransportError("closed");
@@ -125,7 +126,7 @@ class IrohTransport implements Transport {
   async close(): Promise<void> {
     this.#open = false;
     for (const connection of [...this.#connections]) connection.close("done");
-    await within(CLOSE_DEADLINE_MS, this.#endpoint.close()).catch(() => {});
+    await within(SYSTEM_TIMERS, CLOSE_DEADLINE_MS, this.#endpoint.close()).catch(() => {});
   }
 
   async #accept(): Promise<void> {
@@ -141,7 +142,7 @@ class IrohTransport implements Transport {
     this.#inbound += 1;
     try {
       const handshake = incoming.accept().then((accepting) => accepting.connect());
-      const connection = this.#take(await within(INBOUND_HANDSHAKE_DEADLINE_MS, handshake), false);
+      const connection = this.#take(await within(SYSTEM_TIMERS, INBOUND_HANDSHAKE_DEADLINE_MS, handshake), false);
       if (!this.#open) connection.close("done");
       else this.#onConnection(connection);
       await connection.closed;
@@ -193,7 +194,7 @@ class QuicConnection implements Connection {
   async request(message: Uint8Array, { deadlineMs }: RequestOptions): Promise<Uint8Array> {
     if (message.length > MESSAGE_BYTES_MAX) throw new TransportError("too-large");
     if (!this.#open) throw new TransportError("closed");
-    return within(deadlineMs, this.#exchange(toNumbers(message)));
+    return within(SYSTEM_TIMERS, deadlineMs, this.#exchange(toNumbers(message)));
   }
 
   close(code: ErrorName): void {
@@ -267,7 +268,7 @@ class QuicConnection implements Connection {
   async #read(receiving: RecvStream, sending: SendStream): Promise<Uint8Array | ProtocolError | undefined> {
     let message: number[];
     try {
-      message = await within(INBOUND_MESSAGE_DEADLINE_MS, receiving.readToEnd(MESSAGE_BYTES_MAX));
+      message = await within(SYSTEM_TIMERS, INBOUND_MESSAGE_DEADLINE_MS, receiving.readToEnd(MESSAGE_BYTES_MAX));
     } catch (error) {
       if (error instanceof TransportError) {
         this.close("too-slow");

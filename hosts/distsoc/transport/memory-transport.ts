@@ -5,12 +5,13 @@
  * iroh-transport.ts and passes the same contract suite (test/transport-contract.ts): bounds, codes, deadlines and copies
  * are the same, so that what needs a network of nodes can be tried in one process, with no packet sent.
  *
- * Invariant: no call runs the other side's code before it returned; a message is always at least one turn of the event
- * loop away, as it is with a real network.
+ * Invariant: no call runs the other side's code before it returned; a message is always at least one timer of delay 0
+ * away, as it is with a real network. All that waits here waits on the network's timers, so time may be simulated.
  *
  * `cut` is what QUIC does not offer: a node is gone at once, as when its process is killed. It refuses to lose, delay or
  * reorder; QUIC repairs those below this port.
  */
+import { pause, SYSTEM_TIMERS, type Timers } from "../../retry/timers.ts";
 import type { NodeAddress, NodeId } from "../node-id.ts";
 import {
   answerTo,
@@ -32,13 +33,22 @@ const SOCKET = "memory";
 
 export class MemoryNetwork {
   readonly #nodes = new Map<NodeId, MemoryTransport>();
+  readonly #timers: Timers;
+
+  constructor(timers: Timers = SYSTEM_TIMERS) {
+    this.#timers = timers;
+  }
 
   /** A node of this name, which was not there; anybody's name can be taken, since nobody outside the process is fooled. */
   open(self: NodeId, options: { inboundConnectionsMax?: number } = {}): Transport {
     if (this.#nodes.has(self)) throw new TransportError("address", "a node of this name is on the network");
-    const find = (id: NodeId): MemoryTransport | undefined => this.#nodes.get(id);
-    const leave = (): void => void (this.#nodes.get(self) === node && this.#nodes.delete(self));
-    const node = new MemoryTransport(self, options.inboundConnectionsMax ?? INBOUND_CONNECTIONS_MAX, find, leave);
+    const node = new MemoryTransport({
+      self,
+      inboundConnectionsMax: options.inboundConnectionsMax ?? INBOUND_CONNECTIONS_MAX,
+      timers: this.#timers,
+      find: (id) => this.#nodes.get(id),
+      leave: () => void (this.#nodes.get(self) === node && this.#nodes.delete(self)),
+    });
     this.#nodes.set(self, node);
     return node;
   }
@@ -49,22 +59,35 @@ export class MemoryNetwork {
   }
 }
 
+interface MemoryTransportOptions {
+  self: NodeId;
+  inboundConnectionsMax: number;
+  timers: Timers;
+  find(id: NodeId): MemoryTransport | undefined;
+  leave(): void;
+}
+
 class MemoryTransport implements Transport {
   readonly self: NodeId;
   readonly addresses = [SOCKET];
+  readonly timers: Timers;
   readonly connections = new Set<MemoryConnection>();
-  readonly inboundMax: number;
   handler: MessageHandler | undefined;
   #onConnection: (connection: Connection) => void = () => {};
   #open = true;
-  readonly #find: (id: NodeId) => MemoryTransport | undefined;
-  readonly #leave: () => void;
+  readonly #options: MemoryTransportOptions;
 
-  constructor(self: NodeId, inboundMax: number, find: (id: NodeId) => MemoryTransport | undefined, leave: () => void) {
-    this.self = self;
-    this.inboundMax = inboundMax;
-    this.#find = find;
-    this.#leave = leave;
+  constructor(options: MemoryTransportOptions) {
+    this.self = options.self;
+    this.timers = options.timers;
+    this.#options = options;
+  }
+
+  /** Whether others have opened as many connections as this node takes. */
+  get full(): boolean {
+    let inbound = 0;
+    for (const { dialled } of this.connections) if (!dialled) inbound += 1;
+    return inbound >= this.#options.inboundConnectionsMax;
   }
 
   onMessage(handler: MessageHandler): void {
@@ -76,28 +99,26 @@ class MemoryTransport implements Transport {
   }
 
   async connect(peer: NodeAddress, { deadlineMs }: RequestOptions): Promise<Connection> {
-    return within(deadlineMs, this.#dial(peer));
+    return within(this.timers, deadlineMs, this.#dial(peer));
   }
 
   async close(): Promise<void> {
-    await turn();
+    await pause(this.timers, 0);
     this.drop(ERROR_CODES.done);
   }
 
   drop(code: number | undefined): void {
     this.#open = false;
-    this.#leave();
+    this.#options.leave();
     for (const connection of [...this.connections]) connection.end(code);
   }
 
   async #dial(peer: NodeAddress): Promise<Connection> {
-    await turn();
+    await pause(this.timers, 0);
     if (!this.#open) throw new TransportError("closed");
-    const other = peer.sockets.includes(SOCKET) && peer.id !== this.self ? this.#find(peer.id) : undefined;
+    const other = peer.sockets.includes(SOCKET) && peer.id !== this.self ? this.#options.find(peer.id) : undefined;
     if (other === undefined) throw new TransportError("unreachable");
-    let inbound = 0;
-    for (const { dialled } of other.connections) if (!dialled) inbound += 1;
-    if (inbound >= other.inboundMax) throw new TransportError("unreachable", "turned away");
+    if (other.full) throw new TransportError("unreachable", "turned away");
     const near = new MemoryConnection(this, other.self, true);
     const far = new MemoryConnection(other, this.self, false);
     near.join(far);
@@ -144,7 +165,11 @@ class MemoryConnection implements Connection {
     this.#pending.add(lost);
     let answer: Uint8Array | ProtocolError;
     try {
-      answer = await within(deadlineMs, Promise.race([this.#other.#serve(Uint8Array.from(message)), loss]));
+      answer = await within(
+        this.#own.timers,
+        deadlineMs,
+        Promise.race([this.#other.#serve(Uint8Array.from(message)), loss]),
+      );
     } finally {
       this.#pending.delete(lost);
     }
@@ -166,7 +191,7 @@ class MemoryConnection implements Connection {
   }
 
   async #serve(message: Uint8Array): Promise<Uint8Array | ProtocolError> {
-    await turn();
+    await pause(this.#own.timers, 0);
     while (this.#inboundStreams >= INBOUND_STREAMS_MAX) await new Promise<void>((next) => this.#waiting.push(next));
     if (!this.#open) throw new TransportError("closed");
     this.#inboundStreams += 1;
@@ -177,8 +202,4 @@ class MemoryConnection implements Connection {
       this.#waiting.shift()?.();
     }
   }
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

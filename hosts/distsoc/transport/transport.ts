@@ -15,6 +15,7 @@
  *
  * Buffers: the transport copies what it is given, and what it hands out is the receiver's own.
  */
+import type { Timer, Timers } from "../../retry/timers.ts";
 import type { NodeAddress, NodeId } from "../node-id.ts";
 
 /** One protocol, one handshake a peer. */
@@ -123,16 +124,16 @@ export interface Transport {
 }
 
 /** `work`, or a TransportError when it takes longer. The work itself goes on; its late failure is swallowed. */
-export async function within<T>(deadlineMs: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
+export async function within<T>(timers: Timers, deadlineMs: number, work: Promise<T>): Promise<T> {
+  let timer: Timer | undefined;
   work.catch(() => {});
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new TransportError("deadline")), deadlineMs);
+    timer = timers.after(deadlineMs, () => reject(new TransportError("deadline")));
   });
   try {
     return await Promise.race([work, late]);
   } finally {
-    clearTimeout(timer);
+    timer?.cancel();
   }
 }
 
