@@ -212,6 +212,27 @@ test("hosts bring Drops in by publish alone", (t) => {
   t.is(roundPublish({ path: "hosts/cli/write.ts", text: "store.insert(low, high);" }).length, 1);
 });
 
+/** What the overlay may not name, for it must run on simulated time too; hosts/retry/timers.ts is where Node's clock comes in. */
+const CLOCKS = /\bDate\b|\bset(Timeout|Interval|Immediate)\b|\bperformance\b|\bMath\.random\b|["']node:timers/;
+
+function hasClock({ path, text }: Source): boolean {
+  return /^hosts\/(retry|distsoc|gateway)\//.test(path) && CLOCKS.test(withoutComments(text));
+}
+
+test("the overlay and its gateway take their time from a port", (t) => {
+  t.deepEqual(
+    sources.filter(hasClock).map(({ path }) => path),
+    ["hosts/retry/timers.ts"],
+  );
+  for (const text of [
+    "performance.now()",
+    "setTimeout(f, 1)",
+    'import { setImmediate as x } from "node:timers/promises";',
+  ]) {
+    t.true(hasClock({ path: "hosts/distsoc/x.ts", text }), text);
+  }
+});
+
 test("no barrel files, no rooms without a meaning", (t) => {
   t.deepEqual(
     files.filter((path) => /(^|\/)(index\.ts|utils?|helpers?|common|core|lib|misc)(\/|\.ts$|$)/.test(path)),

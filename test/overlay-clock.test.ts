@@ -1,0 +1,158 @@
+/**
+ * A thousand nodes in one process on simulated time: hosts/distsoc/connections over the in-process network and the
+ * simulator's kernel. Nothing waits, and one history is played each time.
+ */
+import test from "ava";
+import { NAMED_PEERS_MAX, Peers } from "../hosts/distsoc/connections/peers.ts";
+import type { NodeId } from "../hosts/distsoc/node-id.ts";
+import { MemoryNetwork } from "../hosts/distsoc/transport/memory-transport.ts";
+import type { Connection, Transport } from "../hosts/distsoc/transport/transport.ts";
+import { RETRY_TIMINGS } from "../hosts/retry/backoff.ts";
+import type { Timers } from "../hosts/retry/timers.ts";
+import { KernelTimers } from "./kernel-timers.ts";
+
+const NODES = 1000;
+/** Whom a node names, by distance; the first and the last make neighbours dial each other at one instant. */
+const DISTANCES = [1, 10, 137, NODES - 1];
+/** Every tenth node loses its power at 20 s and has it back at 40 s. */
+const CUT_EVERY = 10;
+const PHASE_MS = 20_000;
+
+const idOf = (number: number): NodeId => number.toString(16).padStart(64, "0");
+const numberOf = (id: NodeId): number => Number.parseInt(id, 16);
+
+interface Outcome {
+  /** One line for each first connection with a peer and each last one lost, in the order of time. */
+  history: string[];
+  /** Connections that are missing or too many, at the end of each phase. */
+  faults: string[];
+  calls: number;
+}
+
+class World {
+  readonly history: string[] = [];
+  /** Open connections as their dialler sees them, by "dialler-other". */
+  readonly open = new Map<string, number>();
+  readonly #timers: Timers;
+  readonly #network: MemoryNetwork;
+  readonly #peers = new Map<number, Peers>();
+
+  constructor(timers: Timers) {
+    this.#timers = timers;
+    this.#network = new MemoryNetwork(timers);
+  }
+
+  start(number: number): void {
+    const note = (event: string, peer: NodeId): void =>
+      void this.history.push(`${this.#timers.now()} ms: ${number} ${event} ${numberOf(peer)}`);
+    const peers = new Peers({
+      transport: this.#counted(this.#network.open(idOf(number))),
+      named: DISTANCES.map((distance) => ({ id: idOf((number + distance) % NODES), sockets: ["memory"] })),
+      timers: this.#timers,
+      timings: RETRY_TIMINGS,
+      onUp: (peer) => note("has", peer),
+      onDown: (peer) => note("lost", peer),
+    });
+    this.#peers.set(number, peers);
+    peers.start();
+  }
+
+  cut(number: number): void {
+    this.#peers.get(number)!.stop();
+    this.#peers.delete(number);
+    this.#network.cut(idOf(number));
+  }
+
+  /** Each named pair of running nodes has one connection, and both ends know it. */
+  faults(phase: string): string[] {
+    const faults: string[] = [];
+    for (const [number, peers] of this.#peers) {
+      for (const distance of DISTANCES) {
+        const other = (number + distance) % NODES;
+        const otherPeers = this.#peers.get(other);
+        const expected = otherPeers === undefined ? 0 : 1;
+        const open = (this.open.get(`${number}-${other}`) ?? 0) + (this.open.get(`${other}-${number}`) ?? 0);
+        const known = peers.connection(idOf(other)) !== undefined ? 1 : 0;
+        const knownThere = otherPeers?.connection(idOf(number)) !== undefined ? 1 : 0;
+        if (open === expected && known === expected && knownThere === expected) continue;
+        faults.push(`${phase}: ${open} connections of ${number} and ${other}, known as ${known} and ${knownThere}`);
+      }
+    }
+    return faults;
+  }
+
+  stop(): void {
+    for (const peers of this.#peers.values()) peers.stop();
+  }
+
+  #counted(transport: Transport): Transport {
+    return {
+      self: transport.self,
+      addresses: transport.addresses,
+      onMessage: (handler) => transport.onMessage(handler),
+      onConnection: (handler) => transport.onConnection(handler),
+      close: () => transport.close(),
+      connect: async (peer, options): Promise<Connection> => {
+        const connection = await transport.connect(peer, options);
+        const pair = `${numberOf(transport.self)}-${numberOf(peer.id)}`;
+        const count = (change: number): void => void this.open.set(pair, (this.open.get(pair) ?? 0) + change);
+        count(1);
+        void connection.closed.then(() => count(-1));
+        return connection;
+      },
+    };
+  }
+}
+
+/** All start, a tenth is cut, and comes back. `timersOf` may break the timers. */
+async function play(timersOf: (timers: Timers) => Timers = (timers) => timers): Promise<Outcome> {
+  const kernel = new KernelTimers();
+  const world = new World(timersOf(kernel));
+  const faults: string[] = [];
+  for (let number = 0; number < NODES; number += 1) world.start(number);
+  await kernel.runTo(PHASE_MS);
+  faults.push(...world.faults("after the start"));
+  for (let number = 0; number < NODES; number += CUT_EVERY) world.cut(number);
+  await kernel.runTo(2 * PHASE_MS);
+  faults.push(...world.faults("after the cut"));
+  for (let number = 0; number < NODES; number += CUT_EVERY) world.start(number);
+  await kernel.runTo(3 * PHASE_MS);
+  faults.push(...world.faults("after the return"));
+  world.stop();
+  return { history: world.history, faults, calls: kernel.calls };
+}
+
+test("1,000 nodes dial, lose and redial each other on simulated time, twice with one history", async (t) => {
+  t.true(DISTANCES.length <= NAMED_PEERS_MAX);
+  const first = await play();
+  t.deepEqual(first.faults, []);
+  const lost = first.history.filter((line) => line.includes(" lost "));
+  // A node has six neighbours, three on each side, and each loses it.
+  t.true(lost.length >= (NODES / CUT_EVERY) * 6, `${lost.length} losses`);
+  t.log(`${first.history.length} lines, ${first.calls} calls of timers`);
+  const second = await play();
+  t.deepEqual(second, first);
+});
+
+test("canary: timers that lose a pause leave nodes apart", async (t) => {
+  const { faults } = await play((timers) => ({
+    now: () => timers.now(),
+    after: (delayMs, run) => timers.after(delayMs, delayMs === RETRY_TIMINGS.baseMs * 4 ? () => {} : run),
+  }));
+  t.true(
+    faults.some((fault) => fault.startsWith("after the return: 0 connections")),
+    faults[0],
+  );
+});
+
+test("canary: chance in the timers is another history", async (t) => {
+  let drawn = 1;
+  const { history } = await play((timers) => ({
+    now: () => timers.now(),
+    after: (delayMs, run) => {
+      drawn = (drawn * 48_271) % 2_147_483_647;
+      return timers.after(delayMs + (drawn % 100) / 1000, run);
+    },
+  }));
+  t.notDeepEqual(history, (await play()).history);
+});
