@@ -1,7 +1,10 @@
 /**
- * ASCII constants as bytes: context strings, salts, cells. XS has no TextEncoder, and a typed array made in a module
- * body would become read-only when the module is preloaded; so constants stay strings and become bytes at each use.
- * Refuses anything outside 0x00..0x7f: text of people is UTF-8 and is encoded by the host.
+ * The bytes of ASCII constants: context strings, salts, geohash cells.
+ *
+ * XS has no TextEncoder. A typed array that a module body makes becomes read-only when the module is preloaded. So
+ * constants stay strings, and this function makes their bytes at each use.
+ *
+ * Refuses a character above 0x7f. Text that people write is UTF-8, and the host encodes it.
  */
 export function asciiBytes(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length);

@@ -1,9 +1,9 @@
 /**
  * Geohash cells: a place as a short word (G. Niemeyer, 2008, public domain; docs/protocol.md, "Keys").
  *
- * Longitude and latitude are halved in turn, longitude first; each half gives one bit, the upper half (its lower edge
- * included) a 1; five bits make one character of the alphabet below. So a cell's word is a prefix of the words of all
- * cells within it.
+ * Longitude and latitude are halved alternately, longitude first. Each halving gives one bit: 1 for the upper half,
+ * which includes its lower edge. Five bits make one character of the alphabet below. So the word of a cell is a prefix
+ * of the words of all cells within it.
  *
  * | precision | cell on the equator, about | | precision | cell on the equator, about |
  * |-----------|----------------------------|-|-----------|----------------------------|
@@ -11,14 +11,18 @@
  * | 5         | 4.9 km x 4.9 km            | | 8         | 38 m x 19 m                |
  * | 6         | 1.2 km x 0.6 km            | | 9         | 4.8 m x 4.8 m              |
  *
- * Invariant: the same on every engine and in every language with IEEE 754 doubles. Each midpoint is 45 times an
- * integer over a power of two, at most 36 significant bits, hence exact; nothing is rounded but the caller's input.
+ * Invariant: the result is the same on every engine and in every language with IEEE 754 doubles. Each midpoint is 45
+ * times an integer divided by a power of two. A midpoint has at most 36 significant bits, so it is exact. Only the
+ * caller's input is rounded.
  *
- * Refuses to: wrap. Longitude 180 lies in the easternmost cell, not in that of -180, as in the published algorithm.
- * Two points either side of an edge share nothing, however near: whoever looks for a place tries the neighbours too.
+ * The function does not wrap around: longitude 180 lies in the easternmost cell, not in the cell of -180, as in the
+ * published algorithm. Two points on either side of an edge share no cell, however near they are. A program that looks
+ * for a place must try the neighbouring cells too.
  */
 export const GEOHASH_PRECISION_MIN = 1;
-/** Twelve characters are 60 bits, a cell of about 37 by 19 millimetres: finer than any position a person can find. */
+/**
+ * Twelve characters are 60 bits: a cell of about 37 by 19 millimetres, finer than any position a person can measure.
+ */
 export const GEOHASH_PRECISION_MAX = 12;
 
 /** Digits and lower case letters without a, i, l, o. */
@@ -27,7 +31,8 @@ const BITS_PER_CHARACTER = 5;
 
 /**
  * The cell of a point in degrees, as `precision` bytes of ASCII. Throws a RangeError, with a sentence for the person
- * who typed the place, on a latitude outside -90..90, a longitude outside -180..180 or a precision outside 1..12.
+ * who typed the place, when the latitude is outside -90..90, the longitude outside -180..180 or the precision outside
+ * 1..12.
  */
 export function geohash(latitude: number, longitude: number, precision: number): Uint8Array {
   // Each condition is written so that NaN fails it.
