@@ -37,7 +37,7 @@ test("write, then read: with the passphrase, with another, in another spelling o
   t.deepEqual(JSON.parse(decomposed.stdout).messages, [{ dropId, text: "Bring a lamp." }]);
   const wrong = throwie(["read", ...store, "--passphrase", "tea lanterns"]);
   t.is(wrong.status, 0);
-  t.is(wrong.stdout, "None of the 1 Drops here opens with that.\n");
+  t.is(wrong.stdout, "This passphrase or place opens none of the 1 Drops in the store.\n");
 });
 
 test("a place opens what was left there, from anywhere within its square", (t) => {

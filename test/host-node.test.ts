@@ -90,7 +90,7 @@ test("messages come out hottest first", (t) => {
 for (const [outcome, sentence] of [
   ["colder", /^The store is full of warmer Drops\.$/],
   ["busy", /^The store is full, and every Drop that could make room is being sent just now; try again\.$/],
-  ["flash", /^The store cannot be written: look at the disk, or name another file\.$/],
+  ["flash", /^The store cannot be written: check the disk, or name another file\.$/],
 ] as [PublishOutcome, RegExp][]) {
   test(`a person is told when the node answers ${outcome}`, (t) => {
     t.throws(() => leaveMessage({ publish: () => outcome }, bytes("x")), { message: sentence });

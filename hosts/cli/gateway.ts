@@ -1,4 +1,4 @@
-/** `throwie gateway`: run one until it is told to stop. */
+/** `throwie gateway`: run a gateway until SIGINT or SIGTERM stops it. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";

@@ -1,4 +1,4 @@
-/** `throwie journal`: which Drops in a store died of late, the latest first, and why. */
+/** `throwie journal`: print which Drops of a store died lately, the latest first, and why each one died. */
 import { existsSync } from "node:fs";
 import { CAUSE_NAMES } from "../../modules/store/marks.ts";
 import { HALF_LIFE_MS_DEFAULT, HEAT_UNITS_PER_HALF_LIFE } from "../../modules/temperature/temperature.ts";
@@ -8,7 +8,7 @@ const HOUR_MS = 3_600_000;
 
 export function journal(options: { store: string; json?: boolean }): void {
   if (!existsSync(options.store))
-    throw new RangeError(`There is no store ${options.store}: name another with --store.`);
+    throw new RangeError(`There is no store ${options.store}: name another file with --store.`);
   const { store, close } = openDropStore(options.store);
   try {
     const deaths = store
@@ -39,7 +39,7 @@ export function journal(options: { store: string; json?: boolean }): void {
   }
 }
 
-/** As in `throwie read`: the first half of what a DropId starts with. */
+/** The ShortId in hexadecimal: the first 16 digits of the DropId, as `throwie read` prints them. */
 function shortIdText(low: number, high: number): string {
   const bytes = Buffer.alloc(8);
   bytes.writeUInt32LE(low, 0);
@@ -47,7 +47,7 @@ function shortIdText(low: number, high: number): string {
   return bytes.toString("hex");
 }
 
-/** Of a store that was awake all the time; heat time counts half-lives. */
+/** Heat time counts half-lives, so the hours are right only for a store that was awake all the time. */
 function hours(heatTime: number): number {
   return Math.round(((heatTime * HALF_LIFE_MS_DEFAULT) / HEAT_UNITS_PER_HALF_LIFE / HOUR_MS) * 10) / 10;
 }

@@ -1,4 +1,4 @@
-/** From `--passphrase` or `--place` to a content key. */
+/** Makes a content key from `--passphrase` or `--place`. */
 import process from "node:process";
 import { placeMaterial } from "../../modules/drop/key.ts";
 import { contentKey } from "../../modules/drop/seal.ts";
@@ -9,16 +9,19 @@ export interface KeyOptions {
   place?: string;
 }
 
-/** About 150 metres: a square or a courtyard. */
+/** A cell of about 150 metres: a square or a courtyard. */
 const PLACE_PRECISION_DEFAULT = 7;
 
-/** The key that the options name. Throws a RangeError that says what to give. Takes about a second, on purpose. */
+/**
+ * The content key that the options name. Throws a RangeError that says which option to give. Takes about a second,
+ * because the key is stretched on purpose (modules/drop/key.ts).
+ */
 export function keyOf({ passphrase, place }: KeyOptions): Uint8Array {
   const words = passphrase ?? (place === undefined ? process.env.THROWIE_PASSPHRASE : undefined);
   if (words !== undefined && place !== undefined) throw new RangeError("Give a passphrase or a place, not both.");
   if (place !== undefined) return contentKey(placeMaterial(...coordinatesOf(place)));
   if (words === undefined) {
-    throw new RangeError("Say who can read it: --passphrase WORDS, or --place LATITUDE,LONGITUDE.");
+    throw new RangeError("Say who can read the message: --passphrase WORDS, or --place LATITUDE,LONGITUDE.");
   }
   return keyOfWords(words);
 }

@@ -1,8 +1,8 @@
 /**
- * `throwie mule`: carry Drops through the town with a laptop and a dongle, until stopped.
+ * `throwie mule`: carry Drops through the town with a laptop and a dongle, until SIGINT or SIGTERM stops it.
  *
- * The store is the one that `throwie write` and `throwie read` use; while this runs it is this one's alone, so write
- * before leaving and read after coming home.
+ * The store is the file that `throwie write` and `throwie read` use too. Only one process at a time can use the file.
+ * So a person writes before leaving and reads after coming home.
  */
 import { randomBytes } from "node:crypto";
 import process from "node:process";
@@ -35,13 +35,13 @@ export async function mule(options: RadioOptions & { store: string; json?: boole
         const details = { peer: name, taken: taken.get(name) ?? 0, given: given.get(name) ?? 0, reason };
         taken.delete(name);
         given.delete(name);
-        say("parted", `parted from ${name}: ${details.taken} taken, ${details.given} given (${reason})`, details);
+        say("parted", `parted from ${name}: received ${details.taken}, sent ${details.given} (${reason})`, details);
       },
     },
   });
-  say("carrying", `carrying ${node.held} Drops of ${options.store}`, { held: node.held, store: options.store });
+  say("carrying", `carrying ${node.held} Drops from ${options.store}`, { held: node.held, store: options.store });
   const stop = (): void => {
-    say("stopped", `stopped with ${node.held} Drops`, { held: node.held });
+    say("stopped", `stopped; the store holds ${node.held} Drops`, { held: node.held });
     node.close();
     process.exit(0);
   };
@@ -58,8 +58,8 @@ function wordsOf(news: RadioNews): string {
     case "dongle-found":
       return `the dongle ${news.address} answers on ${news.port}`;
     case "dongle-lost":
-      return `${news.reason} Looking for it again.`;
+      return `${news.reason} Searching for it again.`;
     case "air-silent":
-      return `the air ${news.air} does not answer`;
+      return `the air ${news.air} does not answer; start the simulated town that it belongs to, or give another --air`;
   }
 }

@@ -1,20 +1,20 @@
 /**
- * `throwie negentropy`: Negentropy Protocol V1 by lines on standard input and output, as the reference implementation's
- * conformance harness drives a program (docs/negentropy.md holds the same table).
+ * `throwie negentropy`: Negentropy Protocol V1 over lines of standard input and output. The conformance test of the
+ * reference implementation drives a program this way (docs/negentropy.md holds the same table).
  *
  * | in                                | out                                                                          |
  * |-----------------------------------|------------------------------------------------------------------------------|
  * | `item,<decimal timestamp>,<hex id>` | nothing                                                                    |
  * | `seal`                            | nothing                                                                      |
- * | `initiate`                        | `msg,<hex>`; from here on this is the client, otherwise the server            |
+ * | `initiate`                        | `msg,<hex>`; makes this side the client; without it, this side is the server |
  * | `msg,<hex>`                       | client: any `have,<hex id>` and `need,<hex id>`, then `msg,<hex>` or `done`   |
  * |                                   | server: one `msg,<hex>`                                                      |
  *
- * FRAMESIZELIMIT in the environment limits the bytes of this side's messages. Each line is answered before the next is read;
- * the end of the input is the end.
+ * FRAMESIZELIMIT in the environment limits the size of this side's messages, in bytes. The program answers each line
+ * before it reads the next line. It ends at the end of its input.
  *
- * Refuses, by a RangeError that becomes a sentence on standard error and exit code 1: any other line, a line out of turn, and a
- * message that the session refuses.
+ * Refuses any other line, a line in the wrong order, and a message that the session refuses. A refusal is a RangeError;
+ * it becomes a sentence on standard error and exit code 1.
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
@@ -23,13 +23,13 @@ import { NegentropySession, type Refusal } from "../negentropy/session.ts";
 
 const REFUSALS: Record<Refusal, string> = {
   short: "it ends within a field",
-  varint: "a number in it is longer than need be, or above 2^64 - 1",
+  varint: "a number in it is longer than necessary, or above 2^64 - 1",
   timestamp: "a timestamp in it adds up to 2^64 - 1 or more",
-  prefix: "a bound in it has more than 32 bytes of an id, or is infinite and has some",
+  prefix: "a bound in it has more than 32 bytes of an id, or is infinite and has bytes of an id",
   order: "its bounds do not ascend",
   mode: "a range in it has an unknown mode",
   count: "a list in it claims more ids than follow",
-  version: "it is of another version than 0x61",
+  version: "its version is not 0x61",
 };
 
 export async function negentropy(): Promise<void> {
@@ -41,11 +41,11 @@ export async function negentropy(): Promise<void> {
 }
 
 function limitOf(text = "0"): number {
-  if (!/^\d{1,15}$/.test(text)) throw new RangeError(`FRAMESIZELIMIT is a number of bytes, not "${text}".`);
+  if (!/^\d{1,15}$/.test(text)) throw new RangeError(`FRAMESIZELIMIT must be a number of bytes, not "${text}".`);
   return Number(text);
 }
 
-/** What is answered to each line. */
+/** Returns a function that answers each line of the input. */
 function lineProtocol(frameSizeBytesMax: number): (line: string) => string[] {
   const items = new ItemVector();
   let session: NegentropySession | undefined;
@@ -61,7 +61,7 @@ function lineProtocol(frameSizeBytesMax: number): (line: string) => string[] {
       return [];
     }
     if (session === undefined && (command === "initiate" || command === "msg")) {
-      throw new RangeError(`The line "${command}" comes after the line "seal".`);
+      throw new RangeError(`The line "${command}" comes after the line "seal": send "seal" first.`);
     }
     if (line.trim() === "initiate") return [`msg,${hexOf(session!.initiate())}`];
     if (command === "msg" && second === "") return repliesTo(bytesOf(first), session!);

@@ -1,4 +1,4 @@
-/** From `--radio` or `--air` to a radio. */
+/** Opens the radio that `--radio` or `--air` names. */
 
 import type { MacAddress } from "../../modules/throwie/ports.ts";
 import type { HostRadio, RadioHandlers } from "../radio/host-radio.ts";
@@ -6,18 +6,21 @@ import { type DongleNews, SerialRadio } from "../radio/serial-radio.ts";
 import { parseAirAddress, UdpRadio } from "../radio/udp-radio.ts";
 
 export interface RadioOptions {
-  /** A serial port with a dongle. */
+  /** The path of a serial port with a dongle. */
   radio?: string;
-  /** A development air on this machine. */
+  /** The `ip:port` of a simulated air on this machine, for development. */
   air?: string;
 }
 
 export type RadioNews = DongleNews | { event: "air-silent"; air: string };
 
-/** Several beacons: an air that is there has answered one by then. */
+/** Longer than several beacon intervals: an air that runs has answered a beacon by then. */
 const AIR_SILENT_MS = 5_000;
 
-/** What opens the radio that the options name; a dongle has an address of its own. Throws a RangeError that says what to give, before anything is opened. */
+/**
+ * Returns a function that opens the radio which the options name. A dongle has an address of its own and ignores the
+ * given one. Throws a RangeError that says which option to give, before anything is opened.
+ */
 export function radioOf(
   { radio, air }: RadioOptions,
   tell: (news: RadioNews) => void,

@@ -1,4 +1,4 @@
-/** `throwie read`: what of a store a passphrase or a place opens, hottest first. */
+/** `throwie read`: print the messages of a store that a passphrase or a place opens, hottest first. */
 import { existsSync } from "node:fs";
 import { openMessages } from "../node/message.ts";
 import { openDropStore } from "../store/drop-store.ts";
@@ -6,7 +6,7 @@ import { type KeyOptions, keyOf } from "./key-options.ts";
 
 export function readMessages(options: KeyOptions & { store: string; json?: boolean }): void {
   if (!existsSync(options.store))
-    throw new RangeError(`There is no store ${options.store}: name another with --store.`);
+    throw new RangeError(`There is no store ${options.store}: name another file with --store.`);
   const key = keyOf(options);
   const { store, close } = openDropStore(options.store);
   try {
@@ -22,14 +22,14 @@ export function readMessages(options: KeyOptions & { store: string; json?: boole
 }
 
 function print(messages: { dropId: string; text: string }[], held: number): void {
-  // Further lines of a message are indented, so that a line break alone makes no second message.
+  // The further lines of a message are indented, so that a line break cannot look like the start of another message.
   for (const { dropId, text } of messages) {
     console.log(`${dropId.slice(0, 16)}  ${printable(text).replaceAll("\n", `\n${" ".repeat(18)}`)}`);
   }
-  if (messages.length === 0) console.log(`None of the ${held} Drops here opens with that.`);
+  if (messages.length === 0) console.log(`This passphrase or place opens none of the ${held} Drops in the store.`);
 }
 
-/** JSON without the control characters that JSON itself lets through; some terminals obey them. */
+/** JSON without the control characters that JSON allows. Some terminals obey them. */
 function harmlessJson(value: unknown): string {
   return JSON.stringify(value).replace(
     /[\u007f-\u009f]/g,
@@ -37,7 +37,9 @@ function harmlessJson(value: unknown): string {
   );
 }
 
-/** A message comes from anyone: control characters could rewrite the reader's terminal. */
+/**
+ * The text without control characters. A stranger may have written it, and they could rewrite the reader's terminal.
+ */
 function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}]/gu, (character) =>
     character === "\n" || character === "\t" ? character : "\ufffd",

@@ -1,4 +1,4 @@
-/** `throwie sim`: run a scenario and report. */
+/** `throwie sim`: run a scenario in the simulator and print the report. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -31,7 +31,7 @@ export function simulate(name: string, { seed, json }: { seed: number; json?: bo
 function loadScenario(name: string): Scenario {
   const file = name.endsWith(".json") ? name : join(packageFolder(), "sim", "scenarios", `${name}.json`);
   if (!existsSync(file)) {
-    throw new RangeError(`there is no scenario ${name}: give a name from sim/scenarios or the path of a .json file.`);
+    throw new RangeError(`There is no scenario ${name}: give a name from sim/scenarios, or the path of a .json file.`);
   }
   let value: unknown;
   try {
@@ -60,7 +60,7 @@ function print(report: Report): void {
     ["crashes", report.crashes],
     ...Object.entries(report.sleepersDays ?? {}).map(([battery, days]): [string, string] => [
       `days on ${battery}`,
-      `${days.toFixed(0)} at ${report.sleepersMilliamperes!.toFixed(2)} mA, the nodes that sleep`,
+      `${days.toFixed(0)} at ${report.sleepersMilliamperes!.toFixed(2)} mA, for the nodes that sleep`,
     ]),
     ["trace hash", report.traceHash],
   ];

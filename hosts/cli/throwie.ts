@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
- * The `throwie` command. Each subcommand is a file of its own beside this one; this one knows their options.
+ * The `throwie` command. This file knows the options of all subcommands. Each subcommand is a file beside this one.
  *
- * What a person can put right is one sentence on standard error and exit code 1; `--json` puts one JSON document on standard
- * output and nothing else there.
+ * A failure that a person can correct gives one sentence on standard error and exit code 1. `--json` prints JSON on
+ * standard output, and nothing else there.
  */
 import { join } from "node:path";
 import process from "node:process";
@@ -17,7 +17,7 @@ import { readMessages } from "./read.ts";
 import { simulate } from "./sim.ts";
 import { writeMessage } from "./write.ts";
 
-/** Where the Drops of this person's Mule are kept, unless told otherwise. */
+/** The file for the Drops of this person's Mule, when --store names no other. */
 const STORE_PATH = join(dataFolder(), "drops.flash");
 
 function seed(text: string): number {
@@ -33,13 +33,14 @@ function several(value: string, before: string[]): string[] {
 }
 
 const KEY_HELP = `
-Who can read a Drop: whoever names the same passphrase (--passphrase, or THROWIE_PASSPHRASE in the environment, which
-other users of this machine cannot see), or the same place (--place LATITUDE,LONGITUDE or LATITUDE,LONGITUDE,PRECISION;
-precision 1 to 12 is how many characters of geohash, 7 is a square of about 150 metres).`;
+Who can read a Drop: everyone who gives the same passphrase or the same place.
+  --passphrase WORDS, or THROWIE_PASSPHRASE in the environment, which other users of this machine cannot see.
+  --place LATITUDE,LONGITUDE or --place LATITUDE,LONGITUDE,PRECISION, in degrees. PRECISION is the number of geohash
+  characters, 1 to 12. The default is 7, a square of about 150 metres.`;
 
 const program = new Command("throwie")
   .description("Leave and read messages that travel at walking speed: no network, no server, no account.")
-  .showHelpAfterError("(throwie --help shows what there is)")
+  .showHelpAfterError("(throwie --help lists the commands and options)")
   .addHelpText(
     "after",
     `
@@ -55,78 +56,83 @@ Examples:
 program
   .command("write")
   .description("seal a message as a Drop and put it in a store")
-  .argument("[text]", "the message, at most 2,008 bytes; without it, standard input is read")
+  .argument("[text]", "the message, at most 2,008 bytes; without it, the message is read from standard input")
   .option("--store <file>", "the file that holds the Drops; created if absent", STORE_PATH)
-  .option("--passphrase <words>", "seal for those who know these words")
-  .option("--place <coordinates>", "seal for those who know this place")
+  .option("--passphrase <words>", "people who know these words can read the message")
+  .option("--place <coordinates>", "people who know this place can read the message")
   .option("--json", "print one JSON document")
   .addHelpText("after", KEY_HELP)
   .action(writeMessage);
 
 program
   .command("read")
-  .description("open the Drops in a store that a passphrase or a place opens, hottest first")
+  .description("print the messages of a store that a passphrase or a place opens, hottest first")
   .option("--store <file>", "the file that holds the Drops", STORE_PATH)
-  .option("--passphrase <words>", "the words that they were sealed with")
-  .option("--place <coordinates>", "the place that they were sealed with")
+  .option("--passphrase <words>", "the words that the messages were sealed with")
+  .option("--place <coordinates>", "the place that the messages were sealed with")
   .option("--json", "print one JSON document")
   .addHelpText("after", KEY_HELP)
   .action(readMessages);
 
 program
   .command("journal")
-  .description("say which Drops in a store died of late, and why: the coldest of a full store, corrupt, a worn sector")
+  .description("print which Drops of a store died lately, and why: coldest of a full store, corrupt, worn sector")
   .option("--store <file>", "the file that holds the Drops", STORE_PATH)
   .option("--json", "print one JSON document")
   .action(journal);
 
 program
   .command("mule")
-  .description("carry the Drops of a store through the town with a dongle, and take others along, until stopped")
+  .description("carry the Drops of a store through the town with a dongle, and collect others, until stopped")
   .option("--store <file>", "the file that holds the Drops; created if absent", STORE_PATH)
   .option("--radio <port>", "a serial port with a board that has the dongle role, like /dev/ttyUSB0")
-  .option("--air <ip:port>", "a development air on this machine to use as the radio instead")
-  .option("--json", "print one JSON document a line")
+  .option("--air <ip:port>", "a simulated air on this machine, for development, instead of a dongle")
+  .option("--json", "print one JSON document per line")
   .addHelpText(
     "after",
     `
-While it runs the store is its own: write before you leave, read when you are back.`,
+While the Mule runs, no other command can use its store. Write before you leave, and read when you are back.`,
   )
   .action(mule);
 
 program
   .command("gateway")
-  .description("join the air of this town to other towns over QUIC, until stopped")
-  .requiredOption("--data <folder>", "where its key, its database and its Drops are kept")
-  .requiredOption("--listen <ip:port>", "UDP address for other gateways; 127.0.0.1:0 for any free port on this machine")
+  .description("connect the air of this town to other towns over QUIC, until stopped")
+  .requiredOption("--data <folder>", "the folder for the gateway's key, database and Drops")
+  .requiredOption(
+    "--listen <ip:port>",
+    "UDP address for other gateways; 127.0.0.1:0 takes any free port of this machine",
+  )
   .option("--radio <port>", "a serial port with a board that has the dongle role, like /dev/ttyUSB0")
-  .option("--air <ip:port>", "a development air on this machine to use as the radio instead")
-  .option("--follow <id@ip:port>", "a gateway whose messages come out on this town's air; may be repeated", several, [])
-  .option("--audience <id@ip:port>", "a gateway that this town's messages are pushed to; may be repeated", several, [])
+  .option("--air <ip:port>", "a simulated air on this machine, for development, instead of a dongle")
+  .option("--follow <id@ip:port>", "a gateway whose messages enter this town's air; can be repeated", several, [])
+  .option("--audience <id@ip:port>", "a gateway that receives this town's messages; can be repeated", several, [])
   .addHelpText(
     "after",
     `
-The log goes to standard output, a line of JSON an event; the first says this gateway's id, which others need for --follow.
-The QUIC library announces itself to the local network by UPnP when it starts (docs/distsoc.md says how to keep it in).`,
+The log goes to standard output, one line of JSON for each event. The first line gives the id of this gateway. Other
+gateways need the id for --follow. The QUIC library announces itself to the local network by UPnP when it starts;
+docs/distsoc.md says how to prevent that.`,
   )
   .action(gateway);
 
 program
   .command("sim")
-  .description("run a scenario in the simulator: the same modules as on the boards, one seed, one history")
-  .argument("<scenario>", "a name from sim/scenarios, or a file")
-  .option("--seed <number>", "what all chance is drawn from", seed, 1)
+  .description("run a scenario in the simulator, with the same modules as on the boards")
+  .argument("<scenario>", "a name from sim/scenarios, or the path of a .json file")
+  .option("--seed <number>", "the seed of all randomness; the same seed gives the same history", seed, 1)
   .option("--json", "print one JSON document")
   .action(simulate);
 
 program
   .command("negentropy")
-  .description("reconcile sets of items by Negentropy Protocol V1, driven by lines on standard input")
+  .description("reconcile sets of items by Negentropy Protocol V1, over lines on standard input")
   .addHelpText(
     "after",
     `
-Lines: item,TIMESTAMP,ID then seal, then initiate (to be the client) and msg,HEX. FRAMESIZELIMIT in the environment limits
-the bytes of a message: 0 (none) or at least 4096. docs/negentropy.md says what is answered.`,
+Lines: item,TIMESTAMP,ID for each item, then seal. The client then sends initiate. Both sides send msg,HEX.
+FRAMESIZELIMIT in the environment limits the size of a message in bytes: 0 (no limit) or at least 4096.
+docs/negentropy.md lists the answers.`,
   )
   .action(negentropy);
 
@@ -136,6 +142,6 @@ try {
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
   console.error(`throwie: ${message}`);
   if (process.env.THROWIE_DEBUG !== undefined) console.error(stack);
-  // What was begun before it failed may hold the event loop open; whoever restarts this waits for the exit.
+  // What the failed command had opened may keep the event loop alive, and a supervisor waits for the exit.
   process.exit(1);
 }

@@ -1,4 +1,4 @@
-/** `throwie write`: seal a message and give it to this person's Mule, for whoever walks past. */
+/** `throwie write`: seal a message and give it to this person's Mule, which offers it to every node that it meets. */
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { dropId } from "../../modules/drop/drop.ts";
@@ -19,7 +19,7 @@ export async function writeMessage(
     if (options.json) console.log(JSON.stringify({ ...report, store: options.store }));
     else
       console.log(
-        `Drop ${report.dropId}, ${report.sizeBytes} bytes, is in ${options.store} with ${report.held - 1} others.`,
+        `Drop ${report.dropId}, ${report.sizeBytes} bytes, is in ${options.store} with ${report.held - 1} other Drops.`,
       );
   } finally {
     node.close();

@@ -1,4 +1,6 @@
-/** A UDP port on loopback that was free a moment ago: for the demo, whose gateways keep their port across restarts. */
+/**
+ * A UDP port on loopback that was free a moment ago. The demo needs it: its gateways keep their port across restarts.
+ */
 import { createSocket } from "node:dgram";
 
 export async function freeUdpPort(): Promise<number> {

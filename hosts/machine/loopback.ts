@@ -1,23 +1,28 @@
 /**
- * Runs a command on a network that has nothing but loopback: `node build/hosts/machine/loopback.js <command> [arguments]`.
+ * Runs a command on a network that has nothing but loopback:
  *
- * The QUIC library sends a UPnP discovery packet to a multicast address at every bind and cannot be told not to
- * (docs/distsoc.md), so the demo and the tests take a Linux network namespace of their own in which that packet goes
- * nowhere. Where the kernel refuses one, this says so and runs the command all the same; the command can tell by
- * THROWIE_LOOPBACK_ONLY, which is 1 only inside.
+ *     node build/hosts/machine/loopback.js <command> [arguments]
  *
- * `unshare` (util-linux) and `perl` (perl-base) are the tools for it because every Debian has both; `ip` is not on all.
+ * The QUIC library sends a UPnP discovery packet to a multicast address at every bind, and no option prevents that
+ * (docs/distsoc.md). So the demo and the tests run in a Linux network namespace of their own, where that packet reaches
+ * nothing.
+ *
+ * Where the kernel refuses a namespace, this program says so and runs the command without one. THROWIE_LOOPBACK_ONLY is
+ * 1 only inside a namespace, so the command can tell.
+ *
+ * The tools are `unshare` (util-linux) and `perl` (perl-base), because every Debian has both. Some systems have no
+ * `ip`.
  */
 import { spawn, spawnSync } from "node:child_process";
 import process from "node:process";
 
-// SIOCSIFFLAGS on "lo" with IFF_UP | IFF_LOOPBACK | IFF_RUNNING, then become the command.
+// Sets IFF_UP | IFF_LOOPBACK | IFF_RUNNING on "lo" by SIOCSIFFLAGS, then becomes the command.
 const LOOPBACK_UP = `my $flags = pack("a16s", "lo", 0x49);
   socket(S, 2, 2, 0) && ioctl(S, 0x8914, $flags) or die "loopback: $!"; exec @ARGV or die "$ARGV[0]: $!";`;
 
 const command = process.argv.slice(2);
 if (command.length === 0) {
-  console.error("loopback: name the command to run, for instance: loopback.js ava");
+  console.error("loopback: name the command to run, for example: loopback.js ava");
   process.exit(2);
 }
 
@@ -26,7 +31,7 @@ const wrapper = ["-rn", "perl", "-e", LOOPBACK_UP];
 const allowed = alreadyInside || spawnSync("unshare", [...wrapper, "true"], { stdio: "ignore" }).status === 0;
 if (!allowed) {
   console.error(
-    "loopback: this system gives no network namespace, so the QUIC library's UPnP discovery packet can leave this machine.",
+    "loopback: this system refuses a network namespace, so the QUIC library's UPnP discovery packet can leave this machine.",
   );
 }
 

@@ -1,11 +1,12 @@
 /**
- * A Throwie on a host: the very node that the boards run, with its Drops in a file (design sections 3 and 7).
+ * A Throwie on a host: the same node that the boards run, with its Drops in a file (design sections 3 and 7).
  *
- * This is the node's host. It calls `turn` when the node wants, after each frame and when the radio has room, and it
- * hands on what the node tells only after the node's own call has returned. A gateway, a Mule, `throwie write` and the
- * rehearsal of the firmware all use it, so a person's message comes in by one way: `publish`.
+ * The node touches no timer and no socket, so it needs a host. This class calls `turn` at the time that the node asks
+ * for, after each frame, and when the radio has room. It passes the node's events on only after the node's own call has
+ * returned. A gateway, a Mule, `throwie write` and the rehearsal of the firmware all use this class. So a person's
+ * message has one way in: `publish`.
  *
- * Without a radio it stores and keeps, and sends nothing.
+ * Without a radio the node stores Drops and sends nothing.
  */
 import { randomFillSync } from "node:crypto";
 import { mkdirSync } from "node:fs";
@@ -20,9 +21,9 @@ import type { PublishOutcome } from "./message.ts";
 const FRAME_BYTES_V1 = 250;
 
 export interface HostNodeOptions {
-  /** The file that holds the Drops; created if absent, with its folder. */
+  /** The path of the file that holds the Drops. The file and its folder are created if they do not exist. */
   storePath: string;
-  /** Opens the radio, which has to call these handlers. Left out: the node has no radio. */
+  /** Opens a radio that calls these handlers. Without it the node has no radio. */
   openRadio?: (handlers: RadioHandlers) => Promise<HostRadio>;
   events?: Partial<Omit<NodeEvents, "dropVerified">>;
 }
@@ -55,7 +56,7 @@ export class HostNode {
     this.#turn();
   }
 
-  /** Rejects with an Error of one sentence when the store or the radio cannot be used; then nothing stays open. */
+  /** Rejects with an Error of one sentence when the store or the radio cannot be used. Nothing stays open then. */
   static async open({ storePath, openRadio = noRadio, events }: HostNodeOptions): Promise<HostNode> {
     let node: HostNode | undefined;
     mkdirSync(dirname(storePath), { recursive: true, mode: 0o700 });
@@ -82,7 +83,7 @@ export class HostNode {
     return this.#file.store.count;
   }
 
-  /** Copies of the Drops that are whole and verified, however they came. */
+  /** Copies of all Drops that are whole and verified, from whatever origin. */
   *drops(): Iterable<Uint8Array> {
     const { store } = this.#file;
     for (let slot = 0; slot < store.capacity; slot++) {
@@ -90,12 +91,12 @@ export class HostNode {
     }
   }
 
-  /** Tell of each Drop that is verified from now on, by a copy. One handler. */
+  /** Calls the handler with a copy of each Drop that is verified from now on. A new handler replaces the old one. */
   onDrop(handler: (drop: Uint8Array) => void): void {
     this.#onDrop = handler;
   }
 
-  /** Put a Drop that did not come by air into the store: a person's ("own"), or one from the wire. */
+  /** Put a Drop that did not come by air into the store: a person's Drop ("own"), or a Drop from the wire ("wire"). */
   publish(drop: Uint8Array, origin: "own" | "wire"): PublishOutcome {
     if (this.#closed) return "busy";
     const outcome = this.#node.publish(drop, origin);
@@ -103,7 +104,7 @@ export class HostNode {
     return outcome;
   }
 
-  /** Write the heat that is only in memory, and let others have the radio and the file. */
+  /** Write the heat that is only in memory, and release the radio and the file. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -134,7 +135,7 @@ export function radioAddress(bytes: Uint8Array): MacAddress {
   return address;
 }
 
-/** Always full, so that the node never builds a frame. */
+/** A radio that is always full, so that the node never builds a frame. */
 async function noRadio(): Promise<HostRadio> {
   const radio: Radio = {
     address: new Uint8Array(ADDRESS_BYTES),

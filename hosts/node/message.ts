@@ -1,10 +1,11 @@
 /**
  * A person's messages: into a node as a Drop, and out of a store (design section 8).
  *
- * `leaveMessage` is the only way in, for the command line and for the demo: through the node's `publish`, so that admission
- * and the mark "written here" hold for every message. It takes any node, on this host or in the simulator.
+ * `leaveMessage` is the only way in for a person's message, for the command line and for the demo. It uses the node's
+ * `publish`, so that admission and the mark "written here" hold for every message. It takes any node, on this host or
+ * in the simulator.
  *
- * Refuses an empty message and one that no Drop can hold, by a RangeError of one sentence.
+ * Refuses an empty message, and a message that is too long for a Drop, by a RangeError of one sentence.
  */
 import { randomBytes } from "node:crypto";
 import { dropId } from "../../modules/drop/drop.ts";
@@ -13,7 +14,7 @@ import { contentKey, NONCE_BYTES, open, PLAINTEXT_SIZE_BYTES_MAX, seal } from ".
 import type { Store, StoreOutcome } from "../../modules/store/store.ts";
 import { dropAt } from "../store/drop-store.ts";
 
-/** Busy: the store is full, and every Drop that could make room is being sent just now. */
+/** Busy: the store is full, and every Drop that could die is being sent just now. */
 export type PublishOutcome = StoreOutcome | "busy";
 
 export interface Publisher {
@@ -29,34 +30,36 @@ export interface Message {
 const REFUSALS: Record<Exclude<PublishOutcome, "stored" | "known">, string> = {
   colder: "The store is full of warmer Drops.",
   busy: "The store is full, and every Drop that could make room is being sent just now; try again.",
-  flash: "The store cannot be written: look at the disk, or name another file.",
+  flash: "The store cannot be written: check the disk, or name another file.",
 };
 
-/** The key that opens what these words sealed. Takes about a second, on purpose. */
+/**
+ * The key for the Drops that these words seal and open. Takes about a second, because the key is stretched on purpose.
+ */
 export function keyOfWords(words: string): Uint8Array {
   return contentKey(passphraseMaterial(new TextEncoder().encode(words.normalize("NFKC"))));
 }
 
-/** The Drop of a message of 1 to PLAINTEXT_SIZE_BYTES_MAX bytes. */
+/** Seals a message of 1 to PLAINTEXT_SIZE_BYTES_MAX bytes into a Drop. */
 export function sealMessage(plaintext: Uint8Array, key: Uint8Array): Uint8Array {
   if (plaintext.length === 0) {
-    throw new RangeError("The message is empty: give it as a word after write, or on standard input.");
+    throw new RangeError("The message is empty: give the text as a word after write, or on standard input.");
   }
   if (plaintext.length > PLAINTEXT_SIZE_BYTES_MAX) {
     throw new RangeError(
-      `The message is ${plaintext.length} bytes and a Drop holds ${PLAINTEXT_SIZE_BYTES_MAX}: shorten it, or write it as several.`,
+      `The message is ${plaintext.length} bytes and a Drop holds ${PLAINTEXT_SIZE_BYTES_MAX}: shorten the message, or write several.`,
     );
   }
   return seal(plaintext, key, randomBytes(NONCE_BYTES));
 }
 
-/** Gives the node a Drop of its own person. Throws an Error of one sentence when the node did not store it. */
+/** Gives the node a Drop of its own person. Throws an Error of one sentence when the node did not store the Drop. */
 export function leaveMessage(node: Publisher, drop: Uint8Array): void {
   const outcome = node.publish(drop, "own");
   if (outcome !== "stored" && outcome !== "known") throw new Error(REFUSALS[outcome]);
 }
 
-/** What in the store the key opens, the hottest first. */
+/** The messages in the store that the key opens, the hottest first. */
 export function openMessages(store: Store, key: Uint8Array): Message[] {
   const slots = Array.from({ length: store.capacity }, (_, slot) => slot).filter((slot) => store.occupied(slot));
   slots.sort((a, b) => store.heat(b) - store.heat(a));

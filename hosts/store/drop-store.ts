@@ -1,20 +1,20 @@
-/** A store of Drops in a file, mounted; and what to do when it cannot be. */
+/** Opens a store of Drops in a file, and says what a person can do when the store cannot be used. */
 import { Store } from "../../modules/store/store.ts";
 import { FileFlash } from "./file-flash.ts";
 
 export interface DropStore {
   readonly store: Store;
-  /** Write everything to the disk and let others have the file. */
+  /** Write everything to the disk and release the file. */
   close(): void;
 }
 
 const REFUSALS = {
   newer: "was written by a newer version: update this program, or name another file; nothing was changed",
-  geometry: "has a size that no store has: move it away or name another file",
-  flash: "cannot be written: look at the disk, or name another file",
+  geometry: "has a size that no store has: move the file away, or name another file",
+  flash: "cannot be written: check the disk, or name another file",
 };
 
-/** Opens the file, made if absent. Throws an Error of one sentence when it cannot be used. */
+/** Opens the file, or creates it. Throws an Error of one sentence when the store cannot be used. */
 export function openDropStore(path: string): DropStore {
   const flash = new FileFlash(path);
   const store = new Store(flash);

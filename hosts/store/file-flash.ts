@@ -1,18 +1,21 @@
 /**
  * Flash in a file: the store of a Mule, a gateway or the `throwie` command (design section 7).
  *
- * The file is the partition, byte for byte: what a board's partition holds can be copied into one, and the other way
- * round. A new one is created whole, all ones, under another name and then renamed, so that no half of one is ever found.
- * NOR rules hold here too (a program that would set a bit is the store's bug and throws), because a file that a board
- * could not have written would prove nothing.
+ * The file is the partition, byte for byte: the content of a board's partition can be copied into a file, and a file
+ * into a partition. A new file is written whole, all ones, under another name, and then renamed. So no process ever
+ * finds half of a file. The NOR rules hold here too: to program a bit from 0 to 1 is a bug of the store and throws.
+ * Otherwise a file could hold a state that no board can write.
  *
- * Durability: writes go to the kernel at once, so they outlive this process however it ends. `sync` is fdatasync, and so makes
- * them outlive the machine's power too. The store calls it after a body and before the record that commits it, before it
- * reports a Drop stored, and before it erases; between those the kernel may write in any order.
+ * Durability: each write goes to the kernel at once, so it survives the end of this process. `sync` is fdatasync, so a
+ * write before it also survives a power cut of the machine. The store calls `sync` after a body and before the record
+ * that commits the body, before it reports a Drop stored, and before it erases. Between those points the kernel may
+ * write in any order.
  *
- * One process at a time: a lock file beside it names the holder by process id and start time. A holder that no longer
- * runs is taken over from. Refuses, with an error that says what to do: a file that another holds, and one of another
- * size. A failing disk (EIO) makes `program` and `eraseSector` return false; other errors of the system are thrown.
+ * One process at a time: a lock file beside the store names its holder by process id and start time. When the holder no
+ * longer runs, the next process takes the lock over.
+ *
+ * Refuses, with an error that says what to do, a file that another process holds and a file of another size. A failing
+ * disk (EIO) makes `program` and `eraseSector` return false. Other errors of the system are thrown.
  */
 import {
   closeSync,
@@ -32,14 +35,17 @@ import { dirname } from "node:path";
 import type { Flash } from "../../modules/store/flash.ts";
 
 const SECTOR_SIZE_BYTES = 4096;
-/** As on a board: 448 sectors, 1.75 MB. */
+/** The size of a board's partition: 448 sectors, 1.75 MB. */
 const SIZE_BYTES_DEFAULT = 448 * SECTOR_SIZE_BYTES;
 const PROGRAM_SIZE_BYTES_DEFAULT = 4;
-/** Takeovers that others may win against us before we give up. */
+/** How many times this process tries to get the lock while other processes take over stale locks. */
 const LOCK_ATTEMPTS_MAX = 5;
 
 export interface FileFlashOptions {
-  /** Of a new file, and what an existing one must have. Without it an existing file may have any size. */
+  /**
+   * The size of a new file, and the size that an existing file must have. Without it an existing file may have any
+   * size.
+   */
   sizeBytes?: number;
   programSizeBytes?: number;
 }
@@ -52,7 +58,10 @@ export class FileFlash implements Flash {
   readonly #before: Uint8Array;
   readonly #ones = new Uint8Array(SECTOR_SIZE_BYTES).fill(0xff);
   #file: number;
-  /** From the start: what a crashed process left in the kernel's hands is read like the rest, and is not synced. */
+  /**
+   * True at the start: a crashed process may have left writes in the kernel. This process reads them like the rest, but
+   * they are not on the disk yet.
+   */
   #dirty = true;
 
   constructor(path: string, options: FileFlashOptions = {}) {
@@ -66,7 +75,7 @@ export class FileFlash implements Flash {
       const expected = options.sizeBytes ?? this.sizeBytes;
       if (this.sizeBytes !== expected || this.sizeBytes === 0 || this.sizeBytes % SECTOR_SIZE_BYTES !== 0) {
         closeSync(this.#file);
-        throw new Error(`${path} is not a store of ${expected} bytes; move it away or name another file`);
+        throw new Error(`${path} is not a store of ${expected} bytes; move the file away, or name another file`);
       }
     } catch (error) {
       unlinkSync(lockPath(path));
@@ -80,7 +89,7 @@ export class FileFlash implements Flash {
     let done = 0;
     while (done < lengthBytes) {
       const count = readSync(this.#file, into, offset + done, lengthBytes - done, address + done);
-      if (count === 0) throw new Error(`${this.#path} became shorter; something else writes to it`);
+      if (count === 0) throw new Error(`${this.#path} became shorter; another program writes to it`);
       done += count;
     }
   }
@@ -114,7 +123,7 @@ export class FileFlash implements Flash {
     this.#dirty = false;
   }
 
-  /** Sync, and let others have the file. */
+  /** Sync, and release the file. */
   close(): void {
     if (this.#file < 0) return;
     this.sync();
@@ -166,7 +175,9 @@ function lockPath(path: string): string {
   return `${path}.lock`;
 }
 
-/** Hold the lock file, or throw. The content is complete when the name appears: it is linked, not written in place. */
+/**
+ * Takes the lock, or throws. The lock file is complete when its name appears: it is linked, not written in place.
+ */
 function lock(path: string): void {
   const name = lockPath(path);
   const draft = `${name}.${process.pid}.${nextDraft++}`;
@@ -192,7 +203,10 @@ interface Holder {
   start: string;
 }
 
-/** Renaming decides who takes a stale lock away; if it was replaced by a living one meanwhile, that is put back. */
+/**
+ * Takes a stale lock away. The rename decides which process does it. Another process may have replaced the stale lock
+ * by its own meanwhile: then this function puts that lock back and throws.
+ */
 function takeAway(path: string, name: string, aside: string): void {
   try {
     renameSync(name, aside);
@@ -238,12 +252,12 @@ function runs({ pid, start }: Holder): boolean {
   } catch (error) {
     return codeOf(error) === "EPERM";
   }
-  // Process ids are given again: after a restart of the machine another may have this one.
+  // The kernel uses process ids again: after a restart of the machine another process may have this id.
   const now = startOf(pid);
   return start === "" || now === undefined || now === start;
 }
 
-/** When the process began, in the kernel's own unit; undefined where the kernel does not say. */
+/** The start time of the process, in the kernel's own unit. Undefined where the kernel does not tell. */
 function startOf(pid: number): string | undefined {
   try {
     const status = readFileSync(`/proc/${pid}/stat`, "utf8");
