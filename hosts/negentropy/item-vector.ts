@@ -1,23 +1,24 @@
 /**
- * The items of one side, sorted, with what their ranges need (Negentropy Protocol V1, "Preparation" and "Fingerprint
- * Algorithm").
+ * The sorted items of one side, with the sums that the fingerprints of their ranges need (Negentropy Protocol V1,
+ * "Preparation" and "Fingerprint Algorithm").
  *
  *     items.insert(timestamp, id) ...; items.seal();     then `fingerprint`, `lowerBound` and the rest by index
  *
- * A fingerprint is the hash of a sum, and sums subtract: of every BLOCK_ITEMS-th item the sum of all before it is kept, so a
- * range of any length costs two blocks' worth of additions. One sum an item was rejected: 32 MB more at a million
- * items, to save a microsecond where SHA-256 takes one anyway.
+ * A fingerprint is the hash of a sum, and sums can be subtracted. For every BLOCK_ITEMS-th item this class keeps the
+ * sum of all ids before it. So a range of any length costs the additions of at most two blocks. One sum for each item
+ * was rejected: it takes 32 MB more for a million items, and saves a microsecond where SHA-256 takes one anyway.
  *
- * Memory in bytes: 40 an item, doubling as it grows, and half a byte for sums; sealing takes 48 more an item for a moment.
+ * Memory: 40 bytes for each item, doubled each time the buffer grows, and half a byte for the sums. `seal` takes
+ * another 48 bytes for each item while it runs.
  *
- * Refuses, by a RangeError that says what to put right: an id of another size, infinity as a timestamp, more than ITEMS_MAX,
- * an item twice, an item after `seal`.
+ * Refuses, by a RangeError that says what to correct: an id of another size, infinity as a timestamp, more than
+ * ITEMS_MAX items, the same item twice, and an item after `seal`.
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { type Bound, boundAt, FINGERPRINT_BYTES, writeVarint } from "./message.ts";
 import { compareRecords, ID_BYTES, INFINITY, orderOf, RECORD_BYTES, TIMESTAMP_BYTES, viewOf } from "./record.ts";
 
-/** A list of them all is 128 MiB, which as hexadecimal still is one JavaScript string. */
+/** A list of that many ids is 128 MiB, and its hexadecimal still fits into one JavaScript string. */
 export const ITEMS_MAX = 2 ** 22;
 
 const BLOCK_ITEMS = 64;
@@ -29,7 +30,7 @@ export class ItemVector {
   sealed = false;
   #records = new Uint8Array(64 * RECORD_BYTES);
   #view = viewOf(this.#records);
-  /** Of block b the sum modulo 2^256 of all ids before it, little-endian. */
+  /** For each block, the sum modulo 2^256 of all ids before the block, little-endian. */
   #sums = new Uint32Array(0);
 
   insert(timestamp: bigint, id: Uint8Array): void {
@@ -44,7 +45,7 @@ export class ItemVector {
     this.count += 1;
   }
 
-  /** Sort and sum. */
+  /** Sort the items and compute the sums of the blocks. */
   seal(): void {
     if (this.sealed) throw new RangeError("The items are sealed already.");
     this.#arrange(orderOf(this.#view, this.count));
@@ -58,13 +59,13 @@ export class ItemVector {
     this.sealed = true;
   }
 
-  /** The id of an item, in place. */
+  /** The id of an item, as a view. */
   id(index: number): Uint8Array {
     const offset = index * RECORD_BYTES + TIMESTAMP_BYTES;
     return this.#records.subarray(offset, offset + ID_BYTES);
   }
 
-  /** The ids of `from` up to, not including, `to`, in place. */
+  /** The ids from index `from` to index `to` (excluded), as views. */
   ids(from: number, to: number): Uint8Array[] {
     return Array.from({ length: to - from }, (_, each) => this.id(from + each));
   }
@@ -81,7 +82,7 @@ export class ItemVector {
     return low;
   }
 
-  /** The shortest bound that has the item of this index above it and the one before it below. */
+  /** The shortest bound between the item before this index and the item at this index. Needs an index above 0. */
   boundBefore(index: number): Bound {
     const at = index * RECORD_BYTES;
     const timestamp = this.#view.getBigUint64(at);
@@ -92,12 +93,12 @@ export class ItemVector {
     return boundAt(timestamp, this.#records.subarray(at + TIMESTAMP_BYTES, at + shared + 1));
   }
 
-  /** The bound that is the item itself. */
+  /** The bound that equals the item. */
   boundOf(index: number): Bound {
     return boundAt(this.#view.getBigUint64(index * RECORD_BYTES), this.id(index));
   }
 
-  /** Of the items `from` up to, not including, `to`. */
+  /** The fingerprint of the items from index `from` to index `to` (excluded). */
   fingerprint(from: number, to: number): Uint8Array {
     const sum = new Float64Array(ID_WORDS);
     this.#addAllBefore(to, 1, sum);
@@ -119,7 +120,10 @@ export class ItemVector {
     for (let each = index - rest; each < index; each += 1) this.#addId(each, sign, sum);
   }
 
-  /** Words are summed apart and carried once: in a double, two million of them stay exact. */
+  /**
+   * Adds each word to a sum of its own. The carries come later, once: a double holds a sum of two million words
+   * exactly.
+   */
   #addId(index: number, sign: number, sum: Float64Array): void {
     const offset = index * RECORD_BYTES + TIMESTAMP_BYTES;
     for (let word = 0; word < ID_WORDS; word += 1) sum[word]! += sign * this.#view.getUint32(offset + 4 * word, true);
@@ -138,7 +142,7 @@ export class ItemVector {
   }
 
   #arrange(order: Uint32Array): void {
-    // Word by word as they lie: whole words are moved, never read as numbers.
+    // Copies whole words as they lie in memory. No word is read as a number, so the byte order does not matter.
     const from = new Uint32Array(this.#records.buffer);
     const to = new Uint32Array((this.count * RECORD_BYTES) / 4);
     const recordWords = RECORD_BYTES / 4;
@@ -160,7 +164,7 @@ export class ItemVector {
   }
 }
 
-/** The words of a sum modulo 2^256, lowest first; a difference of sums may have negative parts. */
+/** The words of a sum modulo 2^256, lowest first. A difference of sums may have negative words. */
 function carry(sum: Float64Array): Uint32Array {
   const words = new Uint32Array(ID_WORDS);
   let over = 0;

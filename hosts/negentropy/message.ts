@@ -3,19 +3,20 @@
  *
  * | part        | bytes                          | meaning                                                               |
  * |-------------|--------------------------------|-----------------------------------------------------------------------|
- * | Message     | version 1, Range ...           | 0x61; ranges lie side by side from zero; what follows the last is skipped |
+ * | Message     | version 1, Range ...           | 0x61; ranges follow each other from zero; the rest is skipped         |
  * | Range       | Bound, mode varint, payload    | up to, not including, the bound; 0 Skip, 1 Fingerprint, 2 IdList      |
  * | Bound       | timestamp varint, size varint, | 0 is infinity, else 1 + the difference to the bound before; the first |
  * |             | prefix 0..32                   | bytes of an id, zeros after them                                      |
  * | Fingerprint | 16                             | first bytes of SHA-256(sum of the ids modulo 2^256, count varint)     |
  * | IdList      | count varint, ids of 32        | all ids of the sender in the range                                    |
  *
- * A varint is base 128, **highest** group first, at most 2^64 - 1, as short as it can be. The varint of modules/rbsr is
- * another (lowest group first, at most 2^32 - 1), and so are its ranges, which are equal parts without bounds: the two
- * protocols share their idea and no byte, so their codecs share no code.
+ * A varint is base 128, **highest** group first, at most 2^64 - 1, and as short as possible. modules/rbsr has another
+ * varint (lowest group first, at most 2^32 - 1) and other ranges (equal parts without bounds). The two protocols share
+ * an idea but no bytes, so their codecs share no code.
  *
- * The reader never runs past its end and never throws: it keeps the first reason it met and reads zeros from then on.
- * Bounds that step back are refused; one equal to the bound before is an empty range, and a frame limit makes such.
+ * The reader never reads past its end and never throws. It keeps the first reason for a refusal, and reads zeros from
+ * then on. It refuses a bound below the bound before. A bound equal to the bound before is an empty range; a message
+ * that was cut at its frame limit contains such ranges.
  */
 import { compareRecords, ID_BYTES, INFINITY, RECORD_BYTES, TIMESTAMP_BYTES, viewOf } from "./record.ts";
 
@@ -27,9 +28,9 @@ export const FINGERPRINT_BYTES = 16;
 export const VARINT_BYTES_MAX = 10;
 
 /**
- * short: ends within a field. varint: longer than need be, or above 2^64 - 1. timestamp: a sum at or above infinity.
- * prefix: longer than an id, or given to infinity. order: a bound below the one before, or anything after infinity.
- * mode: none of the three. count: more ids than bytes are left for.
+ * short: the message ends within a field. varint: longer than necessary, or above 2^64 - 1. timestamp: a sum at or
+ * above infinity. prefix: longer than an id, or given to infinity. order: a bound below the bound before, or a range
+ * after infinity. mode: an unknown mode. count: more ids than the remaining bytes can hold.
  */
 export type MalformedMessage = "short" | "varint" | "timestamp" | "prefix" | "order" | "mode" | "count";
 
@@ -79,7 +80,7 @@ export class MessageReader {
     return this.bytes(1)[0] ?? 0;
   }
 
-  /** `size` bytes, in place; none when there are not so many. */
+  /** The next `size` bytes, as a view. Empty when the message has fewer bytes left. */
   bytes(size: number): Uint8Array {
     if (size > this.#bytes.length - this.#at) {
       this.#refuse("short");
@@ -127,7 +128,7 @@ export class MessageReader {
     return Number(mode);
   }
 
-  /** What follows a mode, in place: nothing, a fingerprint, or ids one after the other. */
+  /** The payload that follows a mode, as a view: nothing, a fingerprint, or the ids one after the other. */
   payload(mode: number): Uint8Array {
     if (mode === SKIP) return this.bytes(0);
     if (mode === FINGERPRINT) return this.bytes(FINGERPRINT_BYTES);
@@ -143,7 +144,7 @@ export class MessageReader {
 }
 
 export class MessageWriter {
-  /** Bytes written so far, the version among them. */
+  /** The number of bytes written so far, with the version. */
   length = 1;
   #bytes = new Uint8Array(1024);
   #lastTimestamp = 0n;
@@ -152,7 +153,7 @@ export class MessageWriter {
     this.#bytes[0] = PROTOCOL_VERSION;
   }
 
-  /** Begin a range: its bound and its mode. The payload follows by `bytes` and `ids`. */
+  /** Begin a range: write its bound and its mode. The payload follows by `bytes`, or by `count` and `bytes`. */
   range(bound: Bound, mode: number): void {
     const timestamp = bound.record.getBigUint64(0);
     this.#varint(timestamp === INFINITY ? 0n : timestamp - this.#lastTimestamp + 1n);
@@ -178,7 +179,10 @@ export class MessageWriter {
     this.length = needed;
   }
 
-  /** Take back all after the first `length` bytes. Only an infinite bound may follow: differences would be wrong. */
+  /**
+   * Remove everything after the first `length` bytes. Only a range with an infinite bound may follow, because the
+   * writer still computes timestamp differences from the last bound that was removed.
+   */
   rewind(length: number): void {
     this.length = length;
   }

@@ -1,17 +1,17 @@
 /**
- * An item as one string of bytes whose order is Negentropy's order (Negentropy Protocol V1, "Preparation").
+ * An item as a string of bytes that sorts in Negentropy's order (Negentropy Protocol V1, "Preparation").
  *
  * | offset | size | field     | meaning                                              |
  * |--------|------|-----------|------------------------------------------------------|
  * | 0      | 8    | timestamp | big-endian; 2^64 - 1 is infinity, which no item has  |
  * | 8      | 32   | id        | as on the wire                                       |
  *
- * Big-endian, so that comparing bytes compares timestamps first and ids next, exactly, for all 64 bits and without a
- * BigInt. A bound is such a record too, with zeros after its prefix.
+ * The timestamp is big-endian, so comparing bytes compares timestamps first and ids next. The comparison is exact for
+ * all 64 bits and needs no BigInt. A bound is such a record too, with zeros after its prefix.
  *
- * `orderOf` sorts by the first twelve bytes in passes of 16 bits, last digit first, and compares only what is equal in
- * those: linear for ids that nobody chose, n log n for ids that share a prefix on purpose. A digit that all records share
- * (the upper half of a timestamp in seconds, all of it where every timestamp is 0) costs no pass over the items.
+ * `orderOf` sorts by the first twelve bytes, in passes of 16 bits, last digit first. Then it compares only the records
+ * that agree in those bytes. The time is linear for random ids, and n log n for ids that somebody made with a common
+ * prefix. A digit that all records share costs no pass: the upper half of a timestamp in seconds, for example.
  */
 export const TIMESTAMP_BYTES = 8;
 export const ID_BYTES = 32;
@@ -20,14 +20,17 @@ export const INFINITY = 2n ** 64n - 1n;
 
 const DIGIT_BYTES = 2;
 const DIGIT_VALUES = 65_536;
-/** The timestamp and four bytes of the id: of a million random ids at one timestamp, about a hundred pairs agree in these. */
+/**
+ * The timestamp and four bytes of the id. Of a million random ids at one timestamp, about a hundred pairs agree in
+ * them.
+ */
 const DIGITS = 6;
 
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** Negative, zero or positive as the record at `left` of `a` comes before, with or after the one at `right` of `b`. */
+/** Compares record `left` of `a` with record `right` of `b`: negative is before, zero is equal, positive is after. */
 export function compareRecords(a: DataView, left: number, b: DataView, right: number): number {
   for (let offset = 0; offset < RECORD_BYTES; offset += 4) {
     const difference = a.getUint32(left + offset) - b.getUint32(right + offset);
@@ -36,7 +39,7 @@ export function compareRecords(a: DataView, left: number, b: DataView, right: nu
   return 0;
 }
 
-/** The numbers of the first `count` records, in the order of the records. */
+/** The indices of the first `count` records, in the order of the records. */
 export function orderOf(records: DataView, count: number): Uint32Array {
   let order = new Uint32Array(count);
   for (let item = 0; item < count; item += 1) order[item] = item;
@@ -57,7 +60,9 @@ export function orderOf(records: DataView, count: number): Uint32Array {
   return order;
 }
 
-/** Where each value of the digit begins in the sorted order; false when all records have the same value. */
+/**
+ * Sets `starts` to where each value of the digit begins in the sorted order. False when all records share one value.
+ */
 function countDigits(records: DataView, count: number, offset: number, starts: Uint32Array): boolean {
   starts.fill(0);
   for (let item = 0; item < count; item += 1) starts[records.getUint16(item * RECORD_BYTES + offset)]! += 1;
@@ -83,7 +88,7 @@ function sortTies(records: DataView, order: Uint32Array): void {
 }
 
 function sameDigits(records: DataView, left: number, right: number): boolean {
-  // The id's bytes first: they are what differs where timestamps agree.
+  // The bytes of the id come first, because they differ where the timestamps agree.
   for (let offset = DIGITS * DIGIT_BYTES - 4; offset >= 0; offset -= 4) {
     if (records.getUint32(left * RECORD_BYTES + offset) !== records.getUint32(right * RECORD_BYTES + offset))
       return false;

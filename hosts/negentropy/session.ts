@@ -1,25 +1,26 @@
 /**
- * One side of a Negentropy session (Negentropy Protocol V1), client or server, by message. Sans-I/O.
+ * One side of a Negentropy session (Negentropy Protocol V1), client or server, message by message. Sans-I/O.
  *
  *     client                                     server
  *     message = initiate()                       answer = receive(message)
  *     loop: answer = receive(message)            send answer.message
  *
- * until the client's answer has no message: then the `have` and `need` of all its answers are the difference. A server
- * learns nothing and remembers nothing between two messages.
+ * The session ends when the client's answer has no message. The `have` and `need` of all its answers are then the
+ * difference. A server learns nothing and remembers nothing between two messages.
  *
- * Where the protocol leaves a choice, this makes the reference implementation's, so that equal sets give equal bytes: 16
- * parts, lists below 32 items, shortest bounds, and a message that is cut as soon as it is within FRAME_MARGIN_BYTES of its limit,
- * the rest being one fingerprint.
+ * Where the protocol leaves a choice, this class chooses as the reference implementation does, so that equal sets give
+ * equal bytes: 16 parts, lists below 32 items, and shortest bounds. A message is cut as soon as it is within
+ * FRAME_MARGIN_BYTES of its limit; one fingerprint then covers the rest.
  *
- * One exception, where that would lose items. A cut drops the answer to the range under work, yet the reference
- * fingerprints only what lies behind that range, while its peer compares with all since the last range sent. Those two
- * differ, and cost a split, unless the peer has nothing in the dropped range, which is when it called it empty. Then, and only
- * then, this fingerprints all since the last range sent.
+ * One exception: the reference's choice would lose items. A cut drops the answer to the current range. The reference
+ * then fingerprints only the items behind that range, but its peer compares the fingerprint with all items since the
+ * last range sent. Normally the two fingerprints differ, which costs a split. They agree when the peer has nothing in
+ * the dropped range: the peer sent the fingerprint of an empty range there. Only in that case this class fingerprints
+ * all items since the last range sent.
  *
- * Refuses (a reason, never an exception): malformed messages, which have no effect, and other versions, which a server answers
- * with its own. What lies behind a cut is not read. Work is linear in the message and the items listed for it; how many
- * rounds to bear is the caller's to say.
+ * Refuses by a reason, never by an exception. A malformed message has no effect. A server answers another version with
+ * its own version. The part of a message behind a cut is not read. Work is linear in the size of the message and in the
+ * items that are listed for it. The caller decides how many rounds to allow.
  */
 import type { ItemVector } from "./item-vector.ts";
 import {
@@ -36,30 +37,30 @@ import {
 import { ID_BYTES } from "./record.ts";
 
 export const FRAME_SIZE_BYTES_MIN = 4096;
-/** More than a skip, a bound, a count, an id and the final fingerprint take together: 44 + 44 + 10 + 32 + 19. */
+/** More than a skip, a bound, a count, an id and the final fingerprint together: 44 + 44 + 10 + 32 + 19. */
 export const FRAME_MARGIN_BYTES = 200;
 
 const PARTS = 16;
 const LIST_ITEMS_BELOW = 2 * PARTS;
 
-/** version: not one that this speaks. */
+/** version: the message has a protocol version that this class does not speak. */
 export type Refusal = MalformedMessage | "version";
 
 export interface Answer {
-  /** To be sent; undefined when the client is done. */
+  /** The message to send. Undefined when the client is done. */
   readonly message: Uint8Array | undefined;
-  /** Ids that the server lacks, and ids that this client lacks. */
+  /** `have`: ids that the server lacks. `need`: ids that this client lacks. */
   readonly have: Uint8Array[];
   readonly need: Uint8Array[];
 }
 
 export class NegentropySession {
   readonly #items: ItemVector;
-  /** Beyond this a message is cut. */
+  /** A message longer than this is cut. */
   readonly #cutBytes: number;
   #client = false;
 
-  /** `items` are sealed. `frameSizeBytesMax`: of a message of this side; 0 is no limit. */
+  /** `items` must be sealed. `frameSizeBytesMax` limits the messages of this side; 0 is no limit. */
   constructor(items: ItemVector, frameSizeBytesMax = 0) {
     if (frameSizeBytesMax !== 0 && frameSizeBytesMax < FRAME_SIZE_BYTES_MIN) {
       throw new RangeError(`A frame size limit is 0 (none) or at least ${FRAME_SIZE_BYTES_MIN} bytes.`);
@@ -69,7 +70,7 @@ export class NegentropySession {
     this.#cutBytes = frameSizeBytesMax === 0 ? Number.POSITIVE_INFINITY : frameSizeBytesMax - FRAME_MARGIN_BYTES;
   }
 
-  /** Become the client. The first message. */
+  /** Become the client. Returns the first message. */
   initiate(): Uint8Array {
     if (this.#client) throw new RangeError("This session has been initiated already.");
     this.#client = true;
@@ -96,7 +97,7 @@ export class NegentropySession {
   #answer(reader: MessageReader, writer: MessageWriter, have: Uint8Array[], need: Uint8Array[]): void {
     const items = this.#items;
     let lower = 0;
-    // Ranges that need no answer are told of, as one, only before a range that does.
+    // Ranges that need no answer are sent as one Skip, and only before a range that needs an answer.
     let skipped: Bound | undefined;
     let answered = 0;
     while (!reader.exhausted) {
@@ -105,7 +106,7 @@ export class NegentropySession {
       const theirs = reader.payload(mode);
       if (reader.refusal !== undefined) return;
       const upper = items.lowerBound(lower, bound);
-      if (this.#settled(mode, lower, upper, theirs, have, need)) {
+      if (this.#needsNoAnswer(mode, lower, upper, theirs, have, need)) {
         skipped = bound;
         lower = upper;
         continue;
@@ -134,8 +135,8 @@ export class NegentropySession {
     }
   }
 
-  /** Whether a range needs no answer. A client takes what a list tells it. */
-  #settled(
+  /** Whether a range needs no answer. A client also takes `have` and `need` from a list here. */
+  #needsNoAnswer(
     mode: number,
     lower: number,
     upper: number,
@@ -148,7 +149,7 @@ export class NegentropySession {
     return mode === SKIP || this.#client;
   }
 
-  /** How many ids a list may begin to write when so many bytes are written already. */
+  /** How many ids a list may begin to write, when the message already has `length` bytes. */
   #listable(length: number): number {
     return Math.floor((this.#cutBytes - length) / ID_BYTES) + 1;
   }
@@ -191,7 +192,7 @@ export class NegentropySession {
   }
 }
 
-/** An id as a key of a Map: a character a byte. */
+/** An id as a key of a Map: one character for each byte. */
 function textOf(id: Uint8Array): string {
   return Buffer.from(id.buffer, id.byteOffset, id.length).toString("latin1");
 }
