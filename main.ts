@@ -1,9 +1,9 @@
 /**
- * The firmware: wires a board's ports to a node, or has it be a dongle, and nothing else.
+ * The firmware: connects a board's ports to a node, or to a dongle, and does nothing else.
  *
- * A partition that cannot be mounted, because a newer firmware wrote it or because its size is not whole sectors, stops
- * the start with its code: formatting it would eat a town's messages. What is thrown, here or in any later turn, is
- * written to the crash partition; the board then restarts, and sleeps first if it does so again and again.
+ * A partition that cannot be mounted stops the start with the store's code: a newer firmware wrote it, or its size is
+ * not a whole number of sectors. Formatting it would delete a town's messages. An exception, here or in any later turn,
+ * is written to the crash partition. Then the board restarts; after several crashes in a row it sleeps first.
  */
 import config from "mc/config";
 import { board } from "./modules/board/board.ts";
@@ -34,7 +34,7 @@ function startNode({ role, channel, rate, halfLifeMs, wake }: Settings): void {
   const outcome = store.mount();
   if (outcome !== "mounted" && outcome !== "formatted") throw new Error(`store: ${outcome}`);
   log.say(`${role}, woken by ${board.wakeCause}: ${outcome} ${store.count} Drops`);
-  // Before the node: with its radio on, the chip draws true chance.
+  // Opened before the node, because the chip's random numbers are true random only while its radio is on.
   const radio = new EspNow({
     channel,
     rate,

@@ -1,6 +1,7 @@
 /*
- * The native half of crc32.ts and copy.ts: what takes XS too long, a byte at a time. The CRC is the one in an ESP32's ROM;
- * on a desk, where nobody waits for it, it is made bit by bit. Whoever asks for bytes outside a buffer gets a RangeError.
+ * The native half of crc32.ts and copy.ts: work on each byte that takes XS too long. An ESP32 has the CRC in its ROM.
+ * On a
+ * desk the CRC is made bit by bit, because its speed does not matter there. A range outside a buffer is a RangeError.
  */
 #include "xsmc.h"
 #include "xsHost.h"
@@ -35,7 +36,7 @@ static void within(xsMachine *the, xsUnsignedValue size, xsIntegerValue at, xsIn
 		xsRangeError("outside the buffer");
 }
 
-/* So many bytes of the buffer that is the first argument, from where the second says. */
+/* The address of `length` bytes in the buffer of the first argument, from the offset of the second argument. */
 static const uint8_t *pieceOf(xsMachine *the, xsIntegerValue length)
 {
 	void *bytes;

@@ -1,9 +1,11 @@
 /*
- * The board on an ESP32: what board.ts names, over ESP-IDF v6.0. All of it runs in the task of XS.
+ * The board on an ESP32: the native half of board.ts, over ESP-IDF v6.0. All of it runs in the task of XS.
  *
- * The clock: the timer of the running chip, counted on from where the last life stopped. Between lives only the RTC's
- * clock runs, which may be 5 % wrong; that error enters once a life, and the sum never goes back. What must outlive a
- * life lies in RTC memory that no boot clears, under a checksum, since after a loss of power it is noise.
+ * The clock is the timer of the running chip, continued from where the last life stopped. Between lives only the RTC's
+ * clock runs, which may be wrong by 5 %. That error enters once for each life, and the clock never goes back. The bytes
+ * that outlive a life are in RTC memory that no boot clears. They have a checksum, because they are noise after a loss
+ * of
+ * power.
  */
 #include "xsmc.h"
 #include "xsHost.h"
@@ -24,14 +26,14 @@
 #define SLEEP_MS_MIN 1
 
 typedef struct {
-	uint64_t clockUs;	/* the board's clock, when the RTC's stood at rtcUs */
+	uint64_t clockUs;	/* the board's clock at the moment when the RTC's clock was rtcUs */
 	uint64_t rtcUs;
 	uint8_t memory[MEMORY_BYTES];
 	uint32_t crc;
 } Kept;
 
 static RTC_NOINIT_ATTR Kept kept;
-static int64_t beganUs;	/* the board's clock, when the chip's timer stood at 0 */
+static int64_t beganUs;	/* the board's clock at the moment when the chip's timer was 0 */
 static esp_task_wdt_user_handle_t watchdog;
 
 static uint32_t keptCrc(void)
@@ -60,7 +62,7 @@ static const char *wakeCause(void)
 			return "power";
 		case ESP_RST_DEEPSLEEP:
 			return "timer";
-		case ESP_RST_SW:	/* nothing here restarts a healthy board, and XS aborts this way */
+		case ESP_RST_SW:	/* XS aborts this way; nothing here restarts a healthy board */
 		case ESP_RST_PANIC:
 		case ESP_RST_CPU_LOCKUP:
 			return "crash";
@@ -68,7 +70,7 @@ static const char *wakeCause(void)
 		case ESP_RST_INT_WDT:
 		case ESP_RST_WDT:
 			return "watchdog";
-		default:	/* reset by a computer over USB, by a debugger */
+		default:	/* reset by a computer over USB, or by a debugger */
 			return "other";
 	}
 }
@@ -76,14 +78,14 @@ static const char *wakeCause(void)
 void xs_board_begin(xsMachine *the)
 {
 	uint64_t rtcUs = esp_rtc_get_time_us();
-	/* A short press of the button may leave the bytes as they were; it is a loss of power all the same. */
+	/* A short press of the button may leave the bytes intact. It counts as a loss of power all the same. */
 	if ((ESP_RST_POWERON == esp_reset_reason()) || (kept.crc != keptCrc()) || (rtcUs < kept.rtcUs)) {
 		memset(&kept, 0, sizeof(kept));
 		kept.rtcUs = rtcUs;
 	}
 	beganUs = (int64_t)(kept.clockUs + (rtcUs - kept.rtcUs)) - esp_timer_get_time();
 	keep();
-	/* Without one, feeding it throws: here nobody would catch that yet. */
+	/* Without a watchdog, feeding it throws. Nothing could catch an exception here yet. */
 	if ((NULL == watchdog) && (ESP_OK != esp_task_wdt_add_user("loop", &watchdog)))
 		watchdog = NULL;
 	xsmcSetString(xsResult, (char *)wakeCause());
@@ -131,7 +133,7 @@ void xs_board_sleep(xsMachine *the)
 {
 	xsNumberValue ms = xsmcToNumber(xsArg(0));
 	keep();
-	/* Asleep without a timer it would be lost. */
+	/* A board that sleeps without a timer would never wake. */
 	if (ESP_OK != esp_sleep_enable_timer_wakeup((uint64_t)(ms > SLEEP_MS_MIN ? ms : SLEEP_MS_MIN) * 1000))
 		esp_restart();
 	esp_deep_sleep_start();
@@ -154,7 +156,7 @@ void xs_board_feed_watchdog(xsMachine *the)
 void xs_board_log(xsMachine *the)
 {
 #ifdef mxDebug
-	xsTrace(xsmcToString(xsArg(0)));	/* the debugger has the line */
+	xsTrace(xsmcToString(xsArg(0)));	/* the debugger shows the line */
 	xsTrace("\n");
 #else
 	puts(xsmcToString(xsArg(0)));

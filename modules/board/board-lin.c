@@ -1,10 +1,13 @@
 /*
- * The board on a desk: what board.ts names, over Linux. The folder in THROWIE_BOARD is the board: `memory` is what
- * outlives a life (a board that was never started has none), the partitions lie beside it (flash-lin.c).
+ * The board on a desk: the native half of board.ts, over Linux. The folder in THROWIE_BOARD is the board. Its file
+ * `memory` holds the bytes that outlive a life; a board that was never started has no such file. The partitions are
+ * files
+ * beside it (flash-lin.c).
  *
- * A life is a process. Sleep and restart end it with an exit status of their own, and whoever started it starts it
- * again, after a sleep when the file `sleep-ms` says so; a board whose process is killed has lost its power. The clock is
- * the machine's, and so goes on between lives.
+ * A life is a process. Sleep and restart end the process with an exit status of their own, and the parent process
+ * starts
+ * it again. After a sleep it does so when the time in the file `sleep-ms` is over. To kill the process is to cut the
+ * board's power. The clock is the machine's clock, so it continues between lives.
  */
 #include "xsmc.h"
 #include "xsHost.h"
@@ -23,15 +26,15 @@
 #define MEMORY_BYTES 16
 #define PATH_BYTES 1024
 #define WATCHDOG_S 30
-/* Exit statuses; hosts/firmware/desk.ts knows them. */
+/* Exit statuses. hosts/firmware/desk.ts knows them too. */
 #define SLEPT 10
 #define RESTARTED 11
 #define STUCK 12
 
 typedef struct {
-	uint32_t ending;		/* how the last life ended: an exit status, 0 when it never told */
+	uint32_t ending;		/* how the last life ended: an exit status, or 0 when it was killed */
 	uint8_t memory[MEMORY_BYTES];
-	int64_t originMs;		/* the machine's clock when the board got power */
+	int64_t originMs;		/* the machine's clock when the board was powered on */
 } Kept;
 
 static Kept kept;
@@ -120,7 +123,7 @@ void xs_board_fill(xsMachine *the)
 	while (lengthBytes > 0) {
 		ssize_t count = getrandom(bytes, lengthBytes, 0);
 		if (count < 0)
-			xsUnknownError("board: no chance");
+			xsUnknownError("board: no random bytes");
 		bytes += count;
 		lengthBytes -= count;
 	}
@@ -173,7 +176,7 @@ void xs_board_log(xsMachine *the)
 {
 	puts(xsmcToString(xsArg(0)));
 #if MODINSTRUMENTATION
-	/* A slot is twice as large here as on a board, so they are counted; chunks are much the same. */
+	/* A slot is twice as large here as on a board, so slots are counted. Chunks have about the same size. */
 	xsCollectGarbage();
 	printf("memory: %d slots, %d bytes of chunks\n", (int)(modInstrumentationGet(the, SlotHeapSize) / sizeof(xsSlot)),
 		(int)modInstrumentationGet(the, ChunkHeapSize));

@@ -1,8 +1,8 @@
 /**
- * The board itself: `board.c` on an ESP32, `board-lin.c` on a desk, behind one face (ports.ts).
+ * The board itself, behind the interface of ports.ts: `board-esp32.c` on an ESP32, `board-lin.c` on a desk.
  *
- * Each method is a native call and nothing else, so that XS makes no function and no garbage when it is called. Not to
- * be preloaded: what it reads when it is loaded is this board's and this life's.
+ * Each method is one native call, so that XS makes no function and no garbage for it. This module must not be
+ * preloaded: when it is loaded, it reads state of this board and this life.
  */
 import type { Board, Memory, WakeCause } from "./ports.ts";
 
@@ -20,7 +20,7 @@ class NativeBoard implements Board {
   readonly wakeCause: WakeCause = this.begin();
   readonly memory = new NativeMemory();
 
-  /** Starts the clock and the watchdog. Never throws: it runs when this is imported, before anyone catches. */
+  /** Starts the clock and the watchdog. Never throws, because it runs at import, before any handler exists. */
   private begin(): WakeCause {
     return native("xs_board_begin").call(this);
   }

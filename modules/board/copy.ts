@@ -1,7 +1,9 @@
-/** modules/dongle/copy.ts on a board: its C library instead of a loop in XS. The manifest maps the one to the other. */
+/**
+ * modules/dongle/copy.ts on a board: the C library instead of a loop in XS. The manifest replaces the one by the other.
+ */
 declare function native(name: string): { call(self: unknown, ...parameters: unknown[]): never };
 
-/** Only the call: so it is bound when it is compiled. */
+/** This function is nothing but the native call, so XS binds it when the module is compiled. */
 export function copy(
   this: unknown,
   from: Uint8Array,

@@ -1,19 +1,22 @@
 /**
- * What ended earlier lives of this board: uncaught errors, in a partition of their own (docs/firmware.md, "Crashes").
+ * The uncaught errors that ended earlier lives of this board, in a flash partition of their own (docs/firmware.md,
+ * "Crashes").
  *
- * | offset | size | field   | meaning                                                       |
- * |--------|------|---------|---------------------------------------------------------------|
- * | 0      | 4    | number  | of the crash on this board, from 1; all ones: never written    |
- * | 4      | 4    | uptime  | seconds of the board's clock                                   |
- * | 8      | 2    | length  | of the message in bytes                                        |
- * | 10     | 110  | message | ASCII; what is not, is `?`                                     |
- * | 120    | 4    | crc32   | over bytes 0 to 119                                            |
- * | 124    | 4    | told    | all ones until a boot has told of it                           |
+ * | offset | size | field   | meaning                                                           |
+ * |--------|------|---------|-------------------------------------------------------------------|
+ * | 0      | 4    | number  | number of the crash on this board, from 1; all ones: never written |
+ * | 4      | 4    | uptime  | seconds of the board's clock                                      |
+ * | 8      | 2    | length  | size of the message in bytes                                      |
+ * | 10     | 110  | message | ASCII; any other character is written as `?`                      |
+ * | 120    | 4    | crc32   | over bytes 0 to 119                                               |
+ * | 124    | 4    | told    | all ones until a boot has reported this crash in the log          |
  *
- * Little-endian, one after another, the first sector again after the last: each sector is erased before its first record
- * is written, so that all but one hold the past. A record torn by a power cut has a wrong CRC and is passed over.
- * Everything is allocated here, because the error may be that memory is full. What the part refuses is lost, not thrown:
- * there is nowhere left to report it.
+ * Little-endian. Records follow one another, and the first sector follows the last. Each sector is erased before its
+ * first record is written, so all other sectors hold the past. A record torn by a power cut has a wrong CRC and is
+ * skipped.
+ *
+ * The constructor allocates everything, because the error may be that memory is full. A record that the flash refuses
+ * is lost. Nothing is thrown, because there is no place left to report it.
  */
 import { crc32 } from "../store/crc32.ts";
 import type { Flash } from "../store/flash.ts";
@@ -35,7 +38,7 @@ const isBlank = (byte: number): boolean => byte === 0xff;
 
 export class CrashLog {
   readonly #flash: Flash;
-  /** Buffers as long as what is read and written, so that the flash port needs no views of them. */
+  /** Buffers exactly as long as each read and write, so that the flash port needs no views of them. */
   readonly #record = new Uint8Array(TOLD_AT);
   readonly #view = new DataView(this.#record.buffer);
   readonly #found = new Uint8Array(TOLD_AT);
@@ -44,7 +47,7 @@ export class CrashLog {
   #lastPlace = -1;
   #lastNumber = 0;
 
-  /** At least two sectors. */
+  /** `flash` must have at least two sectors. */
   constructor(flash: Flash) {
     this.#flash = flash;
     this.#places = Math.floor(flash.sizeBytes / PLACE_BYTES);
@@ -57,12 +60,12 @@ export class CrashLog {
     }
   }
 
-  /** Crashes of this board, ever. */
+  /** The number of crashes of this board, ever. */
   get count(): number {
     return this.#lastNumber;
   }
 
-  /** The last crash, if no boot has told of it yet. This one does now. */
+  /** The last crash, if no boot has reported it yet. Marks the crash as reported. */
   tell(): Crash | undefined {
     if (this.#lastPlace < 0 || !this.#load(this.#lastPlace)) return undefined;
     const toldAddress = this.#lastPlace * PLACE_BYTES + TOLD_AT;
@@ -91,7 +94,7 @@ export class CrashLog {
     if (this.#flash.program(this.#lastPlace * PLACE_BYTES, record, 0, TOLD_AT)) this.#lastNumber++;
   }
 
-  /** After the last record; past what was torn there, and erased where a sector begins. */
+  /** The next place after the last record. Skips torn records, and erases a sector where it begins. */
   #freePlace(): number {
     for (let place = this.#lastPlace + 1; ; place++) {
       const address = (place % this.#places) * PLACE_BYTES;
@@ -104,7 +107,7 @@ export class CrashLog {
     }
   }
 
-  /** Into #record. False: nothing whole is there. */
+  /** Reads a record into #record. False when the place holds no whole record. */
   #load(place: number): boolean {
     this.#flash.read(place * PLACE_BYTES, this.#record, 0, TOLD_AT);
     return this.#view.getInt32(CRC_AT, true) === crc32(this.#record, 0, CRC_AT);

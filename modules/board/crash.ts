@@ -1,9 +1,9 @@
 /**
- * The end of a life by an uncaught error, and its telling in the next (crash-log.ts).
+ * The end of a life by an uncaught error, and the report of that error in the next life (crash-log.ts).
  *
- * XS calls the global `abort` with the reason, and with what was thrown if something was, before it gives up; the
- * manifest asks for that (`defines.xs.abortHook`). It does not for a stack that overflowed: such a life ends untold, and
- * the next knows only its cause.
+ * Before XS gives up, it calls the global `abort` with the reason, and with the thrown value if there is one. The
+ * manifest asks for this (`defines.xs.abortHook`). XS does not call `abort` when the stack overflowed: such a life ends
+ * without a record, and the next life knows only the cause of its start.
  */
 import { CrashLog } from "./crash-log.ts";
 import type { Log } from "./log.ts";
@@ -14,12 +14,14 @@ declare global {
   var abort: (reason: string, thrown: unknown) => void;
 }
 
-/** From now on an uncaught error is written down and restarts the board. Tells of the last one, if nobody has. */
+/**
+ * From now on, an uncaught error is recorded and restarts the board. Reports the last crash, if no boot has done so.
+ */
 export function catchUncaught(board: Board, log: Log): void {
   const crashes = new CrashLog(new Partition("crash"));
   let dying = false;
   globalThis.abort = (reason, thrown) => {
-    // What fails while it is written down, for want of memory for one, comes here again.
+    // An error while the record is written, such as a lack of memory, calls this function again.
     if (dying) board.restart();
     dying = true;
     try {

@@ -1,5 +1,6 @@
 /**
- * A board as a radio for a computer: `role=dongle` (docs/dongle.md). It names the parts; it keeps nothing and never sleeps.
+ * A board as a radio for a computer: `role=dongle` (docs/dongle.md). This file connects the parts. A dongle stores
+ * nothing and never sleeps.
  */
 import { wireDongle } from "../dongle/wire-dongle.ts";
 import { EspNow } from "../espnow/espnow.ts";

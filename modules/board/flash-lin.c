@@ -1,6 +1,8 @@
 /*
- * The files behind flash-lin.ts: each a partition, byte for byte, all ones when it is new. NOR rules: a write only clears
- * bits, and is then read back. A write goes to the kernel at once, so that it outlives a process that is killed.
+ * The files behind flash-lin.ts: each is a partition, byte for byte, and all ones when it is new. NOR rules: a write
+ * only
+ * clears bits, and the result is compared with the bytes. A write goes to the kernel at once, so it survives when the
+ * process is killed.
  */
 #include "xsmc.h"
 #include "xsHost.h"

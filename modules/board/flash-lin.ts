@@ -1,8 +1,9 @@
 /**
- * `embedded:storage/flash` for a desk, which the SDK has for boards only: partitions as files in the folder THROWIE_BOARD.
+ * `embedded:storage/flash` for a desk: partitions as files in the folder THROWIE_BOARD. The SDK has this module for
+ * boards only.
  *
- * As on a board, a write that would set a bit fails, because what is read back is not what was written. The sizes are
- * those of `targets/`; a partition of another name is an error, as on a board that has none.
+ * As on a board, a write that would set a bit fails, because the bytes read back differ from the bytes written. The
+ * sizes are the sizes in `targets/`. A partition of another name is an error, as on a board without that partition.
  */
 export class Flash extends Native("xs_flash_destructor") {
   constructor(path: string) {

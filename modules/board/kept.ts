@@ -1,13 +1,13 @@
 /**
- * What outlives a sleep or a restart in the few bytes that the board keeps; a loss of power makes it all 0.
+ * The state that outlives a sleep or a restart, in the few bytes that the board keeps. A loss of power sets them to 0.
  *
  * | offset | size | field   | meaning                                                                 |
  * |--------|------|---------|-------------------------------------------------------------------------|
  * | 0      | 2    | wake    | the wake schedule's counter (modules/throwie/wake-schedule.ts)          |
- * | 2      | 1    | crashes | in a row, 255 at most (crash-loop.ts)                                   |
+ * | 2      | 1    | crashes | number of crashes in a row, at most 255 (crash-loop.ts)                 |
  * | 4      | 4    | epoch   | heat time at which the board's clock was 0 (modules/throwie/throwie.ts) |
  *
- * Little-endian. The board itself finds out whether the bytes are still what was written (`board-esp32.c`).
+ * Little-endian. The board checks that the bytes are still the bytes that were written (`board-esp32.c`).
  */
 import { type Board, MEMORY_BYTES } from "./ports.ts";
 

@@ -1,8 +1,9 @@
 /**
- * The board's log: a line of ASCII an event, for whoever watches the serial port (docs/firmware.md, "The log").
+ * The board's log: one line of ASCII for each event, for a person who watches the serial port (docs/firmware.md, "The
+ * log").
  *
- * It counts what happens in a contact and says it when the contact closes: a line a Drop would take longer than the Drop.
- * Lines are built once a contact, not once a frame.
+ * The log counts the Drops of a contact and prints the counts when the contact closes. One line for each Drop would
+ * take longer than the Drop. So lines are built once for each contact, not for each frame.
  */
 import type { CloseReason, NodeEvents } from "../throwie/events.ts";
 import type { MacAddress } from "../throwie/ports.ts";
@@ -57,7 +58,7 @@ export class Log implements NodeEvents {
 
   contactClosed(peer: MacAddress, _sessionId: number, reason: CloseReason): void {
     this.say(
-      `${addressText(peer)} ${reason}: ${this.#sent} Drops sent, ${this.#stored} stored, ${this.#verified} verified, ${this.#lost} lost since the last`,
+      `${addressText(peer)} ${reason}: ${this.#sent} Drops sent, ${this.#stored} stored, ${this.#verified} verified, ${this.#lost} lost since the last contact`,
     );
     this.#sent = this.#stored = this.#verified = this.#lost = 0;
   }

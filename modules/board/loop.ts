@@ -1,34 +1,34 @@
 /**
- * The board's event loop: a turn when it is due, a turn soon after something happened, and sleep when there is nothing to
- * stay awake for.
+ * The board's event loop: a turn when one is due, a turn soon after an event, and sleep when nothing keeps the board
+ * awake.
  *
- * One timer, made once: scheduling it makes no garbage. It repeats at the interval it was last given, because the SDK
- * forgets a timer that does not; each turn gives it another. What happens between two turns, a burst of frames for one,
- * is served by one turn.
+ * There is one timer, made once, so scheduling it makes no garbage. The timer repeats, because the SDK frees a timer
+ * that does not. Each turn gives it another interval. One turn serves all events since the turn before, for example a
+ * burst of frames.
  *
- * Whatever is thrown in here reaches XS, and so ends this life (`crash-log.ts`): an error that was caught and passed over
- * would leave a node that nobody has thought about.
+ * An exception here reaches XS and ends this life (`crash.ts`). Catching it and going on would leave the node in a
+ * state that nobody has designed.
  */
 import Timer from "timer";
 import type { Board } from "./ports.ts";
 
-/** A node, or a dongle. */
+/** A node or a dongle. */
 export interface Task {
-  /** Do what is due. Returns when to call again at the latest, in clock milliseconds. */
+  /** Do the work that is due. Returns when to call again at the latest, in clock milliseconds. */
   turn(): number;
 }
 
-/** What decides about sleep, for a board that may. */
+/** Decides about sleep, on a board that may sleep. */
 export interface Rest {
-  /** Until when the board is to be awake, as far as is known now. */
+  /** Until when the board must be awake, as far as is known now. */
   awakeUntil(now: number): number;
-  /** Nothing keeps it awake: put it to sleep. */
+  /** Nothing keeps the board awake: put the board to sleep. */
   sleep(now: number): never;
 }
 
-/** The timer's tick. */
+/** The shortest interval of the timer. */
 const SOON_MS = 1;
-/** A task that wants nothing is turned all the same, a third of the watchdog's patience later. */
+/** A task that asks for no turn gets one after this time, a third of the watchdog's 30 seconds. */
 const IDLE_MS_MAX = 10_000;
 
 export class Loop {
@@ -44,7 +44,7 @@ export class Loop {
     this.#timer = Timer.set(() => this.#turn(), SOON_MS, SOON_MS);
   }
 
-  /** Something happened: a frame was heard, or the radio has room. */
+  /** Run a turn soon, because something happened: a frame was received, or the radio has room. */
   wake(): void {
     Timer.schedule(this.#timer, SOON_MS, SOON_MS);
   }

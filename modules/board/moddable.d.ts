@@ -1,9 +1,9 @@
 /**
- * What the firmware uses of the SDK and `@moddable/typings` 5.6.0, the newest on npm, does not declare yet. The SDK's own
- * build does not read this: it brings its own declarations, and so checks the same code against the truth.
+ * Declarations of the SDK that the firmware uses and that `@moddable/typings` 5.6.0, the newest on npm, lacks. The
+ * SDK's own build does not read this file. It has its own declarations, and so checks the same code against them.
  */
 declare function Native(name: string): new (...parameters: unknown[]) => object;
-// biome-ignore lint/suspicious/noExplicitAny: what native code returns is what its caller declares
+// biome-ignore lint/suspicious/noExplicitAny: native code returns what its caller declares
 declare function native(name: string): (...parameters: unknown[]) => any;
 
 declare module "embedded:storage/flash" {

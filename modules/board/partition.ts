@@ -1,20 +1,21 @@
 /**
- * The store's Flash port (modules/store/flash.ts) over a partition, by ECMA-419's `embedded:storage/flash`.
+ * The store's Flash port (modules/store/flash.ts) over a flash partition, by ECMA-419's `embedded:storage/flash`.
  *
- * The SDK reads and writes whole buffers, so parts of buffers go through views; the last few are kept, because a frame's
- * fragments are read to the same few places for ever, and a view a frame would be garbage a frame.
+ * The SDK reads and writes whole buffers, so a part of a buffer needs a view. The last few views are kept: the
+ * fragments of frames are always read to the same few places, and a new view for each frame would be garbage for each
+ * frame.
  *
- * A part must report a program that did not take: `targets/` switches ESP-IDF's verification on
- * (CONFIG_SPI_FLASH_VERIFY_WRITE). Whatever the reason, the sector is then worn: a bit that was to be set and reads clear
- * may be a cell that no erase sets any more, and a board that took it for a bug would crash for ever. Such bugs are the
- * simulator's flash to find.
+ * The flash must report a program that failed, so `targets/` switches on ESP-IDF's verification
+ * (CONFIG_SPI_FLASH_VERIFY_WRITE). For any failure the sector then counts as worn. A bit that should be 1 and reads 0
+ * may be a cell that no erase sets any more. If the board treated this as a bug, it would crash for ever. Finding such
+ * bugs is the task of the simulator's flash.
  */
 import partitions, { type Flash as Part } from "embedded:storage/flash";
 import type { Flash } from "../store/flash.ts";
 
 /** An ESP32 programs words of 4 bytes. */
 const PROGRAM_SIZE_BYTES = 4;
-/** Two sizes of frame, each with a first, a full and a last fragment, and two to spare. */
+/** Two frame sizes, each with a first, a full and a last fragment, and two spare views. */
 const VIEWS = 8;
 
 export class Partition implements Flash {
@@ -25,7 +26,7 @@ export class Partition implements Flash {
   readonly #views: Uint8Array[] = [];
   #oldest = 0;
 
-  /** Throws when there is no data partition of that label. */
+  /** Throws when there is no data partition with that label. */
   constructor(label: string) {
     this.#part = partitions.open({ path: label, mode: "r+" });
     const { size, blockLength } = this.#part.status();
@@ -62,7 +63,7 @@ export class Partition implements Flash {
     }
   }
 
-  /** `program` and `eraseSector` wait for the part. */
+  /** Nothing to do: `program` and `eraseSector` return after the flash has finished. */
   sync(): void {}
 
   #within(address: number, bytes: Uint8Array, offset: number, lengthBytes: number): void {

@@ -1,35 +1,41 @@
 /**
- * What a board is besides its radio and its flash: clock, chance, sleep, and the few bytes that outlive it.
+ * The parts of a board besides its radio and its flash: clock, random numbers, sleep, and the few bytes that outlive a
+ * life.
  *
- * `board.ts` is the real one; the tests bring their own. Nothing here fails: a board that cannot do one of these is
+ * `board.ts` is the real board; the tests bring their own. No call here fails. A board that cannot do one of them is
+ * broken, and restarts.
  * broken, and restarts.
  */
 import type { Clock, Random } from "../throwie/ports.ts";
 
 /**
- * Why this life began: the power came; the sleep was over; the life before ended in an error, in a silence that the
- * watchdog broke, or in some other way: a computer or a debugger reset it.
+ * Why this life began. power: the power came. timer: the sleep was over. crash: the life before ended in an error.
+ * watchdog: the life before was stuck, and the watchdog ended it. other: for example, a computer or a debugger reset
+ * the board.
  */
 export type WakeCause = "power" | "timer" | "crash" | "watchdog" | "other";
 
-/** Bytes that outlive sleep and restart, not the loss of power: they are then zeros. */
+/** The number of bytes that outlive sleep and restart. A loss of power sets them to 0. */
 export const MEMORY_BYTES = 16;
 
 export interface Memory {
-  /** Into the first MEMORY_BYTES of `into`. */
+  /** Copy the memory into the first MEMORY_BYTES of `into`. */
   read(into: Uint8Array): void;
-  /** The first MEMORY_BYTES of `from`. */
+  /** Copy the first MEMORY_BYTES of `from` into the memory. */
   write(from: Uint8Array): void;
 }
 
 export interface Board extends Clock, Random {
   readonly wakeCause: WakeCause;
   readonly memory: Memory;
-  /** Deep sleep: the radio must be closed. Waking is a boot. */
+  /** Deep sleep. The radio must be closed. The board wakes by a boot. */
   sleep(ms: number): never;
   restart(): never;
-  /** A loop that does not do so for 30 seconds is stuck, and the board restarts. Mounting takes the longest, seconds. */
+  /**
+   * A loop that does not call this for 30 seconds is stuck, and the board restarts. A mount takes longest: some
+   * seconds.
+   */
   feedWatchdog(): void;
-  /** One line of ASCII for whoever watches the serial port. */
+  /** Print one line of ASCII for a person who watches the serial port. */
   log(line: string): void;
 }

@@ -1,14 +1,17 @@
 /**
- * What a builder may set: `config` in manifest.json, or `key=value` when building (docs/firmware.md, "Settings").
+ * The settings of a builder: `config` in manifest.json, or `key=value` when building (docs/firmware.md, "Settings").
  *
- * Strict: a value that is not understood ends the start with a sentence that says what would be. The builder's machine asks
- * here before it builds (hosts/firmware/configuration.ts). `mcconfig` gives what stands on its command line as text.
+ * Strict: a value that is not understood stops the start, with a sentence that names the valid values. The builder's
+ * machine runs this code before the build (hosts/firmware/configuration.ts). `mcconfig` gives the values from its
+ * command line as text.
  */
 import { CHANNEL_MAX, PHY_RATES, type PhyRate } from "../espnow/phy.ts";
 import { HALF_LIFE_MS_MAX } from "../temperature/temperature.ts";
 import { WAKE_CYCLES, type WakeCycle } from "../throwie/wake-schedule.ts";
 
-/** A mule never sleeps, for it is carried and charged; a dongle is a radio for a computer. */
+/**
+ * A throwie is a fixed board. A mule is carried and charged, so it never sleeps. A dongle is a radio for a computer.
+ */
 export type Role = "throwie" | "mule" | "dongle";
 
 export interface Settings {
@@ -16,15 +19,15 @@ export interface Settings {
   channel: number;
   rate: PhyRate;
   halfLifeMs: number;
-  /** Undefined: always awake. */
+  /** Undefined: the board is always awake. */
   wake: WakeCycle | undefined;
-  /** A dongle's line to its computer; the board's manifest in targets/ says which it has. */
+  /** A dongle's line to its computer. The board's manifest in targets/ says which line the board has. */
   port: "uart" | "usb";
   baud: number;
 }
 
 const DAY_MS = 86_400_000;
-/** What the UART of an ESP32 does. */
+/** The range of the ESP32's UART. */
 const BAUD_MIN = 1_200;
 const BAUD_MAX = 5_000_000;
 const ROLES: readonly Role[] = ["throwie", "mule", "dongle"];

@@ -1,8 +1,8 @@
 /**
- * A board's sleep: when the wake schedule says so, everything is put away in the order in which it is needed last.
+ * A board's sleep: when the wake schedule allows it, the parts are shut down in a fixed order.
  *
- * Heat is written to flash, the radio is closed, the schedule's counter goes to the bytes that outlive the sleep. There
- * is no way back: waking is a boot.
+ * First heat is written to flash, then the radio is closed, then the schedule's counter goes to the bytes that outlive
+ * the sleep. There is no way back: the board wakes by a boot.
  */
 import type { Radio } from "../throwie/ports.ts";
 import type { Throwie } from "../throwie/throwie.ts";
