@@ -143,9 +143,12 @@ function meet(
 function keepToPartner(world: World, index: number): void {
   const { station } = world.nodes[index]!;
   const partner = world.nodes[index ^ 1]!.station.address;
-  const { receive } = station;
-  station.receive = (frame, from) => {
-    if (sameAddress(from, partner)) receive(frame, from);
+  const { handlers } = station;
+  station.handlers = {
+    ...handlers,
+    onFrame(bytes, lengthBytes, from) {
+      if (sameAddress(from, partner)) handlers.onFrame(bytes, lengthBytes, from);
+    },
   };
 }
 

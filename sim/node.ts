@@ -119,9 +119,11 @@ export class SimNode {
       dropLost: (low, high, cause) => observer.dropLost?.(this, low, high, cause),
       contactClosed: (peer, sessionId, reason) => observer.contactClosed?.(this, peer, sessionId, reason),
     };
-    this.station.receive = (frame, from) =>
-      this.#run((throwie) => throwie.receive(frame, frame.length, from), this.station.inbound.length > 0);
-    this.station.ready = () => this.#run(() => {});
+    this.station.handlers = {
+      onFrame: (bytes, lengthBytes, from) =>
+        this.#run((throwie) => throwie.receive(bytes, lengthBytes, from), this.station.inbound.length > 0),
+      onRoom: () => this.#run(() => {}),
+    };
     options.medium.powerOff(this.station);
   }
 

@@ -336,7 +336,7 @@ export class Medium implements TransmitQueue {
     this.#contend(station);
     const { powerCycles } = station;
     this.#kernel.after(0, () => {
-      if (station.powerCycles === powerCycles) station.ready();
+      if (station.powerCycles === powerCycles) station.handlers.onRoom();
     });
   }
 
@@ -410,7 +410,7 @@ export class Medium implements TransmitQueue {
       this.#tap?.delivered(this.#kernel.nowUs, transmission, from, station, bytes);
       // The next one first: the node may lose its power while it handles this one.
       if (station.inbound.length > 0) this.#process(station);
-      station.receive(bytes, from.address);
+      station.handlers.onFrame(bytes, bytes.length, from.address);
     });
   }
 }

@@ -2,17 +2,17 @@
  * One radio on the medium: the queues between a node and the air, and what its 802.11 hardware remembers.
  *
  * A station is the Radio port of a node (modules/throwie/ports.ts). Outward: `send` copies a frame into a bounded
- * queue, false when it is full, and `ready` is called when a place came free. Inward: frames that the hardware decoded
- * wait in a bounded queue, each takes `processingUs` of the node's time, then `receive` is called; a frame that finds
+ * queue, false when it is full, and `onRoom` is called when a place came free. Inward: frames that the hardware decoded
+ * wait in a bounded queue, each takes `processingUs` of the node's time, then `onFrame` is called; a frame that finds
  * the queue full is lost, acknowledged by the hardware or not. That is how ESP-NOW's driver behaves
  * (docs/simulator.md).
  *
- * Callbacks come from the kernel, never from inside `send`. The frame that `receive` is given belongs to the medium, is
- * shared with other receivers and is only to be read during the call.
+ * Handlers are called by the kernel. The frame that `onFrame` is given belongs to the medium and is shared with other
+ * receivers.
  *
  * What stands under "Contention" is the medium's (radio.ts); a node has no use for it.
  */
-import { ADDRESS_BYTES, type MacAddress, type Radio } from "../modules/throwie/ports.ts";
+import { ADDRESS_BYTES, type MacAddress, type Radio, type RadioHandlers } from "../modules/throwie/ports.ts";
 import type { Timer } from "./kernel.ts";
 import type { LossCause } from "./loss.ts";
 import type { Path } from "./mobility.ts";
@@ -67,8 +67,7 @@ export class Station implements Radio {
   /** Position in the order in which stations were added. */
   readonly index: number;
   readonly path: Path;
-  receive: (frame: Uint8Array, from: MacAddress) => void = () => {};
-  ready: () => void = () => {};
+  handlers: RadioHandlers = { onFrame() {}, onRoom() {} };
   readonly #queue: TransmitQueue;
 
   // Queues

@@ -93,12 +93,12 @@ function meanCycleUs(rateMbps: RateMbps, unicast: boolean): number {
   const sink = medium.add(new Fixed(10, 0));
   const frame = new Uint8Array(FRAME_BYTES);
   const to = unicast ? sink.address : EVERYONE;
-  sender.ready = () => {
+  sender.handlers.onRoom = () => {
     while (sender.send(frame, frame.length, to));
   };
-  sender.ready();
+  sender.handlers.onRoom();
   let received = 0;
-  sink.receive = () => received++;
+  sink.handlers.onFrame = () => received++;
   const limitUs = 2_000 * cycleUs(FRAME_BYTES, rateMbps, unicast);
   kernel.run(Math.ceil(limitUs));
   return limitUs / received;

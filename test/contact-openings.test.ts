@@ -8,7 +8,7 @@ import { SimNode } from "../sim/node.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { Medium } from "../sim/radio.ts";
 import { SeededRandom } from "../sim/random.ts";
-import { board, holdings, namesOf, seed, sessionOf, typeOf, worldOf, write } from "./contact-world.ts";
+import { board, holdings, namesOf, overhear, seed, sessionOf, typeOf, worldOf, write } from "./contact-world.ts";
 import { stranger } from "./stranger.ts";
 
 const SESSION = 0x4242;
@@ -48,12 +48,11 @@ test("strangers whose contacts have the same session id on one channel do not he
     const [a, b, c, d] = nodes;
     // The two pairs know nothing of each other but what they hear of each other's contact.
     for (const { station } of nodes) {
-      const receive = station.receive;
       const pair = station === a.station || station === b.station ? [a, b] : [c, d];
-      station.receive = (frame, from) => {
+      overhear(station, (frame, pass, from) => {
         const known = pair.some((node) => sameAddress(node.station.address, from));
-        if (known || typeOf(frame) !== BEACON) receive(frame, from);
-      };
+        if (known || typeOf(frame) !== BEACON) pass(frame);
+      });
     }
     kernel.run(SECOND_US);
     const random = new SeededRandom(seed, "strangers");
@@ -108,17 +107,16 @@ test("both open at once: the lower address stays the initiator, and both directi
     const [a, b] = world.nodes as [SimNode, SimNode];
     // An OPEN waits until the node that it is for has opened a contact itself.
     for (const { station, name } of world.nodes) {
-      const receive = station.receive;
       const held: Uint8Array[] = [];
-      station.receive = (frame, from) => {
+      overhear(station, (frame, pass) => {
         const open = opened.some((entry) => entry.startsWith(name));
         if (typeOf(frame) === OPEN && !open) {
           held.push(frame.slice());
           return;
         }
-        receive(frame, from);
-        if (opened.some((entry) => entry.startsWith(name))) for (const early of held.splice(0)) receive(early, from);
-      };
+        pass(frame);
+        if (opened.some((entry) => entry.startsWith(name))) for (const early of held.splice(0)) pass(early);
+      });
     }
     const random = new SeededRandom(run, "tie");
     const drops = [...write(a, random, 10), ...write(b, random, 10)];
@@ -155,11 +153,10 @@ for (const { name, mute, reason } of [
       b.station.send = (frame, lengthBytes, to) =>
         (typeOf(frame) === mute && closed.length === 0) || send(frame, lengthBytes, to);
       const session = new Set<number>();
-      const receive = b.station.receive;
-      b.station.receive = (frame, from) => {
+      overhear(b.station, (frame, pass) => {
         if (typeOf(frame) === DROP) session.add(sessionOf(frame));
-        receive(frame, from);
-      };
+        pass(frame);
+      });
       b.crash();
       b.start();
       const before = b.throwie!.store.count;

@@ -7,7 +7,18 @@ import type { SimNode } from "../sim/node.ts";
 import { SeededRandom } from "../sim/random.ts";
 import type { RadioScenario } from "../sim/scenario.ts";
 import type { World } from "../sim/world.ts";
-import { board, holdings, nameInSlot, namesOf, seed, sessionOf, typeOf, worldOf, write } from "./contact-world.ts";
+import {
+  board,
+  holdings,
+  nameInSlot,
+  namesOf,
+  overhear,
+  seed,
+  sessionOf,
+  typeOf,
+  worldOf,
+  write,
+} from "./contact-world.ts";
 import { LinkPair } from "./link-pair.ts";
 
 const V2 = { frameSizeBytesMax: 1_470 };
@@ -214,16 +225,15 @@ for (const cast of ["broadcast", "unicast"] as const) {
       });
       const [a, b] = world.nodes as [SimNode, SimNode];
       // A taker that hears six fragments of the Drop and then no more of it.
-      const receive = b.station.receive;
       const heard = new Set<number>();
       let deaf = true;
-      b.station.receive = (frame, from) => {
+      overhear(b.station, (frame, pass) => {
         if (deaf && typeOf(frame) === DROP) {
           if (heard.size === 6) return;
           heard.add(frame[4]! & 15);
         }
-        receive(frame, from);
-      };
+        pass(frame);
+      });
       const drops = write(a, new SeededRandom(run, "half"), 1);
       while (heard.size < 6) world.run(world.nowS + 0.1);
       world.medium.powerOff(a.station);
@@ -232,11 +242,11 @@ for (const cast of ["broadcast", "unicast"] as const) {
       world.medium.powerOn(a.station);
       deaf = false;
       const used: number[] = [];
-      b.station.receive = (frame, from) => {
+      overhear(b.station, (frame, pass) => {
         const { repeat } = b.throwie!.counters;
-        receive(frame, from);
+        pass(frame);
         if (typeOf(frame) === DROP && b.throwie!.counters.repeat === repeat) used.push(frame[4]! & 15);
-      };
+      });
       for (let steps = 0; b.throwie!.store.count === 0; steps++) {
         if (steps === 600) throw new Error(`SEED=${run}: nothing arrives`);
         world.run(world.nowS + 0.1);
@@ -255,11 +265,10 @@ test("a Drop of which half is here in small frames is begun anew in large ones, 
   const world = worldOf([board("a", 0), board("b", 30, V2), board("c", 60, V2)]);
   const [a, b, c] = world.nodes as [SimNode, SimNode, SimNode];
   world.medium.powerOff(c.station);
-  const receive = b.station.receive;
   let taken = 0;
-  b.station.receive = (frame, from) => {
-    if (typeOf(frame) !== DROP || frame.length > 226 || taken++ < 6) receive(frame, from);
-  };
+  overhear(b.station, (frame, pass) => {
+    if (typeOf(frame) !== DROP || frame.length > 226 || taken++ < 6) pass(frame);
+  });
   const drops = write(a, new SeededRandom(seed, "half"), 1);
   write(c, new SeededRandom(seed, "half"), 1);
   world.run(3);

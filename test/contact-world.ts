@@ -1,8 +1,10 @@
 /** Nodes in a small simulated world: how tests of contacts build one, write Drops in it, and look into its stores. */
 import { dropId, shortIdHigh, shortIdLow } from "../modules/drop/drop.ts";
+import type { MacAddress } from "../modules/throwie/ports.ts";
 import type { SimNode, SimObserver } from "../sim/node.ts";
 import type { SeededRandom } from "../sim/random.ts";
 import type { NodeScenario, RadioScenario, Scenario } from "../sim/scenario.ts";
+import type { Station } from "../sim/station.ts";
 import { World } from "../sim/world.ts";
 
 export const seed = Number(process.env.SEED ?? 1);
@@ -66,3 +68,17 @@ export function holdings(node: SimNode): string[] {
 
 export const typeOf = (frame: Uint8Array): number => (frame[1]! >>> 4) & 7;
 export const sessionOf = (frame: Uint8Array): number => frame[2]! | (frame[3]! << 8);
+
+type Listener = (frame: Uint8Array, pass: (frame: Uint8Array) => void, from: MacAddress) => void;
+
+/** From now on `listen` gets each frame that the station hears; the node gets what `listen` passes on. */
+export function overhear(station: Station, listen: Listener): void {
+  const { handlers } = station;
+  station.handlers = {
+    ...handlers,
+    onFrame(bytes, lengthBytes, from) {
+      const pass = (frame: Uint8Array): void => handlers.onFrame(frame, frame.length, from);
+      listen(bytes.subarray(0, lengthBytes), pass, from);
+    },
+  };
+}

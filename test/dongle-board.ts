@@ -11,8 +11,9 @@ import process from "node:process";
 import type { Dongle } from "../modules/dongle/dongle.ts";
 import { MESSAGE_AT, sealedBytesMax, sealMessage } from "../modules/dongle/framing.ts";
 import { GREETING_BYTES_MIN, WELCOME } from "../modules/dongle/message.ts";
-import { type LineHandlers, type RadioHandlers, wireDongle } from "../modules/dongle/wire-dongle.ts";
+import { type LineHandlers, wireDongle } from "../modules/dongle/wire-dongle.ts";
 import { Store } from "../modules/store/store.ts";
+import type { RadioHandlers } from "../modules/throwie/ports.ts";
 import { Throwie } from "../modules/throwie/throwie.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
@@ -64,6 +65,7 @@ class AirRadio {
   address: Uint8Array;
   frameSizeBytesMax = FRAME_BYTES;
   readonly receiveQueueFrames = 64;
+  readonly rssiDbm = -70;
   readonly #onSent: (frame: Uint8Array, from: Uint8Array) => void;
   #queued = 0;
 
@@ -186,7 +188,7 @@ async function hear(frames: number, rate: number): Promise<void> {
     before = now;
     for (; due >= 1 && heard < end; due--) {
       const frame = frameOf(++heard, 1, FRAME_BYTES, FRAME_BYTES);
-      radioHandlers.onFrame(frame, frame.length, Uint8Array.of(2, 0, 0, 0, 0, 9), -70);
+      radioHandlers.onFrame(frame, frame.length, Uint8Array.of(2, 0, 0, 0, 0, 9));
     }
   }
 }
@@ -195,7 +197,7 @@ function startNode(drops: number): void {
   const store = new Store(new NorFlash({ sizeBytes: 448 * 4096 }));
   store.mount();
   const other = new AirRadio(Uint8Array.of(2, 0, 0, 0, 0, 0xb0), (frame, from) =>
-    radioHandlers.onFrame(frame, frame.length, from, -50),
+    radioHandlers.onFrame(frame, frame.length, from),
   );
   node = new Throwie({ radio: other, clock, random, store });
   for (let i = 0; i < drops; i++) {

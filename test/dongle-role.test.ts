@@ -28,7 +28,7 @@ const PLUGGED = `
 /** Milliseconds until the computer has a burst that the radio heard, through a driver that holds a frame at most. */
 const UP = `${PLUGGED}
   const end = desk.heard + ${FRAMES_UP};
-  for (let i = 0; i < ${FRAMES_UP}; i++) desk.handlers.onFrame(frame, 250, Uint8Array.of(2, 0, 0, 0, 0, 9), -60);
+  for (let i = 0; i < ${FRAMES_UP}; i++) desk.handlers.onFrame(frame, 250, Uint8Array.of(2, 0, 0, 0, 0, 9));
   return took(() => desk.heard, end);`;
 
 /** Milliseconds until a burst of the computer's is on the air, through a radio that holds two frames. */

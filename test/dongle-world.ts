@@ -189,6 +189,7 @@ export function play(seed: number, change: Partial<History>): Outcome {
     address,
     frameSizeBytesMax,
     receiveQueueFrames: 32,
+    rssiDbm: -60,
     get full() {
       return queue.length >= 2;
     },
@@ -206,7 +207,7 @@ export function play(seed: number, change: Partial<History>): Outcome {
       clock,
       random: chance,
       line: { write: (bytes, offset, length) => down.write(bytes, offset, length) },
-      onFrame: (frame) => atHost.take(frame),
+      onFrame: (bytes, lengthBytes) => atHost.take(bytes.subarray(0, lengthBytes)),
     });
   let dongle = newDongle();
   /** In a session of its own, with another host. */
@@ -244,7 +245,7 @@ export function play(seed: number, change: Partial<History>): Outcome {
       while (heard < due) {
         heard++;
         const frame = frameUp(heard);
-        dongle.heard(frame, frame.length, address, -60);
+        dongle.heard(frame, frame.length, address);
       }
       while (made < due && !host.full) {
         const frame = frameDown(made + 1);

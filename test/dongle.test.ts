@@ -10,7 +10,8 @@ import test, { type ExecutionContext } from "ava";
 import { build } from "esbuild";
 import type { Dongle } from "../modules/dongle/dongle.ts";
 import { MessageRing } from "../modules/dongle/message-ring.ts";
-import { type RadioHandlers, wireDongle } from "../modules/dongle/wire-dongle.ts";
+import { wireDongle } from "../modules/dongle/wire-dongle.ts";
+import type { RadioHandlers } from "../modules/throwie/ports.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { type History, type Outcome, play } from "./dongle-world.ts";
 import { bundleForXs, changing, type Evaluation, XsMachine } from "./xs/machine.ts";
@@ -192,12 +193,13 @@ test("what a radio hears or a line brings while they are opened is dropped, and 
     clock: { now: () => 0 },
     openRadio(given) {
       handlers = given;
-      given.onFrame(bytes, 3, new Uint8Array(6), -60);
+      given.onFrame(bytes, 3, new Uint8Array(6));
       given.onRoom();
       return {
         address: new Uint8Array(6),
         frameSizeBytesMax: 250,
         receiveQueueFrames: 32,
+        rssiDbm: -60,
         full: false,
         send: () => true,
       };
@@ -213,7 +215,7 @@ test("what a radio hears or a line brings while they are opened is dropped, and 
     },
   });
   t.deepEqual([dongle!.counters.missedHere, dongle!.counters.damagedHere, woken], [0, 0, 0]);
-  handlers!.onFrame(bytes, 3, new Uint8Array(6), -60);
+  handlers!.onFrame(bytes, 3, new Uint8Array(6));
   t.deepEqual([dongle!.counters.missedHere, woken], [1, 1], "nobody listens yet, which is counted");
 });
 

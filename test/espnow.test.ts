@@ -384,8 +384,8 @@ async function openRadio(last: number) {
     for (const wake of waiting.splice(0)) wake();
   };
   const radio = await MulticastRadio.open(CHANNEL, address(last), {
-    onFrame(frame, from) {
-      heard.push({ bytes: [...frame], from: from[5]! });
+    onFrame(bytes, lengthBytes, from) {
+      heard.push({ bytes: [...bytes.subarray(0, lengthBytes)], from: from[5]! });
       tell();
     },
     onRoom() {

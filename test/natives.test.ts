@@ -92,8 +92,8 @@ test.serial("the radio queues two frames, calls onRoom, counts frames, and copie
   const radio = new EspNow({
     channel: 1,
     rate: "1M",
-    onFrame(bytes, lengthBytes, from, rssiDbm) {
-      heard.push([lengthBytes, ...bytes.subarray(0, lengthBytes), ...from, rssiDbm]);
+    onFrame(bytes, lengthBytes, from) {
+      heard.push([lengthBytes, ...bytes.subarray(0, lengthBytes), ...from, radio.rssiDbm]);
     },
     onRoom: () => rooms++,
   });
@@ -113,7 +113,8 @@ test.serial("the radio queues two frames, calls onRoom, counts frames, and copie
   const { sent, delivered, receiveQueueFull } = radio.counters;
   t.deepEqual({ sent, delivered, receiveQueueFull }, { sent: 2, delivered: 2, receiveQueueFull: 0 });
   heard.length = 0;
-  desk.handlers!.onFrame(Uint8Array.of(7, 8, 9), 2, address, -61);
+  desk.rssiDbm = -61;
+  desk.handlers!.onFrame(Uint8Array.of(7, 8, 9), 2, address);
   t.deepEqual(heard, [[2, 7, 8, ...address, -61]]);
 });
 

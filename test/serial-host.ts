@@ -5,9 +5,9 @@
  */
 import process from "node:process";
 import { HostNode } from "../hosts/node/host-node.ts";
-import type { RadioHandlers } from "../hosts/radio/host-radio.ts";
 import { type DongleNews, SerialRadio } from "../hosts/radio/serial-radio.ts";
 import { dropId } from "../modules/drop/drop.ts";
+import type { RadioHandlers } from "../modules/throwie/ports.ts";
 import { Arrivals, FRAME_BYTES, frameOf } from "./dongle-world.ts";
 
 export type HostOrder =
@@ -61,7 +61,10 @@ async function obey(order: HostOrder): Promise<void> {
   switch (order.order) {
     case "open":
       refusal = undefined;
-      await open(order.port, { onFrame: (frame) => arrived.take(frame), onRoom: send });
+      await open(order.port, {
+        onFrame: (bytes, lengthBytes) => arrived.take(bytes.subarray(0, lengthBytes)),
+        onRoom: send,
+      });
       return;
     case "node":
       node = await HostNode.open({ storePath: order.store, openRadio: (handlers) => open(order.port, handlers) });

@@ -36,10 +36,10 @@ function air(options: Partial<MediumOptions> = {}, Class: MediumClass = Medium, 
 /** Keep the station's queue full. */
 function saturate(station: Station, to: Uint8Array, lengthBytes = 226): void {
   const frame = new Uint8Array(lengthBytes);
-  station.ready = () => {
+  station.handlers.onRoom = () => {
     while (station.send(frame, frame.length, to));
   };
-  station.ready();
+  station.handlers.onRoom();
 }
 
 function lostInAll(medium: Medium): number {
@@ -133,7 +133,7 @@ function collisionShare(Class: MediumClass, senderDistanceM: number): number {
   const receiver = medium.add(new Fixed(0, 0));
   for (const side of [-1, 1]) saturate(medium.add(new Fixed((side * senderDistanceM) / 2, 0)), EVERYONE);
   let received = 0;
-  receiver.receive = () => received++;
+  receiver.handlers.onFrame = () => received++;
   kernel.run(10 * SECOND_US);
   return 1 - received / medium.counters.frames;
 }
@@ -155,7 +155,7 @@ test("two that start at once hear nothing of each other, and a third hears neith
   const { kernel, medium } = air();
   const [a, b, c] = [medium.add(new Fixed(0, 0)), medium.add(new Fixed(10, 0)), medium.add(new Fixed(5, 5))];
   let heard = 0;
-  for (const station of [a, b, c]) station.receive = () => heard++;
+  for (const station of [a, b, c]) station.handlers.onFrame = () => heard++;
   // The air has been idle for long, so both start at this instant.
   kernel.run(SECOND_US);
   a.send(new Uint8Array(50), 50, EVERYONE);
@@ -170,13 +170,13 @@ test("a unicast frame is repeated until it is acknowledged, and its node gets it
   const { kernel, medium } = air({ lossPerMille: 300, retriesMax: 7 });
   const [sender, receiver, bystander] = [0, 10, 20].map((x) => medium.add(new Fixed(x, 0)));
   const received: number[] = [];
-  receiver!.receive = (frame) => received.push(frame[0]! | (frame[1]! << 8));
-  bystander!.receive = () => t.fail("not for the bystander");
+  receiver!.handlers.onFrame = (frame) => received.push(frame[0]! | (frame[1]! << 8));
+  bystander!.handlers.onFrame = () => t.fail("not for the bystander");
   let next = 0;
-  sender!.ready = () => {
+  sender!.handlers.onRoom = () => {
     while (next < 1_000 && sender!.send(Uint8Array.of(next & 255, next >> 8), 2, receiver!.address)) next++;
   };
-  sender!.ready();
+  sender!.handlers.onRoom();
   kernel.run(60 * SECOND_US);
   const { counters } = medium;
   t.true(counters.retries > 500 && counters.repetitions > 100, `SEED=${SEED}`);
@@ -196,7 +196,7 @@ test("a unicast frame to nobody is given up after its repetitions, with a window
   medium.add(new Fixed(10, 0));
   const far = medium.add(new Fixed(60, 0));
   let ready = 0;
-  sender.ready = () => ready++;
+  sender.handlers.onRoom = () => ready++;
   t.true(sender.send(new Uint8Array(100), 100, far.address));
   kernel.run(SECOND_US);
   t.is(medium.counters.frames, 5);
@@ -222,12 +222,12 @@ test("the send queue is bounded, copies, and says when a place came free", (t) =
   const { kernel, medium } = air({ txQueueFrames: 4 });
   const [sender, receiver] = [medium.add(new Fixed(0, 0)), medium.add(new Fixed(10, 0))];
   const received: number[] = [];
-  receiver.receive = (frame, from) => {
+  receiver.handlers.onFrame = (frame, _lengthBytes, from) => {
     received.push(frame[0]!);
     t.deepEqual(from, sender.address);
   };
   let ready = 0;
-  sender.ready = () => ready++;
+  sender.handlers.onRoom = () => ready++;
   const frame = new Uint8Array(300);
   for (let i = 0; i < 6; i++) {
     frame[0] = i;
@@ -247,7 +247,7 @@ test("the receive queue drops what a slow node leaves no room for", (t) => {
   const { kernel, medium } = air({ rxQueueFrames: 6, processingUs: 10_000 });
   const [sender, receiver] = [medium.add(new Fixed(0, 0)), medium.add(new Fixed(10, 0))];
   let received = 0;
-  receiver.receive = () => received++;
+  receiver.handlers.onFrame = () => received++;
   saturate(sender, EVERYONE);
   kernel.run(10 * SECOND_US);
   t.true(received >= 990 && received <= 1_000, `${received}`);
@@ -262,12 +262,12 @@ test("duplicates and held frames; without them order is kept", (t) => {
     const { kernel, medium } = air({ duplicatePerMille: perMille, reorderPerMille: perMille });
     const [sender, receiver] = [medium.add(new Fixed(0, 0)), medium.add(new Fixed(10, 0))];
     const received: number[] = [];
-    receiver.receive = (frame) => received.push(frame[0]! | (frame[1]! << 8));
+    receiver.handlers.onFrame = (frame) => received.push(frame[0]! | (frame[1]! << 8));
     let next = 0;
-    sender.ready = () => {
+    sender.handlers.onRoom = () => {
       while (next < 2_000 && sender.send(Uint8Array.of(next & 255, next >> 8), 2, EVERYONE)) next++;
     };
-    sender.ready();
+    sender.handlers.onRoom();
     kernel.run(60 * SECOND_US);
     const sorted = [...received].sort((a, b) => a - b);
     const expected = 2_000 * (perMille / 1_000);
@@ -285,16 +285,16 @@ test("damaged frames differ in one to eight bits, for their receiver only, and t
     const [sender, ...receivers] = [0, 10, 20].map((x) => medium.add(new Fixed(x, 0))) as [Station, Station, Station];
     const damages: number[] = [];
     for (const receiver of receivers) {
-      receiver.receive = (frame) => {
+      receiver.handlers.onFrame = (frame) => {
         const bits = frame.reduce((sum, byte) => sum + (byte ^ 0x55).toString(2).replaceAll("0", "").length, 0);
         if (bits > 0) damages.push(bits);
       };
     }
     let next = 0;
-    sender.ready = () => {
+    sender.handlers.onRoom = () => {
       while (next < 2_000 && sender.send(new Uint8Array(200).fill(0x55), 200, EVERYONE)) next++;
     };
-    sender.ready();
+    sender.handlers.onRoom();
     kernel.run(60 * SECOND_US);
     const expected = 4_000 * (perMille / 1_000);
     t.true(Math.abs(damages.length - expected) <= expected / 4, `SEED=${SEED}: ${damages.length}`);
@@ -329,7 +329,7 @@ test("a frame ends exactly once for everyone it was for, whatever happens", (t) 
     }
     let running = true;
     for (const station of medium.stations) {
-      station.ready = () => {
+      station.handlers.onRoom = () => {
         const to = random.below(2) === 0 ? EVERYONE : medium.stations[random.below(8)]!.address;
         if (running && to !== station.address) station.send(new Uint8Array(250), 1 + random.below(250), to);
       };
@@ -339,7 +339,7 @@ test("a frame ends exactly once for everyone it was for, whatever happens", (t) 
       const station = medium.stations[random.below(8)]!;
       if (random.below(20) === 0) medium.powerOff(station);
       else medium.powerOn(station);
-      if (station.powered) station.ready();
+      if (station.powered) station.handlers.onRoom();
     }
     running = false;
     for (const station of medium.stations) medium.powerOn(station);
@@ -359,7 +359,7 @@ test("what a failing sender had on air reaches nobody, and a station without pow
   const { kernel, medium } = air();
   const [sender, receiver] = [medium.add(new Fixed(0, 0)), medium.add(new Fixed(10, 0))];
   let received = 0;
-  receiver.receive = () => received++;
+  receiver.handlers.onFrame = () => received++;
   kernel.run(1_000);
   sender.send(new Uint8Array(200), 200, EVERYONE);
   kernel.run(2_000);

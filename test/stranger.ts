@@ -11,8 +11,8 @@ export function stranger(world: World, x: number) {
   const station = world.medium.add(new Fixed(x, 0));
   const heard: Uint8Array[] = [];
   const victim = world.nodes[0]!.station.address;
-  station.receive = (frame, from) => {
-    if (sameAddress(from, victim)) heard.push(frame.slice());
+  station.handlers.onFrame = (bytes, lengthBytes, from) => {
+    if (sameAddress(from, victim)) heard.push(bytes.slice(0, lengthBytes));
   };
   const out = new Uint8Array(FRAME_SIZE_BYTES_V1);
   const send = (

@@ -5,7 +5,7 @@ import { freshKey } from "../modules/temperature/temperature.ts";
 import { sameAddress } from "../modules/throwie/ports.ts";
 import type { SimNode } from "../sim/node.ts";
 import { SeededRandom } from "../sim/random.ts";
-import { board, holdings, namesOf, seed, worldOf, write } from "./contact-world.ts";
+import { board, holdings, namesOf, overhear, seed, worldOf, write } from "./contact-world.ts";
 import { loneNode } from "./lone-node.ts";
 import { NOTHING_LISTED, stranger } from "./stranger.ts";
 
@@ -100,11 +100,10 @@ function realFrames(random: SeededRandom): Uint8Array[] {
   const world = worldOf([board("a", 0), board("b", 30)], { radio: { lossPerMille: 50 } });
   const frames: Uint8Array[] = [];
   for (const { station } of world.nodes) {
-    const receive = station.receive;
-    station.receive = (frame, from) => {
+    overhear(station, (frame, pass) => {
       frames.push(frame.slice());
-      receive(frame, from);
-    };
+      pass(frame);
+    });
   }
   for (const node of world.nodes) write(node, random, 20, 1_500);
   world.run(15);
@@ -161,14 +160,13 @@ test("10,000 mutations of frames under way, their CRC made to fit: no false Drop
   let mutating = true;
   let mutations = 0;
   for (const { station } of world.nodes) {
-    const { receive } = station;
-    station.receive = (frame, from) => {
-      if (!mutating || random.below(3) > 0) return receive(frame, from);
+    overhear(station, (frame, pass) => {
+      if (!mutating || random.below(3) > 0) return pass(frame);
       mutations++;
       const copy = frame.slice();
       for (let flips = random.below(3); flips >= 0; flips--) copy[random.below(copy.length)]! ^= 1 << random.below(8);
-      receive(resealed(copy), from);
-    };
+      pass(resealed(copy));
+    });
   }
   const drops = world.nodes.flatMap((node) => write(node, random, 40, 1 + random.below(2048)));
   for (let untilS = 2; mutations < 10_000; untilS++) {

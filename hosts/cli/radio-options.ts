@@ -1,7 +1,7 @@
 /** Opens the radio that `--radio` or `--air` names. */
 
-import type { MacAddress } from "../../modules/throwie/ports.ts";
-import type { HostRadio, RadioHandlers } from "../radio/host-radio.ts";
+import type { MacAddress, RadioHandlers } from "../../modules/throwie/ports.ts";
+import type { HostRadio } from "../radio/host-radio.ts";
 import { type DongleNews, SerialRadio } from "../radio/serial-radio.ts";
 import { parseAirAddress, UdpRadio } from "../radio/udp-radio.ts";
 

@@ -83,11 +83,14 @@ export class Town {
 
   #plugIn(address: MacAddress): Station {
     const station = this.world.medium.add(this.#gatewayAt, address);
-    station.receive = (frame, from) => {
-      this.#slowDown(frame);
-      this.#socket.send(encodeFrameDatagram({ from, to: address, frame }), this.#gatewayPort, "127.0.0.1");
+    station.handlers = {
+      onFrame: (bytes, lengthBytes, from) => {
+        const frame = bytes.subarray(0, lengthBytes);
+        this.#slowDown(frame);
+        this.#socket.send(encodeFrameDatagram({ from, to: address, frame }), this.#gatewayPort, "127.0.0.1");
+      },
+      onRoom: () => this.#socket.send(SENT_DATAGRAM, this.#gatewayPort, "127.0.0.1"),
     };
-    station.ready = () => this.#socket.send(SENT_DATAGRAM, this.#gatewayPort, "127.0.0.1");
     return station;
   }
 

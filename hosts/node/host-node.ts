@@ -12,9 +12,9 @@ import { randomFillSync } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { type NodeEvents, SILENT } from "../../modules/throwie/events.ts";
-import { ADDRESS_BYTES, type MacAddress, type Radio } from "../../modules/throwie/ports.ts";
+import { ADDRESS_BYTES, type MacAddress, type Radio, type RadioHandlers } from "../../modules/throwie/ports.ts";
 import { Throwie } from "../../modules/throwie/throwie.ts";
-import type { HostRadio, RadioHandlers } from "../radio/host-radio.ts";
+import type { HostRadio } from "../radio/host-radio.ts";
 import { type DropStore, dropAt, openDropStore } from "../store/drop-store.ts";
 import type { PublishOutcome } from "./message.ts";
 
@@ -63,8 +63,8 @@ export class HostNode {
     const file = openDropStore(storePath);
     try {
       const radio = await openRadio({
-        onFrame: (frame, from) => {
-          if (node !== undefined) node.#receive(frame, from);
+        onFrame: (bytes, lengthBytes, from) => {
+          if (node !== undefined) node.#receive(bytes, lengthBytes, from);
         },
         onRoom: () => {
           if (node !== undefined) node.#turn();
@@ -114,9 +114,9 @@ export class HostNode {
     this.#file.close();
   }
 
-  #receive(frame: Uint8Array, from: MacAddress): void {
+  #receive(bytes: Uint8Array, lengthBytes: number, from: MacAddress): void {
     if (this.#closed) return;
-    this.#node.receive(frame, frame.length, from);
+    this.#node.receive(bytes, lengthBytes, from);
     this.#turn();
   }
 

@@ -8,9 +8,9 @@
  * It refuses what does not come from a loopback address, and sends with a time to live of 0, which no machine forwards.
  */
 import { createSocket, type Socket } from "node:dgram";
-import { ADDRESS_BYTES, type MacAddress, sameAddress } from "../../modules/throwie/ports.ts";
+import { ADDRESS_BYTES, type MacAddress, type RadioHandlers, sameAddress } from "../../modules/throwie/ports.ts";
 import { AIR_FRAME_BYTES_MAX, decodeDatagram, encodeFrameDatagram } from "./air-datagram.ts";
-import type { HostRadio, RadioHandlers } from "./host-radio.ts";
+import type { HostRadio } from "./host-radio.ts";
 
 /** The same as in espnow-lin.c; test/espnow.test.ts compares. */
 export const AIR_GROUP = "239.255.84.104";
@@ -108,6 +108,6 @@ export class MulticastRadio implements HostRadio {
     const decoded = decodeDatagram(datagram);
     if (decoded === undefined || decoded === "sent" || sameAddress(decoded.from, this.address)) return;
     if (!sameAddress(decoded.to, this.address) && !sameAddress(decoded.to, EVERYONE)) return;
-    this.#handlers.onFrame(decoded.frame, decoded.from);
+    this.#handlers.onFrame(decoded.frame, decoded.frame.length, decoded.from);
   }
 }

@@ -14,9 +14,9 @@ import { randomFillSync } from "node:crypto";
 import { SerialPort } from "serialport";
 import { DongleHost } from "../../modules/dongle/dongle-host.ts";
 import { LINE_BAUD, VERSION } from "../../modules/dongle/message.ts";
-import type { MacAddress } from "../../modules/throwie/ports.ts";
+import type { MacAddress, RadioHandlers } from "../../modules/throwie/ports.ts";
 import { Backoff } from "../retry/backoff.ts";
-import type { HostRadio, RadioHandlers } from "./host-radio.ts";
+import type { HostRadio } from "./host-radio.ts";
 
 /** A board that opening the port restarted says its name within two seconds. */
 const ANSWER_MS = 5_000;
@@ -57,7 +57,7 @@ export class SerialRadio implements HostRadio {
       line: { write: (bytes, offset, lengthBytes) => this.#write(bytes, offset, lengthBytes) },
       clock: { now },
       random: { fill: (bytes) => void randomFillSync(bytes) },
-      onFrame: (frame, from) => handlers.onFrame(frame, from),
+      onFrame: (bytes, lengthBytes, from) => handlers.onFrame(bytes, lengthBytes, from),
     });
   }
 

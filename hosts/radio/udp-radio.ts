@@ -7,9 +7,9 @@
  */
 import { createSocket, type Socket } from "node:dgram";
 import { isIPv4 } from "node:net";
-import type { MacAddress } from "../../modules/throwie/ports.ts";
+import type { MacAddress, RadioHandlers } from "../../modules/throwie/ports.ts";
 import { decodeDatagram, encodeFrameDatagram } from "./air-datagram.ts";
-import type { HostRadio, RadioHandlers } from "./host-radio.ts";
+import type { HostRadio } from "./host-radio.ts";
 
 /** ESP-NOW v1, as the simulated town's air takes it. */
 const FRAME_BYTES_MAX = 250;
@@ -91,7 +91,7 @@ export class UdpRadio implements HostRadio {
       this.answered = true;
       this.#drain(1);
     } else if (decoded !== undefined && decoded.frame.length <= FRAME_BYTES_MAX) {
-      this.#handlers.onFrame(decoded.frame, decoded.from);
+      this.#handlers.onFrame(decoded.frame, decoded.frame.length, decoded.from);
     }
   }
 

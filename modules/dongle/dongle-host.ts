@@ -7,7 +7,7 @@
  *
  * Refuses a dongle of another version (`state` is then "refused"): guessing at its messages would lose frames unseen.
  */
-import { ADDRESS_BYTES, type Clock, type MacAddress, type Random } from "../throwie/ports.ts";
+import { ADDRESS_BYTES, type Clock, type MacAddress, type RadioHandlers, type Random } from "../throwie/ports.ts";
 import { sealedBytesMax } from "./framing.ts";
 import { greetingSession, type Line, LineEnd, type LineOwner } from "./line-end.ts";
 import {
@@ -43,8 +43,8 @@ export interface DongleHostOptions {
   line: Line;
   clock: Clock;
   random: Random;
-  /** Called from `receive`. Both buffers are only valid during the call. */
-  onFrame(frame: Uint8Array, from: MacAddress, rssiDbm: number): void;
+  /** Called from `receive`. */
+  onFrame: RadioHandlers["onFrame"];
 }
 
 export class DongleHost implements LineOwner {
@@ -54,11 +54,13 @@ export class DongleHost implements LineOwner {
   frameSizeBytesMax = 0;
   receiveQueueFrames = 0;
   state: "closed" | "greeting" | "open" | "refused" = "closed";
+  /** Of the frame heard last, in `onFrame` of that one; 0 before the first. */
+  rssiDbm = 0;
   /** The version that was refused. */
   otherVersion = 0;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #onFrame: DongleHostOptions["onFrame"];
+  readonly #onFrame: RadioHandlers["onFrame"];
   readonly #end: LineEnd;
   #session = 0;
   #greetMs = 0;
@@ -150,7 +152,8 @@ export class DongleHost implements LineOwner {
 
   take(message: Uint8Array, lengthBytes: number): boolean {
     const from = message.subarray(FRAME_ADDRESS_AT, FRAME_ADDRESS_AT + ADDRESS_BYTES);
-    this.#onFrame(message.subarray(FRAME_AT, lengthBytes), from, (message[RSSI_AT]! << 24) >> 24);
+    this.rssiDbm = (message[RSSI_AT]! << 24) >> 24;
+    this.#onFrame(message.subarray(FRAME_AT, lengthBytes), lengthBytes - FRAME_AT, from);
     return true;
   }
 

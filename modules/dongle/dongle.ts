@@ -25,8 +25,13 @@ const STRANGE_INTERVAL_MS = 100;
 /** A line or a radio that is full calls when it has room; this is for one that does not. */
 const PATIENCE_MS = 10;
 
+export interface DongleRadio extends Radio {
+  /** How strong the frame was that the radio hands over now. */
+  readonly rssiDbm: number;
+}
+
 export class Dongle implements LineOwner {
-  readonly #radio: Radio;
+  readonly #radio: DongleRadio;
   readonly #clock: Clock;
   readonly #end: LineEnd;
   /** Address and frame, for the radio. */
@@ -36,7 +41,7 @@ export class Dongle implements LineOwner {
   readonly #to: MacAddress = new Uint8Array(ADDRESS_BYTES);
   #strangeMs = 0;
 
-  constructor({ radio, line, clock }: { radio: Radio; line: Line; clock: Clock }) {
+  constructor({ radio, line, clock }: { radio: DongleRadio; line: Line; clock: Clock }) {
     this.#radio = radio;
     this.#clock = clock;
     const bytesMax = ADDRESS_BYTES + radio.frameSizeBytesMax;
@@ -64,9 +69,9 @@ export class Dongle implements LineOwner {
   }
 
   /** A frame that the radio heard; it is only read during the call. */
-  heard(frame: Uint8Array, lengthBytes: number, from: MacAddress, rssiDbm: number): void {
+  heard(frame: Uint8Array, lengthBytes: number, from: MacAddress): void {
     const fits = lengthBytes > 0 && lengthBytes <= this.#radio.frameSizeBytesMax;
-    if (!fits || !this.#end.offer(from, rssiDbm, frame, lengthBytes)) this.#end.missed();
+    if (!fits || !this.#end.offer(from, this.#radio.rssiDbm, frame, lengthBytes)) this.#end.missed();
   }
 
   /** Do what is due. Returns when to call again at the latest, in clock milliseconds. */

@@ -4,14 +4,9 @@
  * Radio and line want handlers to be opened, and are needed to make the dongle: what they hear or bring before it is there is
  * dropped, for nobody has been greeted yet. A loop's first turn is its own to take.
  */
-import type { Clock, MacAddress, Radio } from "../throwie/ports.ts";
-import { Dongle } from "./dongle.ts";
+import type { Clock, RadioHandlers } from "../throwie/ports.ts";
+import { Dongle, type DongleRadio } from "./dongle.ts";
 import type { Line } from "./line-end.ts";
-
-export interface RadioHandlers {
-  onFrame(bytes: Uint8Array, lengthBytes: number, from: MacAddress, rssiDbm: number): void;
-  onRoom(): void;
-}
 
 export interface LineHandlers {
   onReadable(bytes: Uint8Array, lengthBytes: number): void;
@@ -20,7 +15,7 @@ export interface LineHandlers {
 
 export interface DongleParts {
   clock: Clock;
-  openRadio(handlers: RadioHandlers): Radio;
+  openRadio(handlers: RadioHandlers): DongleRadio;
   openLine(handlers: LineHandlers): Line;
   /** Calls the dongle's `turn` when it is due, and soon after each `wake`. */
   startLoop(dongle: Dongle): { wake(): void };
@@ -31,8 +26,8 @@ export function wireDongle({ clock, openRadio, openLine, startLoop }: DonglePart
   let loop: { wake(): void } | undefined;
   const wake = (): void => loop?.wake();
   const radio = openRadio({
-    onFrame(bytes, lengthBytes, from, rssiDbm) {
-      dongle?.heard(bytes, lengthBytes, from, rssiDbm);
+    onFrame(bytes, lengthBytes, from) {
+      dongle?.heard(bytes, lengthBytes, from);
       wake();
     },
     onRoom: wake,

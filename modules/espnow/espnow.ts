@@ -8,7 +8,7 @@
  *
  * It refuses a second radio while one is open, and channels that a board's default country does not allow.
  */
-import { ADDRESS_BYTES, type MacAddress, type Radio } from "../throwie/ports.ts";
+import { ADDRESS_BYTES, type MacAddress, type Radio, type RadioHandlers } from "../throwie/ports.ts";
 import { CHANNEL_MAX, PHY_RATES, type PhyRate } from "./phy.ts";
 
 const FRAME_BYTES_MAX = 1_470;
@@ -28,13 +28,10 @@ const COUNTERS = Object.freeze([
 ] as const);
 export type EspNowCounters = Record<(typeof COUNTERS)[number], number>;
 
-export interface EspNowOptions {
+export interface EspNowOptions extends RadioHandlers {
   /** 1 to 11, the same for all who want to hear each other. */
   channel: number;
   rate: PhyRate;
-  onFrame(bytes: Uint8Array, lengthBytes: number, from: MacAddress, rssiDbm: number): void;
-  /** A place in the send queue came free. */
-  onRoom(): void;
 }
 
 declare function Native(destructor: string): new () => object;
@@ -83,7 +80,7 @@ export class EspNow implements Radio {
   readonly address: MacAddress = new Uint8Array(ADDRESS_BYTES);
   readonly frameSizeBytesMax: number;
   readonly receiveQueueFrames: number;
-  /** Of the frame heard last; 0 before the first. */
+  /** Of the frame heard last, in `onFrame` of that one; 0 before the first. */
   rssiDbm = 0;
   #open = true;
   readonly #native = new NativeRadio();
@@ -137,7 +134,7 @@ export class EspNow implements Radio {
       const lengthBytes = this.#native.take(this.#frame, this.#label);
       if (lengthBytes === 0) break;
       this.rssiDbm = this.#rssi[0]!;
-      this.#options.onFrame(this.#frame, lengthBytes, this.#from, this.rssiDbm);
+      this.#options.onFrame(this.#frame, lengthBytes, this.#from);
     }
     if (room && this.#open) this.#options.onRoom();
   }

@@ -28,6 +28,18 @@ export interface Radio {
   send(frame: Uint8Array, lengthBytes: number, to: MacAddress): boolean;
 }
 
+/** What every radio calls, between two runs of the node and never from inside `send`. */
+export interface RadioHandlers {
+  /**
+   * The radio `from` sent the frame `bytes[0 .. lengthBytes)` to this radio or to every node in range. Both buffers belong
+   * to the radio, which uses them again: the handler only reads them, and only during the call. `bytes` may be longer than
+   * the frame.
+   */
+  onFrame(bytes: Uint8Array, lengthBytes: number, from: MacAddress): void;
+  /** A place in the send queue came free. */
+  onRoom(): void;
+}
+
 export interface Clock {
   /** Whole milliseconds since boot, monotonic across deep sleep. */
   now(): number;

@@ -12,7 +12,7 @@ import type { Board } from "../../modules/board/ports.ts";
 import { DongleHost } from "../../modules/dongle/dongle-host.ts";
 import { Store } from "../../modules/store/store.ts";
 import { SILENT } from "../../modules/throwie/events.ts";
-import type { MacAddress, Radio } from "../../modules/throwie/ports.ts";
+import type { MacAddress, Radio, RadioHandlers } from "../../modules/throwie/ports.ts";
 import { Throwie } from "../../modules/throwie/throwie.ts";
 import { NorFlash } from "../../sim/nor-flash.ts";
 import { SeededRandom } from "../../sim/random.ts";
@@ -29,11 +29,6 @@ const LINE_BYTES_PER_MS = 92;
 const BOOT_MS = 300;
 const WATCHDOG_MS = 30_000;
 const PARTITION_SECTORS: Record<string, number> = { drops: 448, crash: 2 };
-
-export interface RadioHandlers {
-  onFrame(bytes: Uint8Array, lengthBytes: number, from: MacAddress, rssiDbm: number): void;
-  onRoom(): void;
-}
 
 /** The desk throws this object to unwind the firmware's calls when the firmware asks for sleep or a restart. */
 class Ended {}
@@ -110,6 +105,8 @@ export class Desk {
   readonly epochs: number[] = [];
   timers: DeskTimer[] = [];
   handlers: RadioHandlers | undefined;
+  /** Of whatever the board's radio hears. */
+  rssiDbm = -60;
   espnow: OpenRadio | undefined;
   /** The open line of a dongle. */
   line: OpenLine | undefined;
@@ -286,7 +283,7 @@ export class Desk {
       this.peer.receive(frame, frame.length, this.#address);
       this.#live(() => this.handlers?.onRoom());
     } else {
-      this.#live(() => this.handlers?.onFrame(frame, frame.length, Uint8Array.of(2, 0, 0, 0, 0, 2), -60));
+      this.#live(() => this.handlers?.onFrame(frame, frame.length, Uint8Array.of(2, 0, 0, 0, 0, 2)));
     }
   }
 

@@ -32,6 +32,7 @@ const radio = {
   address,
   frameSizeBytesMax: 250,
   receiveQueueFrames: 32,
+  rssiDbm: -60,
   full: false,
   send(): boolean {
     sent++;
@@ -62,7 +63,7 @@ function carry(frames: number): string {
   host.begin();
   for (let i = 0; i < 10; i++) exchange();
   for (let i = 0; i < frames; i++) {
-    dongle.heard(frame, FRAME_BYTES, address, -60);
+    dongle.heard(frame, FRAME_BYTES, address);
     host.send(frame, FRAME_BYTES, address);
     exchange();
   }

@@ -36,8 +36,8 @@ export const ESPNOW = {
     const heard: OpenRadio["heard"] = [];
     const counters = new Uint32Array(COUNTERS);
     const radio = globalThis.desk.openRadio({
-      onFrame(bytes, lengthBytes, from, rssiDbm) {
-        heard.push({ frame: bytes.slice(0, lengthBytes), label: Uint8Array.of(...from, rssiDbm) });
+      onFrame(bytes, lengthBytes, from) {
+        heard.push({ frame: bytes.slice(0, lengthBytes), label: Uint8Array.of(...from, globalThis.desk.rssiDbm) });
         wake(false);
       },
       onRoom() {
