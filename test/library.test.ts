@@ -1,0 +1,121 @@
+/**
+ * The package as others embed it (docs/embedding.md): what its name opens, what `npm pack` holds, and that the example of
+ * the document works outside this repository with nothing but the packed files.
+ */
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import process from "node:process";
+import test from "ava";
+
+const PACKAGE = JSON.parse(readFileSync("package.json", "utf8"));
+const DOCUMENT = readFileSync("docs/embedding.md", "utf8");
+const LIBRARY_FOLDERS = ["drop", "glacier", "rbsr", "store", "temperature", "throwie"];
+/** What others import, as `throwie/store/store.js`. */
+const PUBLIC: string[] = Object.keys(PACKAGE.exports).map((path) => path.replace("./", "throwie/"));
+const EXAMPLE_LINES_MAX = 60;
+
+/** A fenced block of the document, by its language. */
+function block(language: string): string {
+  const found = new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(DOCUMENT);
+  if (found === null) throw new Error(`docs/embedding.md has no block of ${language}`);
+  return found[1]!;
+}
+
+function packed(): string[] {
+  const told = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  return JSON.parse(told)[0].files.map(({ path }: { path: string }) => path);
+}
+
+/** A folder outside this repository, where `npm install` would have put the package and what it depends on. */
+class Elsewhere {
+  readonly folder = mkdtempSync(join(tmpdir(), "throwie-embedder-"));
+  /** The paths of the files that `npm pack` puts into a tarball. */
+  readonly packed = packed();
+
+  constructor() {
+    const modules = join(this.folder, "node_modules");
+    for (const path of this.packed) cpSync(path, join(modules, "throwie", path), { recursive: true });
+    for (const name of [...Object.keys(PACKAGE.dependencies), "@types/node"]) {
+      mkdirSync(dirname(join(modules, name)), { recursive: true });
+      symlinkSync(resolve("node_modules", name), join(modules, name));
+    }
+    writeFileSync(join(this.folder, "package.json"), '{ "type": "module" }');
+  }
+
+  /** Compiles a program; what TypeScript says against it, nothing when it compiles. `types`: packages that declare globals. */
+  compile(name: string, text: string, types: string[]): string {
+    writeFileSync(join(this.folder, name), text);
+    const options = { module: "nodenext", target: "es2022", lib: ["es2022"], strict: true, skipLibCheck: false, types };
+    writeFileSync(join(this.folder, "tsconfig.json"), JSON.stringify({ compilerOptions: options, files: [name] }));
+    try {
+      return this.run(resolve("node_modules/typescript/bin/tsc"), "-p", ".");
+    } catch (error) {
+      return (error as { stdout: string }).stdout;
+    }
+  }
+
+  run(...words: string[]): string {
+    return execFileSync(process.execPath, words, { cwd: this.folder, encoding: "utf8" });
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true });
+  }
+}
+
+const elsewhere = new Elsewhere();
+test.after.always(() => elsewhere.remove());
+
+test.serial("the package's name opens each public file, and nothing else", async (t) => {
+  t.true(PUBLIC.length > 10);
+  for (const path of PUBLIC) t.truthy(await import(path), path);
+  for (const path of ["throwie", "throwie/store/slots.js", "throwie/build/modules/store/store.js"]) {
+    await t.throwsAsync(import(path), { code: "ERR_PACKAGE_PATH_NOT_EXPORTED" }, path);
+  }
+});
+
+test.serial("npm packs the library's modules and the command, and nothing else", (t) => {
+  const modules = LIBRARY_FOLDERS.flatMap((folder) =>
+    readdirSync(join("modules", folder))
+      .filter((name) => name.endsWith(".ts"))
+      .map((name) => `build/modules/${folder}/${name.slice(0, -".ts".length)}`),
+  );
+  const scenarios = readdirSync("sim/scenarios").map((name) => `sim/scenarios/${name}`);
+  const wanted = [
+    ...["LICENSE", "README.md", "package.json", "build/hosts/cli/throwie.js", ...scenarios],
+    ...modules.flatMap((path) => [`${path}.js`, `${path}.js.map`, `${path}.d.ts`]),
+  ];
+  t.deepEqual(elsewhere.packed.sort(), wanted.sort());
+});
+
+test.serial("the packed command runs", (t) => {
+  const command = join("node_modules", "throwie", PACKAGE.bin.throwie);
+  t.regex(elsewhere.run(command, "sim", "pair", "--json"), /"traceHash"/);
+});
+
+test.serial("the example of docs/embedding.md compiles and runs with the packed files alone", (t) => {
+  const example = block("ts");
+  t.true(example.trimEnd().split("\n").length <= EXAMPLE_LINES_MAX);
+  t.is(elsewhere.compile("example.ts", example, ["node"]), "");
+  t.is(elsewhere.run("example.js"), block("text"));
+});
+
+test.serial("a consumer that uses the declarations wrongly does not compile", (t) => {
+  const wrong = block("ts").replace('"own")', '"mine")');
+  t.regex(elsewhere.compile("wrong.ts", wrong, ["node"]), /"mine".*is not assignable/);
+});
+
+test.serial("the declarations need no runtime's types", (t) => {
+  const imports = PUBLIC.map((path, i) => `export * as m${i} from "${path}";\n`);
+  t.is(elsewhere.compile("all.ts", imports.join(""), []), "");
+});
+
+test("docs/embedding.md names the public files, and no other", (t) => {
+  const named = [...DOCUMENT.matchAll(/^\| `(throwie\/\S+)` \|/gm)].map((match) => match[1]);
+  t.deepEqual(named, PUBLIC);
+});
