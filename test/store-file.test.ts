@@ -60,8 +60,18 @@ test("file flash: one process at a time, a dead holder is taken over from, anoth
   rmSync(folder, { recursive: true });
 });
 
-/** Kill the writer again and again, and look after each time whether all that it said is true. Throws when it is not. */
-async function killAndCheck(folder: string, writer: string, seed: number, kills: number, hasty = false): Promise<void> {
+interface KillPlan {
+  folder: string;
+  /** The path of the writer program (store-writer.ts, bundled). */
+  writer: string;
+  seed: number;
+  kills: number;
+  /** Makes the writer report each Drop before it stores the Drop. */
+  hasty?: boolean;
+}
+
+/** Kills the writer `kills` times. Throws if the store does not hold what the writer reported before a kill. */
+async function killAndCheck({ folder, writer, seed, kills, hasty = false }: KillPlan): Promise<void> {
   const path = join(folder, `store-${seed}`);
   const random = new SeededRandom(seed, "kills");
   const sizes = new Map<number, number>();
@@ -138,13 +148,16 @@ async function withWriter(use: (folder: string, writer: string) => Promise<void>
 
 test(`kill -9 at any moment, ${KILLS} times, loses nothing that was reported stored`, async (t) => {
   await withWriter(async (folder, writer) => {
-    const chains = Array.from({ length: CHAINS }, (_, i) => killAndCheck(folder, writer, SEED + i, KILLS / CHAINS));
+    const chains = Array.from({ length: CHAINS }, (_, i) =>
+      killAndCheck({ folder, writer, seed: SEED + i, kills: KILLS / CHAINS }),
+    );
     await t.notThrowsAsync(Promise.all(chains), `replay: SEED=${SEED}`);
   });
 });
 
 test("canary: the kill test finds who reports a Drop stored before it is", async (t) => {
   await withWriter(async (folder, writer) => {
-    await t.throwsAsync(killAndCheck(folder, writer, SEED, KILLS, true), { message: /missing|more than/ });
+    const killed = killAndCheck({ folder, writer, seed: SEED, kills: KILLS, hasty: true });
+    await t.throwsAsync(killed, { message: /missing|more than/ });
   });
 });

@@ -351,11 +351,12 @@ export function cutEverywhere(plan: CutPlan): number {
   start.run(randomSteps(random, random.below(plan.startStepsMax), 1, heavy));
   const image = flash.snapshot();
   const steps = randomSteps(random, count, 100_000, heavy);
+  const history = { flash, around, image, start, steps, random: cutRandom };
   let cuts = 0;
   for (let cut = 1; ; cut++) {
     const where = `seed ${seed} unit ${programSizeBytes} cut ${cut}`;
     try {
-      if (!cutOnce(flash, around, image, start, steps, cut, cutRandom)) return cuts;
+      if (!cutOnce(history, cut)) return cuts;
       cuts++;
     } catch (error) {
       throw new Error(`${where}: ${error instanceof Error ? error.message : error}`, { cause: error });
@@ -363,16 +364,20 @@ export function cutEverywhere(plan: CutPlan): number {
   }
 }
 
-/** False when the history ended before the cut. */
-function cutOnce(
-  flash: NorFlash,
-  around: (flash: NorFlash) => Flash,
-  image: FlashImage,
-  start: Witness,
-  steps: Step[],
-  cut: number,
-  random: SeededRandom,
-): boolean {
+/** One history that is replayed with a cut at each of its operations. */
+interface CutHistory {
+  flash: NorFlash;
+  around: (flash: NorFlash) => Flash;
+  /** The flash and the model at the start of `steps`. */
+  image: FlashImage;
+  start: Witness;
+  steps: Step[];
+  /** Chooses where the power fails during the mount after the cut. */
+  random: SeededRandom;
+}
+
+/** Replays the history with the power cut at operation `cut`. False: the history ended before the cut. */
+function cutOnce({ flash, around, image, start, steps, random }: CutHistory, cut: number): boolean {
   flash.cutAt(undefined);
   flash.restore(image);
   const witness = new Witness(around(flash), SMALL_CAPACITY);

@@ -79,20 +79,21 @@ export interface Spent {
   busyUsLongest: number;
 }
 
+/** The world that both boards share. */
+interface TimedWorld {
+  kernel: Kernel;
+  medium: Medium;
+  observer: SimObserver;
+  flashWaits: boolean;
+  seed: number;
+}
+
 class TimedBoard {
   readonly flash = new TimedFlash();
   readonly node: SimNode;
   spent: Spent = { bytecodes: 0, chargeMah: 0, flashUs: 0, bytecodesLongest: 0, busyUsLongest: 0 };
 
-  constructor(
-    name: string,
-    kernel: Kernel,
-    medium: Medium,
-    x: number,
-    observer: SimObserver,
-    flashWaits: boolean,
-    seed: number,
-  ) {
+  constructor(name: string, x: number, { kernel, medium, observer, flashWaits, seed }: TimedWorld) {
     this.#flashWaits = flashWaits;
     const random = new SeededRandom(seed, name);
     const station = medium.add(new Fixed(x, 0));
@@ -204,8 +205,9 @@ export function contactOfFifty(flashWaits: boolean, seed: number): ContactCost {
       storedUs = kernel.nowUs;
     },
   };
-  const giver = new TimedBoard("giver", kernel, medium, 0, observer, flashWaits, seed);
-  const taker = new TimedBoard("taker", kernel, medium, 40, observer, flashWaits, seed);
+  const world = { kernel, medium, observer, flashWaits, seed };
+  const giver = new TimedBoard("giver", 0, world);
+  const taker = new TimedBoard("taker", 40, world);
   for (const { flash } of [giver, taker]) fill(flash, DROPS_SHARED);
   give(giver.flash, DROPS_GIVEN);
   for (const { node } of [giver, taker]) node.start();
