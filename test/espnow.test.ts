@@ -1,9 +1,12 @@
 /**
- * The plain C of the radio (modules/espnow), compiled here with the machine's own compiler: ring, tasks and sender
- * under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer. Each canary is the same code with one thing broken,
- * which has to be caught. And the air that a desk's firmware shares with Node.
+ * A race or an overrun in the radio's C would show on a board as a rare crash that nobody can explain. So these tests
+ * compile the plain C of modules/espnow with the machine's own compiler. They run ring, tasks and sender under
+ * AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer. Each canary is the same code with one thing broken,
+ * and a test must catch it.
  *
- * `SEED=n npx ava build/test/espnow.test.js` replays.
+ * The last tests cover the air of firmware that runs on a desk, which the firmware shares with Node.
+ *
+ * `SEED=n npx ava build/test/espnow.test.js` replays a run.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
@@ -32,13 +35,14 @@ interface Canary {
   to: string;
 }
 
-/** Compiles test/espnow/<program>.c with the radio's plain C, one place of which a canary changes. */
+/** Compiles test/espnow/<program>.c with the radio's plain C. A canary changes one place of that C. */
 function compile(program: string, sanitizer: Sanitizer, canary?: Canary): string {
   const built = mkdtempSync(join(folder, `${program}-`));
   const sources = PLAIN.map((name) => {
     if (name !== canary?.file) return join(SOURCES, name);
     const whole = readFileSync(join(SOURCES, name), "utf8");
-    if (whole.split(canary.from).length !== 2) throw new Error(`canary: ${name} does not hold "${canary.from}" once`);
+    if (whole.split(canary.from).length !== 2)
+      throw new Error(`canary: ${name} must contain "${canary.from}" exactly once`);
     writeFileSync(join(built, name), whole.replace(canary.from, canary.to));
     return join(built, name);
   });
@@ -56,7 +60,7 @@ function compile(program: string, sanitizer: Sanitizer, canary?: Canary): string
 function run(program: string, words: (string | number)[], input = "") {
   const options = { input, encoding: "utf8", maxBuffer: 2 ** 26 } as const;
   const result = spawnSync(program, words.map(String), options);
-  // ThreadSanitizer of older compilers cannot place its shadow where the kernel spreads addresses wide.
+  // ThreadSanitizer of older compilers finds no place for its shadow memory if the kernel randomizes addresses widely.
   if (!/unexpected memory mapping/.test(result.stderr)) return result;
   return spawnSync("setarch", ["-R", program, ...words.map(String)], options);
 }
@@ -69,7 +73,7 @@ for (const [program, sanitizer, count] of [
   ["radio-tasks", "thread", 50_000],
   ["radio-news", "address,undefined", 1],
 ] as const) {
-  test(`${program} holds under -fsanitize=${sanitizer}`, (t) => {
+  test(`${program} passes under -fsanitize=${sanitizer}`, (t) => {
     const { status, stdout, stderr } = run(compile(program, sanitizer), [seed, count]);
     t.is(status, 0, stderr);
     t.regex(stdout, /\d+ (passed|frames)/);
@@ -89,19 +93,19 @@ for (const [name, program, sanitizer, count, canary, expected] of [
     /data race/,
   ],
   [
-    "the consumer gives room back without order",
+    "the consumer publishes free room without order",
     ...["ring-tasks", "thread", 100_000],
     { file: "frame-ring.c", from: TAIL_PUBLISHED, to: TAIL_PUBLISHED.replace("release", "relaxed") },
     /data race/,
   ],
   [
-    "any length is taken",
+    "the ring takes a frame of any length",
     ...["ring-model", "address,undefined", 100_000],
     { file: "frame-ring.c", from: "length < 1 || length > FRAME_BYTES_MAX || ", to: "" },
-    /AddressSanitizer|not so/,
+    /AddressSanitizer|check failed/,
   ],
   [
-    "a record may pass the end of the ring",
+    "a record runs past the end of the ring",
     ...["ring-model", "address,undefined", 100_000],
     {
       file: "frame-ring.c",
@@ -113,7 +117,7 @@ for (const [name, program, sanitizer, count, canary, expected] of [
     /AddressSanitizer: heap-buffer-overflow/,
   ],
   [
-    "the flag is lowered after the ring was looked at",
+    "the node lowers the flag after it has looked at the ring",
     ...["radio-tasks", "address,undefined", 50_000],
     {
       file: "radio.c",
@@ -123,7 +127,7 @@ for (const [name, program, sanitizer, count, canary, expected] of [
   usleep(20);
 ${COLLECTED.split("\n")[0]}`,
     },
-    /frames wait, and no message is under way/,
+    /frames wait, but no message is under way/,
   ],
   [
     "a message that could not be posted waits for the next frame",
@@ -132,23 +136,23 @@ ${COLLECTED.split("\n")[0]}`,
     /could not be posted is forgotten/,
   ],
   [
-    "a radio that cannot be started is kept from the node",
+    "the node is not told of a radio that cannot be started",
     ...["radio-news", "address,undefined", 1],
     { file: "pacing.c", from: "pacing->restarts_failed >= RESTARTS_FAILED_MAX", to: "!pacing" },
-    /nobody is told that the radio is lost/,
+    /the node is not told that the radio is lost/,
   ],
 ] as [string, string, Sanitizer, number, Canary, RegExp][]) {
   test(`canary: ${name}`, (t) => {
     const { status, stderr } = run(compile(program, sanitizer, canary), [seed, count]);
-    t.not(status, 0, "nothing was noticed");
+    t.not(status, 0, "the program did not notice the fault");
     t.regex(stderr, expected);
   });
 }
 
-test("the peer table is a list of the 20 latest used", (t) => {
+test("the peer table holds the 20 addresses that were used last", (t) => {
   const random = new SeededRandom(seed, "peers");
   const uses = Array.from({ length: 20_000 }, (_, i) =>
-    // Sometimes few addresses, sometimes more than fit; the first is everyone's.
+    // Every 200 uses the count of addresses changes between fewer and more than fit. Everyone's address is among them.
     random.below(8) === 0 ? "ffffffffffff" : `0200000000${(random.below(i % 400 < 200 ? 15 : 30) + 16).toString(16)}`,
   );
   let latest: string[] = [];
@@ -176,7 +180,7 @@ function script(lines: string): string[] {
   return stdout.trim().split("\n");
 }
 
-test("sender: one frame in flight until the send callback, two in the queue", (t) => {
+test("the sender has one frame in flight until the send callback, and two in its queue", (t) => {
   t.deepEqual(
     script("step 0 offer 1 226 offer 2 1470 offer 3 9 step 10 step 20 complete 1 step 21 offer 3 9 counters"),
     [
@@ -193,7 +197,7 @@ test("sender: one frame in flight until the send callback, two in the queue", (t
   );
 });
 
-test("sender: what nobody acknowledged is counted, and the next goes", (t) => {
+test("the sender counts a frame that nobody acknowledged, and sends the next", (t) => {
   t.deepEqual(script("offer 1 5 step 0 complete 0 offer 1 6 step 3 complete 1 step 4 counters").slice(-3), [
     "transmit 6 to 1, wait 1000",
     "wait for wake",
@@ -201,7 +205,7 @@ test("sender: what nobody acknowledged is counted, and the next goes", (t) => {
   ]);
 });
 
-test("sender: out of buffers it asks again every 5 ms, the same frame, and for ever means a restart", (t) => {
+test("the sender repeats a frame every 5 ms if the driver has no buffers, and restarts after 200 times", (t) => {
   const steps = Array.from({ length: 202 }, (_, i) => `step ${5 * i}`).join(" ");
   const lines = script(
     `answer transmit ${NO_MEMORY} offer 1 7 ${steps} answer transmit 0 offer 2 8 step 1010 counters`,
@@ -217,7 +221,7 @@ test("sender: out of buffers it asks again every 5 ms, the same frame, and for e
   t.true(lines.some((line) => line.includes("transmit 7 to 1, restart, ")));
 });
 
-test("sender: no callback for a second means a restart, one that fails is tried again, and a late callback does no harm", (t) => {
+test("the sender restarts after a second without callback, repeats a failed restart, accepts a late callback", (t) => {
   t.deepEqual(
     script(`offer 1 7 step 0 answer restart ${INTERNAL} step 1000 step 1900 offer 2 8 answer restart 0 step 2000
       complete 1 complete 0 offer 3 9 step 2001 step 2002 counters`),
@@ -236,12 +240,12 @@ test("sender: no callback for a second means a restart, one that fails is tried 
   );
 });
 
-test("sender: the clock wraps, and only the time between counts", (t) => {
+test("the sender measures time correctly when the clock wraps", (t) => {
   const lines = script(`offer 1 7 step ${2 ** 32 - 500} step ${2 ** 32 - 1} step 499 step 500`);
   t.deepEqual(lines.slice(1), ["add 1, transmit 7 to 1, wait 1000", "wait 501", "wait 1", "restart, wait for wake"]);
 });
 
-test("sender: a frame that is refused is dropped, a radio that is broken is started anew, and neither repeats", (t) => {
+test("the sender drops a refused frame, restarts a broken radio, and tries neither frame again", (t) => {
   t.deepEqual(script(`answer transmit ${ARGUMENT} offer 1 7 offer 1 8 step 0 counters`), [
     ...["taken", "taken", "add 1, transmit 7 to 1, transmit 8 to 1, wait for wake"],
     "sent 0, delivered 0, failed 0, no memory 0, refused 2, abandoned 0, restarts 0, queued 0, error 0x3066",
@@ -252,7 +256,7 @@ test("sender: a frame that is refused is dropped, a radio that is broken is star
   ]);
 });
 
-test("sender: the radio's list of peers and ours stay the same, whichever call fails", (t) => {
+test("the sender's list of peers stays equal to the driver's when add or remove fails", (t) => {
   const twenty = Array.from({ length: 20 }, (_, i) => `offer ${i + 1} 5 step ${i} complete 1 step ${i}`).join(" ");
   const lines = script(`${twenty} offer 21 5 answer remove ${NO_MEMORY} step 100 answer remove 0 answer add ${NO_MEMORY}
     step 105 answer add ${EXISTS} step 110 complete 1 offer 1 5 answer add 0 step 111`);
@@ -266,7 +270,7 @@ test("sender: the radio's list of peers and ours stay the same, whichever call f
   ]);
 });
 
-test("every error has a name, a meaning and a kind of its own", (t) => {
+test("every error code has its own name, and a meaning and a kind", (t) => {
   const lines = run(compile("errors", "address,undefined"), []).stdout.trim().split("\n");
   const rows = lines.map((line) => /^(-?\d+) ([0-3]) ([A-Z0-9_]+|an error without a name): (.{8,})$/.exec(line));
   t.true(rows.length > 50 && rows.every((row) => row !== null));
@@ -283,14 +287,14 @@ test("every error has a name, a meaning and a kind of its own", (t) => {
     (path) => readFileSync(join(IDF_PATH, "components", path), "utf8"),
   );
   const defined = headers.flatMap((text) => [...text.matchAll(/^#define (ESP_\w+)/gm)].map((match) => match[1]!));
-  // What a comment promises but no header defines (ESP_ERR_WIFI_NO_MEM) cannot be returned.
+  // A code that only a comment names and no header defines (ESP_ERR_WIFI_NO_MEM) cannot be returned.
   const named = new Set(headers[0]!.concat(headers[1]!).match(/\bESP_(ERR_[A-Z0-9_]+|FAIL|OK)\b/g));
   const returned = [...named].filter((name) => defined.includes(name) && !name.endsWith("_BASE"));
   t.true(returned.length > 40);
   for (const name of returned)
     t.true(
       rows.some((row) => row![3] === name),
-      `ESP-IDF's headers name ${name}`,
+      `ESP-IDF's headers name ${name}, and esp-error.h does not`,
     );
 });
 
@@ -306,14 +310,14 @@ const missing = [
 const boardTest = missing.length === 0 ? test : test.skip;
 const needs = missing.length === 0 ? "" : ` (needs ${missing.join(", ")})`;
 
-/** As far as a compiler goes without ESP-IDF's own: every type, every constant, no warning. */
+/** Compiles a file for the board without ESP-IDF's own compiler: checks every type and constant, with all warnings. */
 function checkForBoard(source: string) {
   const idf = readFileSync("test/espnow/idf-includes.txt", "utf8").trim().split("\n");
   const includes = [
     ...["xs/includes", "xs/platforms/esp", "xs/platforms/mc"].map((path) => join(MODDABLE!, path)),
     ...idf.map((path) => join(IDF_PATH!, "components", path)),
   ].flatMap((path) => ["-isystem", path]);
-  // What a Moddable build generates; nothing in our C asks for what is in it.
+  // A Moddable build generates these headers. Our C uses nothing from them, so empty files do.
   for (const generated of ["mc.defines.h", "mc.xs.h"]) writeFileSync(join(folder, generated), "");
   return spawnSync(
     compiler!,
@@ -340,7 +344,7 @@ for (const directory of ["modules/espnow", "modules/board", "modules/serial"]) {
   });
 }
 
-boardTest(`canary: a call of ESP-IDF with an argument too few, and a warning, do not compile${needs}`, (t) => {
+boardTest(`canary: a call of ESP-IDF that lacks an argument, and code with a warning, do not compile${needs}`, (t) => {
   for (const [file, from, to, expected] of [
     ["serial/serial-esp32.c", "uart_driver_delete(PORT);", "uart_driver_delete();", /too few arguments/],
     ["board/board-esp32.c", "static uint64_t clockUs(void)", "static int idle;\n$&", /'idle' defined but not used/],
@@ -355,7 +359,7 @@ boardTest(`canary: a call of ESP-IDF with an argument too few, and a warning, do
   }
 });
 
-test("the firmware's air on Linux and Node's are one: group, port, datagram", (t) => {
+test("the firmware on Linux and Node share one air: the same group, port and datagram", (t) => {
   const code = readFileSync(join(SOURCES, "espnow-lin.c"), "utf8");
   t.is(/AIR_GROUP "(.+)"/.exec(code)?.[1], AIR_GROUP);
   t.is(Number(/AIR_PORT_BASE (\d+)/.exec(code)?.[1]), AIR_PORT_BASE);
@@ -400,7 +404,7 @@ async function openRadio(last: number) {
 }
 
 test.serial(
-  "radios of one machine hear each other, each what is for it, and nothing that is not a frame",
+  "radios of one machine receive the frames addressed to them, and nothing that is not a frame",
   async (t) => {
     const [a, b, c] = [await openRadio(1), await openRadio(2), await openRadio(3)];
     const stranger = createSocket("udp4");
@@ -416,7 +420,7 @@ test.serial(
       t.true(b.radio.send(new Uint8Array(1_470).fill(7), 1_470, address(1)));
       t.false(b.radio.full);
       t.true(b.radio.send(Uint8Array.of(8), 1, EVERYONE));
-      t.true(b.radio.full, "two frames and no more");
+      t.true(b.radio.full, "two frames fill the radio's queue");
       t.false(b.radio.send(Uint8Array.of(9), 1, EVERYONE));
       await a.until(() => a.heard.length === 2);
       await b.until(() => b.rooms() === 2);

@@ -1,4 +1,7 @@
-/* esp-error.c: prints `<code> <kind> <name>: <meaning>` for each code in the header, then for one that is in none. */
+/*
+ * Prints the table of esp-error.c: `<code> <kind> <name>: <meaning>` for each code in esp-error.h, and then for a code
+ * that is in no header.
+ */
 #include "check.h"
 #include "esp-error.h"
 

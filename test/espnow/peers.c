@@ -1,6 +1,6 @@
 /*
- * peer-table.c, driven from standard input: an address a line, twelve hexadecimal digits; answers a line each:
- * `known`, `add`, or `retire <address> add`.
+ * Drives peer-table.c from standard input. Each line of the input is an address of twelve hexadecimal digits. The
+ * answer to each is one line: `known`, `add`, or `retire <address> add`.
  */
 #include "check.h"
 #include "peer-table.h"

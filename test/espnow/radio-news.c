@@ -1,6 +1,7 @@
 /*
- * radio.c in one thread: what the radio's step must tell the node although no frame comes any more. That a message could
- * not be posted, and that Wi-Fi cannot be started.
+ * The node learns of most events by the next frame, but sometimes no frame comes. This program runs radio.c in one
+ * thread and checks the two cases in which the radio's step must wake the node: a message could not be posted, and
+ * Wi-Fi cannot be started.
  */
 #include "check.h"
 #include "radio.h"
@@ -37,37 +38,37 @@ static void owed(void) {
   frame_label found;
   uint8_t taken[FRAME_BYTES_MAX];
   radio_open(&the_radio, &calls);
-  CHECK(!step(0), "nothing happened yet");
-  CHECK(radio_heard(&the_radio, &label, frame, sizeof frame), "the first frame posts");
+  CHECK(!step(0), "the radio posts although nothing has happened");
+  CHECK(radio_heard(&the_radio, &label, frame, sizeof frame), "the first frame does not post a message");
   radio_not_posted(&the_radio);
-  CHECK(step(1), "the message that could not be posted is forgotten");
+  CHECK(step(1), "a message that could not be posted is forgotten");
   radio_not_posted(&the_radio);
-  CHECK(step(2), "the second attempt failed too, and is forgotten");
-  CHECK(!step(3), "it is under way now");
+  CHECK(step(2), "a message that could not be posted twice is forgotten");
+  CHECK(!step(3), "the radio posts again while a message is under way");
   radio_collect(&the_radio);
-  CHECK(radio_take(&the_radio, &found, taken) == sizeof frame, "the frame");
-  CHECK(!step(4), "nothing is owed any more");
+  CHECK(radio_take(&the_radio, &found, taken) == sizeof frame, "the node did not find the frame");
+  CHECK(!step(4), "the radio posts again after the node has the frame");
 }
 
 static void lost(void) {
   const uint8_t everyone[ADDRESS_BYTES] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
   radio_open(&the_radio, &calls);
   restart_code = -1;
-  CHECK(sender_offer(&the_radio.sender, everyone, frame, sizeof frame), "there is room");
-  CHECK(!step(0), "in flight");
+  CHECK(sender_offer(&the_radio.sender, everyone, frame, sizeof frame), "an empty queue refuses a frame");
+  CHECK(!step(0), "the radio posts while the frame is in flight");
   uint32_t now_ms = SEND_TIMEOUT_MS;
-  CHECK(step(now_ms), "the first restart fails, and gives a place back");
+  CHECK(step(now_ms), "the first restart failed, and the radio did not tell of the free place");
   radio_collect(&the_radio);
   for (uint32_t failed = 2; failed < RESTARTS_FAILED_MAX; failed++) {
-    CHECK(!step(now_ms += RESTART_RETRY_MS), "attempt %u", failed);
-    CHECK(atomic_load(&the_radio.sender.lost) == 0, "not lost yet");
+    CHECK(!step(now_ms += RESTART_RETRY_MS), "the radio posts after failed restart %u", failed);
+    CHECK(atomic_load(&the_radio.sender.lost) == 0, "the radio counts as lost after %u failed restarts", failed);
   }
-  CHECK(step(now_ms += RESTART_RETRY_MS), "nobody is told that the radio is lost");
-  CHECK(atomic_load(&the_radio.sender.lost) == 1, "lost");
+  CHECK(step(now_ms += RESTART_RETRY_MS), "the node is not told that the radio is lost");
+  CHECK(atomic_load(&the_radio.sender.lost) == 1, "the radio does not count as lost");
   radio_collect(&the_radio);
   restart_code = 0;
-  CHECK(!step(now_ms + RESTART_RETRY_MS), "found again");
-  CHECK(atomic_load(&the_radio.sender.lost) == 0, "not lost any more");
+  CHECK(!step(now_ms + RESTART_RETRY_MS), "the radio posts although its restart succeeded");
+  CHECK(atomic_load(&the_radio.sender.lost) == 0, "the radio still counts as lost after a restart");
 }
 
 int main(void) {

@@ -1,10 +1,13 @@
 /*
- * radio.c between three threads, as on a board: the node's, the radio's and Wi-Fi's.
+ * Three tasks of a board share radio.c without locks: the node's, the radio's and Wi-Fi's. This program runs them as
+ * three threads.
  *
- * Wi-Fi hears numbered frames in bursts, and waits after each burst until the node has had all of it: had a message
- * been forgotten, nothing would ever come, and that is seen at once by comparing what was posted with what was handled.
- * Meanwhile the node sends numbered frames, and Wi-Fi completes them. Both directions arrive whole, in order, once.
- * Arguments: seed, frames each way.
+ * Wi-Fi receives numbered frames in bursts, and waits after each burst until the node has taken all of its frames. If a
+ * message to the node were forgotten, the node would never take them. The program detects that at once, because it
+ * compares the number of messages posted with the number handled.
+ *
+ * Meanwhile the node sends numbered frames, and Wi-Fi completes them. In both directions each frame must arrive whole,
+ * in order, and once. Arguments: the seed, and the number of frames each way.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -62,13 +65,13 @@ static int32_t transmit(const uint8_t *to, const uint8_t *frame, uint32_t length
 }
 
 static int32_t restart(void) {
-  CHECK(false, "nothing is stuck");
+  CHECK(false, "the sender restarts the radio although nothing is stuck");
   return 0;
 }
 
 static const sender_driver calls = {accept_peer, accept_peer, transmit, restart};
 
-static void complete_what_flies(void) {
+static void complete_frame_on_air(void) {
   if (atomic_exchange(&on_air, 0) == 0) return;
   sender_completed(&the_radio.sender, true);
   sem_post(&radio_wakes);
@@ -86,21 +89,21 @@ static void *wifi_task(void *unused) {
       const frame_label label = {.rssi_dbm = -1};
       const uint32_t refused = atomic_load(&the_radio.received.refused);
       if (radio_heard(&the_radio, &label, frame, length_of(number))) post();
-      if (atomic_load(&the_radio.received.refused) != refused) break; /* Full: once more with the next burst. */
+      if (atomic_load(&the_radio.received.refused) != refused) break; /* Full: the next burst tries again. */
       atomic_fetch_add(&heard, 1);
-      /* So that the node sometimes finds the first of a burst before the last is here; long bursts fill the ring. */
+      /* The node sometimes takes the first frame of a burst before the last one is here. Long bursts fill the ring. */
       if (burst <= 4 && draw(&random) % 4 == 0) sched_yield();
     }
-    complete_what_flies();
+    complete_frame_on_air();
     while (atomic_load(&node_had) != atomic_load(&heard) && atomic_load(&ended) == 0) {
-      /* In this order: whoever is about to post has raised the flag, and the node lowers it before it handles. */
+      /* This order is needed: a task raises the flag before it posts, and the node lowers it before it counts. */
       if (atomic_load(&the_radio.posted) == 0) {
         const uint32_t all = atomic_load(&posted);
         if (atomic_load(&handled) == all) {
-          CHECK(atomic_load(&node_had) == atomic_load(&heard), "frames wait, and no message is under way");
+          CHECK(atomic_load(&node_had) == atomic_load(&heard), "frames wait, but no message is under way");
         }
       }
-      complete_what_flies();
+      complete_frame_on_air();
       sched_yield();
     }
   }
@@ -125,7 +128,7 @@ static void *node_task(void *unused) {
   while (atomic_load(&node_had) < frames || atomic_load(&the_radio.sender.released) < frames) {
     while (offered < frames && !sender_full(&the_radio.sender)) {
       fill(frame, offered);
-      CHECK(sender_offer(&the_radio.sender, everyone, frame, length_of(offered)), "it was not full");
+      CHECK(sender_offer(&the_radio.sender, everyone, frame, length_of(offered)), "the queue has room but refuses");
       offered++;
       sem_post(&radio_wakes);
     }
@@ -134,20 +137,20 @@ static void *node_task(void *unused) {
     frame_label label;
     uint32_t length;
     while ((length = radio_take(&the_radio, &label, frame)) > 0) {
-      CHECK(label.rssi_dbm == -1, "%d", label.rssi_dbm);
+      CHECK(label.rssi_dbm == -1, "the RSSI is %d dBm", label.rssi_dbm);
       compare("in", frame, length, atomic_load(&node_had));
       atomic_fetch_add(&node_had, 1);
     }
     atomic_fetch_add(&handled, 1);
   }
-  CHECK(places > 0, "no place was told");
+  CHECK(places > 0, "the node was never told of a free place");
   atomic_store(&ended, 1);
   sem_post(&radio_wakes);
   return NULL;
 }
 
 int main(int arguments, char **words) {
-  CHECK(arguments == 3, "seed, frames");
+  CHECK(arguments == 3, "the arguments must be a seed and a number of frames");
   seed = (uint32_t)strtoul(words[1], NULL, 10) | 1;
   frames = (uint32_t)strtoul(words[2], NULL, 10);
   sem_init(&messages, 0, 0);
@@ -158,8 +161,9 @@ int main(int arguments, char **words) {
   for (int i = 0; i < 3; i++) pthread_create(&tasks[i], NULL, starts[i], NULL);
   for (int i = 0; i < 3; i++) pthread_join(tasks[i], NULL);
   const sender_counters *counters = &the_radio.sender.counters;
-  CHECK(atomic_load(&counters->sent) == frames && atomic_load(&counters->delivered) == frames, "sent");
-  CHECK(atomic_load(&posted) <= 2 * frames, "a message a frame at most");
+  CHECK(atomic_load(&counters->sent) == frames && atomic_load(&counters->delivered) == frames,
+        "sent %u, delivered %u", atomic_load(&counters->sent), atomic_load(&counters->delivered));
+  CHECK(atomic_load(&posted) <= 2 * frames, "%u messages for %u frames", atomic_load(&posted), 2 * frames);
   printf("%u frames each way, %u messages, %u found the ring full\n", frames, atomic_load(&posted),
          atomic_load(&the_radio.received.refused));
   return 0;

@@ -1,6 +1,6 @@
 /*
- * frame-ring.c against a plain list, one task: lengths from impossible to the largest, every position of the wrap.
- * Arguments: seed, operations.
+ * Compares frame-ring.c with a plain list, in one thread. The frames have all lengths, impossible ones too, and the
+ * ring wraps at every position. Arguments: the seed, and the number of operations.
  */
 #include <string.h>
 
@@ -15,11 +15,11 @@ static struct {
 static uint32_t first, count, bytes_used;
 
 int main(int arguments, char **words) {
-  CHECK(arguments == 3, "seed, operations");
+  CHECK(arguments == 3, "the arguments must be a seed and a number of operations");
   uint32_t random = (uint32_t)strtoul(words[1], NULL, 10);
   const unsigned long operations = strtoul(words[2], NULL, 10);
   const uint32_t size = 5000;
-  /* Each buffer of its own, so that AddressSanitizer sees the byte after its end. */
+  /* Each buffer is allocated alone, so that AddressSanitizer guards the byte after its end. */
   frame_ring ring = {.bytes = malloc(size), .size = size};
   uint8_t *frame = malloc(FRAME_BYTES_MAX + 1);
   uint8_t *taken = malloc(FRAME_BYTES_MAX);
@@ -50,11 +50,11 @@ int main(int arguments, char **words) {
     } else {
       frame_label label;
       const uint32_t length = frame_ring_take(&ring, frame_ring_end(&ring), &label, taken);
-      CHECK(length == (count > 0 ? listed[first].length : 0), "%u", length);
+      CHECK(length == (count > 0 ? listed[first].length : 0), "the ring gives %u bytes", length);
       if (length == 0) continue;
       uint32_t named;
       memcpy(&named, label.address, sizeof named);
-      CHECK(named == listed[first].number && label.rssi_dbm == (int8_t)named, "%u", named);
+      CHECK(named == listed[first].number && label.rssi_dbm == (int8_t)named, "the ring gives frame %u", named);
       for (uint32_t i = 0; i < length; i++) CHECK(taken[i] == content(named, i), "byte %u of %u", i, named);
       bytes_used -= RECORD_HEADER_BYTES + length;
       first = (first + 1) % LISTED_MAX;
@@ -62,7 +62,7 @@ int main(int arguments, char **words) {
       passed++;
     }
   }
-  CHECK(atomic_load(&ring.refused) == refused, "counted %u", atomic_load(&ring.refused));
+  CHECK(atomic_load(&ring.refused) == refused, "the ring counts %u refused", atomic_load(&ring.refused));
   printf("%lu passed, %lu refused\n", passed, refused);
   free(ring.bytes);
   free(frame);

@@ -1,6 +1,6 @@
 /*
- * frame-ring.c between two threads: every frame arrives, whole, in order, once, through a ring so small that it is full
- * or empty most of the time. Arguments: seed, frames.
+ * Runs frame-ring.c between two threads. Each frame must arrive whole, in order, and once. The ring is so small that it
+ * is full or empty most of the time. Arguments: the seed, and the number of frames.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -28,13 +28,13 @@ static void *produce(void *unused) {
     memcpy(label.address, &number, sizeof number);
     for (uint32_t i = 0; i < length; i++) frame[i] = content(number, i);
     while (frame_ring_full(&ring, length)) sched_yield();
-    CHECK(frame_ring_put(&ring, &label, frame, length), "it was not full");
+    CHECK(frame_ring_put(&ring, &label, frame, length), "a ring that is not full refuses a frame");
   }
   return NULL;
 }
 
 int main(int arguments, char **words) {
-  CHECK(arguments == 3, "seed, frames");
+  CHECK(arguments == 3, "the arguments must be a seed and a number of frames");
   seed = (uint32_t)strtoul(words[1], NULL, 10) | 1;
   frames = (uint32_t)strtoul(words[2], NULL, 10);
   pthread_t producer;

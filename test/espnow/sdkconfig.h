@@ -1,4 +1,4 @@
-/* As much of a build's configuration as ESP-IDF's headers ask for: an ESP32-C3 with the defaults of Wi-Fi and log. */
+/* The part of a build's configuration that ESP-IDF's headers need: an ESP32-C3 with the defaults of Wi-Fi and log. */
 #define CONFIG_IDF_TARGET_ESP32C3 1
 #define CONFIG_IDF_TARGET_ARCH_RISCV 1
 #define CONFIG_FREERTOS_NUMBER_OF_CORES 1

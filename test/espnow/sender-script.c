@@ -1,11 +1,11 @@
 /*
- * sender.c with a driver that does as it is told, driven from standard input, a command a line:
+ * Runs sender.c with a driver that answers as the script says. The script comes from standard input, a command a line:
  *
- *     answer <call> <code>   what add, remove, transmit or restart return from now on
+ *     answer <call> <code>   the code that add, remove, transmit or restart returns from now on
  *     offer <to> <length>    `to` is the last byte of an address        prints: taken | full
  *     complete <0|1>         the send callback
  *     step <now>             prints the driver's calls, then: wait <milliseconds> | wait for wake
- *     counters               prints all
+ *     counters               prints all counters
  */
 #include <string.h>
 
@@ -27,7 +27,7 @@ static int32_t remove_peer(const uint8_t *address) {
 }
 
 static int32_t transmit(const uint8_t *to, const uint8_t *frame, uint32_t length) {
-  for (uint32_t i = 0; i < length; i++) CHECK(frame[i] == content(to[5], i), "byte %u", i);
+  for (uint32_t i = 0; i < length; i++) CHECK(frame[i] == content(to[5], i), "the frame has a wrong byte %u", i);
   printf("transmit %u to %u, ", length, to[5]);
   return transmit_code;
 }
@@ -44,7 +44,7 @@ static void answer(const char *call, int32_t code) {
   else if (strcmp(call, "remove") == 0) remove_code = code;
   else if (strcmp(call, "transmit") == 0) transmit_code = code;
   else if (strcmp(call, "restart") == 0) restart_code = code;
-  else CHECK(false, "%s", call);
+  else CHECK(false, "the driver has no call %s", call);
 }
 
 static void offer(uint8_t to, uint32_t length) {
@@ -72,7 +72,7 @@ int main(void) {
       printf("sent %u, delivered %u, failed %u, ", all->sent, all->delivered, all->failed);
       printf("no memory %u, refused %u, abandoned %u, ", all->no_memory, all->refused, all->abandoned);
       printf("restarts %u, queued %u, error %#x\n", all->restarts, the_sender.queued, (unsigned int)all->last_error);
-    } else CHECK(false, "%s", command);
+    } else CHECK(false, "there is no command %s, or its arguments are wrong", command);
   }
   return 0;
 }
