@@ -1,9 +1,14 @@
 /**
- * `npm run bench -- <name> [--json]`: what things cost, each beside what the project promises.
+ * A cost says little without a limit beside it, and a time measured on one machine says nothing about another. So each
+ * bench prints what a part of the project costs, beside the limit that the project promises.
  *
- * Counts and simulated time only, so that a figure is the same on every machine; but for the rows of `rbsr` that stand
- * beside Negentropy's algorithm, whose build and reconcile figures are ratios of two times from one run and promise nothing. A promise
- * that is missed makes the exit code 1.
+ *     npm run bench -- <name> [--json]
+ *
+ * Figures are counts and simulated times, so they are the same on every machine. The rows of `rbsr` that compare with
+ * Negentropy's algorithm are the exception: their build and reconcile figures are ratios of two times measured in one
+ * run, and they have no limit.
+ *
+ * The exit code is 1 if a promise is missed, and 2 if there is no bench of that name.
  */
 import process from "node:process";
 import Table from "cli-table3";
@@ -44,7 +49,9 @@ const json = words.includes("--json");
 const name = words.find((word) => !word.startsWith("-")) ?? "";
 const bench = BENCHES[name];
 if (bench === undefined) {
-  console.error(`bench: name one of ${Object.keys(BENCHES).join(", ")}, like: npm run bench -- rbsr`);
+  console.error(
+    `bench: give the name of one bench: ${Object.keys(BENCHES).join(", ")}. Example: npm run bench -- rbsr`,
+  );
   process.exitCode = 2;
 } else {
   const report = await bench();

@@ -1,20 +1,23 @@
 /**
- * Disco (Dutta and Culler, SenSys 2008), which the wake schedule is measured against: a node wakes at each multiple of
- * either of two primes. With two primes of a wake cycle it has two windows where the schedule has a window and its share
- * of a sweep, which cost the same, so that both take about the same charge.
+ * The wake schedule must be compared with a published one. This file plays meetings under Disco (Dutta and Culler,
+ * SenSys 2008): a node wakes at each multiple of either of its two primes.
  *
- * Its bound is the Chinese remainder theorem's, which holds for clocks that run alike. What it does with clocks that do
- * not is drawn here, and not proved: half of the pairs are drawn with any clocks, half with clocks in resonance.
+ * The two primes come from one wake cycle of our schedule. A Disco node then has two windows where a node of our
+ * schedule has one window and a share of a sweep. Both cost the same, so both schedules draw about the same charge.
+ *
+ * Disco's bound follows from the Chinese remainder theorem. The theorem needs clocks that run at the same rate. For
+ * other clocks this file proves nothing: it draws pairs by chance. `resonant` says whether the two clocks of a pair are
+ * in resonance or have errors of any size.
  */
 import { DRIFT_PER_MILLE, WAKE_PRIMES_S, type WakeCycle, WINDOW_MS } from "../modules/throwie/wake-schedule.ts";
 import type { SeededRandom } from "../sim/random.ts";
 
 const BEACON_MS = 5;
 const RESONANCE_MAX = 6;
-/** Of two boards that have not met by then it is said that they do not: a year. */
+/** A year. Two boards that have not met by then count as boards that never meet. */
 const PATIENCE_MS = 365 * 86_400_000;
 
-/** A node's wake-ups from a moment of its life on. */
+/** The wake-ups of one node, from the moment when the node is `ageMs` old. */
 class Waking {
   startMs = 0;
   readonly #primesS: readonly [number, number];
@@ -40,7 +43,7 @@ class Waking {
   }
 }
 
-/** One pair of nodes, drawn: after how long they meet. */
+/** Draws one pair of nodes. Returns the time until they meet, in milliseconds; Infinity if they never meet. */
 export function sampledDiscoMs(cycle: WakeCycle, random: SeededRandom, resonant: boolean): number {
   const primes = WAKE_PRIMES_S[cycle];
   const most = 1 + DRIFT_PER_MILLE / 1_000;

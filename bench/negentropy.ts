@@ -1,9 +1,11 @@
 /**
- * What Negentropy's algorithm pays for the sets that `bench/rbsr.ts` reconciles: bytes and round trips, which are exact, and
- * times, which mean something only beside others of the same run.
+ * Our reconciliation must be compared with a known algorithm. This file measures what Negentropy's algorithm pays for
+ * the sets that `bench/rbsr.ts` reconciles: bytes and round trips, which are exact, and times, which mean something
+ * only beside other times of the same run.
  *
- * The algorithm is that of hosts/negentropy, byte for byte the reference's (test/negentropy.test.ts). All timestamps are 0,
- * and an item's id is the SHA-256 of its ShortId: Drops have 32-byte ids too, and hashing them is not on the clock.
+ * The algorithm is that of hosts/negentropy, which agrees byte for byte with the reference (test/negentropy.test.ts).
+ * All timestamps are 0. The id of an item is the SHA-256 of its ShortId, because Drops have 32-byte ids too. The time
+ * for hashing these ids is not measured.
  */
 import { performance } from "node:perf_hooks";
 import { sha256 } from "@noble/hashes/sha2.js";
@@ -11,17 +13,20 @@ import { ItemVector } from "../hosts/negentropy/item-vector.ts";
 import { ID_BYTES } from "../hosts/negentropy/record.ts";
 import { NegentropySession } from "../hosts/negentropy/session.ts";
 
-/** Both sides together; milliseconds of this machine, now. */
+/** The cost of one reconciliation, both sides together. Times are in milliseconds of this machine and this run. */
 export interface ReconciliationCost {
   bytes: number;
   roundTrips: number;
   buildMs: number;
   reconcileMs: number;
-  /** Items found to be on one side only. */
+  /** Items that the reconciliation found on one side only. */
   different: number;
 }
 
-/** `shortIdsA` and `shortIdsB`: 8 bytes an item; both sides' sealed items are built anew each time. */
+/**
+ * Reconciles two sets `runs` times and returns the cost of each run. `shortIdsA` and `shortIdsB` hold 8 bytes for each
+ * item. Each run builds the sealed items of both sides anew.
+ */
 export function negentropyCosts(shortIdsA: Uint8Array, shortIdsB: Uint8Array, runs: number): ReconciliationCost[] {
   const [idsA, idsB] = [longIds(shortIdsA), longIds(shortIdsB)];
   return Array.from({ length: runs }, () => negentropyCost(idsA, idsB));
@@ -37,9 +42,9 @@ function negentropyCost(idsA: Uint8Array, idsB: Uint8Array): ReconciliationCost 
   while (next !== undefined) {
     const reply = server.receive(next);
     if (typeof reply === "string" || reply.message === undefined)
-      throw new Error(`negentropy: the server stopped, ${reply}`);
+      throw new Error(`negentropy: the server did not answer: ${reply}`);
     const answer = client.receive(reply.message);
-    if (typeof answer === "string") throw new Error(`negentropy: the client refused, ${answer}`);
+    if (typeof answer === "string") throw new Error(`negentropy: the client refused a message: ${answer}`);
     cost.bytes += next.length + reply.message.length;
     cost.roundTrips += 1;
     cost.different += answer.have.length + answer.need.length;

@@ -1,9 +1,14 @@
 /**
- * Days of battery against the time until two boards that sleep first meet, for each wake cycle (docs/power.md).
+ * A board that sleeps longer lives longer on its battery, but other nodes meet it later. For each wake cycle this bench
+ * prints both: the days of battery, and the time until two boards that sleep first meet (docs/power.md).
  *
- * Currents are those of boards whom nobody meets; contacts come on top. The longest time to a meeting is over every
- * ordered pair of primes, all phases, and clocks 5 % off in every ratio that is looked at; the usual one is the median of
- * drawn pairs. `town` is the scenario `sleepers` with its boards in each cycle, contacts included. The longest stands beside what the schedule promises, both beside Disco's (disco.ts).
+ * - Currents are those of boards that meet no other node. Contacts come on top.
+ * - The longest time to a meeting covers every ordered pair of primes, all phases, and clocks up to 5 % off in every
+ *   ratio that `stretches` gives. The limit beside it is the promise of the schedule.
+ * - The median time to a meeting is over pairs drawn by chance.
+ * - The rows of Disco show the published schedule that ours is compared with (disco.ts). Half of its pairs have clocks
+ *   of any error, half have clocks in resonance.
+ * - The rows of `town` are the scenario `sleepers`, with its boards in each cycle, contacts included.
  */
 import { WAKE_CYCLES, WAKE_PRIMES_S, type WakeCycle } from "../modules/throwie/wake-schedule.ts";
 import { meetingBoundMs, rhythm, sampledMeetingMs, stretches, worstMeetingMs } from "../sim/overlap.ts";
@@ -98,7 +103,7 @@ function ofCycle(cycle: WakeCycle): Result[] {
   return results;
 }
 
-/** The town of the scenario `sleepers`, its boards in this cycle. */
+/** The figures of the scenario `sleepers` when its boards sleep in this cycle. */
 function ofTown(wake: WakeCycle | "always"): Result[] {
   const nodes = sleepers.nodes.map((node) => (node.role === "throwie" ? { ...node, wake } : node));
   const scenario = parseScenario({ ...sleepers, nodes });

@@ -1,21 +1,25 @@
 /**
- * `npm run bench -- rbsr`: bytes, round trips and air time of reconciliation over seeded trials.
+ * A contact is short, so reconciliation must be cheap. `npm run bench -- rbsr` measures its bytes, round trips and air
+ * time over seeded trials.
  *
- * The two sides hold random 64-bit ids, the differences are split between them, and the size of the first split follows
- * from what their beacons' fingerprints say, never from the truth. Every trial is checked against the true difference.
+ * The two sides hold random 64-bit ids, and the differences are split between them. The size of the first split follows
+ * from what the fingerprints of the two beacons say, never from the truth. Each trial must find the true number of
+ * differences.
  *
- * A row a promise, named by its figure unless that is bytes; each carries all figures of its case, medians but for the worst.
+ * Each promise is one row. The row is named by its case and its figure, or by its case alone if the figure is bytes.
+ * Each row carries all figures of its case: the worst of the trials where the name says so, else the median.
  *
- * - `bytes`: all messages, both ways, without frame headers; `bytesWorst` the largest session.
- * - `roundTrips`: until the initiator knows both directions. A third message, which tells the responder what of its lists
- *   is wanted, travels with the first Drops and is counted in `messages`, not as half a round trip.
- * - `airMs`: each message cut into frames of 210 bytes, after the link's 3 bytes and the first also after an OPEN's 11, sent by
- *   unicast at 1 Mbit/s (sim/airtime.ts), and one acknowledgement of the link for each message.
+ * - `bytes`: all messages in both directions, without frame headers. `bytesWorst` is the largest session.
+ * - `roundTrips`: until the initiator knows both directions. A third message tells the responder which items of its
+ *   lists are wanted. It travels with the first Drops, so it counts in `messages` but not as half a round trip.
+ * - `airMs`: each message is cut into payloads of 210 bytes and sent by unicast at 1 Mbit/s (sim/airtime.ts). The 3
+ *   bytes of the link's prefix count with each message, and the 11 bytes of an OPEN with the first. Each message also
+ *   costs one acknowledgement of the link.
  *
- * Limits are those of 750 against 750; the larger sets have none and say what a host pays. The last rows set these beside
- * Negentropy's algorithm on the same sets (negentropy.ts), as ratios of ours to Negentropy's: `build` is all from ids in
- * memory to two sealed sets, `reconcile` all messages. Of times only the ratio means something, of the best of a few runs here
- * and now.
+ * Limits hold for 750 items against 750. The larger sets have no limits: their rows say what a host pays. The last rows
+ * compare the larger sets with Negentropy's algorithm on the same ids (negentropy.ts), as ratios of our figure to
+ * Negentropy's. `build` is everything from ids in memory to two sealed sets; `reconcile` is all messages. A time alone
+ * says nothing about another machine, so these rows give the ratio of the best times of a few runs.
  */
 import { performance } from "node:perf_hooks";
 import { ACK_PREFIX_BYTES } from "../modules/glacier/ack.ts";
@@ -30,10 +34,10 @@ import { cycleUs } from "../sim/airtime.ts";
 import { negentropyCosts, type ReconciliationCost } from "./negentropy.ts";
 import type { Result } from "./result.ts";
 
-/** Ids as pairs of words, low first. */
+/** Ids, each as two 32-bit words, the low word first. */
 export type Ids = Uint32Array;
 
-/** A small seeded generator (sfc32): words of 32 bits. */
+/** A small seeded generator of 32-bit words (sfc32). */
 export function seededWords(seed: number): () => number {
   let a = seed | 0;
   let b = 0x9e3779b9;
@@ -47,11 +51,11 @@ export function seededWords(seed: number): () => number {
     c = (((c << 21) | (c >>> 11)) + word) | 0;
     return word >>> 0;
   };
-  for (let turn = 0; turn < 16; turn += 1) next();
+  for (let round = 0; round < 16; round += 1) next();
   return next;
 }
 
-/** Random ids: `shared` on both sides, `onlyA` and `onlyB` on one. */
+/** Random ids for two sides: `shared` ids on both, `onlyA` and `onlyB` ids on one side only. */
 export function randomPair(words: () => number, shared: number, onlyA: number, onlyB: number): [Ids, Ids] {
   const a = new Uint32Array(2 * (shared + onlyA));
   const b = new Uint32Array(2 * (shared + onlyB));
@@ -61,7 +65,7 @@ export function randomPair(words: () => number, shared: number, onlyA: number, o
   return [a, b];
 }
 
-/** One side of a session, reusable. */
+/** One side of a session. The same object serves one session after another. */
 export class Side {
   readonly set: SaltedSet;
   readonly reconciler: Reconciler;
@@ -86,7 +90,7 @@ export class Side {
   }
 }
 
-/** What beacons tell the initiator `a` of `b`. */
+/** What a beacon of `b` tells the initiator `a`: the estimated number of differences, and how many items `b` has. */
 export function estimateByBeacon(a: Side, b: Side, [idsA, idsB]: [Ids, Ids], words: () => number): [number, number] {
   const nonceLow = words();
   const nonceHigh = words();
@@ -97,7 +101,10 @@ export function estimateByBeacon(a: Side, b: Side, [idsA, idsB]: [Ids, Ids], wor
   return [a.fingerprint.estimate(beacon, 0), fingerprintCount(beacon, 0)];
 }
 
-/** Carry messages to and fro until both are silent; returns each message's length. `a` has initiated with `length` bytes. */
+/**
+ * Carries messages from side to side until one side has no answer, and returns the length of each message. `a` has
+ * initiated with a message of `length` bytes.
+ */
 export function exchange(a: Side, b: Side, length: number, onMessage?: (message: Uint8Array) => void): number[] {
   const sizes: number[] = [];
   let from = a;
@@ -151,7 +158,7 @@ interface Case {
   onlyA: number;
   onlyB: number;
   trials: number;
-  /** What the project promises of it. */
+  /** What the project promises for this case. */
   limits?: Partial<Figures>;
   options: ReconcilerOptions;
 }
@@ -178,10 +185,10 @@ const CASES: Case[] = [
 ];
 
 export async function rbsr(): Promise<{ bench: "rbsr"; results: Result[] }> {
-  return { bench: "rbsr", results: [...sessions(), ...HOST_ITEMS.flatMap(besideNegentropy)] };
+  return { bench: "rbsr", results: [...sessions(), ...HOST_ITEMS.flatMap(comparedWithNegentropy)] };
 }
 
-/** Our own sessions, and what is promised of them. */
+/** The rows of our own sessions, with the promises. */
 export function sessions(): Result[] {
   return CASES.flatMap(promises);
 }
@@ -208,13 +215,13 @@ function measure(given: Case): Figures {
   const messages: number[] = [];
   const airMs: number[] = [];
   for (let trial = 0; trial < given.trials; trial += 1) {
-    // Which side holds a lone difference alternates.
-    const turned = (trial & 1) === 1;
+    // The side that holds a lone difference alternates.
+    const swapped = (trial & 1) === 1;
     const [idsA, idsB] = randomPair(
       words,
       given.shared,
-      turned ? given.onlyB : given.onlyA,
-      turned ? given.onlyA : given.onlyB,
+      swapped ? given.onlyB : given.onlyA,
+      swapped ? given.onlyA : given.onlyB,
     );
     const [estimate, peerCount] = estimateByBeacon(a, b, [idsA, idsB], words);
     sessionKey(words(), words(), words(), words(), key);
@@ -227,7 +234,7 @@ function measure(given: Case): Figures {
     }
     const different = given.onlyA + given.onlyB;
     if (a.reconciler.haveCount + b.reconciler.haveCount !== different) {
-      throw new Error(`rbsr: ${given.name}, trial ${trial}: a wrong difference`);
+      throw new Error(`rbsr: case ${given.name}, trial ${trial}: the session found a wrong number of differences`);
     }
     bytes.push(sizes.reduce((sum, size) => sum + size, 0));
     messages.push(sizes.length);
@@ -248,13 +255,14 @@ const HOST_ITEMS: [items: number, runs: number][] = [
   [1_000_000, 3],
 ];
 
-function besideNegentropy([items, runs]: [items: number, runs: number]): Result[] {
+function comparedWithNegentropy([items, runs]: [items: number, runs: number]): Result[] {
   const words = seededWords(0x7457);
   const [idsA, idsB] = randomPair(words, items - 25, 25, 25);
   const ours = ourCosts(idsA, idsB, runs, words);
   const theirs = negentropyCosts(new Uint8Array(idsA.buffer), new Uint8Array(idsB.buffer), runs);
   for (const { different } of [...ours, ...theirs]) {
-    if (different !== 50) throw new Error(`rbsr: beside Negentropy, ${different} differences instead of 50`);
+    if (different !== 50)
+      throw new Error(`rbsr: compared with Negentropy: a session found ${different} differences instead of 50`);
   }
   const ratio = (figure: "bytes" | "buildMs" | "reconcileMs", name: string): Result => {
     const our = Math.min(...ours.map((cost) => cost[figure]));

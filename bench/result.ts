@@ -3,13 +3,13 @@ export interface Result {
   name: string;
   value: number;
   unit: string;
-  /** What the project promises: at most this, or at least this for a capacity. */
+  /** The promise of the project: the value is at most this, or at least this if it is a capacity. */
   limit?: number;
-  /** Further figures of the same run. */
+  /** Other figures of the same run. */
   [figure: string]: number | string | undefined;
 }
 
-/** Is the promise broken? A capacity is to be reached; everything else is a cost. */
+/** Whether the promise is broken. A capacity must reach its limit; any other value is a cost and must not pass it. */
 export function missed({ name, value, limit }: Result): boolean {
   if (limit === undefined) return false;
   return name.endsWith("capacity") ? value < limit : value > limit;

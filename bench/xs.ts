@@ -1,9 +1,12 @@
 /**
- * Bytecodes on real XS (the meter of @agoric/xsnap, exact): what a board's life costs, in a unit that no machine's load moves.
+ * Times on this machine say nothing about a board. So this bench counts bytecodes on a real XS engine (the meter of
+ * @agoric/xsnap, which is exact): what a board's work costs, in a unit that does not depend on the load of the machine.
  *
- * Each figure is the difference between many repetitions and few, so that parsing and set-up cancel; but for the contact,
- * which is one history of two boards whose processors take time (test/xs/board.ts), and for memory, which is what
- * a whole node gives back when it is let go.
+ * Each figure is the difference between many repetitions and few, so that parsing and set-up cancel. There are two
+ * exceptions:
+ *
+ * - The contact is one history of two boards whose processors take time (test/xs/board.ts).
+ * - The memory of a whole node is what the engine gets back when the test lets the node go.
  */
 import { BYTECODES_PER_SECOND } from "../sim/power.ts";
 import type { ContactCost } from "../test/xs/board.ts";
@@ -14,14 +17,14 @@ interface Measure {
   name: string;
   operation: string;
   times: number;
-  /** The operation does this many of what is named. */
+  /** How many of the named things one operation does. */
   each?: number;
   limit?: number;
-  /** It sends this share of a Drop, which has to be chosen among 750 first. */
+  /** The share of a Drop that one operation sends. The cost of choosing a Drop among 750 is added by this share. */
   choosing?: number;
-  /** It has one frame's CRC in it, which a board computes natively: the limit of the rest. */
+  /** The limit of a second row, measured with native CRCs as on a board. For operations that compute a frame's CRC. */
   withoutCrc?: number;
-  /** Its CRCs cost nothing. Of a frame one is subtracted instead; a mount makes them of 750 records and of every sector. */
+  /** Measured with native CRCs, which cost no bytecodes. A mount computes them of 750 records and of every sector. */
   nativeCrcs?: boolean;
 }
 
@@ -32,7 +35,7 @@ const NATIVE_CRCS = {
 
 const FRAMES_PER_DROP = 10;
 
-/** Limits are the project's for the parts that it promises for already (issue 3 and 4's tables). */
+/** Limits are the promises of the project (the tables of issues 3 and 4). Rows without a limit are not promised. */
 const MEASURES: Measure[] = [
   {
     name: "frame sent",
@@ -74,13 +77,16 @@ const CONTACT_SEEDS = 5;
 const SLICE_MS_MAX = 20;
 const MEMORY_BYTES_MAX = 96 * 1024;
 const BOARD_SLOT_BYTES = 16;
-/** In front of a chunk's bytes on a board, whose length is then rounded up to a multiple of 8: 12 on the whole. */
+/** A chunk on a board has a header, and its length is rounded up to a multiple of 8: about 12 bytes together. */
 const BOARD_CHUNK_OVERHEAD_BYTES = 12;
 
 const rounded = (value: number): number => Math.round(1_000 * value) / 1_000;
 const milliseconds = (bytecodes: number): number => Math.round((bytecodes * 1_000) / BYTECODES_PER_SECOND);
 
-/** 50 Drops from board to board, native CRCs, an assumed 3,000,000 bytecodes a second; of the seeds, the one with the median transfer. */
+/**
+ * A contact that carries 50 Drops from board to board, with native CRCs and an assumed 3,000,000 bytecodes a second.
+ * The figures are those of the seed whose transfer time is the median.
+ */
 async function contact(): Promise<Result[]> {
   const machine = new XsMachine();
   try {
@@ -124,7 +130,7 @@ async function contact(): Promise<Result[]> {
   }
 }
 
-/** A whole node of 750 Drops with a contact open. */
+/** The memory of a whole node that holds 750 Drops and has a contact open. */
 async function memory(): Promise<Result[]> {
   const machine = new XsMachine();
   try {
