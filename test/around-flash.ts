@@ -1,4 +1,7 @@
-/** Something between a store and its flash, that passes everything on: the canaries break one thing of it each. */
+/**
+ * A canary needs flash that does one thing wrong and everything else right. `Around` stands between a store and its
+ * flash and passes every call on. A canary extends it and breaks one call.
+ */
 import type { Flash } from "../modules/store/flash.ts";
 
 export class Around implements Flash {
@@ -31,7 +34,7 @@ export class Around implements Flash {
   }
 }
 
-/** From a moment on no sector can be erased; counts the programs that no sync came after. */
+/** Flash in which no sector can be erased once `wornOut` is set. It also counts the programs since the last sync. */
 export class WornOut extends Around {
   wornOut = false;
   unsynced = 0;

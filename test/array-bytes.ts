@@ -1,4 +1,7 @@
-/** What typed arrays cost, counted as they are made: on XS each is a chunk, and there chunks are what a board has few of. */
+/**
+ * On XS each typed array is a chunk, and a board has little memory for chunks. This file counts the typed arrays that a
+ * function makes, and their bytes.
+ */
 const ARRAYS = [
   "Uint8Array",
   "Int8Array",
@@ -14,7 +17,7 @@ export interface Arrays {
   bytes: number;
 }
 
-/** All typed arrays that `make` makes. Views of what is there already are free. */
+/** Counts the typed arrays that `make` makes. A view of an existing buffer takes no memory, so it does not count. */
 export function arraysOf(make: () => void): Arrays {
   let bytes = 0;
   let count = 0;

@@ -1,4 +1,10 @@
-/** Everything at once: random histories under bad weather, and nodes with planted defects that have to be found out by them. */
+/**
+ * Tests of single cases miss what happens when several things go wrong at once. These tests run random histories in bad
+ * weather and check what must hold at the end of each one. The canaries are nodes with planted defects: the histories
+ * must find each defect.
+ *
+ * Replay a history with SEED=n HISTORIES=1.
+ */
 import test from "ava";
 import { DROP } from "../modules/glacier/frame.ts";
 import type { Scenario } from "../sim/scenario.ts";
@@ -6,14 +12,14 @@ import { type Defect, historyOf, type Outcome, outcomeOf } from "./contact-histo
 import { seed, sessionOf, typeOf } from "./contact-world.ts";
 
 const HISTORIES = Number(process.env.HISTORIES ?? 80);
-/** As many histories are enough to meet everything that may happen in one. */
+/** This many histories are enough for each kind of event to happen in at least three of them. */
 const ALL_WEATHER = 40;
 const CANARY_HISTORIES = 10;
 
 const replay = (run: number): string =>
   `replay: npm run -s build && SEED=${run} HISTORIES=1 npx ava build/test/contact-histories.test.js`;
 
-test("histories of loss, repetition, damage, cuts and restarts end with the union, each Drop once, and quiet", (t) => {
+test("after loss, repetition, damage, power cuts and restarts all nodes agree, with each Drop once, and fall silent", (t) => {
   t.log(`SEED=${seed} HISTORIES=${HISTORIES}`);
   const outcomes: Outcome[] = [];
   for (let run = seed; run < seed + HISTORIES; run++) {
@@ -31,14 +37,17 @@ test("histories of loss, repetition, damage, cuts and restarts end with the unio
   t.true(met(({ report }) => report.refusals.crc ?? 0));
 });
 
-// A known fault: a Drop that arrives is warmed before it is compared, so of two full stores each displaces what the other brings again.
+// These seeds found a bug: a Drop that arrived was warmed before it was compared. So each of two full stores displaced
+// the Drops that the other then brought again.
 for (const run of [184, 1_093]) {
   test(`two full stores come to rest: SEED=${run}`, (t) => {
     t.deepEqual(outcomeOf(historyOf(run), run).faults, []);
   });
 }
 
-/** The first fault of that kind in some history, if there is one; what stops a simulation is a fault too. */
+/**
+ * The first fault of any history that matches `sign`, or undefined. An error that stops a simulation is a fault too.
+ */
 function caught(defect: Defect, sign: RegExp, historyOfRun = historyOf): string | undefined {
   for (let run = seed; run < seed + CANARY_HISTORIES; run++) {
     try {
@@ -53,7 +62,10 @@ function caught(defect: Defect, sign: RegExp, historyOfRun = historyOf): string 
   return undefined;
 }
 
-/** Two nodes with room for everything; nobody leaves, no power fails, and the air has no bursts: what goes wrong is a node's own doing. */
+/**
+ * A history of two nodes that have room for everything, stay in range and keep their power, in air without bursts. If
+ * something goes wrong there, a node is at fault.
+ */
 function calmed(run: number): Scenario {
   const { radio, nodes, ...history } = historyOf(run);
   const { burst, ...weather } = radio;
@@ -91,7 +103,7 @@ test("canary: a sender that forgets a lost fragment is caught", (t) => {
   t.truthy(caught(defect, /gave up with/, calmed));
 });
 
-test("canary: a node that takes a Drop for verified as it came is caught", (t) => {
+test("canary: a node that marks a Drop as verified without hashing it is caught", (t) => {
   const defect: Defect = ({ throwie }) => {
     const { store } = throwie!;
     const keep = throwie!.keep.bind(throwie);

@@ -1,6 +1,9 @@
 /**
- * Random histories of two or three nodes: who they are, what the air is like, who leaves, whose power fails; and what has to be true
- * at the end of each, whatever happened. A history is a scenario drawn from a seed, so that one number replays it.
+ * Written tests cannot cover every combination of loss, movement and power cuts. This file draws random histories of
+ * two or three nodes: their roles and places, the weather, which node leaves, and which node loses its power. It also
+ * checks what must be true at the end of each history, whatever happened.
+ *
+ * A history is a scenario drawn from a seed, so one number replays it.
  */
 import { BEACON } from "../modules/glacier/frame.ts";
 import { claim, keyOfClaim } from "../modules/temperature/temperature.ts";
@@ -13,24 +16,24 @@ import type { Crash, NodeScenario, Scenario } from "../sim/scenario.ts";
 import { World } from "../sim/world.ts";
 import { holdings, typeOf } from "./contact-world.ts";
 
-/** After this nobody leaves, loses power or writes; the air stays as bad as it was. */
+/** After this time no node leaves, loses power or writes. The air stays as bad as it was. */
 const EVENTS_END_S = 40;
-/** Nodes that still differ then never agree. */
+/** Nodes that still differ this long after the last event count as nodes that never agree. */
 const PATIENCE_S = 1_200;
-/** All agree and nothing has moved for so long: as long as a contact that was open then may last, */
-const SETTLE_S = 15;
-/** and where stores are full, the longest wait of two nodes that tried in vain. */
-const SETTLE_FULL_S = 70;
+/** All nodes must agree, and no Drop must move, for this long. An open contact may last as long. */
+const REST_S = 15;
+/** The same for full stores: the longest wait of two nodes that tried in vain. */
+const REST_FULL_S = 70;
 const QUIET_S = 10;
-const DURATION_S = EVENTS_END_S + PATIENCE_S + SETTLE_FULL_S + 2 * QUIET_S;
+const DURATION_S = EVENTS_END_S + PATIENCE_S + REST_FULL_S + 2 * QUIET_S;
 const RANGE_M = 80;
 
-/** What is done to a node at each of its starts: a canary's planted defect. */
+/** A change that a canary makes to each node at each start of the node: its planted defect. */
 export type Defect = (node: SimNode) => void;
 
 export function historyOf(seed: number): Scenario {
   const random = new SeededRandom(seed, "history");
-  // In one of four the stores are too small for what is written, and all nodes hear each other.
+  // In one history of four the stores are too small for all Drops, and all nodes hear each other.
   const small = random.below(4) === 0;
   const nodes = nodesOf(random, 20 + random.below(small ? 20 : 60));
   const capacity = 8 + random.below(12);
@@ -40,7 +43,8 @@ export function historyOf(seed: number): Scenario {
     description: "",
     durationS: DURATION_S,
     cast: random.below(2) === 0 ? "broadcast" : "unicast",
-    // Short, so that Drops written at different times differ in heat by more than a movement; but a full store of cold Drops trades.
+    // A short half-life makes Drops written at different times differ in heat by more than one movement. Small stores
+    // keep the usual one: full stores of cold Drops would go on trading them.
     ...(small || random.below(2) === 0 ? {} : { halfLifeS: 5 }),
     radio: {
       rateMbps: random.below(4) === 0 ? 11 : 1,
@@ -72,7 +76,10 @@ export function historyOf(seed: number): Scenario {
   };
 }
 
-/** Two boards, or three in a row of which the outer ones may be hidden from each other, or two and a carrier who comes and goes. */
+/**
+ * Two boards; or three in a row, the outer two perhaps hidden from each other; or a board and a carrier that comes and
+ * goes.
+ */
 function nodesOf(random: SeededRandom, spacing: number): NodeScenario[] {
   const nodes: NodeScenario[] = [
     { name: "a", role: "throwie", at: [0, 0] },
@@ -88,7 +95,7 @@ function nodesOf(random: SeededRandom, spacing: number): NodeScenario[] {
   return nodes;
 }
 
-/** Out of range at a run and back, three times, and here at the end. */
+/** A path that runs out of range and back three times, and ends in range. */
 function comingAndGoing(random: SeededRandom, near: number): Waypoint[] {
   const path: Waypoint[] = [[0, near, 0]];
   for (let i = 0; i < 3; i++) {
@@ -107,7 +114,7 @@ function crashesOf(random: SeededRandom): Crash[] {
 }
 
 export interface Outcome {
-  /** What was wrong, in sentences; none if nothing was. */
+  /** One sentence for each fault. */
   faults: string[];
   report: Report;
   corrupted: number;
@@ -121,16 +128,19 @@ export function outcomeOf(scenario: Scenario, seed: number, defect: Defect = () 
 class History {
   readonly #world: World;
   readonly #small: boolean;
-  /** How often each node stored each Drop since it last lost it, or lost its power. */
+  /** How often each node stored each Drop since the node last lost that Drop or its power. */
   readonly #stored = new Map<string, number>();
-  /** Drops that each of two nodes knows the other to lack and has not been told that it keeps, while their contact is open. */
+  /**
+   * For each node with an open contact: how many Drops the node knows its peer to lack, and the peer has not yet said
+   * that it keeps.
+   */
   readonly #owed = new Map<SimNode, number>();
   readonly #faults: string[] = [];
   #framesButBeacons = 0;
   #moved = 0;
 
   constructor(scenario: Scenario, seed: number, defect: Defect) {
-    // Two with room for everything, of which neither leaves nor loses its power, and no burst is longer than their patience.
+    // Two nodes that have room for everything, stay in range and keep their power, in air without bursts.
     const steady = scenario.nodes.every(({ path, crashes, capacity }) => !path && !crashes && capacity === undefined);
     const calm = scenario.nodes.length === 2 && scenario.radio.burst === undefined && steady;
     const named = (node: SimNode, low: number, high: number): string => `${node.name} ${low} ${high}`;
@@ -150,7 +160,7 @@ class History {
       contactClosed: (node, _peer, _sessionId, reason) => {
         const owed = this.#owed.get(node) ?? 0;
         if (calm && owed > 0 && reason === "silent")
-          this.#faults.push(`${node.name} gave up with ${owed} Drops to give`);
+          this.#faults.push(`${node.name} gave up with ${owed} Drops still to give`);
         this.#owed.delete(node);
       },
       dropLost: (node, low, high) => this.#stored.delete(named(node, low, high)),
@@ -168,26 +178,27 @@ class History {
 
   outcome(): Outcome {
     const world = this.#world;
-    this.#settle();
+    this.#comeToRest();
     const frames = this.#framesButBeacons;
     world.run(world.nowS + QUIET_S);
     const report = world.report();
     if (!this.#small) {
-      if (this.#framesButBeacons > frames) this.#faults.push("the link goes on talking");
-      if (report.delivered < report.wanted) this.#faults.push(`${report.delivered} of ${report.wanted} verified`);
+      if (this.#framesButBeacons > frames) this.#faults.push("the link still sends frames");
+      if (report.delivered < report.wanted)
+        this.#faults.push(`only ${report.delivered} of ${report.wanted} wanted Drops are verified`);
     }
     for (const node of world.nodes) this.#faults.push(...faultsOfNode(node, this.#small));
-    for (const [what, times] of this.#stored) if (times > 1) this.#faults.push(`${what} was stored ${times} times`);
+    for (const [key, times] of this.#stored) if (times > 1) this.#faults.push(`${key} was stored ${times} times`);
     return { faults: this.#faults, report, corrupted: world.medium.counters.corrupted };
   }
 
-  /** Until all agree, nothing has moved for a while, and contacts that were open then have ended. */
-  #settle(): void {
+  /** Runs until all nodes agree and no Drop has moved for so long that all contacts of that time have ended. */
+  #comeToRest(): void {
     const world = this.#world;
     world.run(EVENTS_END_S);
-    const settleS = this.#small ? SETTLE_FULL_S : SETTLE_S;
+    const restS = this.#small ? REST_FULL_S : REST_S;
     let movedS = world.nowS;
-    for (let moved = -1; this.#differences.length > 0 || world.nowS < movedS + settleS; moved = this.#moved) {
+    for (let moved = -1; this.#differences.length > 0 || world.nowS < movedS + restS; moved = this.#moved) {
       if (world.nowS > EVENTS_END_S + PATIENCE_S) {
         this.#faults.push(`no agreement: ${this.#differences}`);
         return;
@@ -197,7 +208,7 @@ class History {
     }
   }
 
-  /** What nodes hold that others lack and would keep, in words. */
+  /** A sentence for each pair of nodes of which one holds Drops that the other lacks and would keep. */
   get #differences(): string[] {
     const { nodes } = this.#world;
     const all: string[] = [];
@@ -211,7 +222,7 @@ class History {
   }
 }
 
-/** How many Drops the one would keep of those that the other holds. */
+/** How many of the giver's Drops the taker would keep; 1 if one of the two is off, since the two may differ. */
 function offers(giver: Throwie | undefined, taker: Throwie | undefined): number {
   if (giver === undefined || taker === undefined) return 1;
   let count = 0;
@@ -221,12 +232,12 @@ function offers(giver: Throwie | undefined, taker: Throwie | undefined): number 
   return count;
 }
 
-/** Would the taker store what the giver has in this slot, if it were sent now? */
+/** Whether the taker would store the giver's Drop in this slot if the giver sent it now. */
 function keeps(taker: Throwie, giver: Throwie, slot: number): boolean {
   const [from, to] = [giver.store, taker.store];
   if (to.find(from.idLow(slot), from.idHigh(slot)) >= 0) return false;
   const verdict = taker.judge(from.idLow(slot));
-  // What waits for a turn, or died here lately, is not wanted now.
+  // A Drop that must wait for a token, or that died here lately, is not wanted now.
   if (verdict !== "free") return verdict === "newcomer";
   if (to.count < to.capacity) return true;
   const key = keyOfClaim(claim(from.heat(slot), giver.heatNow()), taker.heatNow());
@@ -234,7 +245,7 @@ function keeps(taker: Throwie, giver: Throwie, slot: number): boolean {
   return false;
 }
 
-/** What is wrong with one node once it is over. */
+/** The faults of one node at the end of a history. */
 function faultsOfNode(node: SimNode, small: boolean): string[] {
   const { name, throwie } = node;
   if (throwie === undefined) return [`${name} is off`];

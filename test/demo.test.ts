@@ -1,16 +1,16 @@
-/** The demo as a person runs it, and with a gateway killed at the moments that matter. */
+/** The demo must work as a person runs it, and also when a gateway is killed at the worst moments. */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import test from "ava";
 
 const isolated = process.env.THROWIE_LOOPBACK_ONLY === "1";
-/** Outside a namespace of their own, gateways would announce themselves to the network. */
+/** These tests run in a network namespace only. Elsewhere the gateways would announce themselves to the network. */
 const demoTest = isolated ? test : test.skip;
 
 interface Killing {
-  /** Kill at the first line that this matches... */
+  /** Kill at the first line that matches this pattern. */
   at: RegExp;
-  /** ...the gateway of this place. */
+  /** The gateway to kill, named by its place. */
   gateway: "library" | "bookshop";
 }
 
@@ -42,7 +42,7 @@ async function play(words: string[], killings: Killing[] = []): Promise<Played> 
   return { code, lines, killed };
 }
 
-demoTest("a message of the user's choosing is read at the far end, as one JSON document", async (t) => {
+demoTest("with --json the demo delivers the user's message and prints one JSON document", async (t) => {
   const { code, lines } = await play(["--json", "Grüße vom Markt ☂"]);
   t.is(code, 0, lines.join("\n"));
   t.is(lines.length, 1);
@@ -64,7 +64,7 @@ for (const [name, killings] of Object.entries<Killing[]>({
     { at: /puts the message on its air/, gateway: "library" },
   ],
 })) {
-  demoTest(`the message arrives once although a kill ends ${name}`, async (t) => {
+  demoTest(`the message arrives exactly once when a kill ends ${name}`, async (t) => {
     const { code, lines, killed } = await play([name], killings);
     const story = lines.join("\n");
     t.is(killed, killings.length, story);

@@ -1,7 +1,12 @@
 /**
- * modules/drop: ids, sealing and keys against the vectors of docs/protocol.md, against the BLAKE3 authors' published
- * figures (in the vectors, with their source), and against other people's code: libsodium (XChaCha20-Poly1305),
- * hash-wasm (BLAKE3, scrypt) and OpenSSL's scrypt through node:crypto. Replay a property test with SEED=n.
+ * Other programs must be able to open our Drops, so it is not enough that modules/drop agrees with itself. These tests
+ * compare ids, sealing and keys with
+ *
+ * - the vectors of docs/protocol.md, which contain the figures that the authors of BLAKE3 published, with their source;
+ * - code of other people: libsodium (XChaCha20-Poly1305), hash-wasm (BLAKE3, scrypt), and OpenSSL's scrypt through
+ *   node:crypto.
+ *
+ * Replay a property test with SEED=n.
  */
 import { scryptSync } from "node:crypto";
 import { blake3 } from "@noble/hashes/blake3.js";
@@ -40,7 +45,7 @@ interface VectorFile {
   invalid: Vector[];
 }
 
-/** What the vectors exercise; the canaries below break one part of it at a time. */
+/** The functions that the vectors test. Each canary below replaces one of them by a broken variant. */
 const implementation = { dropId, refuseDropSize, contentKey, seal, open, geohash, passphraseMaterial, placeMaterial };
 type Implementation = typeof implementation;
 
@@ -48,7 +53,7 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const unhex = (text: unknown): Uint8Array => Uint8Array.from(Buffer.from(text as string, "hex"));
 const ascii = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
 
-/** The sentence of the RangeError that `act` throws; undefined when it throws none. */
+/** The message of the RangeError that `act` throws, or undefined if `act` throws nothing. */
 function refusal(act: () => unknown): string | undefined {
   try {
     act();
@@ -59,7 +64,7 @@ function refusal(act: () => unknown): string | undefined {
   return undefined;
 }
 
-/** One vector's outcome, as text to compare: what the implementation says against what the file says. */
+/** Runs one valid vector. Returns the result of the implementation and the result in the file, both as text. */
 function runValid(vector: Vector, its: Implementation): [found: string, expected: string] {
   switch (vector.op) {
     case "dropId": {
@@ -105,18 +110,18 @@ function runValid(vector: Vector, its: Implementation): [found: string, expected
       ];
     }
     default:
-      throw new Error(`a vector of unknown op ${vector.op}`);
+      throw new Error(`this test knows no op ${vector.op}`);
   }
 }
 
-/** True when the implementation refuses the vector for the reason it carries. */
+/** Whether the implementation refuses the vector for the reason that the file gives. */
 function runInvalid(vector: Vector, its: Implementation): boolean {
   const reason = vector.reason as string;
   switch (vector.op) {
     case "dropSize":
       return its.refuseDropSize(vector.lengthBytes as number) === reason;
     case "open": {
-      // `open` keeps the reason to itself; the two that a length shows are checked here, so that the file tells the truth.
+      // `open` does not tell its reason. A length shows two of the reasons, so the file is checked for these here.
       const drop = unhex(vector.drop);
       const seen = drop.length < SEAL_OVERHEAD_BYTES ? "short" : drop.length > DROP_SIZE_BYTES_MAX ? "long" : "tag";
       return seen === reason && its.open(drop, unhex(vector.key)) === undefined;
@@ -132,7 +137,7 @@ function runInvalid(vector: Vector, its: Implementation): boolean {
       return refusal(() => its.placeMaterial(latitude!, longitude!, precision!))?.includes(reason) === true;
     }
     default:
-      throw new Error(`a vector of unknown op ${vector.op}`);
+      throw new Error(`this test knows no op ${vector.op}`);
   }
 }
 
@@ -153,12 +158,12 @@ function faults(file: VectorFile, its: Implementation, costMax: number): string[
 const dropFile = dropVectors as unknown as VectorFile;
 const keyFile = keyVectors as unknown as VectorFile;
 
-test("drop vectors", (t) => {
+test("every Drop vector gives what the file says", (t) => {
   t.deepEqual(faults(dropFile, implementation, 0), []);
   t.true(dropFile.valid.length >= 30 && dropFile.invalid.length >= 20);
 });
 
-test("key vectors, full scrypt cost included", (t) => {
+test("every key vector gives what the file says, at the full scrypt cost too", (t) => {
   t.deepEqual(faults(keyFile, implementation, SCRYPT_COST), []);
   t.is(keyFile.valid.filter((vector) => vector.cost === SCRYPT_COST).length, 2);
   t.true(keyFile.valid.filter((vector) => vector.cost === SCRYPT_COST).every((vector) => vector.engines !== undefined));
@@ -172,11 +177,11 @@ test("canary: the vectors catch each broken variant", (t) => {
       dropFile,
       { contentKey: (material) => blake3(material, { context: Buffer.from("smzd:ck:2") }) },
     ],
-    "open that ignores its tag": [
+    "an open that ignores the tag": [
       dropFile,
       { open: (drop, key) => open(drop, key) ?? drop.slice(NONCE_BYTES, -TAG_BYTES) },
     ],
-    "open that reads past a Drop's size": [
+    "an open that accepts more than a Drop's size": [
       dropFile,
       { open: (drop, key) => (drop.length > DROP_SIZE_BYTES_MAX ? drop : open(drop, key)) },
     ],
@@ -189,11 +194,11 @@ test("canary: the vectors catch each broken variant", (t) => {
         },
       },
     ],
-    "latitude and longitude exchanged": [
+    "latitude and longitude swapped": [
       keyFile,
       { geohash: (latitude, longitude, precision) => geohash(longitude / 2, latitude, precision) },
     ],
-    "an edge in the lower half": [
+    "a point on an edge put into the lower half": [
       keyFile,
       { geohash: (latitude, longitude, precision) => geohash(Math.max(-90, latitude - 1e-12), longitude, precision) },
     ],
@@ -251,7 +256,7 @@ test("libsodium opens what we seal, and we open what libsodium seals", async (t)
   }
 });
 
-test("one flipped bit anywhere, and a Drop does not open", (t) => {
+test("a Drop with one flipped bit does not open", (t) => {
   const next = stream(seed ^ 1);
   const key = randomBytes(next, CONTENT_KEY_BYTES);
   const drop = seal(randomBytes(next, 21), key, randomBytes(next, NONCE_BYTES));
@@ -263,9 +268,9 @@ test("one flipped bit anywhere, and a Drop does not open", (t) => {
   }
 });
 
-test("seal and open leave their arguments alone and hand out nothing that is shared", (t) => {
+test("seal and open do not change their arguments, and their results share no memory", (t) => {
   const next = stream(seed ^ 2);
-  // Views at an odd offset, as a radio buffer would give them.
+  // The arguments are views at odd offsets, like views of a radio buffer.
   const buffer = randomBytes(next, 200);
   const key = buffer.subarray(1, 33);
   const nonce = buffer.subarray(33, 57);
@@ -284,10 +289,10 @@ test("seal and open leave their arguments alone and hand out nothing that is sha
   t.throws(() => open(drop, key.subarray(1)), { message: /content key/ });
 });
 
-test("hash-wasm gives the same DropIds, whole and in slices", async (t) => {
+test("DropIds equal those of hash-wasm, hashed whole or in slices", async (t) => {
   const next = stream(seed ^ 3);
   const hasher = new DropHasher();
-  // A buffer longer than a DropId: only the first 32 bytes are the hasher's to write.
+  // The buffer is longer than a DropId. The hasher may write only the first 32 bytes.
   const into = new Uint8Array(DROP_ID_BYTES + 4).fill(0xee);
   for (let round = 0; round < 200; round++) {
     const bytes = randomBytes(next, round === 0 ? DROP_SIZE_BYTES_MAX : 1 + (next() % DROP_SIZE_BYTES_MAX));
@@ -311,7 +316,7 @@ test("hash-wasm gives the same DropIds, whole and in slices", async (t) => {
   }
 });
 
-test("a hasher used out of order, or past a Drop's size, is a bug that shows", (t) => {
+test("a hasher that is used out of order, or past a Drop's size, throws", (t) => {
   const hasher = new DropHasher();
   const into = new Uint8Array(DROP_ID_BYTES);
   t.throws(() => hasher.update(into), { message: /before begin/ });
@@ -329,7 +334,7 @@ test("a hasher used out of order, or past a Drop's size, is a bug that shows", (
   t.throws(() => dropId(new Uint8Array(DROP_SIZE_BYTES_MAX + 1)));
 });
 
-test("scrypt: hash-wasm and OpenSSL agree at the full cost", async (t) => {
+test("key material equals the scrypt of hash-wasm and of OpenSSL at the full cost", async (t) => {
   const password = Buffer.from("five words nobody said before");
   const salt = Buffer.from("smzd:ck:1 passphrase");
   const ours = hex(passphraseMaterial(Uint8Array.from(password)));
@@ -339,11 +344,11 @@ test("scrypt: hash-wasm and OpenSSL agree at the full cost", async (t) => {
   t.is(ours, await scryptWasm({ password, salt, ...wasmOptions }));
 });
 
-test("geohash equals exact integer arithmetic on random places, and words nest", (t) => {
+test("a geohash equals exact integer arithmetic on random places, and a shorter one is its prefix", (t) => {
   const next = stream(seed ^ 4);
   const alphabet = "0123456789bcdefghjkmnpqrstuvwxyz";
   for (let round = 0; round < 2000; round++) {
-    // Coordinates are integers over 2^24, exact in a double; every other round they lie on a cell's edge.
+    // Coordinates are multiples of 2^-24, which are exact in a double. In every other round they lie on a cell's edge.
     const grain = round % 2 === 0 ? 1 : 45 * 2 ** (8 + (next() % 16));
     const latitude = (Math.floor(((next() / 2 ** 32) * 180 * 2 ** 24) / grain) * grain) / 2 ** 24 - 90;
     const longitude = (Math.floor(((next() / 2 ** 32) * 360 * 2 ** 24) / grain) * grain) / 2 ** 24 - 180;
@@ -367,7 +372,7 @@ test("geohash equals exact integer arithmetic on random places, and words nest",
   t.throws(() => geohash(0, 0, Number.NaN), { instanceOf: RangeError });
 });
 
-test("the constants of the format fit each other", (t) => {
+test("the constants of the format agree", (t) => {
   t.is(DROP_SIZE_BYTES_MAX, 2048);
   t.is(PLAINTEXT_SIZE_BYTES_MAX, 2008);
   t.is(SEAL_OVERHEAD_BYTES, NONCE_BYTES + TAG_BYTES);

@@ -1,13 +1,13 @@
 /**
- * What a Flash must do, for each that there is: the simulator's is only worth something if it passes the very tests that
- * the real ones pass.
+ * A simulation proves something only if its flash behaves like real flash. So these tests say what every Flash must do,
+ * and each implementation runs them: the one of the simulator and the real ones.
  */
 import type { ExecutionContext, TestFn } from "ava";
 import type { Flash } from "../modules/store/flash.ts";
 
 export interface FlashSubject {
   flash: Flash;
-  /** The same memory after a restart of whatever drives it. */
+  /** The same memory, opened again after a restart of its driver. */
   reopen(): Flash;
   end(): void;
 }
@@ -24,13 +24,13 @@ export function flashContract(test: TestFn, name: string, make: () => FlashSubje
     });
   };
 
-  check("is whole sectors of whole program units, and new memory is ones", (t, { flash }) => {
+  check("consists of whole sectors of whole program units, and new memory is all ones", (t, { flash }) => {
     t.is(flash.sizeBytes % flash.sectorSizeBytes, 0);
     t.is(flash.sectorSizeBytes % flash.programSizeBytes, 0);
     t.true(bytesOf(flash, 0, flash.sizeBytes).every((byte) => byte === 0xff));
   });
 
-  check("gives back what was programmed, and nothing beside it changes", (t, { flash, reopen }) => {
+  check("reads back what was programmed, and no other byte changes", (t, { flash, reopen }) => {
     const size = 4 * flash.programSizeBytes;
     const address = flash.sectorSizeBytes + 2 * flash.programSizeBytes;
     const bytes = Uint8Array.from({ length: size + 7 }, (_, i) => (i * 37) & 0xff);
@@ -43,7 +43,7 @@ export function flashContract(test: TestFn, name: string, make: () => FlashSubje
     t.deepEqual(bytesOf(reopen(), address, size), bytes.slice(7));
   });
 
-  check("reads from anywhere, any length, into the middle of a buffer", (t, { flash }) => {
+  check("reads any length from any address into the middle of a buffer", (t, { flash }) => {
     const bytes = Uint8Array.from({ length: 64 }, (_, i) => i);
     flash.program(flash.sectorSizeBytes - 64, bytes, 0, 64);
     flash.program(flash.sectorSizeBytes, bytes, 0, 64);
@@ -54,14 +54,14 @@ export function flashContract(test: TestFn, name: string, make: () => FlashSubje
     t.is(into[0], 170);
   });
 
-  check("keeps no buffer", (t, { flash }) => {
+  check("keeps no buffer of the caller", (t, { flash }) => {
     const bytes = new Uint8Array(flash.programSizeBytes).fill(0x5a);
     flash.program(0, bytes, 0, bytes.length);
     bytes.fill(0);
     t.is(bytesOf(flash, 0, 1)[0], 0x5a);
   });
 
-  check("erases a sector to ones, and only that one; then it can be programmed again", (t, { flash }) => {
+  check("erases one sector to ones and no other, and the sector can be programmed again", (t, { flash }) => {
     const { sectorSizeBytes } = flash;
     const zeros = new Uint8Array(sectorSizeBytes);
     for (const sector of [0, 1, 2]) t.true(flash.program(sector * sectorSizeBytes, zeros, 0, sectorSizeBytes));
@@ -72,15 +72,15 @@ export function flashContract(test: TestFn, name: string, make: () => FlashSubje
     t.true(flash.program(sectorSizeBytes, zeros, 0, sectorSizeBytes));
   });
 
-  check("refuses what NOR memory cannot do and what lies outside", (t, { flash }) => {
+  check("refuses to set bits, and refuses addresses that are unaligned or out of range", (t, { flash }) => {
     const unit = flash.programSizeBytes;
     const bytes = new Uint8Array(4 * unit);
     flash.program(0, bytes, 0, unit);
     bytes.fill(0xff);
-    // A board cannot tell a caller's bug from a worn cell, so there it is a failure.
+    // A board cannot tell a caller's bug from a worn cell. So it may report a failure instead of throwing.
     t.true(
       isRefused(() => flash.program(0, bytes, 0, unit)),
-      "sets bits",
+      "a program that sets bits",
     );
     t.true(bytesOf(flash, 0, unit).every((byte) => byte === 0));
     t.throws(() => flash.program(unit + 1, bytes, 0, unit));

@@ -1,6 +1,8 @@
 /**
- * Coverage-guided fuzz of `Reconciler.receive`: as initiator and as responder, with the first and with every later message, over
- * sets that are empty, small, full, and full of shared tags. See fuzz/fuzzer.ts for how to replay and to run longer.
+ * A peer may send any bytes. This coverage-guided fuzz feeds them to `Reconciler.receive`, as initiator and as
+ * responder, with the first message and with every later one. The sets are empty, small, full, or full of shared tags.
+ *
+ * fuzz/fuzzer.ts says how to replay a finding and how to run longer.
  */
 import test from "ava";
 import { exchange, type Ids, randomPair, Side, seededWords } from "../bench/rbsr.ts";
@@ -12,26 +14,28 @@ import { nothingIsFound, onlyGuidedFinds } from "./fuzz/verdict.ts";
 import { BOARD_ITEMS, fillUnsalted } from "./rbsr-sides.ts";
 
 const EXECUTIONS = executionsOf(40_000);
-/** Some seeds need two thirds of these. */
+/** Some seeds need two thirds of these executions to find the defect. */
 const CANARY_EXECUTIONS = executionsOf(120_000);
-/** Of the lines of modules/rbsr that answer a message; those that are left are named when it is less. */
+/**
+ * The share of the lines of the modules in ANSWERING that must run. If fewer run, the test names those that did not.
+ */
 const REACHED_MIN = 0.97;
 const ANSWERING = ["answer", "check", "decode", "message", "open-ranges", "range-writer", "reconciler", "item-bitmap"];
-/** Bytes behind the largest answer that nobody may touch. */
+/** Bytes behind the largest answer. The reconciler must not write there. */
 const GUARD_BYTES = 64;
 const GUARD = 0xa5;
 const OFFSET_MAX = 8;
 
 type Modules = typeof import("../modules/rbsr/reconciler.ts") & typeof import("../modules/rbsr/salted-set.ts");
 
-/** What an initiator was told to expect: from "nearly the same" to "nothing shared". */
+/** Estimates for an initiator, from sets that are nearly the same to sets that share nothing. */
 const ESTIMATES = [1, 2, 6, 20, 60, 300, 2000];
 
-/** Sets of mixes: mine and the peer's. */
+/** Pairs of sets of mixes: the set of the reconciler under test, and the set of its peer. */
 function pairs(words: () => number): [Ids, Ids][] {
   const sharing = randomPair(words, 30, 8, 8);
   for (const ids of sharing) for (let item = 0; item < ids.length / 2; item += 1) ids[2 * item + 1] = (item * item) % 5;
-  // As many as one message lists, all of one tag.
+  // As many items as one message lists, all with the same tag.
   const [alike] = randomPair(words, 500, 0, 0);
   for (let item = 0; item < alike.length / 2; item += 1) alike[2 * item + 1] = 7;
   return [
@@ -45,7 +49,7 @@ function pairs(words: () => number): [Ids, Ids][] {
   ];
 }
 
-/** What a peer says honestly to one that is in the state which the choices name. */
+/** The messages of an honest peer to a reconciler in the state that the choices name. */
 function honestInput(sets: [Ids, Ids][], choices: number[]): Input {
   const [mine, theirs] = sets[choices[1]! % sets.length]!;
   const me = new Side({ capacity: BOARD_ITEMS });
@@ -79,15 +83,18 @@ function targetOf({ Reconciler, SaltedSet }: Modules, seedsOf: (sets: [Ids, Ids]
     check((state === "refused") === (refusal !== undefined), `${state} for ${refusal}`);
     let have = 0;
     for (let item = 0; item < set.count; item += 1) if (reconciler.has(item)) have += 1;
-    check(have === haveCount, `${haveCount} items are lacked, ${have} of the set`);
+    check(have === haveCount, `haveCount is ${haveCount}, but the peer lacks ${have} items of the set`);
     let items = 0;
     for (let index = 0; index < set.count; index += 1) items += set.items[index]!;
-    check(items === (set.count * (set.count - 1)) / 2, "the set is no longer what it was");
+    check(items === (set.count * (set.count - 1)) / 2, "the set was changed");
   };
   const checkAnswer = (length: number) => {
     check(Number.isInteger(length) && length >= 0 && length <= MESSAGE_SIZE_BYTES_MAX, `an answer of ${length} bytes`);
-    check(length === 0 || reconciler.state !== "refused", "refused, and answered");
-    check(!out.subarray(MESSAGE_SIZE_BYTES_MAX).some((byte) => byte !== GUARD), "written behind the largest message");
+    check(length === 0 || reconciler.state !== "refused", "a refused session answered");
+    check(
+      !out.subarray(MESSAGE_SIZE_BYTES_MAX).some((byte) => byte !== GUARD),
+      "something was written behind the largest message",
+    );
   };
   return {
     seeds: seedsOf(sets),
@@ -115,20 +122,20 @@ function targetOf({ Reconciler, SaltedSet }: Modules, seedsOf: (sets: [Ids, Ids]
           "the message was changed",
         );
       }
-      check(accepted <= MESSAGES_MAX + 1, `${accepted} messages were taken`);
+      check(accepted <= MESSAGES_MAX + 1, `${accepted} messages were accepted`);
       checkState();
     },
   };
 }
 
-/** A peer's honest messages in every state. */
+/** The messages of an honest peer, for every state. */
 function everySeed(sets: [Ids, Ids][]): Input[] {
   return [0, 1].flatMap((role) =>
     sets.flatMap((_, which) => ESTIMATES.map((_, expected) => honestInput(sets, [role, which, expected]))),
   );
 }
 
-/** Only what a peer says when tags tell all items apart: doubts are for the fuzzer to find. */
+/** Only messages of sessions in which tags tell all items apart. The fuzzer must find the doubts itself. */
 function fewSeeds(sets: [Ids, Ids][]): Input[] {
   return [0, 1].map((role) => honestInput(sets, [role, 1, ESTIMATES.length - 1]));
 }
@@ -138,7 +145,7 @@ function load(defect?: Replacement): Promise<CoveredModules<Modules>> {
 }
 
 test.serial(
-  "no message makes the reconciler throw, overrun or lie about its state, and all of it was tried",
+  "no message makes the reconciler throw, write out of bounds or misreport its state, and nearly every line ran",
   async (t) => {
     const modules = await load();
     nothingIsFound(
@@ -153,8 +160,9 @@ test.serial(
   },
 );
 
-test.serial("canary: a defect behind a doubt is found with coverage as a guide, and not by random bytes", async (t) => {
-  // The third message about one range: a list with a tag twice, the doubt, and which of the mixes are wanted.
+test.serial("canary: the guided fuzz finds a defect behind a doubt, and random bytes do not", async (t) => {
+  // The defect is in the third message about one range: a list that has a tag twice, then the doubt, then the message
+  // that says which of the mixes are wanted.
   const modules = await load({
     find: "if (this.#reader.bit() === 1) this.#have.add(item);\n      }\n    }\n  };",
     by: "if (this.#reader.bit() === 1) this.#have.add(item + 4096);\n      }\n    }\n  };",
@@ -162,6 +170,6 @@ test.serial("canary: a defect behind a doubt is found with coverage as a guide, 
   onlyGuidedFinds(
     t,
     { modules, target: targetOf(modules.exports, fewSeeds), executions: CANARY_EXECUTIONS },
-    /items are lacked/,
+    /but the peer lacks/,
   );
 });

@@ -1,4 +1,4 @@
-/** One node with no air at all: its clock, its chance and what it hears are the test's. */
+/** One node without a radio medium. The test sets its clock, its random numbers and the frames that it hears. */
 import { Store } from "../modules/store/store.ts";
 import { Throwie } from "../modules/throwie/throwie.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
@@ -14,7 +14,7 @@ export interface LoneNode {
   sent: Uint8Array[];
 }
 
-/** A node whose radio only keeps what it is told to send. */
+/** A node with `drops` Drops of its own. Its radio sends nothing: it only keeps the frames in `sent`. */
 export function loneNode(drops: number, random: SeededRandom, capacity?: number): LoneNode {
   const lone = { now: 0, sent: [] as Uint8Array[], flash: new NorFlash({ sizeBytes: FLASH_BYTES }) } as LoneNode;
   lone.store = new Store(lone.flash, capacity);

@@ -1,7 +1,9 @@
 /**
- * hosts/negentropy: every byte against sessions of the reference implementation, results against the truth over random sets,
- * malformed messages against their reasons, and the program as a conformance harness drives it. Replay the random parts
- * with SEED=n.
+ * hosts/negentropy must work with other implementations of the protocol. These tests compare every byte with sessions
+ * of the reference implementation, results with the truth over random sets, and malformed messages with their reasons.
+ * They also run the program as a conformance harness drives it.
+ *
+ * Replay the random parts with SEED=n.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -53,14 +55,14 @@ function accepted(answer: ReturnType<NegentropySession["receive"]>): Answer {
   return answer;
 }
 
-/** Carry messages until the client is done. */
+/** Carries messages between client and server until the client is done. */
 function reconcile(client: NegentropySession, server: NegentropySession) {
   const messages: Uint8Array[] = [];
   const have = new Set<string>();
   const need = new Set<string>();
   let next: Uint8Array | undefined = client.initiate();
   while (next !== undefined) {
-    if (messages.length > 2 * ROUNDS_MAX) throw new Error("no end");
+    if (messages.length > 2 * ROUNDS_MAX) throw new Error(`the client is not done after ${ROUNDS_MAX} rounds`);
     const { message } = accepted(server.receive(next));
     messages.push(next, message!);
     const answer = accepted(client.receive(message!));
@@ -80,7 +82,7 @@ function without(items: Item[], others: Item[]): string[] {
 }
 
 for (const vector of vectors.valid.sessions) {
-  test(`the reference's session, byte for byte: ${vector.name}`, (t) => {
+  test(`a session is the reference's, byte for byte: ${vector.name}`, (t) => {
     const client = itemsOf(vector.client as Entry[]);
     const server = itemsOf(vector.server as Entry[]);
     const result = reconcile(sessionOf(client, vector.clientLimit), sessionOf(server, vector.serverLimit));
@@ -90,25 +92,25 @@ for (const vector of vectors.valid.sessions) {
   });
 }
 
-test("the reference's answers, byte for byte", (t) => {
+test("answers are the reference's, byte for byte", (t) => {
   for (const { name, limit, items, message, answer } of vectors.valid.answers) {
     const { message: ours } = accepted(sessionOf(itemsOf(items), limit).receive(unhex(message)));
     t.is(hex(ours!), answer, name);
   }
 });
 
-test("malformed messages are refused for their reason, and have no effect", (t) => {
+test("a malformed message is refused for its reason and has no effect", (t) => {
   for (const { receiver, message, reason, note } of vectors.invalid) {
     const session = sessionOf([{ timestamp: 5n, id: idOf(1) }]);
     if (receiver === "client") session.initiate();
     t.is(session.receive(unhex(message)) as string, reason, note);
-    // Still of use: the same session finds its item in an honest, empty peer.
+    // The session still works: it finds that an honest, empty peer lacks its item.
     const after = accepted(session.receive(unhex("6100000200")));
     t.is(receiver === "client" ? after.have.length : after.message!.length, receiver === "client" ? 1 : 37, note);
   }
 });
 
-/** Random sets, often of few timestamps and of ids that share a prefix; at times one side is empty. */
+/** Random sets, often with few timestamps or with ids that share a prefix. Sometimes one side is empty. */
 function randomSets(words: () => number): [Item[], Item[]] {
   const count = () => words() % [1, 8, 40, 400, 3000][words() % 5]!;
   const timestamps = 1 + (words() % [1, 3, 1000][words() % 3]!);
@@ -128,7 +130,7 @@ function randomSets(words: () => number): [Item[], Item[]] {
   ];
 }
 
-test("random sets reconcile exactly, with and without limits, and no message is over its limit", (t) => {
+test("random sets reconcile exactly, with and without size limits, and no message is larger than its limit", (t) => {
   t.log(`SEED=${SEED}`);
   const words = seededWords(SEED);
   for (let trial = 0; trial < 60; trial += 1) {
@@ -137,24 +139,24 @@ test("random sets reconcile exactly, with and without limits, and no message is 
     const { messages, have, need } = reconcile(sessionOf(client, limits[0]), sessionOf(server, limits[1]));
     const name = `SEED=${SEED}, trial ${trial}, limits ${limits}`;
     t.deepEqual([have, need], [without(client, server), without(server, client)], name);
-    for (const [turn, message] of messages.entries()) {
-      const limit = limits[turn % 2]!;
+    for (const [index, message] of messages.entries()) {
+      const limit = limits[index % 2]!;
       t.true(limit === 0 || message.length <= limit, name);
     }
   }
 });
 
-test("canary: a client that hides one item of a hundred fails that comparison", (t) => {
+test("canary: a client that hides one item of a hundred fails the comparison with the truth", (t) => {
   const [client, server] = [100, 101].map((count) => itemsOf([{ first: 0, count, timestamp: "0", step: "0" }]));
   const { have, need } = reconcile(sessionOf(client!.slice(1)), sessionOf(server!));
   t.deepEqual(have, without(client!, server!));
   t.notDeepEqual(need, without(server!, client!));
 });
 
-test("a fingerprint is SHA-256 of the sum and the count, over every range", (t) => {
+test("the fingerprint of any range is the SHA-256 of its sum and its count", (t) => {
   const words = seededWords(SEED);
   const items = Array.from({ length: 200 }, (_, number) => ({ timestamp: BigInt(number), id: idOf(words()) }));
-  // Ids of ones make every addition carry.
+  // Ids of all ones make every addition carry.
   for (const { id } of items.slice(60, 140)) id.fill(0xff, 1);
   const vector = new ItemVector();
   for (const { timestamp, id } of items) vector.insert(timestamp, id);
@@ -169,7 +171,7 @@ test("a fingerprint is SHA-256 of the sum and the count, over every range", (t) 
   }
 });
 
-test("varints are exact up to 2^64 - 1, and no longer than need be", (t) => {
+test("varints are exact up to 2^64 - 1 and as short as possible", (t) => {
   for (const [value, text] of [
     [0n, "00"],
     [127n, "7f"],
@@ -182,8 +184,8 @@ test("varints are exact up to 2^64 - 1, and no longer than need be", (t) => {
   }
 });
 
-test("a cut behind a range that the peer called empty does not hide what is in it", (t) => {
-  // Of the server's items 110 fill its message; the list of the other 31 is dropped by the cut. The client has none.
+test("a message cut behind a range that the peer called empty does not hide the items of that range", (t) => {
+  // Of the server's 141 items, 110 fill its message. The cut drops the list of the other 31. The client has no items.
   const server = sessionOf(itemsOf([{ first: 0, count: 141, timestamp: "0", step: "1" }]), FRAME_SIZE_BYTES_MIN);
   const client = sessionOf([]);
   client.initiate();
@@ -192,7 +194,7 @@ test("a cut behind a range that the peer called empty does not hide what is in i
   let next: Uint8Array | undefined = unhex(`616f000200000001${emptyFingerprint}`);
   while (next !== undefined) {
     const { message } = accepted(server.receive(next));
-    // What the reference says here, at its cost: an empty rest, which the client takes for agreement.
+    // The reference answers an empty rest here. The client takes that for agreement and misses the other items.
     if (needed === 0) t.false(hex(message!).endsWith(`000001${emptyFingerprint}`));
     const answer = accepted(client.receive(message!));
     needed += answer.need.length;
@@ -201,7 +203,7 @@ test("a cut behind a range that the peer called empty does not hide what is in i
   t.is(needed, 141);
 });
 
-test("items are refused that the protocol has no place for", (t) => {
+test("items that the protocol cannot express are refused", (t) => {
   const items = new ItemVector();
   t.throws(() => items.insert(2n ** 64n - 1n, idOf(1)), { message: /2\^64 - 2/ });
   t.throws(() => items.insert(-1n, idOf(1)), { message: /from 0/ });
@@ -213,7 +215,7 @@ test("items are refused that the protocol has no place for", (t) => {
   t.throws(() => sessionOf([], FRAME_SIZE_BYTES_MIN - 1), { message: /at least 4096/ });
 });
 
-/** The program, and what it says next. */
+/** Starts the program. `say` writes a line to it, `hear` reads its next line. */
 function program(t: ExecutionContext, limit: number) {
   const child = spawn(process.execPath, ["build/hosts/cli/throwie.js", "negentropy"], {
     env: { ...process.env, FRAMESIZELIMIT: String(limit) },
@@ -232,7 +234,7 @@ function program(t: ExecutionContext, limit: number) {
   };
 }
 
-test("two processes reconcile by lines, as the harness drives them", async (t) => {
+test("two processes reconcile over lines, as a conformance harness drives them", async (t) => {
   const vector = vectors.valid.sessions.find(({ clientLimit, serverLimit }) => clientLimit > 0 && serverLimit > 0)!;
   const client = program(t, vector.clientLimit);
   const server = program(t, vector.serverLimit);
@@ -264,12 +266,12 @@ for (const [name, lines, sentence] of [
   ["a message before the seal", "msg,61", /"msg" comes after the line "seal"/],
   ["an item after the seal", `seal\nitem,1,${"00".repeat(32)}`, /sealed/],
   ["a short id", "item,1,00", /32 bytes, not 1/],
-  ["no number", `item,1e3,${"00".repeat(32)}`, /decimal number, not "1e3"/],
-  ["no hexadecimal", "seal\nmsg,6x", /pairs of hexadecimal digits/],
+  ["a timestamp that is no number", `item,1e3,${"00".repeat(32)}`, /decimal number, not "1e3"/],
+  ["bytes that are not hexadecimal", "seal\nmsg,6x", /pairs of hexadecimal digits/],
   ["a malformed message", "seal\nmsg,61000003", /A message was refused: a range in it has an unknown mode/],
   ["a second initiate", "seal\ninitiate\ninitiate", /initiated already/],
 ] as [string, string, RegExp][]) {
-  test(`the program ends with one sentence at ${name}`, (t) => {
+  test(`the program ends with one sentence after ${name}`, (t) => {
     const words = ["build/hosts/cli/throwie.js", "negentropy"];
     const { status, stderr } = spawnSync(process.execPath, words, { input: `${lines}\n`, encoding: "utf8" });
     t.is(status, 1);

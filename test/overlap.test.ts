@@ -1,6 +1,9 @@
 /**
- * When two boards that sleep first hear each other: never later than the bound, for every ordered pair of primes, all
- * phases, clocks 5 % off and every resonance of theirs. Replay the random part with SEED=n.
+ * Two boards that sleep could miss each other for ever. These tests show that they hear each other within the bound:
+ * for every ordered pair of primes, for all phases, for clocks that are up to 5 % off, and for every resonance of the
+ * two clocks.
+ *
+ * Replay the random part with SEED=n.
  */
 import test from "ava";
 import { sweepPeriods, WAKE_CYCLES, WAKE_PRIMES_S, type WakeCycle } from "../modules/throwie/wake-schedule.ts";
@@ -9,7 +12,7 @@ import { SeededRandom } from "../sim/random.ts";
 
 const seed = Number(process.env.SEED ?? 20261121);
 
-/** The longest time to a first meeting as a share of the bound, over all that is to be looked at. */
+/** The longest time to a first meeting, as a share of the bound, over all primes, phases and clock errors. */
 function worstOfBound(cycle: WakeCycle, otherCycle: WakeCycle, steps: number): number {
   let worst = 0;
   for (const primeS of WAKE_PRIMES_S[cycle]) {
@@ -25,16 +28,16 @@ function worstOfBound(cycle: WakeCycle, otherCycle: WakeCycle, steps: number): n
 }
 
 for (const cycle of WAKE_CYCLES) {
-  test(`boards of a cycle of ${cycle} s meet within the bound, and boards of quicker ones do too`, (t) => {
+  test(`a board of a cycle of ${cycle} s meets boards of the same and of shorter cycles within the bound`, (t) => {
     for (const other of WAKE_CYCLES.filter((one) => one <= cycle)) {
       const worst = worstOfBound(cycle, other, 60);
       t.true(worst <= 1, `${cycle} s with ${other} s: ${worst}`);
-      if (other === cycle) t.true(worst > 0.9, `the bound is near: ${worst}`);
+      if (other === cycle) t.true(worst > 0.9, `the bound is too wide: the longest meeting takes ${worst} of it`);
     }
   });
 }
 
-/** The same question, asked of one phase after another, and of nothing but two lists of wake-ups. */
+/** The same longest time, found without intervals: by one phase after another, from two lists of wake-ups. */
 function worstOfPhases(sweeper: Rhythm, other: Rhythm, stepMs: number): number {
   const starts = (rhythm: Rhythm, fromMs: number, sweepAt: number): [number, number][] => {
     const list: [number, number][] = [];
@@ -58,7 +61,7 @@ function worstOfPhases(sweeper: Rhythm, other: Rhythm, stepMs: number): number {
   return worstMs;
 }
 
-test("intervals say what one phase after another says", (t) => {
+test("the interval method gives what one phase after another gives", (t) => {
   const random = new SeededRandom(seed, "phases");
   for (let i = 0; i < 30; i++) {
     const draw = (): Rhythm => {
@@ -75,7 +78,7 @@ test("intervals say what one phase after another says", (t) => {
   }
 });
 
-test("of boards drawn by chance, half meet in a third of the bound, and none later, whether or not clocks wander", (t) => {
+test("half of the pairs drawn by chance meet in a third of the bound, and all within it, with steady or wandering clocks", (t) => {
   for (const cycle of WAKE_CYCLES) {
     for (const wanders of [false, true]) {
       const random = new SeededRandom(seed, `boards ${cycle} ${wanders}`);
@@ -91,13 +94,14 @@ test("of boards drawn by chance, half meet in a third of the bound, and none lat
   }
 });
 
-test("without sweeps some phases never meet, and that shows", (t) => {
+test("without sweeps some phases never meet, and the calculation says so", (t) => {
   const never = (primeS: number): number => {
     const one = { ...rhythm(primeS, 60, 1), sweepPeriods: Infinity };
     return worstMeetingMs(one, one, 100 * sweepPeriods(60));
   };
   for (const primeS of WAKE_PRIMES_S[60]) t.is(never(primeS), Infinity);
-  // 41 s, 5 % slow, against 43 s that are 43.05 in the other's: different primes are no help.
+  // With these clocks both periods are 43.05 s: 41 s on a clock that is 5 % slow, and 43 s on a clock that is nearly
+  // right. Different primes do not help.
   const slow = { ...rhythm(41, 60, 1.05), sweepPeriods: Infinity };
   t.is(
     worstMeetingMs(slow, { ...rhythm(43, 60, 43.05 / 43), sweepPeriods: Infinity }, 100 * sweepPeriods(60)),
@@ -105,7 +109,7 @@ test("without sweeps some phases never meet, and that shows", (t) => {
   );
 });
 
-test("a sweep that does not allow for both clocks is caught", (t) => {
+test("canary: a sweep that does not allow for the errors of both clocks is caught", (t) => {
   const slow = rhythm(59, 60, 1.05);
   const quick = { ...rhythm(59, 60, 0.95), sweepMs: 59_000 * 0.95 };
   t.is(worstMeetingMs(quick, slow), Infinity);

@@ -1,12 +1,14 @@
 /**
- * Modules under V8's precise block coverage: which functions and lines of them anything has run, and whether something new was.
+ * A guided fuzzer must know whether an input ran new code. This file runs modules under V8's precise block coverage. It
+ * says which of their functions and lines have run, and whether new code has run.
  *
- * The modules are bundled afresh, as one script with a name of its own, so that nothing else in the process is counted and a
- * canary can have a defect planted (a replacement in the bundle's text; one that matches nothing or twice throws). V8 reports nested
- * ranges with counts since the last report; they are painted, outer first, over a map of the script's characters, and the map
- * of a report is held against that of all before.
+ * The modules are bundled as one script with a name of its own, so nothing else in the process is counted. A canary can
+ * plant a defect in the bundle: a replacement in its text. The text to replace must occur exactly once.
  *
- * Refuses to say what ran when: both questions are about everything that ran since either was last asked.
+ * V8 reports nested ranges, with the counts since the last report. The ranges are painted over a map of the script's
+ * characters, outer ranges first. The map of a report is then compared with the map of all reports before it.
+ *
+ * This file does not say which input ran which code: an answer covers all that ran since the last question.
  */
 import { Session } from "node:inspector";
 import { Script } from "node:vm";
@@ -36,12 +38,12 @@ export class CoveredModules<Exports> {
   readonly #session: Session;
   readonly #seen: Uint8Array;
   readonly #now: Uint8Array;
-  /** Where functions with a name begin and end: all but the bundle's own wrapping. */
+  /** Where each function with a name begins and ends. The functions that wrap the bundle have no name. */
   readonly #extents: [number, number][] = [];
-  /** By offset: the function's name, and whether it was ever called. */
+  /** Each function by its offset in the script: its name, and whether it was ever called. */
   readonly #functions = new Map<number, { name: string; called: boolean }>();
 
-  /** Bundle what these modules export, with a defect planted or none. */
+  /** Bundles the exports of these modules, with a planted defect if one is given. */
   static async load<Exports>(paths: string[], defect?: Replacement): Promise<CoveredModules<Exports>> {
     const { outputFiles } = await build({
       stdin: { contents: paths.map((path) => `export * from "./${path}";`).join("\n"), resolveDir: process.cwd() },
@@ -55,7 +57,8 @@ export class CoveredModules<Exports> {
     let text = outputFiles[0]!.text;
     if (defect !== undefined) {
       const [before, after, ...more] = text.split(defect.find);
-      if (after === undefined || more.length > 0) throw new Error(`not to be found once: ${defect.find}`);
+      if (after === undefined || more.length > 0)
+        throw new Error(`coverage: the text to replace must occur exactly once in the bundle: ${defect.find}`);
       text = before + defect.by + after;
     }
     return new CoveredModules(text);
@@ -74,14 +77,14 @@ export class CoveredModules<Exports> {
     this.#paint();
   }
 
-  /** Has anything run that no `news` has known yet? It stays unknown. */
+  /** Whether code has run that `news` has not reported yet. A later `news` still reports it. */
   hasNews(): boolean {
     this.#paint();
     for (let at = 0; at < this.#now.length; at += 1) if (this.#now[at]! > this.#seen[at]!) return true;
     return false;
   }
 
-  /** Has anything run that never ran before? From now on it is known. */
+  /** Whether code has run that no `news` has reported before. */
   news(): boolean {
     this.#paint();
     let news = false;
@@ -93,14 +96,17 @@ export class CoveredModules<Exports> {
     return news;
   }
 
-  /** Functions of modules whose path begins so that nothing has called. */
+  /** The named functions that were never called, in the modules whose path begins with `path`. */
   uncalled(path: string): string[] {
     return [...this.#functions]
       .filter(([at, { name, called }]) => !called && name !== "" && this.#pathAt(at).startsWith(path))
       .map(([at, { name }]) => `${this.#pathAt(at)}: ${name}`);
   }
 
-  /** The lines of such modules in which something never ran, each with its path, and how many lines there are in functions. */
+  /**
+   * The lines that never ran whole, each with the path of its module, and the number of all lines in functions. Only
+   * modules whose path begins with `path` count.
+   */
   unreached(path: string): { lines: string[]; of: number } {
     const lines: string[] = [];
     let of = 0;

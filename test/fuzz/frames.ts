@@ -1,4 +1,7 @@
-/** Glacier frames for the fuzzer: a mutated frame is mostly given the magic, version and checksum that keep only chance out. */
+/**
+ * A mutated frame nearly always has a wrong checksum, so the fuzz would test little else. Checksum, magic and version
+ * keep out accidents, not attackers. So this file gives most mutated Glacier frames the right ones.
+ */
 import { crc16 } from "../../modules/glacier/crc16.ts";
 import { FRAME_HEADER_BYTES, FRAME_MAGIC, FRAME_TRAILER_BYTES, FRAME_VERSION } from "../../modules/glacier/frame.ts";
 import type { SeededRandom } from "../../sim/random.ts";

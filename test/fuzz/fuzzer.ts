@@ -1,9 +1,12 @@
 /**
- * A coverage-guided fuzzer, seeded and counted in executions, never in time.
+ * Random bytes do not reach deep code. This fuzzer is guided by coverage: an input that ran new code joins the corpus,
+ * and the next inputs are mutations of the corpus. The fuzzer is seeded, and its length is counted in executions, never
+ * in time.
  *
- * An input that made something run that never ran before joins the corpus, and what is tried next is a mutation of the
- * corpus. Coverage is asked for once a batch, since asking costs more than an execution; a batch with news is run again one by one.
- * Rejected: Jazzer.js, whose engine is a native library that wants a newer C library than an LTS system has.
+ * To ask for coverage costs more than an execution. So the fuzzer asks once for each batch, and runs a batch that ran
+ * new code again, input by input.
+ *
+ * Rejected: Jazzer.js. Its engine is a native library that needs a newer C library than an LTS system has.
  *
  * Longer runs: FUZZ_EXECUTIONS=n. Replay of a finding: SEED=n, or FUZZ_INPUT=text for that input alone.
  */
@@ -12,32 +15,32 @@ import type { CoveredModules } from "./coverage.ts";
 import { type Input, inputOf, inputText, mutated, randomInput } from "./input.ts";
 
 export interface Target {
-  /** The test to run for a replay: build/test/<name>.test.js. */
+  /** The name of the test to run for a replay: build/test/<name>.test.js. */
   readonly name: string;
-  /** Inputs to begin with, such as honest peers send. */
+  /** The inputs to begin with, for example those that honest peers send. */
   readonly seeds: Input[];
   readonly packetBytesMax: number;
-  /** Feed the target; throws when something is not as it must be. */
+  /** Feeds the input to the target. Throws if a check fails. */
   run(input: Input): void;
-  /** Make a mutated input pass what only keeps chance out, such as a checksum. */
+  /** Mends a mutated input, so that it passes checks that keep out accidents only, such as a checksum. */
   mend?(input: Input, random: SeededRandom): void;
 }
 
 export interface Finding {
   executions: number;
-  /** What was wrong, and the input in hex. */
+  /** What was wrong, and how to replay the input. */
   fault: string;
 }
 
 const BATCH = 32;
 const LATEST = 8;
 
-/** Executions for a test that would do `usual`. */
+/** How many executions a test makes: `usual`, unless FUZZ_EXECUTIONS says otherwise. */
 export function executionsOf(usual: number): number {
   return Number(process.env.FUZZ_EXECUTIONS ?? usual);
 }
 
-/** Mutate what brought news, from the target's seeds on. Undefined: nothing was found. */
+/** Mutates the inputs that ran new code, beginning with the seeds of the target. Undefined if nothing was found. */
 export function fuzzGuided(
   target: Target,
   modules: CoveredModules<unknown>,
@@ -70,7 +73,7 @@ export function fuzzGuided(
   return undefined;
 }
 
-/** The same number of executions with plain random bytes. */
+/** Runs the target on plain random bytes. Undefined if nothing was found. */
 export function fuzzBlindly(target: Target, random: SeededRandom, executions: number): Finding | undefined {
   for (let done = 1; done <= executions; done += 1) {
     const finding = faultOf(target, randomInput(random, target.packetBytesMax), done);
@@ -79,7 +82,7 @@ export function fuzzBlindly(target: Target, random: SeededRandom, executions: nu
   return undefined;
 }
 
-/** The later additions are tried more often: they are where the unknown begins. */
+/** Picks an input. The latest additions are picked more often, because code that never ran is near them. */
 function pick(corpus: Input[], random: SeededRandom): Input {
   const from = random.below(2) ? 0 : Math.max(0, corpus.length - LATEST);
   return corpus[from + random.below(corpus.length - from)]!;

@@ -1,9 +1,11 @@
 /**
- * What a fuzzer feeds a target: a few bytes of choices (which state, which sets, how long between packets) and the packets that a
- * hostile peer sends one after another. Written as hex, parts joined by dots, to replay a finding.
+ * The input of a fuzz target has two parts: a few bytes of choices (which state, which sets, how long between packets),
+ * and the packets that a hostile peer sends one after another. The text of an input is hexadecimal, its parts joined by
+ * dots, so a finding can be replayed.
  *
- * Mutations are those that wire formats are sensitive to: bits, bytes, integers at their edges, runs removed, doubled and moved,
- * a count raised together with a doubled element, packets repeated, exchanged, dropped and spliced with another input's.
+ * Mutations are the changes that wire formats are sensitive to: bits; bytes; integers at their edges; runs of bytes
+ * removed, doubled and inserted; a count raised together with a doubled element; packets repeated, exchanged, dropped
+ * and spliced with those of another input.
  */
 import type { SeededRandom } from "../../sim/random.ts";
 
@@ -16,7 +18,7 @@ export const CHOICES_BYTES = 4;
 const PACKETS_MAX = 64;
 const HEAD_BYTES = 16;
 const EDGES = [0, 1, 2, 3, 0x7f, 0x80, 0x81, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff];
-/** Sizes of what formats repeat: words, mixes, summaries. */
+/** Sizes in bytes of the elements that formats repeat: words, mixes, summaries. */
 const ELEMENT_SIZES = [1, 2, 4, 8, 9];
 
 export function inputText({ choices, packets }: Input): string {
@@ -28,7 +30,7 @@ export function inputOf(text: string): Input {
   return { choices: choices!, packets };
 }
 
-/** Plain chance: nothing known of any format. */
+/** An input of plain random bytes, without any knowledge of a format. */
 export function randomInput(random: SeededRandom, packetBytesMax: number): Input {
   const choices = new Uint8Array(CHOICES_BYTES);
   random.fill(choices);
@@ -40,7 +42,7 @@ export function randomInput(random: SeededRandom, packetBytesMax: number): Input
   return { choices, packets };
 }
 
-/** A changed copy of `input`; `other` is what it may be spliced with. */
+/** A changed copy of `input`. Packets of `other` may be spliced into it. */
 export function mutated(input: Input, other: Input, random: SeededRandom, packetBytesMax: number): Input {
   const choices = input.choices.slice();
   const packets = input.packets.map((packet) => packet.slice());
@@ -88,7 +90,7 @@ function mutatePackets(packets: Uint8Array[], others: Uint8Array[], random: Seed
 
 function mutatePacket(packet: Uint8Array, random: SeededRandom): Uint8Array {
   if (packet.length === 0) return Uint8Array.of(random.below(256));
-  // Formats begin with what the rest hangs on.
+  // Half of the changes go to the head of the packet, because the meaning of the rest depends on the head.
   const at = random.below(random.below(2) ? packet.length : Math.min(packet.length, HEAD_BYTES));
   const run = 1 + random.below(Math.min(packet.length - at, 16));
   switch (random.below(8)) {
@@ -124,7 +126,7 @@ function mutatePacket(packet: Uint8Array, random: SeededRandom): Uint8Array {
   }
 }
 
-/** Raise the count at `at`, and double one of the elements behind it. */
+/** Raises the count at `at`, and doubles one of the elements behind it. */
 function oneMore(packet: Uint8Array, at: number, random: SeededRandom): Uint8Array {
   const size = ELEMENT_SIZES[random.below(ELEMENT_SIZES.length)]!;
   const elements = Math.floor((packet.length - at - 1) / size);

@@ -1,4 +1,7 @@
-/** What a fuzz test asks for: nothing found with all of it tried, or, of a planted defect, found with coverage as a guide and only so. */
+/**
+ * A fuzz test that finds nothing may only have searched badly. So a fuzz test asserts one of two things: that nothing
+ * was found although nearly all lines ran, or that the guided fuzz finds a planted defect and random bytes do not.
+ */
 import type { ExecutionContext } from "ava";
 import { SeededRandom } from "../../sim/random.ts";
 import type { CoveredModules } from "./coverage.ts";
@@ -6,7 +9,7 @@ import { type Finding, fuzzBlindly, fuzzGuided, type Target } from "./fuzzer.ts"
 
 const SEED = Number(process.env.SEED ?? 1);
 
-function told(finding: Finding | undefined): string {
+function describe(finding: Finding | undefined): string {
   return finding === undefined ? "nothing found" : `SEED=${SEED}, execution ${finding.executions}: ${finding.fault}`;
 }
 
@@ -18,11 +21,11 @@ export interface Fuzzed {
 }
 
 export interface Reach {
-  /** Modules whose path begins so. */
+  /** The modules whose path begins with one of these. */
   paths: string[];
-  /** Their functions that the target is known not to call, as `uncalled` has them. */
+  /** The functions of these modules that the target never calls, written as `CoveredModules.uncalled` writes them. */
   uncalled: string[];
-  /** At least this share of their lines, or those that are left are named. */
+  /** The share of their lines that must run. If fewer run, the test names those that did not. */
   min: number;
 }
 
@@ -32,7 +35,7 @@ export function nothingIsFound(
   { paths, uncalled, min }: Reach,
 ): void {
   const finding = fuzzGuided(target, modules, new SeededRandom(SEED, "fuzz"), executions);
-  t.is(finding, undefined, told(finding));
+  t.is(finding, undefined, describe(finding));
   t.deepEqual(
     paths.flatMap((path) => modules.uncalled(path)),
     uncalled,
@@ -40,15 +43,15 @@ export function nothingIsFound(
   const parts = paths.map((path) => modules.unreached(path));
   const of = parts.reduce((sum, part) => sum + part.of, 0);
   const lines = parts.flatMap((part) => part.lines);
-  t.log(`SEED=${SEED}: ${of - lines.length} of ${of} lines; not: ${lines.join(" | ")}`);
+  t.log(`SEED=${SEED}: ${of - lines.length} of ${of} lines ran; not: ${lines.join(" | ")}`);
   t.true(lines.length <= (1 - min) * of, lines.join("\n"));
   modules.close();
 }
 
 export function onlyGuidedFinds(t: ExecutionContext, { modules, target, executions }: Fuzzed, fault: RegExp): void {
   const guided = fuzzGuided(target, modules, new SeededRandom(SEED, "fuzz"), executions);
-  t.regex(told(guided), fault);
+  t.regex(describe(guided), fault);
   const blind = fuzzBlindly(target, new SeededRandom(SEED, "fuzz"), executions);
-  t.is(blind, undefined, told(blind));
+  t.is(blind, undefined, describe(blind));
   modules.close();
 }
