@@ -1,12 +1,16 @@
 /**
- * Ids that were made to collide (design section 5). An adversary chose half of what two nodes hold, and hides an honest Drop of
- * one of them: it puts each of its ids on one side, on both or on neither, so that counts, XORs and sums of the two sides
- * agree although the sets do not.
+ * An adversary may make ids that collide (design section 5). The adversary in these tests chose half of the ids that
+ * two nodes hold, and wants to hide an honest Drop of one node. It puts each of its ids on one side, on both sides or
+ * on neither, so that counts, XORs and sums of the two sides agree although the sets do not.
  *
- * XOR does not care which side an id is on, so the ids to use are a linear system over GF(2). The sum does care: of the 2^n ways to
- * share the used ids out, a meeting in the middle finds one whose sums agree too. Both are cheap, and with the salt switched
- * off (the canary) the attack works on plain sums and on confirmed ones, on the reconciler and on a beacon's fingerprint. Under
- * the salt, which nobody knew when the ids were made, it hides nothing. Replay with SEED=n.
+ * The XOR does not depend on the side of an id, so the ids to use are the solution of a linear system over GF(2). The
+ * sum does depend on the side. There are 2^n ways to share n used ids between the sides, and a meet-in-the-middle
+ * search finds one whose sums agree too. Both steps are cheap.
+ *
+ * With the salt switched off (the canary) the attack works: on plain sums and on confirmed ones, on the reconciler and
+ * on the fingerprint of a beacon. With the salt, which was not known when the ids were made, the attack hides nothing.
+ *
+ * Replay with SEED=n.
  */
 import test from "ava";
 import { exchange, type Ids, randomPair, Side, seededWords } from "../bench/rbsr.ts";
@@ -23,28 +27,28 @@ import { BOARD_ITEMS, differenceFault, fillUnsalted } from "./rbsr-sides.ts";
 
 const SEED = Number(process.env.SEED ?? 1);
 
-/** Used ids that are shared out by search in each half; the others alternate. */
+/** How many used ids each half of the search shares between the sides. The other used ids alternate. */
 const SEARCHED = 17;
 
-/** What an id adds to the accumulators. */
+/** What one id adds to the XOR and to the sum of its side. */
 interface Addend {
   xor: number;
   sum: number;
 }
 
-/** Which of the chosen ids go to side A only and to side B only; the others may go to both. */
+/** The chosen ids that go to side A only, and those that go to side B only. The others may go to both. */
 interface Placing {
   a: number[];
   b: number[];
 }
 
-/** Rows of a linear system over GF(2): the XOR of some of the addends, and a bit for each of them. */
+/** A row of a linear system over GF(2): the XOR of some of the addends, and one bit for each addend used. */
 interface Row {
   xor: number;
   uses: bigint;
 }
 
-/** Place `chosen` so that both sides' count, XOR and sum agree although A holds `honest` as well. */
+/** Places the chosen ids so that count, XOR and sum of both sides agree although A also holds `honest`. */
 function hide(words: () => number, chosen: Addend[], honest: Addend): Placing {
   const [start, kernel] = solve(chosen, honest.xor);
   for (;;) {
@@ -57,7 +61,7 @@ function hide(words: () => number, chosen: Addend[], honest: Addend): Placing {
   }
 }
 
-/** By Gaussian elimination: uses whose XOR is `target`, and a basis of those whose XOR is 0. */
+/** By Gaussian elimination: a selection of ids whose XOR is `target`, and a basis of the selections whose XOR is 0. */
 function solve(chosen: Addend[], target: number): [bigint, bigint[]] {
   const pivots = new Map<number, Row>();
   const kernel: bigint[] = [];
@@ -78,11 +82,11 @@ function solve(chosen: Addend[], target: number): [bigint, bigint[]] {
   return [start.uses, kernel];
 }
 
-/** B gets one id more than A, to make up for the honest one, and a sum that is greater by `surplus`. */
+/** Shares out the used ids: B gets one more than A, which has the honest id, and a sum greater by `surplus`. */
 function shareOut(chosen: Addend[], used: number[], surplus: number): Placing | undefined {
   const [first, second, rest] = [used.slice(0, SEARCHED), used.slice(SEARCHED, 2 * SEARCHED), used.slice(2 * SEARCHED)];
   const placing: Placing = { a: [], b: [] };
-  for (const [turn, index] of rest.entries()) (turn & 1 ? placing.a : placing.b).push(index);
+  for (const [position, index] of rest.entries()) (position & 1 ? placing.a : placing.b).push(index);
   const sumOf = (indexes: number[]) => indexes.reduce((sum, index) => (sum + chosen[index]!.sum) | 0, 0);
   const wanted = (surplus - sumOf(placing.b) + sumOf(placing.a)) | 0;
   const onB = (used.length + 1) / 2 - placing.b.length;
@@ -97,7 +101,7 @@ function shareOut(chosen: Addend[], used: number[], surplus: number): Placing | 
   return undefined;
 }
 
-/** For each mask of ids that go to B while the others go to A: by how much B's sum then exceeds A's. */
+/** For each mask of the ids that go to B: by how much the sum of B exceeds the sum of A, which gets the others. */
 function sharings(sums: number[]): number[] {
   let all = [0];
   for (const sum of sums)
@@ -111,7 +115,10 @@ function ones(mask: number): number {
   return count;
 }
 
-/** Both sides' ids as pairs of words: `common`, the chosen ids as placed (those that are not needed on both), and A's honest one. */
+/**
+ * The ids of both sides as pairs of words: `common`, the chosen ids as placed, and the honest id of A. A chosen id that
+ * the attack does not need goes to both sides.
+ */
 function sidesOf(common: Ids, chosen: [number, number][], placing: Placing, honest: [number, number]): [Ids, Ids] {
   const placed = new Set([...placing.a, ...placing.b]);
   const unused = chosen.filter((_, index) => !placed.has(index)).flat();
@@ -121,9 +128,10 @@ function sidesOf(common: Ids, chosen: [number, number][], placing: Placing, hone
 }
 
 for (const count of [64, 600]) {
-  test(`the reconciler: ${count} chosen ids hide a Drop without a salt (canary), and nothing with one`, (t) => {
+  test(`${count} chosen ids hide a Drop from a reconciler without a salt (canary), and hide nothing with a salt`, (t) => {
     const words = seededWords(SEED);
-    // Without a salt, position and tag are the id itself; the adversary's are where the honest one is.
+    // Without a salt the two words of an id are its position and its tag. The adversary chooses the position of the
+    // honest id.
     const honest: [number, number] = [words(), words()];
     const chosen = Array.from({ length: count }, (): [number, number] => [honest[0], words()]);
     const addend = ([, tag]: [number, number]): Addend => ({ xor: tag | 0, sum: confirm(tag | 0) });
@@ -132,7 +140,7 @@ for (const count of [64, 600]) {
     const [idsA, idsB] = sidesOf(common, chosen, placing, honest);
     const a = new Side({ capacity: BOARD_ITEMS });
     const b = new Side({ capacity: BOARD_ITEMS });
-    // Estimates of which a first split follows: a small set is listed soon, and a list hides nothing.
+    // These estimates lead to a first split. Without one a small set is listed soon, and a list hides nothing.
     for (const estimate of [1, 10, 20]) {
       fillUnsalted(a, idsA);
       fillUnsalted(b, idsB);
@@ -151,7 +159,7 @@ for (const count of [64, 600]) {
     }
   });
 
-  test(`a beacon's fingerprint: ${count} chosen ids hide a Drop under a nonce known before (canary), under no other`, (t) => {
+  test(`${count} chosen ids hide a Drop from a beacon's fingerprint if its nonce was known (canary), and otherwise not`, (t) => {
     const words = seededWords(SEED);
     const known: [number, number] = [words(), words()];
     const mix = new Mix();
@@ -192,14 +200,14 @@ test("plain XORs and plain sums of 64 and of 600 chosen ids collide", (t) => {
   }
 });
 
-/** Do the two sides' fingerprints under this nonce say that there is nothing to do? */
+/** Whether the fingerprints of the two sides under this nonce say that the sets are equal. */
 function agree(idsA: Ids, idsB: Ids, nonce: [number, number]): boolean {
   const beacon = new Uint8Array(FINGERPRINT_SIZE_BYTES);
-  printed(idsB, nonce).write(beacon, 0);
-  return printed(idsA, nonce).equals(beacon, 0);
+  fingerprintOf(idsB, nonce).write(beacon, 0);
+  return fingerprintOf(idsA, nonce).equals(beacon, 0);
 }
 
-function printed(ids: Ids, nonce: [number, number]): Fingerprint {
+function fingerprintOf(ids: Ids, nonce: [number, number]): Fingerprint {
   const fingerprint = new Fingerprint();
   fingerprint.begin(...nonce);
   for (let word = 0; word < ids.length; word += 2) fingerprint.add(ids[word]!, ids[word + 1]!);

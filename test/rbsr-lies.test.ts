@@ -1,8 +1,11 @@
 /**
- * Peers of modules/rbsr that lie: wrong counts, wrong fingerprints, parts and lists out of order, rounds without end. Whatever
- * the peer says, it costs an honest board a bounded number of bytes and messages, and ends with a flat list or a close.
+ * A peer may lie: about counts and fingerprints, about the order of parts and lists, and it may go on for ever.
+ * Whatever a peer says to modules/rbsr, it must cost an honest board a bounded number of bytes and messages, and the
+ * session must end with a flat list or a close.
  *
- * A liar is a Reconciler whose set lies when it is summarised, or a message rewritten on its way. Replay with SEED=n.
+ * A liar is a Reconciler whose set lies when it is summarised, or a message that the test rewrites on its way.
+ *
+ * Replay with SEED=n.
  */
 import test from "ava";
 import { exchange, randomPair, Side, seededWords } from "../bench/rbsr.ts";
@@ -30,9 +33,15 @@ import { BOARD_ITEMS, below, keyOf } from "./rbsr-sides.ts";
 
 const SEED = Number(process.env.SEED ?? 1);
 
-/** Every item listed once, and every part of the first split summarised and left whole once. */
+/**
+ * The most bytes that the honest side may send: every item listed once, and every part of the first split summarised
+ * once and left whole once.
+ */
 const BYTES_MAX = TAG_BYTES * BOARD_ITEMS + 2 * OPEN_RANGES_MAX * 15;
-/** Either way: summaries, lists that fill two messages, and what of them is wanted, on both sides. */
+/**
+ * The most messages of both sides together. Each side may send summaries, lists that fill two messages, and which items
+ * of the other side's lists it wants.
+ */
 const EXCHANGED_MAX = 8;
 
 /** What a session with a liar cost. */
@@ -41,14 +50,14 @@ interface Cost {
   bytes: number;
   /** Messages of both sides. */
   messages: number;
-  /** In which the honest side ended. */
+  /** The state in which the honest side ended. */
   state: ReconcilerState;
 }
 
-/** What a liar says instead of what is. */
+/** The fields of a summary that the liar falsifies. */
 type Lie = (said: Summary, words: () => number) => Partial<Summary>;
 
-/** Sessions of full boards with `lie` told of every range, the liar beginning in every other. */
+/** Runs sessions of full boards in which one side tells `lie` about every range. It initiates every other session. */
 function sessionsWith(words: () => number, lie: Lie): Cost[] {
   const honest = new Side({ capacity: BOARD_ITEMS });
   const liar = new Side({ capacity: BOARD_ITEMS });
@@ -77,7 +86,7 @@ function sessionsWith(words: () => number, lie: Lie): Cost[] {
   return costs;
 }
 
-/** What of these costs is beyond a bound. A session that the honest side still holds open is one in which the liar fell silent. */
+/** The costs above a bound. A session that the honest side still holds open is no fault: the liar fell silent. */
 function beyond(costs: Cost[]): Cost[] {
   return costs.filter(({ bytes, messages }) => bytes > BYTES_MAX || messages > EXCHANGED_MAX);
 }
@@ -85,7 +94,7 @@ function beyond(costs: Cost[]): Cost[] {
 function summary(costs: Cost[]): string {
   const most = (figure: "bytes" | "messages") => Math.max(...costs.map((cost) => cost[figure]));
   const ended = (state: ReconcilerState) => costs.filter((cost) => cost.state === state).length;
-  const ends = `${ended("done")} done, ${ended("refused")} refused, ${ended("open")} left by the liar`;
+  const ends = `${ended("done")} done, ${ended("refused")} refused, ${ended("open")} left open by the liar`;
   return `${ends}; at most ${most("bytes")} bytes, ${most("messages")} messages`;
 }
 
@@ -104,14 +113,14 @@ const LIES: [string, Lie][] = [
 ];
 
 for (const [name, lie] of LIES) {
-  test(`${name}: bounded bytes and messages, then a flat list or a close`, (t) => {
+  test(`a peer that lies (${name}) costs bounded bytes and messages`, (t) => {
     const costs = sessionsWith(seededWords(SEED), lie);
     t.log(summary(costs));
     t.deepEqual(beyond(costs), [], `SEED=${SEED}`);
   });
 }
 
-test.serial("canary: a board that divides wherever it should list is led beyond the bounds", (t) => {
+test.serial("canary: a board that divides every range that it should list exceeds the bounds", (t) => {
   const listOrLeave = RangeWriter.prototype.listOrLeave;
   RangeWriter.prototype.listOrLeave = function (set, low, high, from, to) {
     this.divide(set, low, high, from, to, 2, false);
@@ -123,7 +132,7 @@ test.serial("canary: a board that divides wherever it should list is led beyond 
   t.true(beyond(costs).length > costs.length / 2, summary(costs));
 });
 
-test("ranges out of order: parts told backwards cost a flat list, lists out of order are refused", (t) => {
+test("parts in reverse order cost no more than a flat list, and a list out of order is refused", (t) => {
   const words = seededWords(SEED);
   const honest = new Side({ capacity: BOARD_ITEMS });
   const liar = new Side({ capacity: BOARD_ITEMS });
@@ -143,7 +152,7 @@ test("ranges out of order: parts told backwards cost a flat list, lists out of o
   t.is(honest.reconciler.refusal, "order");
 });
 
-test("parts that are too many only together are refused", (t) => {
+test("parts that are too many only in sum are refused", (t) => {
   const words = seededWords(SEED);
   const side = new Side({ capacity: BOARD_ITEMS });
   side.fill(randomPair(words, 300, 0, 0)[0], keyOf("0102030405060708"));
@@ -151,7 +160,7 @@ test("parts that are too many only together are refused", (t) => {
   const reader = new MessageReader();
   reader.begin(side.out, 0, length, OP_BITS);
   const elements = reader.varint() >>> 1;
-  // Each of my summaries is divided into as many parts as may be open at all, with nothing in them.
+  // The peer divides each of my summaries into as many empty parts as may be open in a whole session.
   const bits = new Uint8Array((OP_BITS * elements + 7) >>> 3).fill(0xff);
   if (elements % 4 !== 0) bits[bits.length - 1] = (1 << (OP_BITS * (elements % 4))) - 1;
   const body = new Uint8Array(2 + OPEN_RANGES_MAX);
@@ -162,7 +171,7 @@ test("parts that are too many only together are refused", (t) => {
   t.is(side.reconciler.refusal, "ranges");
 });
 
-/** Rewrite a first message, a SPLIT, so that its parts come last to first. Returns its length, which stays. */
+/** Rewrites a first message, which is a SPLIT, with its parts in reverse order. Returns the length, which stays. */
 function backwards(message: Uint8Array, length: number): number {
   const reader = new MessageReader();
   reader.begin(message.slice(0, length), 0, length, OP_BITS);
@@ -182,10 +191,10 @@ function backwards(message: Uint8Array, length: number): number {
   return at;
 }
 
-test("endless rounds: a board ends with a flat list, a host refuses after a bounded number of messages and bytes", (t) => {
+test("in endless rounds a board ends with a flat list, and a host refuses after bounded messages and bytes", (t) => {
   const words = seededWords(SEED);
   const message = new Uint8Array(MESSAGE_SIZE_BYTES_MAX);
-  // A board, and a host with more items than its messages can list: that one could be led on for ever.
+  // A board can list all of its items. A host with more items than its messages can list could be led on for ever.
   for (const [items, bytesMax, state, refusal] of [
     [BOARD_ITEMS, BYTES_MAX, "done", undefined],
     [50_000, MESSAGES_MAX * MESSAGE_SIZE_BYTES_MAX, "refused", "rounds"],
@@ -213,8 +222,11 @@ test("endless rounds: a board ends with a flat list, a host refuses after a boun
 });
 
 /**
- * Write a message that answers each summary by a SPLIT into one part of absurd contents, and wants nothing listed. The other
- * side's message, which it answers, answered `elements` summaries and no list. Returns the length, and how many it opens.
+ * Writes a message that answers each summary with a SPLIT into one part of absurd contents, and that wants no listed
+ * item. The message answers the other side's message `answered`, which itself answered `elements` summaries and no
+ * list.
+ *
+ * Returns the length of the message, and how many parts it opens.
  */
 function onlySplits(message: Uint8Array, answered: Uint8Array, length: number, elements: number): [number, number] {
   const reader = new MessageReader();

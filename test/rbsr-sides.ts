@@ -1,10 +1,11 @@
 /**
- * What tests of modules/rbsr share: ids and keys from hex, a set that is not salted, and the judge of a session's two results.
+ * What the tests of modules/rbsr share: ids and keys from hexadecimal text, sets without a salt, and the check of the
+ * two results of a session.
  */
 import type { Ids, Side } from "../bench/rbsr.ts";
 import { Mix } from "../modules/rbsr/half-siphash.ts";
 
-/** Items of a full board. */
+/** The items of a full board. */
 export const BOARD_ITEMS = 750;
 
 export function idsOf(hex: string[]): Ids {
@@ -20,7 +21,7 @@ export function keyOf(hex: string): Mix {
   return key;
 }
 
-/** Enter ids as if they were mixes: the salt switched off. */
+/** Fills the set of a side with ids as if they were mixes. This switches the salt off. */
 export function fillUnsalted(side: Side, ids: Ids): void {
   side.set.begin(0, 0);
   for (let item = 0; item < ids.length / 2; item += 1) side.set.place(ids[2 * item]!, ids[2 * item + 1]!, item);
@@ -31,7 +32,10 @@ export function idText(ids: Ids, item: number): string {
   return `${ids[2 * item]}:${ids[2 * item + 1]}`;
 }
 
-/** What is wrong with the two results, if anything: each must be its side's ids that the other lacks. */
+/**
+ * The fault in the two results of a session, or undefined. The result of a side must be exactly those of its ids that
+ * the other side lacks.
+ */
 export function differenceFault(a: Side, b: Side, idsA: Ids, idsB: Ids): string | undefined {
   for (const [name, side, own, other] of [
     ["a", a, idsA, idsB],

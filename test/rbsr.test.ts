@@ -1,6 +1,11 @@
 /**
- * modules/rbsr: against vectors, against the truth over random sets, and against peers that lie and ids that were made to
- * collide. Replay the random parts with SEED=n.
+ * Reconciliation must find exactly which Drops each of two nodes lacks, whatever the two hold. These tests compare
+ * modules/rbsr with its vectors, and with the truth over random sets. They also check tags that collide, fingerprints,
+ * and the bounds of messages and memory. Canaries show that each safety net is needed.
+ *
+ * Peers that lie are in rbsr-lies.test.ts, ids that were made to collide in rbsr-adversary.test.ts.
+ *
+ * Replay the random parts with SEED=n.
  */
 import test from "ava";
 import { estimateByBeacon, exchange, type Ids, randomPair, Side, seededWords, sessions } from "../bench/rbsr.ts";
@@ -50,7 +55,7 @@ test("HalfSipHash agrees with the authors' vectors", (t) => {
   }
 });
 
-test("transcripts: every message and both results, byte for byte", (t) => {
+test("each recorded session gives the same messages, byte for byte, and the same two results", (t) => {
   for (const vector of vectors.valid as Transcript[]) {
     const a = new Side({ capacity: BOARD_ITEMS });
     const b = new Side({ capacity: BOARD_ITEMS });
@@ -74,7 +79,7 @@ test("transcripts: every message and both results, byte for byte", (t) => {
   }
 });
 
-test("malformed messages are refused with their reason", (t) => {
+test("a malformed message is refused for its reason", (t) => {
   const reasons = new Set<string>();
   for (const vector of vectors.invalid) {
     const side = new Side({ capacity: BOARD_ITEMS });
@@ -91,7 +96,7 @@ test("malformed messages are refused with their reason", (t) => {
   t.deepEqual(
     [...reasons].sort(),
     ["long", "op", "order", "padding", "ranges", "short", "split", "trailing", "varint", "want"],
-    "rounds and ambiguous have tests of their own",
+    "the vectors have all reasons but rounds and ambiguous, which have tests of their own",
   );
 });
 
@@ -114,7 +119,7 @@ test("fingerprints and session keys agree with the vectors", (t) => {
   }
 });
 
-/** Random sizes with the edges over-represented. */
+/** Random sizes, with many at the edges. */
 function randomSizes(words: () => number): [number, number, number] {
   const size = () => [0, 1, 2, below(words, 12), below(words, 60), below(words, BOARD_ITEMS + 1)][below(words, 6)]!;
   const shared = [0, size(), below(words, BOARD_ITEMS + 1), BOARD_ITEMS][below(words, 4)]!;
@@ -135,7 +140,7 @@ function randomSession(a: Side, b: Side, words: () => number): [Ids, Ids, number
   return [idsA, idsB, exchange(a, b, a.reconciler.initiate(a.set, estimate, a.out, peerCount))];
 }
 
-test("random sets: both results are the exact differences, within the bounds", (t) => {
+test("over random sets both results are the exact differences, and the bounds hold", (t) => {
   const words = seededWords(SEED);
   const a = new Side({ capacity: BOARD_ITEMS });
   const b = new Side({ capacity: BOARD_ITEMS });
@@ -144,13 +149,14 @@ test("random sets: both results are the exact differences, within the bounds", (
     const [idsA, idsB, sizes] = randomSession(a, b, words);
     const fault = differenceFault(a, b, idsA, idsB);
     if (fault !== undefined) return t.fail(`SEED=${SEED}, trial ${trial}: ${fault}`);
-    if (Math.max(...sizes) > MESSAGE_SIZE_BYTES_MAX) return t.fail(`SEED=${SEED}, trial ${trial}: a message too long`);
+    if (Math.max(...sizes) > MESSAGE_SIZE_BYTES_MAX)
+      return t.fail(`SEED=${SEED}, trial ${trial}: a message is too long`);
     longest = Math.max(longest, sizes.length);
   }
   t.true(longest <= 8, `SEED=${SEED}: ${longest} messages`);
 });
 
-test.serial("canary: a decoder that does not ask the sum for confirmation is caught", (t) => {
+test.serial("canary: a decoder that does not check the sum is caught", (t) => {
   const decode = Decoder.prototype.decode;
   Decoder.prototype.decode = function (
     set: SaltedSet,
@@ -182,13 +188,14 @@ test.serial("canary: a decoder that does not ask the sum for confirmation is cau
   t.true(faults > 40, `${faults} faults`);
 });
 
-test("tags that one side's items share are told apart", (t) => {
+test("items of one side that share a tag are told apart", (t) => {
   const words = seededWords(SEED);
   const a = new Side({ capacity: BOARD_ITEMS });
   const b = new Side({ capacity: BOARD_ITEMS });
   let doubts = 0;
   for (let trial = 0; trial < 5000; trial += 1) {
-    // Tags come from a small pool; a tag that is on one side only is on that side only.
+    // Tags come from a small pool. Items on side A only have even tags and items on side B only have odd tags, so the
+    // two never share a tag.
     const pool = 1 + below(words, 40);
     const tags = Array.from({ length: pool }, words);
     const item = (kind: number): [number, number] => {
@@ -216,7 +223,7 @@ test("tags that one side's items share are told apart", (t) => {
 test("doubts that do not fit into a message are refused as ambiguous", (t) => {
   const a = new Side({ capacity: BOARD_ITEMS });
   const b = new Side({ capacity: BOARD_ITEMS });
-  // As many as one message can list; each then needs a whole mix.
+  // As many items as one message can list, all with one tag. Each of them needs a whole mix.
   const items = 500;
   const ids = new Uint32Array(2 * items);
   for (let item = 0; item < items; item += 1) ids.set([item * 5_000_000, 7], 2 * item);
@@ -227,7 +234,7 @@ test("doubts that do not fit into a message are refused as ambiguous", (t) => {
   t.is(b.reconciler.refusal, "ambiguous");
 });
 
-test("one item on each side, in one range and of one tag, passes for a common one until the next key", (t) => {
+test("two different items with one tag in one range pass for a common item until the next key", (t) => {
   const a = new Side({ capacity: 4 });
   const b = new Side({ capacity: 4 });
   const [idsA, idsB] = [Uint32Array.of(1, 77), Uint32Array.of(2, 77)];
@@ -245,7 +252,7 @@ test("one item on each side, in one range and of one tag, passes for a common on
   t.is(differenceFault(a, b, idsA, idsB), undefined);
 });
 
-test("two full boards, however wrong the estimate: every message fits, and few are needed", (t) => {
+test("two full boards need few messages, and each message fits, however wrong the estimate is", (t) => {
   const words = seededWords(SEED);
   const a = new Side({ capacity: BOARD_ITEMS });
   const b = new Side({ capacity: BOARD_ITEMS });
@@ -273,7 +280,10 @@ test("two full boards, however wrong the estimate: every message fits, and few a
   t.true(messages <= 6, `SEED=${SEED}: ${messages} messages`);
 });
 
-/** Sets that share little, far larger than a message lists; the estimate says anything. Messages, or why it failed. */
+/**
+ * Runs a session over sets that are far larger than a message can list. Returns the number of messages, or a text that
+ * says why the session failed.
+ */
 function exchangeMany(words: () => number, items: number, shared: number, estimate: number): number | string {
   const a = new Side({ capacity: items });
   const b = new Side({ capacity: items });
@@ -288,7 +298,7 @@ function exchangeMany(words: () => number, items: number, shared: number, estima
   return refusal ?? differenceFault(a, b, idsA, idsB) ?? sizes.length;
 }
 
-test("what fills many messages makes progress with each", (t) => {
+test("a session of many messages makes progress with each message", (t) => {
   const words = seededWords(SEED);
   let most = 0;
   for (let trial = 0; trial < 200; trial += 1) {
@@ -301,7 +311,7 @@ test("what fills many messages makes progress with each", (t) => {
   t.true(most <= 20, `SEED=${SEED}: ${most} messages`);
 });
 
-test.serial("canary: ranges left whole whenever a list does not fit go to and fro for ever", (t) => {
+test.serial("canary: a session that leaves a range whole whenever its list does not fit has no end", (t) => {
   const divide = RangeWriter.prototype.divide;
   RangeWriter.prototype.divide = function (set, low, high, from, to, parts, asked) {
     divide.call(this, set, low, high, from, to, asked ? 1 : parts, asked);
@@ -312,7 +322,7 @@ test.serial("canary: ranges left whole whenever a list does not fit go to and fr
   t.is(exchangeMany(seededWords(SEED), 3000, 0, 6000), "rounds");
 });
 
-test("hosts: larger sets in messages of their own size, and in messages of a board's", (t) => {
+test("hosts reconcile larger sets, in large messages and in messages of a board's size", (t) => {
   const words = seededWords(SEED);
   for (const [items, different, options] of [
     [100_000, 30, { openRangesMax: 1024, messageSizeBytesMax: 1 << 16 }],
@@ -335,7 +345,7 @@ test("hosts: larger sets in messages of their own size, and in messages of a boa
   }
 });
 
-test("a gateway with ten thousand Drops and a board", (t) => {
+test("a gateway with ten thousand Drops and a board reconcile in few messages", (t) => {
   const words = seededWords(SEED);
   const board = new Side({ capacity: BOARD_ITEMS });
   const gateway = new Side({ capacity: 10_000 });
@@ -357,7 +367,7 @@ test("a gateway with ten thousand Drops and a board", (t) => {
   }
 });
 
-test("sums of plain tags would confirm what is wrong; confirmed tags do not", (t) => {
+test("sums of plain tags would confirm wrong results; sums of confirmed tags do not", (t) => {
   const words = seededWords(SEED);
   const triples = 4_000_000;
   let plain = 0;
@@ -374,11 +384,11 @@ test("sums of plain tags would confirm what is wrong; confirmed tags do not", (t
   t.log(`of ${triples} triples: plain sums agree with XOR in ${plain}, confirmed sums in ${confirmed}`);
   t.true(plain > triples / 20_000, `plain ${plain}`);
   t.is(confirmed, 0, `SEED=${SEED}`);
-  // Twelve bits of the confirmed sum agree as often as chance has it: 977 expected, spread 31.
+  // The low twelve bits of confirmed sums agree as often as by chance: 977 times, with a standard deviation of 31.
   t.true(Math.abs(confirmedLow - triples / 4096) < 190, `SEED=${SEED}: ${confirmedLow}`);
 });
 
-test("a fingerprint tells equal sets from others, and how much they differ", (t) => {
+test("a fingerprint tells equal sets from different ones, and estimates how many items differ", (t) => {
   const words = seededWords(SEED);
   const a = new Side({ capacity: BOARD_ITEMS });
   const b = new Side({ capacity: BOARD_ITEMS });
@@ -409,10 +419,10 @@ test("a fingerprint tells equal sets from others, and how much they differ", (t)
   }
   t.log(`estimate over truth, at the tenth, middle and ninth decile: ${summary.join("; ")}`);
   const [idsA, idsB] = randomPair(words, 0, 750, 750);
-  t.true(estimateByBeacon(a, b, [idsA, idsB], words)[0] > 800, "nothing in common");
+  t.true(estimateByBeacon(a, b, [idsA, idsB], words)[0] > 800, "sets that have nothing in common");
 });
 
-test("a fingerprint forgets what is removed", (t) => {
+test("items that are added and removed again leave no trace in a fingerprint", (t) => {
   const words = seededWords(SEED);
   const [before, after] = [new Uint8Array(FINGERPRINT_SIZE_BYTES), new Uint8Array(FINGERPRINT_SIZE_BYTES)];
   const fingerprint = new Fingerprint();
@@ -428,7 +438,7 @@ test("a fingerprint forgets what is removed", (t) => {
   t.true(fingerprint.equals(before, 0));
 });
 
-test("a sealed set is in order, without repeats, and finds positions", (t) => {
+test("a sealed set is sorted, has no repeats, and finds positions", (t) => {
   const words = seededWords(SEED);
   for (const capacity of [1, 2, 9, 750, 70_000]) {
     const set = new SaltedSet(capacity);
@@ -451,7 +461,7 @@ test("a sealed set is in order, without repeats, and finds positions", (t) => {
   }
 });
 
-test("own bugs throw: too many items, item numbers and buffers out of bounds", (t) => {
+test("bugs of the caller throw: too many items, item numbers out of range, buffers that are too small", (t) => {
   const set = new SaltedSet(1);
   set.begin(1, 2);
   t.throws(() => set.add(1, 2, 1), { message: /capacity/ });
@@ -464,10 +474,14 @@ test("own bugs throw: too many items, item numbers and buffers out of bounds", (
   t.throws(() => new Reconciler({ capacity: 1, openRangesMax: 400 }), { message: /too small/ });
   t.throws(() => new Reconciler({ capacity: 1, openRangesMax: 8 }), { message: /too few/ });
   t.is(reconciler.state, "idle");
-  t.is(reconciler.receive(new Uint8Array(9), 0, 9, new Uint8Array(MESSAGE_SIZE_BYTES_MAX)), 0, "not expecting any");
+  t.is(
+    reconciler.receive(new Uint8Array(9), 0, 9, new Uint8Array(MESSAGE_SIZE_BYTES_MAX)),
+    0,
+    "an idle reconciler expects no message",
+  );
 });
 
-test("the first split has between none and as many parts as allowed", (t) => {
+test("the first split has from no parts to as many as are allowed", (t) => {
   const words = seededWords(SEED);
   for (let trial = 0; trial < 2000; trial += 1) {
     const partsMax = 1 + below(words, 300);
@@ -478,7 +492,7 @@ test("the first split has between none and as many parts as allowed", (t) => {
   t.is(splitFor(740, 750, 10, 64), 1);
 });
 
-test.serial("working memory of a board's set and reconciler", (t) => {
+test.serial("the set and the reconciler of a board fit into 9 KB", (t) => {
   let bytes = 0;
   const counted = (type: new (size: number) => ArrayBufferView) =>
     new Proxy(type, {
@@ -497,7 +511,7 @@ test.serial("working memory of a board's set and reconciler", (t) => {
   t.true(bytes <= MEMORY_BYTES_MAX);
 });
 
-test("the bench keeps its promises", (t) => {
+test("the bench keeps its promises, and a value above its limit breaks one", (t) => {
   const results = sessions();
   for (const result of results) t.false(missed(result), `${result.name}: ${result.value}`);
   const promised = results.filter((result) => result.limit !== undefined).map((result) => result.name);
@@ -517,6 +531,6 @@ test("the bench keeps its promises", (t) => {
     "disjoint.roundTripsWorst",
   ]);
   for (const result of results.filter(({ limit }) => limit !== undefined)) {
-    t.true(missed({ ...result, value: result.limit! + 1 }), `${result.name} would be missed`);
+    t.true(missed({ ...result, value: result.limit! + 1 }), `${result.name} above its limit counts as missed`);
   }
 });

@@ -1,5 +1,8 @@
 /**
- * Nodes that sleep, in the simulator: whom they meet and when, what outlives a sleep, and what they draw from a battery.
+ * A board that sleeps saves its battery, but it must still meet other nodes and keep its Drops. These tests run
+ * sleeping boards in the simulator: which nodes they meet and when, what survives a sleep, and what they draw from a
+ * battery.
+ *
  * Replay with SEED=n.
  */
 import test from "ava";
@@ -29,7 +32,7 @@ function writeWhenAwake(world: ReturnType<typeof worldOf>, node: SimNode, random
   return write(node, random, 1, 500)[0]!;
 }
 
-test("two boards that sleep exchange their Drops within the bound, from whenever they were written", (t) => {
+test("two boards that sleep exchange a Drop within the bound, whenever the Drop was written", (t) => {
   for (let i = 0; i < 6; i++) {
     const stored: number[] = [];
     const nodes = [board("a", 0, { wake: 60 }), board("b", 30, { wake: 60 })];
@@ -49,7 +52,7 @@ test("two boards that sleep exchange their Drops within the bound, from whenever
   }
 });
 
-test("boards of different cycles meet, and a carrier who stays for a period meets each", (t) => {
+test("boards of different cycles meet, and a carrier that stays for a period meets each board", (t) => {
   const world = worldOf([
     board("quick", 0, { wake: 30 }),
     board("slow", 30, { wake: 120 }),
@@ -79,7 +82,7 @@ test("boards of different cycles meet, and a carrier who stays for a period meet
   }
 });
 
-test("RAM is gone after a sleep, flash is not, and time went on", (t) => {
+test("after a sleep the RAM is empty, the flash is not, and time has passed", (t) => {
   const lives: unknown[] = [];
   const halfLifeS = 600;
   const world = worldOf([board("a", 0, { wake: 60 })], {
@@ -95,13 +98,16 @@ test("RAM is gone after a sleep, flash is not, and time went on", (t) => {
   while (a.throwie === undefined) world.run(world.nowS + 0.1);
   t.true(new Set(lives).size > 20);
   t.deepEqual(holdings(a), [nameOf(drop)]);
-  t.is(a.throwie.store.heat(0), heat, "the key of one that lies still does not change");
+  t.is(a.throwie.store.heat(0), heat, "the key of a Drop that does not move stays the same");
   const halfLives = (a.throwie.heatNow() - heat) / HEAT_UNITS_PER_HALF_LIFE;
   const trueHalfLives = (world.nowS - sinceS) / halfLifeS;
-  t.true(Math.abs(halfLives / trueHalfLives - 1) < 0.06, `it cooled ${halfLives} half-lives in ${trueHalfLives}`);
+  t.true(
+    Math.abs(halfLives / trueHalfLives - 1) < 0.06,
+    `the Drop cooled by ${halfLives} half-lives in ${trueHalfLives}`,
+  );
 });
 
-test("power that fails while a board sleeps, boots or writes ends its sleep, and the next life begins with a sweep", (t) => {
+test("a power cut while a board sleeps, boots or writes ends its sleep, and the next life begins with a sweep", (t) => {
   for (const atS of [100.5, 130, 177, 200, 240, 290.25]) {
     const times: number[] = [];
     const nodes = [board("a", 0, { wake: 60, crashes: [{ atS, downS: 10, midWrite: atS === 200 }] })];
@@ -116,29 +122,29 @@ test("power that fails while a board sleeps, boots or writes ends its sleep, and
     const drops = write(a, new SeededRandom(seed, "crash"), 3);
     world.run(atS + 10 + (BOOT_US + TUNE_IN_US) / 1e6 + 0.001);
     t.is(a.crashes, 1);
-    t.truthy(a.throwie, `at ${atS}: it is awake`);
+    t.truthy(a.throwie, `power cut at ${atS} s: the board is awake`);
     t.deepEqual(holdings(a), namesOf(drops));
     const wokeS = times[times.length - 1]!;
     world.run(wokeS + sweepMs(60) / 1_000 - 0.1);
-    t.truthy(a.throwie, `at ${atS}: it sweeps`);
+    t.truthy(a.throwie, `power cut at ${atS} s: the board sweeps`);
     world.run(wokeS + sweepMs(60) / 1_000 + 2);
     t.is(a.throwie, undefined);
   }
 });
 
-test("what an idle board draws is what the formula says, and an hour awake is what the datasheet says", (t) => {
+test("an idle board draws what the formula says, and a board that is awake draws what the datasheet says", (t) => {
   const world = worldOf([board("a", 0, { wake: 60 }), board("mule", 500)], { scenario: { durationS: 12 * HOUR_S } });
   world.run(12 * HOUR_S);
   const [a, mule] = world.nodes as [SimNode, SimNode];
   const played = meanMilliamperes(a.usage(), chip);
   const computed = meanMilliamperes(idleUsage(periodS(a.station.address, 60), 60, FROM_DEEP_SLEEP), chip);
   t.true(Math.abs(played / computed - 1) < 0.05, `${played} and ${computed}`);
-  t.true(Math.abs(a.usage().totalUs / (12 * HOUR_S * 1e6) - 1) < 0.01, "it was always in some state");
+  t.true(Math.abs(a.usage().totalUs / (12 * HOUR_S * 1e6) - 1) < 0.01, "the board was in some state at every moment");
   const awake = meanMilliamperes(mule.usage(), chip);
   t.true(awake > chip.listenMa && awake < chip.listenMa * 1.01, `${awake}`);
 });
 
-test("charge is current times time, and a battery leaks", (t) => {
+test("charge is current times time, and a battery loses charge by itself", (t) => {
   const usage = new Usage();
   usage.listenUs = 3_600_000_000;
   t.true(Math.abs(meanMilliamperes(usage, chip) - chip.listenMa) < 0.01);
@@ -147,7 +153,7 @@ test("charge is current times time, and a battery leaks", (t) => {
   usage.flash({ programs: 0, programmedBytes: 0, erases: 80_000 });
   t.true(Math.abs(meanMilliamperes(usage, chip) - (chip.listenMa + chip.transmitMa) / 2 - 25) < 0.01);
   for (const battery of BATTERIES) {
-    t.true(Math.abs(batteryDays(0, battery) - 30 / battery.selfDischargePerMonth) < 1e-6, "left alone");
+    t.true(Math.abs(batteryDays(0, battery) - 30 / battery.selfDischargePerMonth) < 1e-6, "a battery without a load");
     t.true(batteryDays(1, battery) < battery.capacityMah / 24);
   }
 });
