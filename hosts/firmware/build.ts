@@ -1,7 +1,8 @@
 /**
  * Builds the firmware with the SDK's `mcconfig`, for a board of `targets/` or for a desk, into build/firmware/.
  *
- * Refuses a setting that the board would refuse, and, with all sentences at once, when something that the build needs is missing.
+ * Refuses a setting that the board would refuse. Refuses to build when a tool is missing, with one sentence for each
+ * missing thing.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
@@ -23,13 +24,13 @@ export function checkBoard(board: string): void {
     throw new Error(`There is no board ${board}; it must be one of ${boards().join(", ")}.`);
 }
 
-/** Throws an Error of one sentence a line. */
+/** The environment of a complete toolchain. Otherwise throws an Error with one sentence for each missing thing. */
 export function ready({ environment, missing }: Toolchain): NodeJS.ProcessEnv {
   if (missing.length > 0) throw new Error(missing.join("\n"));
   return environment;
 }
 
-/** `settings` are `key=value`; modules/board/settings.ts says which there are. */
+/** `settings` are `key=value`; modules/board/settings.ts lists the keys and their values. */
 export function buildForBoard(board: string, settings: string[]): void {
   checkBoard(board);
   checkSettings(board, settings);
@@ -48,7 +49,7 @@ export function flashBoard(board: string, port: string | undefined, settings: st
   );
 }
 
-/** ESP-IDF's own monitor, which also knows what an address in a crash of native code means. */
+/** Runs ESP-IDF's own monitor, which also translates the addresses in a crash of native code. */
 export function monitorBoard(board: string, port: string | undefined): void {
   checkBoard(board);
   const environment = ready(espIdf());
@@ -57,7 +58,7 @@ export function monitorBoard(board: string, port: string | undefined): void {
   run("idf.py", ["-C", project, ...(port === undefined ? [] : ["-p", port]), "monitor"], environment);
 }
 
-/** The shared object for `lin`. `instrumented`: it says after each line of its log what memory it holds. */
+/** Builds the shared object for `lin`. When `instrumented`, it adds XS's use of memory after each line of its log. */
 export function buildForDesk(settings: string[], instrumented: boolean): string {
   mcconfig("lin", "build", settings, ready(desk()), instrumented ? ["-i"] : []);
   const kind = instrumented ? "instrument" : "release";
@@ -82,6 +83,6 @@ function mcconfig(
 export function run(command: string, words: string[], environment: NodeJS.ProcessEnv): void {
   const { status, error } = spawnSync(command, words, { cwd: packageFolder(), env: environment, stdio: "inherit" });
   if (error !== undefined) throw new Error(`${command} did not start: ${error.message}`);
-  if (status !== 0) throw new Error(`${command} failed with status ${status}; what it said stands above.`);
+  if (status !== 0) throw new Error(`${command} failed with status ${status}; its messages are above.`);
   process.exitCode = 0;
 }

@@ -1,6 +1,6 @@
 /**
- * The settings of a build, checked before anything is built by the very code that checks them on the board
- * (modules/board/settings.ts): a board that is out of reach is a bad place to learn of a slip.
+ * The settings of a build, checked before anything is built, by the same code that checks them on the board
+ * (modules/board/settings.ts). A wrong setting on a board that is out of reach is hard to correct.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ function configOf(path: string): Record<string, unknown> {
   return manifest.config;
 }
 
-/** `given` are `key=value`. Throws an Error of one sentence. */
+/** `given` are `key=value`. Throws an Error of one sentence when the board would refuse a setting. */
 export function checkSettings(board: string, given: string[]): void {
   const config = { ...configOf("manifest.json"), ...configOf(`targets/${board}/manifest.json`) };
   const known = Object.keys(config);

@@ -1,8 +1,10 @@
 /*
- * Runs the firmware built for `lin` without a screen: the SDK's own simulator needs a desktop. Gives the shared object
- * what it asks of a simulator (`txScreen`), most of it nothing, and runs GLib's loop, on which its timers and its radio
- * hang. The firmware ends this process itself when it sleeps or restarts (modules/board/board-lin.c); an abort of XS that
- * it did not survive ends it here.
+ * Runs the firmware built for `lin` without a screen, because the SDK's own simulator needs a desktop. Gives the shared
+ * object the functions of a simulator (`txScreen`); most of them do nothing. Runs GLib's loop, which drives the timers
+ * and
+ * the radio of the firmware. The firmware ends this process itself when it sleeps or restarts
+ * (modules/board/board-lin.c).
+ * This program ends the process when XS aborts and the firmware does not restart itself.
  *
  * Usage: desk <shared object>, with THROWIE_BOARD naming the board's folder.
  */
@@ -13,7 +15,7 @@
 
 #include "screen.h"
 
-/* hosts/firmware/desk.ts knows these. */
+/* hosts/firmware/desk.ts knows these exit statuses. */
 #define UNUSABLE 2
 #define ABORTED 13
 

@@ -1,6 +1,7 @@
 /**
- * A board on a desk: the firmware built for `lin`, in a folder that is its memory and its flash, started again after each
- * end of a life as a board's hardware would (modules/board/board-lin.c). Needs a C compiler and GLib's headers.
+ * A board on a desk: the firmware built for `lin`, in a folder that is its memory and its flash. The firmware is
+ * started again after each end of a life, as a board's hardware does (modules/board/board-lin.c). Needs a C compiler
+ * and GLib's headers.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -15,7 +16,7 @@ import { OUTPUT } from "./build.ts";
 const SLEPT = 10;
 const RESTARTED = 11;
 const STUCK = 12;
-/** On a board: ROM, loader, native start. */
+/** The time that a board takes to boot: ROM, loader, native start. */
 const BOOT_MS = 300;
 
 /** Compile the program that runs the shared object. */
@@ -31,22 +32,22 @@ export function compileDesk(moddableHome: string): string {
 }
 
 export interface DeskOptions {
-  /** `compileDesk`'s. */
+  /** The path that `compileDesk` returned. */
   program: string;
-  /** The shared object. */
+  /** The path of the shared object. */
   firmware: string;
-  /** The board: made if absent. */
+  /** The folder that is the board; created if absent. */
   folder: string;
   onLine(line: string): void;
-  /** A life ended by the firmware's own will; the next begins in BOOT_MS, or when its sleep is over. */
+  /** The firmware ended a life itself. The next life begins after BOOT_MS, or BOOT_MS after its sleep. */
   onRestart(): void;
-  /** A life ended in a way that no board's does, and there is no next. */
+  /** A life ended in a way in which no board's life ends. No other life follows. */
   onEnd(sentence: string): void;
 }
 
 export class Desk {
   readonly #options: DeskOptions;
-  /** Locally administered, unicast; the same in every life. */
+  /** A radio address: locally administered, unicast, the same in every life. */
   readonly #address = `02${randomBytes(5).toString("hex")}`;
   #life: ChildProcess | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -56,7 +57,7 @@ export class Desk {
     mkdirSync(options.folder, { recursive: true });
   }
 
-  /** Give it power. */
+  /** Give the board power. */
   start(): void {
     const life = spawn(this.#options.program, [this.#options.firmware], {
       env: { ...process.env, THROWIE_BOARD: this.#options.folder, THROWIE_RADIO_ADDRESS: this.#address },
@@ -69,7 +70,7 @@ export class Desk {
     });
   }
 
-  /** Take the power away, in the middle of whatever it does. Resolves when it is dark. */
+  /** Cut the board's power at any moment. Resolves when the process has ended. */
   async cut(): Promise<void> {
     clearTimeout(this.#timer);
     const life = this.#life;

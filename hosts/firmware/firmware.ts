@@ -1,8 +1,8 @@
 /**
- * What a builder types: `npm run firmware`, `npm run flash`, `npm run monitor`, `npm run firmware:lin`, and `npm run manifests`
- * after an import changed (docs/firmware.md).
+ * The commands of a builder: `npm run firmware`, `npm run flash`, `npm run monitor`, `npm run firmware:lin`, and `npm
+ * run manifests` after an import changed (docs/firmware.md).
  *
- * What a person can put right is one sentence on standard error and exit code 1.
+ * A failure that a person can correct gives one sentence on standard error and exit code 1.
  */
 import process from "node:process";
 import { Command } from "commander";
@@ -17,7 +17,7 @@ Settings are key=value: role=throwie|mule|dongle channel=1..11 rate=1M|2M|11M|6M
 halfLifeDays=7 wake=always|30|60|120|300|600 (docs/firmware.md, "Settings").`;
 
 const program = new Command("firmware")
-  .description("Builds the firmware, and brings it to a board.")
+  .description("Build the firmware, and write it to a board.")
   .showHelpAfterError();
 
 program
@@ -30,23 +30,23 @@ program
 
 program
   .command("flash")
-  .description("write what was built to a board; its Drops stay")
+  .description("write the firmware to a board; the board keeps its Drops")
   .option("--board <name>", KNOWN, BOARD)
-  .option("--port <path>", "the board's serial port; without it, the one that is found")
-  .argument("[settings...]", "key=value, as when it was built")
+  .option("--port <path>", "the board's serial port; without it, the port that is found")
+  .argument("[settings...]", "key=value, the same as for build")
   .action((settings: string[], { board, port }: { board: string; port?: string }) => flashBoard(board, port, settings));
 
 program
   .command("monitor")
   .description("show a board's log")
   .option("--board <name>", KNOWN, BOARD)
-  .option("--port <path>", "the board's serial port; without it, the one that is found")
+  .option("--port <path>", "the board's serial port; without it, the port that is found")
   .action(({ board, port }: { board: string; port?: string }) => monitorBoard(board, port));
 
 program
   .command("lin")
-  .description("build for this machine, and rehearse a contact, a loss of power and the life after it")
-  .option("--memory", "build with instruments, and show what memory XS holds")
+  .description("build for this machine, and rehearse a contact, a power cut and the next life")
+  .option("--memory", "build with instruments, and show how much memory XS holds")
   .action(({ memory }: { memory?: boolean }) => rehearse(memory === true));
 
 program

@@ -1,11 +1,12 @@
 /**
  * The lists of modules in manifest.json and modules/<folder>/manifest.json, made from the imports of main.ts.
  *
- * The SDK wants each TypeScript module by name, in `modules` and again in `preload` (wildcards of `preload` match JavaScript
- * only). People forget the second. So a folder's manifest lists the modules of its folder that main.ts needs, the root's lists
- * main and the packages, and `npm run manifests` writes both lists. A person writes the rest, which stays as it is: files in
- * C, platforms, defines, config, what is included of the SDK, and a module that stands for another one (the name is not
- * its path: modules/board/crc16.ts is a board's modules/glacier/crc16).
+ * The SDK wants each TypeScript module by name, in `modules` and again in `preload` (wildcards of `preload` match
+ * JavaScript only). People forget the second place. So a folder's manifest lists the modules of its folder that main.ts
+ * needs, and the root's manifest lists main and the packages. `npm run manifests` writes both lists. A person writes
+ * the rest, which stays as it is: files in C, platforms, defines, config, includes of the SDK, and a module that
+ * replaces another module. The name of such a module is not its path: modules/board/crc16.ts is a board's
+ * modules/glacier/crc16.
  *
  * Refuses to write, with a sentence for each fault, when an import leads to no file.
  */
@@ -18,7 +19,7 @@ import { codeFile, list, type Manifest, ModuleMap, PLATFORMS, type Read } from "
 const NOT_PRELOADED = [
   "main", // starts the node
   "modules/board/board", // asks the chip for the cause of this start
-  "modules/serial/serial", // nobody has tried
+  "modules/serial/serial", // preloading it was never tried
 ];
 const PACKAGES = "node_modules";
 const ROOT = "manifest.json";
@@ -28,7 +29,9 @@ export const fromDisk: Read = (path) => {
   return existsSync(file) ? readFileSync(file, "utf8") : undefined;
 };
 
-/** Every manifest as it should be, by its path. Throws an Error of a sentence a line when an import leads to no file. */
+/**
+ * Each manifest as it should be, by its path. Throws an Error, one sentence a line, when an import leads to no file.
+ */
 export function manifests(read: Read): Map<string, Manifest> {
   const folders = readdirSync(join(packageFolder(), "modules"), { withFileTypes: true });
   const paths = folders.filter((folder) => folder.isDirectory()).map(({ name }) => `modules/${name}/manifest.json`);
@@ -50,7 +53,7 @@ export function manifests(read: Read): Map<string, Manifest> {
   return made.set(ROOT, withLists(ROOT, including([...made.keys()]), needed));
 }
 
-/** Writes every manifest. Returns the paths of those that changed. */
+/** Writes every manifest that is not as it should be. Returns the paths of the manifests that changed. */
 export function writeManifests(): string[] {
   const changed: string[] = [];
   for (const [path, manifest] of manifests(fromDisk)) {
@@ -61,7 +64,7 @@ export function writeManifests(): string[] {
   return changed;
 }
 
-/** A manifest without what is generated. */
+/** A manifest without its generated parts. */
 function byHand(path: string, manifest: Manifest): Manifest {
   const modules = Object.entries(manifest.modules ?? {}).filter(
     ([name, source]) => typeof source !== "string" || normalize(join(dirname(path), source)) !== mirrored(name),
@@ -71,12 +74,12 @@ function byHand(path: string, manifest: Manifest): Manifest {
   return kept;
 }
 
-/** The path that a module's name mirrors, without ending. */
+/** The path that a module's name mirrors, without its ending. */
 function mirrored(name: string): string {
   return name === "main" || name.startsWith("modules/") ? name : join(PACKAGES, name);
 }
 
-/** The names of the modules that main.ts needs on any platform and that nobody mapped by hand. */
+/** The names of the modules that main.ts needs on any platform and that no person mapped by hand. */
 function neededModules(read: Read): Set<string> {
   const needed = new Set<string>();
   const faults = new Set<string>();
@@ -91,7 +94,7 @@ function neededModules(read: Read): Set<string> {
   return needed;
 }
 
-/** A manifest with the lists of what is needed of its folder; the root's has what is in no folder of `modules/`. */
+/** A manifest with the list of the needed modules of its folder. The root's list has the modules outside `modules/`. */
 function withLists(path: string, manifest: Manifest, needed: Set<string>): Manifest {
   const folder = path === ROOT ? "" : `${dirname(path)}/`;
   const own = [...needed].filter((name) => (path === ROOT ? !name.startsWith("modules/") : name.startsWith(folder)));

@@ -1,17 +1,18 @@
 /**
  * The modules of the firmware, as the SDK's `mcconfig` will find them in the manifests, without the SDK.
  *
- * TypeScript resolves an import against the paths of files; XS resolves the same import against the names that manifests
- * give to modules. A firmware whose names do not mirror its paths passes the type check and dies on the board with "module
- * not found". A ModuleMap holds what the manifests map for one platform, and walks the imports of main.ts by name, as XS
- * does. hosts/firmware/manifests.ts writes the manifests with this walk, and test/manifest.test.ts checks them with it.
+ * TypeScript resolves an import against the paths of files; XS resolves the same import against the names that
+ * manifests give to modules. A firmware whose names do not mirror its paths passes the type check and dies on the board
+ * with "module not found". A ModuleMap holds what the manifests map for one platform, and walks the imports of main.ts
+ * by name, as XS does. hosts/firmware/manifests.ts writes the manifests with this walk, and test/manifest.test.ts
+ * checks them with it.
  *
  * A ModuleMap changes nothing and throws nothing: whatever is wrong is a sentence in `faults`.
  */
 import { dirname, join, normalize } from "node:path";
 import { transformSync } from "esbuild";
 
-/** The fields of a manifest that say which modules there are; any other is somebody else's. */
+/** The fields of a manifest that say which modules there are. */
 export interface Layer {
   include?: string | string[];
   modules?: Record<string, string | string[]>;
@@ -27,20 +28,23 @@ export type Read = (path: string) => string | undefined;
 /** Every platform that the firmware is built for, as `mcconfig -p` names it. */
 export const PLATFORMS = ["esp32", "esp32/esp32c3", "esp32/esp32s3", "lin"];
 
-/** The modules that manifests of the SDK give to ours; test/manifest.test.ts holds this against the SDK where there is one. */
+/**
+ * The modules that manifests of the SDK provide. test/manifest.test.ts compares this list with the SDK, where there is
+ * one.
+ */
 const OF_THE_SDK: Record<string, { names: string[]; platforms: RegExp }[]> = {
   "$(MODDABLE)/examples/manifest_base.json": [{ names: ["timer"], platforms: /./ }],
   "$(MODULES)/data/crc/manifest.json": [{ names: ["crc"], platforms: /./ }],
   "$(MODULES)/io/flash/manifest.json": [{ names: ["embedded:storage/flash"], platforms: /^esp32/ }],
 };
-/** `mcconfig` makes this module from the fields `config`. */
+/** `mcconfig` makes this module from the `config` fields. */
 const CONFIG_MODULE = "mc/config";
 
 export function list(value: string | string[] | undefined): string[] {
   return value === undefined ? [] : typeof value === "string" ? [value] : value;
 }
 
-/** The file that holds a module's code, by the path that a manifest gives: a manifest leaves the ending away. */
+/** The file that holds a module's code, by the path that a manifest gives, which has no ending. */
 export function codeFile(read: Read, path: string): string | undefined {
   return [`${path}.ts`, `${path}.js`].find((file) => read(file) !== undefined);
 }

@@ -1,10 +1,12 @@
 /**
- * `npm run firmware:lin`: the firmware as the SDK builds it, without a board. A Mule of this process gives it 50 Drops over
- * the multicast air; half way its power is cut; it starts again and gets the rest. Then its flash goes away under it, so
- * that XS has an error that nobody catches. In the end its flash is read and every Drop's hash is taken.
+ * `npm run firmware:lin`: rehearses the firmware as the SDK builds it, without a board.
  *
- * Says in plain words what happened. Exit code 0: every Drop is there, whole. Else it says what was missing, and where
- * the board's folder is.
+ * A Mule in this process gives the firmware 50 Drops over the multicast air. Half way the board's power is cut. The
+ * board starts again and receives the rest. Then its flash file is emptied, so that XS has an uncaught error. In the
+ * end this program reads the flash and checks every Drop's hash.
+ *
+ * Prints what happened in plain words. Exit code 0: every Drop is there, whole. Otherwise the last line says what was
+ * missing and where the board's folder is.
  */
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
@@ -20,16 +22,16 @@ import { dropAt, openDropStore } from "../store/drop-store.ts";
 import { buildForDesk } from "./build.ts";
 import { compileDesk, Desk } from "./desk.ts";
 
-/** manifest.json's. */
+/** The default channel in manifest.json. */
 const CHANNEL = 1;
 const DROPS = 50;
 const DROP_BYTES_MAX = 2_048;
 const CUT_AFTER = 20;
-/** When nothing happens for so long, it failed. */
+/** When nothing happens for this time, the rehearsal failed. */
 const PATIENCE_MS = 30_000;
 
 class Mule {
-  /** Drops that the board said it keeps. */
+  /** The number of Drops that the board reported as kept. */
   sent = 0;
   readonly drops: Uint8Array[] = [];
   #node!: HostNode;
@@ -59,7 +61,7 @@ class Mule {
     }
   }
 
-  /** Resolves when so many were sent; rejects when nothing comes of it for a while. */
+  /** Resolves when `count` Drops were sent. Rejects when nothing happens for PATIENCE_MS. */
   async until(count: number): Promise<void> {
     while (this.sent < count) {
       await this.patience(
@@ -74,7 +76,7 @@ class Mule {
     let timer: NodeJS.Timeout | undefined;
     const tooLong = new Promise<void>((_, reject) => {
       timer = setTimeout(
-        () => reject(new Error(`For ${PATIENCE_MS / 1_000} seconds nothing happened; ${this.sent} Drops were sent.`)),
+        () => reject(new Error(`Nothing happened for ${PATIENCE_MS / 1_000} seconds; ${this.sent} Drops were sent.`)),
         PATIENCE_MS,
       );
     });
@@ -86,7 +88,7 @@ class Mule {
   }
 }
 
-/** Drops of the Mule's that are whole in the board's flash. */
+/** How many of the Mule's Drops are whole in the board's flash. */
 function keptOf(flashPath: string, drops: Uint8Array[]): number {
   const { store, close } = openDropStore(flashPath);
   let kept = 0;
@@ -121,7 +123,7 @@ export async function rehearse(instrumented: boolean): Promise<void> {
       if (image !== undefined) writeFileSync(flash, image);
     },
     onEnd(sentence) {
-      console.error(`It failed: ${sentence}.`);
+      console.error(`The rehearsal failed: ${sentence}.`);
       process.exit(1);
     },
   });
@@ -134,29 +136,31 @@ export async function rehearse(instrumented: boolean): Promise<void> {
     await desk.cut();
     const before = keptOf(flash, mule.drops);
     const sent = mule.sent;
-    console.log(`After ${sent} Drops its power was cut. Its flash holds ${before} of them, whole.`);
-    if (before < sent) throw new Error(`It had said that it keeps ${sent}.`);
+    console.log(`The board's power was cut after ${sent} Drops. Its flash holds ${before} of the Drops, whole.`);
+    if (before < sent) throw new Error(`The board had reported that it keeps ${sent}.`);
 
     desk.start();
     await mule.until(sent + DROPS - before);
-    console.log(`It started again, met the Mule, and was sent ${mule.sent - sent} Drops: what it lacked.`);
+    console.log(`The board started again, met the Mule, and received the ${mule.sent - sent} Drops that it lacked.`);
 
     const all = mule.sent;
     image = readFileSync(flash);
     truncateSync(flash);
     mule.write(1);
-    console.log("Its flash is gone under it. The Mule has one Drop more.");
+    console.log("The board's flash was emptied while it runs. The Mule has one more Drop.");
     await mule.patience(crashTold);
-    console.log("It wrote down what had happened, restarted, found its flash as it was, and told of the crash.");
+    console.log("The board recorded the crash, restarted with its flash as before, and reported the crash.");
 
     await mule.until(all + 1);
     await desk.cut();
     const after = keptOf(flash, mule.drops);
-    if (after < DROPS + 1) throw new Error(`Its flash holds ${after} of ${DROPS + 1} Drops.`);
-    console.log(`All ${after} Drops are in its flash, and each has the hash that it should have.`);
+    if (after < DROPS + 1) throw new Error(`The board's flash holds ${after} of ${DROPS + 1} Drops.`);
+    console.log(`All ${after} Drops are in the board's flash, and each has the right hash.`);
   } catch (error) {
     await desk.cut();
-    throw new Error(`It failed: ${(error as Error).message} The board's folder is ${join(folder, "board")}.`);
+    throw new Error(
+      `The rehearsal failed: ${(error as Error).message} The board's folder is ${join(folder, "board")}.`,
+    );
   } finally {
     mule.close();
   }

@@ -1,6 +1,6 @@
 /**
- * What building for a board needs besides this repository, and what to say of each that is not there: one sentence, and
- * where the official instructions are. Finds out by looking, changes nothing.
+ * The tools that building the firmware needs besides this repository. Gives one sentence for each missing tool, with
+ * the address of the official instructions. Only looks; changes nothing.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -8,7 +8,7 @@ import { delimiter, join } from "node:path";
 import process from "node:process";
 import { packageFolder } from "../machine/folders.ts";
 
-/** What the SDK's 8.2 expects; another one fails in ways that nobody understands. */
+/** The version that Moddable SDK 8.2 expects. Another version fails with errors that are hard to understand. */
 const IDF_VERSION = "6.0";
 const MODDABLE_GUIDE =
   '"Moddable SDK - Getting Started", https://github.com/Moddable-OpenSource/moddable/blob/public/documentation/Moddable%20SDK%20-%20Getting%20Started.md';
@@ -19,13 +19,13 @@ const IDF_GUIDE = `"ESP-IDF Programming Guide, Get Started", https://docs.espres
 export type Environment = Record<string, string | undefined>;
 
 export interface Toolchain {
-  /** The environment to run the SDK's tools in: theirs and TypeScript's compiler on the path. */
+  /** The environment for the SDK's tools: its PATH holds them and TypeScript's compiler. */
   environment: Environment;
-  /** A sentence each. Empty: all is there. */
+  /** One sentence for each missing thing. Empty: nothing is missing. */
   missing: string[];
 }
 
-/** For a board as for a desk. */
+/** The tools that both a board and a desk need. */
 function moddable(given: Environment = process.env): Toolchain {
   const home = given.MODDABLE;
   const tools = join(home ?? "", "build", "bin", "lin", "release");
@@ -49,7 +49,7 @@ function moddable(given: Environment = process.env): Toolchain {
   return { environment, missing };
 }
 
-/** The SDK, and what compiles `hosts/firmware/desk.c`. */
+/** The tools for a desk: the SDK, and a C compiler for `hosts/firmware/desk.c`. */
 export function desk(given: Environment = process.env): Toolchain {
   const { environment, missing } = moddable(given);
   for (const tool of ["cc", "pkg-config"]) {
@@ -67,7 +67,7 @@ export function desk(given: Environment = process.env): Toolchain {
   return { environment, missing };
 }
 
-/** The SDK and ESP-IDF. */
+/** The tools for a board: the SDK and ESP-IDF. */
 export function espIdf(given: Environment = process.env): Toolchain {
   const { environment, missing } = moddable(given);
   const home = given.IDF_PATH;
@@ -94,7 +94,7 @@ export function espIdf(given: Environment = process.env): Toolchain {
   return { environment, missing };
 }
 
-/** Major and minor version of the ESP-IDF in a folder. */
+/** The major and minor version of the ESP-IDF in a folder. */
 function idfVersion(home: string): string | undefined {
   const file = join(home, "tools", "cmake", "version.cmake");
   if (!existsSync(file)) return undefined;
