@@ -1,12 +1,13 @@
 /**
  * `npm start`: one message crosses two towns, with real parts, in less than a minute.
  *
- * Two simulated towns in this process, in compressed real time; two real gateway processes, each with its radio plugged into
- * one town's air over UDP, and real QUIC between them on loopback. A gateway that dies at any moment (kill it: its process
- * id is in the timeline) is started again, as an operator's service manager would, and the message still arrives, once.
+ * Two simulated towns run in this process, in compressed real time. Two real gateway processes each use one town's air
+ * over UDP, with real QUIC between them on loopback. A gateway that dies at any moment is started again, as an
+ * operator's service manager would do, and the message still arrives, once. (Try it: kill a gateway by its process id,
+ * which is in the timeline.)
  *
- * Exit code 0 means that the message was read at the far end, and could not be read with another passphrase. Anything
- * else says what had happened by then and what had not.
+ * Exit code 0 means that the message was read at the far end, and could not be read with another passphrase. Otherwise
+ * the program says what had happened until then and what had not.
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -35,7 +36,10 @@ const WRITTEN_AT_S = 5;
 const TICK_MS = 5;
 const GIVE_UP_MS = 58_000;
 
-/** Both towns go on for so long after the message was read: nearly two minutes of theirs, for a second copy to show. */
+/**
+ * Real time that both towns run after the message was read: almost two of their minutes, so that a second copy can
+ * show.
+ */
 const AFTERMATH_MS = 2_500;
 
 const words = process.argv.slice(2);
@@ -53,7 +57,7 @@ try {
   leave(1);
 }
 
-/** Leave nothing behind: no process, no file. */
+/** End the demo and leave nothing behind: no process, no file. */
 function leave(code: number): never {
   for (const part of started) part.close();
   rmSync(folder, { recursive: true, force: true });
@@ -92,7 +96,7 @@ async function play(): Promise<void> {
     copy = verifiedCopy(east.world.node(READER)!.throwie!.store, shortId);
     if (copy !== undefined) untilMs = nowMs + AFTERMATH_MS;
   }
-  if (copy === undefined) throw new Error(`${timeline.lastStep}, and in ${GIVE_UP_MS / 1_000} s it came no further.`);
+  if (copy === undefined) throw new Error(`${timeline.lastStep}, and nothing more within ${GIVE_UP_MS / 1_000} s.`);
   conclude(copy);
 }
 
@@ -122,9 +126,9 @@ async function startGateways(west: Town, east: Town): Promise<void> {
 
 function conclude(copy: Uint8Array): void {
   const plaintext = open(copy, keyOfWords(PASSPHRASE));
-  if (plaintext === undefined) throw new Error(`${READER} has the Drop, and it does not open.`);
+  if (plaintext === undefined) throw new Error(`${READER} has the Drop, but the passphrase does not open it.`);
   const read = new TextDecoder("utf-8", { ignoreBOM: true }).decode(plaintext);
   if (read !== text) throw new Error(`${READER} reads "${read}".`);
-  if (open(copy, keyOfWords(WRONG_PASSPHRASE)) !== undefined) throw new Error("another passphrase opens it too.");
+  if (open(copy, keyOfWords(WRONG_PASSPHRASE)) !== undefined) throw new Error("another passphrase opens the Drop too.");
   timeline.end(READER, read, { passphrase: PASSPHRASE, wrongPassphrase: WRONG_PASSPHRASE });
 }

@@ -1,4 +1,4 @@
-/** A gateway as a process of its own, started again whenever it ends, its log read line by line. */
+/** A gateway as a process of its own. It is started again whenever it ends, and its log is read line by line. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";

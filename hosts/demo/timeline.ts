@@ -1,8 +1,8 @@
 /**
- * What the demo prints: the way of one message, as events of the two towns and lines of the two gateways' logs tell it.
+ * The output of the demo: the way of one message, from events of the two towns and from the logs of the two gateways.
  *
- * A line is the town, its own clock, and what happened. Hops count the hands that the message went through; heat is in
- * movements that have not cooled yet.
+ * Each line gives the town, its own clock, and the event. A hop is one transfer of the message from one node to
+ * another. Heat is printed as the number of movements that have not cooled yet.
  */
 import { HEAT_UNITS_PER_HALF_LIFE } from "../../modules/temperature/temperature.ts";
 import type { MacAddress } from "../../modules/throwie/ports.ts";
@@ -26,14 +26,14 @@ interface Account {
 }
 
 export class Timeline implements GatewayWatcher {
-  /** The furthest that the message has come, in words. */
+  /** The last step of the message, as a sentence. */
   lastStep = "Nothing had happened yet";
   readonly #json: boolean;
   readonly #entries: Entry[] = [];
   readonly #towns = new Map<string, Town>();
   readonly #hops = new Map<string, number>();
   readonly #arrivals = new Map<string, number>();
-  /** What must not happen twice, however often a gateway is killed. */
+  /** How often each event happened that must not happen twice, even when a gateway is killed. */
   readonly #once = new Map<string, number>();
   readonly #contacts = new Map<string, Account>();
   #dropId = "";
@@ -49,8 +49,8 @@ export class Timeline implements GatewayWatcher {
     this.#say("Two towns, two gateways, one message.");
     this.#say(
       isolated
-        ? "Network: a namespace of its own that holds nothing but loopback."
-        : "Network: loopback addresses only, but no namespace of its own: UPnP discovery can leave this machine.",
+        ? "Network: a namespace of its own with nothing but loopback."
+        : "Network: loopback addresses, but no namespace of its own: UPnP discovery can leave this machine.",
     );
     this.#say(`Sealed: ${text.length} characters become a Drop of ${drop.length} bytes, ${this.#dropId.slice(0, 16)}.`);
     this.#say("");
@@ -69,7 +69,7 @@ export class Timeline implements GatewayWatcher {
     const arrivals = this.#arrivals.get(reader) ?? 0;
     for (const [what, count] of this.#once) if (count > 1) throw new Error(`${what} ${count} times.`);
     const hops = this.#hops.get(reader) ?? 0;
-    if (arrivals !== 1) throw new Error(`it arrived ${arrivals} times.`);
+    if (arrivals !== 1) throw new Error(`the message arrived ${arrivals} times.`);
     let frames = 0;
     let bytesOnAir = 0;
     for (const { world } of this.#towns.values()) {
@@ -93,7 +93,7 @@ export class Timeline implements GatewayWatcher {
       return;
     }
     this.#say("");
-    this.#say(`With "${wrongPassphrase}" the Drop stays closed.`);
+    this.#say(`With "${wrongPassphrase}" the Drop does not open.`);
     this.#say(`With "${passphrase}" ${reader} reads:`);
     this.#say("");
     this.#say(`    ${read}`);
@@ -103,7 +103,7 @@ export class Timeline implements GatewayWatcher {
     );
   }
 
-  /** Listen to a town's nodes. */
+  /** The observer of a town's nodes. */
   observer(town: string, shortId: { low: number; high: number }): SimObserver {
     const isMessage = (node: SimNode, slot: number): boolean => {
       const { store } = node.throwie!;
@@ -116,7 +116,7 @@ export class Timeline implements GatewayWatcher {
       contactClosed: (node, peer, _session, reason) => {
         const before = this.#contacts.get(`${node.name} ${peer}`);
         const other = this.#nameOf(town, peer);
-        // Both ends tell of a contact between two simulated nodes; one line is enough.
+        // Both ends report a contact between two simulated nodes. One line is enough.
         if (before === undefined || (other !== GATEWAY_OF[town] && other < node.name)) return;
         const after = this.#air(town);
         const cost = `${after.frames - before.frames} frames, ${(after.bytes - before.bytes).toLocaleString("en")} bytes on air`;
@@ -153,7 +153,7 @@ export class Timeline implements GatewayWatcher {
         this.#tell(town, `the ${name} and the ${other} are connected by QUIC`);
         break;
       case "posted":
-        this.#count(`the ${name} posted it`);
+        this.#count(`the ${name} posted the message`);
         this.#hops.set(name, this.#hopsInto(town) + 1);
         this.#step(
           town,
@@ -164,13 +164,13 @@ export class Timeline implements GatewayWatcher {
         this.#step(town, `the ${name} pushed the post to the ${other}: ${line.outcome}`);
         break;
       case "received":
-        this.#count(`the ${name} took it`);
+        this.#count(`the ${name} received the post`);
         this.#hops.set(name, (this.#hops.get(other) ?? 0) + 1);
         this.#step(town, `the ${name} has the post by QUIC (hop ${this.#hops.get(name)})`);
         break;
       case "to-air":
-        if (line.outcome === "stored") this.#count(`the ${name} put it on its air`);
-        this.#step(town, `the ${name} puts the message on its air, cold: nobody carried it here`);
+        if (line.outcome === "stored") this.#count(`the ${name} put the message on its air`);
+        this.#step(town, `the ${name} puts the message on its air, cold: nobody carried the message here`);
         break;
     }
   }

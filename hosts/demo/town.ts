@@ -1,9 +1,10 @@
 /**
- * A simulated town in compressed real time, with a place on its air for a real gateway process (hosts/radio/udp-radio.ts).
+ * A simulated town in compressed real time, with a station on its air for a real gateway process
+ * (hosts/radio/udp-radio.ts).
  *
- * The gateway's clock is the real one, and the town's runs COMPRESSION times faster, but for the moments in which the
- * gateway is in a contact: then the town slows down to real time, so that neither side sees the other hurry or dawdle. The two
- * share no clock, as nodes never do.
+ * The gateway runs in real time, and the town runs COMPRESSION times faster. While the gateway is in a contact the town
+ * slows down to real time, so that neither side is too fast or too slow for the other. The two share no clock, as real
+ * nodes do not.
  */
 import { createSocket, type Socket } from "node:dgram";
 import { BEACON } from "../../modules/glacier/frame.ts";
@@ -16,14 +17,14 @@ import { World } from "../../sim/world.ts";
 import { decodeDatagram, encodeFrameDatagram, SENT_DATAGRAM } from "../radio/air-datagram.ts";
 
 const COMPRESSION = 40;
-/** Real milliseconds that the town stays slow after the last frame between it and the gateway. */
+/** The real time that the town stays slow after the last frame between it and the gateway. */
 const SLOW_MS = 300;
-/** Simulated seconds between two looks at whether a contact with the gateway has begun. */
+/** The simulated time between two checks whether a contact with the gateway has begun. */
 const STEP_S = 0.01;
 
 export class Town {
   readonly world: World;
-  /** The gateway's place on the air; undefined until it was first heard. */
+  /** The gateway's station on the air. Undefined until the gateway sends its first frame. */
   gateway: Station | undefined;
   readonly #gatewayAt: Fixed;
   readonly #socket: Socket;
@@ -36,7 +37,7 @@ export class Town {
     this.#gatewayAt = gatewayAt;
     this.#socket = socket;
     socket.on("message", (datagram, { port }) => this.#take(datagram, port));
-    // The gateway may be down; it will be back on a port of its own.
+    // An error means that the gateway is down. It comes back with another port.
     socket.on("error", () => {});
   }
 
@@ -52,12 +53,12 @@ export class Town {
     return new Town(new World(scenario, seed, observer), gatewayAt, socket);
   }
 
-  /** Where a gateway finds this town's air. */
+  /** The address at which a gateway finds this town's air. */
   get air(): string {
     return `127.0.0.1:${this.#socket.address().port}`;
   }
 
-  /** Let so many real milliseconds pass. */
+  /** Let `elapsedMs` of real time pass. */
   advance(elapsedMs: number): void {
     const slow = performance.now() < this.#slowUntilMs;
     const untilS = this.#nowS + (elapsedMs / 1_000) * (slow ? 1 : COMPRESSION);
@@ -94,7 +95,7 @@ export class Town {
     return station;
   }
 
-  /** Anything but a beacon belongs to a contact. */
+  /** Every frame but a beacon belongs to a contact, so the town slows down. */
   #slowDown(frame: Uint8Array): void {
     if (frame[1]! >>> 4 !== BEACON) this.#slowUntilMs = performance.now() + SLOW_MS;
   }

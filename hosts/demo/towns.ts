@@ -1,13 +1,13 @@
-/** The two towns of the demo. Metres and seconds; in each somebody walks to and fro between a board and the gateway. */
+/** The two towns of the demo, in metres and seconds. In each a person walks between a board and the gateway all day. */
 import type { Waypoint } from "../../sim/mobility.ts";
 import type { Scenario } from "../../sim/scenario.ts";
 
 const DAY_S = 86_400;
 const RADIO = { rateMbps: 1, rangeM: 60, lossPerMille: 50, edgeLossPerMille: 300 } as const;
-/** The gateways' windows, 240 m from the boards: out of their range. */
+/** The window of each gateway, 240 m from the boards: out of their range. */
 export const GATEWAY_AT: [x: number, y: number] = [240, 0];
 
-/** There and back again all day, at 1.4 m/s with a pause at each end. */
+/** The path of a person who walks between two points all day, at 1.4 m/s with a pause at each end. */
 function commute(from: number, to: number, firstS: number): Waypoint[] {
   const path: Waypoint[] = [[0, from, 5]];
   const walkS = Math.abs(to - from) / 1.4;
