@@ -1,14 +1,14 @@
 /**
- * What the medium tells: each frame as it happens, and sums of everything.
+ * The medium's reports: each frame when it happens, and sums over all frames.
  *
  * A frame is one transmission of a queued ESP-NOW frame, so a repetition by the hardware is a frame too.
- * Acknowledgements are not frames here; their bytes and airtime are counted all the same. For everyone whom it was for
- * (`receptions`) a frame ends exactly once: delivered, lost with a cause, or known to be a repetition. A duplicate adds
- * one delivery or loss. Hence, once the air is quiet,
+ * Acknowledgements are not frames here, but their bytes and airtime are counted. Each frame counts once in `receptions`
+ * for each station that it was for. For each of them it ends exactly once: delivered, lost with a cause, or known to be
+ * a repetition. A duplicate adds one delivery or one loss. Hence, once the air is quiet:
  *
  *     receptions + duplicated = delivered + all of lost + repetitions
  *
- * A tap only watches: it must not send, and must not change or keep the bytes that it is shown.
+ * A tap only watches. It must not send, and it must not change or keep the bytes that it is given.
  */
 import type { MacAddress } from "../modules/throwie/ports.ts";
 import type { LossCause } from "./loss.ts";
@@ -16,35 +16,35 @@ import type { Station } from "./station.ts";
 
 export interface FrameTap {
   sent(timeUs: number, transmission: number, from: Station, to: MacAddress | undefined, frame: Uint8Array): void;
-  /** At the moment the node gets it. */
+  /** At the moment when the node gets the frame. */
   delivered(timeUs: number, transmission: number, from: Station, at: Station, frame: Uint8Array): void;
-  /** `at` is undefined when the only one it was for is not in range. */
+  /** `at` is undefined when the frame was for a station that is not in range. */
   lost(timeUs: number, transmission: number, from: Station, at: Station | undefined, cause: LossCause): void;
 }
 
-/** Counted over all stations. */
+/** Sums over all stations. */
 export class MediumCounters {
   frames = 0;
-  /** Of them, repetitions by the hardware. */
+  /** How many of the frames are repetitions by the hardware. */
   retries = 0;
   acknowledgements = 0;
-  /** Whole 802.11 frames, acknowledgements included. */
+  /** In whole 802.11 frames, with acknowledgements. */
   bytesOnAir = 0;
   airtimeUs = 0;
-  /** Each frame once for each station in range that it was for; an addressee out of range counts too. */
+  /** Counts each frame once for each station in range that it was for. An addressee out of range counts too. */
   receptions = 0;
-  /** Frames handed to nodes. */
+  /** Frames that were handed to nodes. */
   delivered = 0;
-  /** Frames handed over twice, and frames held back. */
+  /** Frames that were handed over twice. `reordered`: frames that were held back. */
   duplicated = 0;
   reordered = 0;
-  /** Frames handed over with bits turned over. */
+  /** Frames that were handed over with flipped bits. */
   corrupted = 0;
-  /** Repetitions that a receiver's hardware knew and kept from its node. */
+  /** Repetitions that a receiver's hardware recognised and did not hand to its node. */
   repetitions = 0;
-  /** Unicast frames given up after `retriesMax` repetitions. */
+  /** Unicast frames that were given up after `retriesMax` repetitions. */
   unacknowledged = 0;
-  /** Calls of `send` that found the queue full. */
+  /** Calls of `send` that found a full queue. */
   refused = 0;
   readonly lost: Record<LossCause, number> = {
     noise: 0,

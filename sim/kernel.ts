@@ -1,28 +1,28 @@
 /**
- * The discrete-event kernel: simulated time, and what is to happen when.
+ * The discrete-event kernel: simulated time, and the queue of events.
  *
- * Time is whole microseconds from 0; it moves only from one event to the next, so an hour costs what happens in it. The
- * queue is a binary heap ordered by time and then by the order of scheduling, hence events of one instant happen in the
- * order in which they were asked for, on every engine.
+ * Time is whole microseconds from 0. It moves only from one event to the next, so an hour costs only its events. The
+ * queue is a binary heap ordered by time and then by the order of scheduling. So events at the same instant run in the
+ * order in which they were scheduled, on every engine.
  *
- * A host that wants simulated time to follow its own clock runs to a time, waits, and runs on: `run(untilUs)` may be
- * called any number of times, and what the host schedules between two runs happens at the time the first ended at or
+ * A host that wants simulated time to follow its own clock runs to a time, waits, and runs on: `run(untilUs)` can be
+ * called any number of times. An event that the host schedules between two runs happens at the end of the first run, or
  * later.
  *
- * Invariant: `nowUs` never goes back. It refuses to schedule into the past or between two microseconds, and to hold
- * more than EVENTS_MAX events: each is a bug of the caller's.
+ * Invariant: `nowUs` never goes back. The kernel refuses to schedule into the past or between two microseconds, and to
+ * hold more than EVENTS_MAX events. Each of these is a bug of the caller, so it throws.
  */
 
-/** Ten thousand nodes of a hundred events each; more is a loop that schedules itself without end. */
+/** Ten thousand nodes with a hundred events each. More than that is a loop that schedules itself without end. */
 const EVENTS_MAX = 1_000_000;
 const NOT_QUEUED = -1;
 
 export class Timer {
   readonly timeUs: number;
-  /** Rank among events of one instant. */
+  /** Rank among the events of one instant. */
   readonly order: number;
   readonly action: () => void;
-  /** Where in the heap; -1 when it has happened or was cancelled. */
+  /** Position in the heap. -1 when the event has happened or was cancelled. */
   position = NOT_QUEUED;
 
   constructor(timeUs: number, order: number, action: () => void) {
@@ -41,12 +41,12 @@ export class Kernel {
     return this.#nowUs;
   }
 
-  /** Events that have not happened. */
+  /** The number of events that have not happened yet. */
   get pending(): number {
     return this.#heap.length;
   }
 
-  /** When the next event is; Infinity when there is none. */
+  /** The time of the next event. Infinity when there is none. */
   get nextUs(): number {
     return this.#heap.length > 0 ? this.#heap[0]!.timeUs : Infinity;
   }
@@ -66,12 +66,12 @@ export class Kernel {
     return this.at(this.#nowUs + delayUs, action);
   }
 
-  /** It will not happen. One that has happened, or was cancelled, or undefined, is left alone. */
+  /** Cancels an event. Does nothing when it has happened, was cancelled already, or is undefined. */
   cancel(timer: Timer | undefined): void {
     if (timer !== undefined && timer.position !== NOT_QUEUED) this.#remove(timer.position);
   }
 
-  /** The next event happens. False when there is none. */
+  /** Runs the next event. False when there is none. */
   step(): boolean {
     if (this.#heap.length === 0) return false;
     const timer = this.#heap[0]!;
@@ -81,7 +81,7 @@ export class Kernel {
     return true;
   }
 
-  /** All events up to and including `untilUs` happen, those that they schedule included; then it is `untilUs`. */
+  /** Runs all events up to and including `untilUs`, with those that they schedule. Then the time is `untilUs`. */
   run(untilUs: number): void {
     if (!(untilUs >= this.#nowUs && untilUs < 2 ** 53 && Math.floor(untilUs) === untilUs)) {
       throw new Error("kernel: runs to a whole microsecond, now or later");

@@ -1,22 +1,22 @@
 /**
- * Which frames the air loses besides collisions: for each frame and each receiver, three independent chances.
+ * The frames that the air loses, besides collisions: three independent chances for each frame and each receiver.
  *
- * - noise: the same for every frame;
- * - distance: nothing at the sender's side, `edgeLossPerMille` at the end of the range, growing with the fourth power of
- *   the distance (the exponent of path loss between antennas near the ground);
- * - bursts: Gilbert's model (Bell System Technical Journal 39, 1960; Elliott 1963): the way from one station to another
- *   is good or bad, in bad nothing arrives, and it changes from frame to frame. A stay in bad lasts `meanFrames` on
- *   average, and `lossPerMille` of all frames fall into one.
+ * - noise: the same chance for every frame;
+ * - distance: zero at the sender's place and `edgeLossPerMille` at the end of the range. The chance grows with the
+ *   fourth power of the distance (the exponent of path loss between antennas near the ground);
+ * - burst: Gilbert's model (Bell System Technical Journal 39, 1960; Elliott 1963). The link from one station to another
+ *   is good or bad, and its state may change with each frame. In a bad state every frame is lost. A bad state lasts
+ *   `meanFrames` frames on average, and `lossPerMille` of all frames fall into one.
  *
- * Each direction of each pair of stations has its own state, drawn from the stationary distribution when first used.
- * Invariant: a chance that is zero draws no number.
+ * Each direction of each pair of stations has a state of its own, drawn from the stationary distribution at first use.
+ * Invariant: a chance of zero draws no number.
  */
 import type { SeededRandom } from "./random.ts";
 
 export interface Burst {
-  /** Frames lost to bursts, of a thousand. */
+  /** How many of a thousand frames are lost to bursts. */
   readonly lossPerMille: number;
-  /** Mean length of a burst in frames. */
+  /** The mean length of a burst in frames. */
   readonly meanFrames: number;
 }
 
@@ -29,8 +29,10 @@ export interface LossOptions {
 export type NaturalLoss = "noise" | "distance" | "burst";
 
 /**
- * Why a frame did not reach one that it was for: chance (three kinds), another signal, the receiver was sending, the
- * receiver was off, the sender's power failed in the middle, its queue was full, or it was nowhere near.
+ * Why a frame did not reach a station that it was for. noise, distance, burst: see above. collision: another signal
+ * reached the receiver. deaf: the receiver was sending. off: the receiver was off. cut: the sender's power failed
+ * during the frame. queue: the receiver's queue was full. range: the receiver is out of range. long: the frame is
+ * longer than the receiver can take.
  */
 export type LossCause = NaturalLoss | "collision" | "deaf" | "off" | "cut" | "queue" | "range" | "long";
 
@@ -45,7 +47,7 @@ export class Losses {
   readonly #enterPerMillion: number;
   readonly #leavePerMillion: number;
   readonly #random: SeededRandom;
-  /** Whether the way is bad, by direction. */
+  /** Whether the link is in the bad state, by direction. */
   readonly #bad = new Map<number, boolean>();
 
   constructor(options: LossOptions, random: SeededRandom) {
@@ -55,11 +57,13 @@ export class Losses {
     this.#edgePerMillion = options.edgeLossPerMille * 1_000;
     this.#badPerMillion = burst === undefined ? 0 : burst.lossPerMille * 1_000;
     this.#leavePerMillion = burst === undefined ? 0 : Math.floor(MILLION / burst.meanFrames);
-    // In balance as many frames enter a burst as leave one.
+    // In balance, as many frames enter a burst as leave one.
     this.#enterPerMillion = Math.floor((this.#badPerMillion * this.#leavePerMillion) / (MILLION - this.#badPerMillion));
   }
 
-  /** Whether one frame is lost on its way, and to what. `squared` is the square of distance over range, 0 .. 1. */
+  /**
+   * Why the air loses one frame; undefined when it does not. `squared` is the square of distance over range, 0 .. 1.
+   */
   draw(sender: number, receiver: number, squared: number): NaturalLoss | undefined {
     if (this.#badPerMillion > 0 && this.#isBad(sender * STATIONS_MAX + receiver)) return "burst";
     if (this.#random.chance(this.#noisePerMillion)) return "noise";

@@ -1,12 +1,12 @@
 /**
- * Where a station is: its position as a function of simulated time, linear between the points of a way.
+ * The position of a station as a function of simulated time, linear between the points of a path.
  *
- * Coordinates are metres on a plane, time is microseconds. Three ways to be somewhere: stay (`Fixed`), follow a list of
- * points with their times (`Waypoints`), or walk at random (`Wander`: random waypoint, a point drawn in a rectangle, a
- * speed drawn for the way there, a pause drawn on arrival). A way is asked with times that never go back, because a
- * walker keeps only the leg that it is on.
+ * Coordinates are metres on a plane; time is in microseconds. There are three kinds of path: stay (`Fixed`), follow a
+ * list of points with their times (`Waypoints`), or walk at random (`Wander`). `Wander` is the random waypoint model:
+ * it draws a point in a rectangle, a speed for the way there, and a pause on arrival. The times of the calls must never
+ * go back, because a walker keeps only its current leg.
  *
- * Only + - * / and the square root are used, which every engine rounds alike.
+ * Only + - * / and the square root are used, because every engine rounds them alike.
  */
 import type { SeededRandom } from "./random.ts";
 
@@ -16,9 +16,9 @@ export class Point {
 }
 
 export interface Path {
-  /** No faster than this at any time. */
+  /** The station is never faster than this. */
   readonly speedMpsMax: number;
-  /** Write the position at `timeUs` to `into`. */
+  /** Writes the position at `timeUs` to `into`. */
   at(timeUs: number, into: Point): void;
 }
 
@@ -42,7 +42,10 @@ export class Fixed implements Path {
 
 export type Waypoint = readonly [timeS: number, x: number, y: number];
 
-/** Before the first point it stands there, after the last one too. Times ascend; there is at least one point. */
+/**
+ * Stands at the first point before its time, and at the last point after its time. Times ascend. Needs at least one
+ * point.
+ */
 export class Waypoints implements Path {
   readonly speedMpsMax: number;
   readonly #points: readonly Waypoint[];
@@ -76,7 +79,7 @@ export class Waypoints implements Path {
 export interface WanderOptions {
   /** x0, y0, x1, y1 in metres. */
   readonly area: readonly [number, number, number, number];
-  /** Slowest and fastest walk in metres a second. */
+  /** Slowest and fastest walk in metres per second. */
   readonly speedMps: readonly [number, number];
   /** Shortest and longest pause on arrival in seconds. */
   readonly pauseS: readonly [number, number];
@@ -119,7 +122,7 @@ export class Wander implements Path {
     const speed = this.#random.between(speedMps[0], speedMps[1]);
     const metres = distance(this.#fromX, this.#fromY, this.#toX, this.#toY);
     this.#startUs = this.#leaveUs;
-    // Rounded up, so that nobody is faster than drawn and every leg takes time.
+    // Rounded up, so that no walker is faster than the drawn speed and every leg takes time.
     this.#arrivalUs = this.#startUs + Math.ceil((metres / speed) * SECOND_US);
     this.#leaveUs = this.#arrivalUs + 1 + Math.floor(this.#random.between(pauseS[0], pauseS[1]) * SECOND_US);
   }

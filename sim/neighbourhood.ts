@@ -1,18 +1,18 @@
 /**
- * Who may be in range of whom, without asking everybody: stations sorted into square cells.
+ * Finds the stations in range of a station without a look at all of them: stations are sorted into square cells.
  *
- * A cell is as wide as the range and as two stations can approach each other until the cells are sorted again, so
- * whoever is in range stands in the same cell or one of the eight around it. The exact distance is taken then. With two
- * thousand walkers that is a dozen distances for a frame instead of two thousand.
+ * A cell is as wide as the range plus the distance that two stations can approach each other until the next sort. So
+ * every station in range is in the same cell or in one of the eight cells around it. Then the exact distance is
+ * computed. With two thousand walkers this takes a dozen distances for each frame instead of two thousand.
  *
- * Invariant: `visit` names every station within range, and each at most once, in an order that depends only on how the
+ * Invariant: `visit` calls once for every station within range. The order depends only on the order in which the
  * stations were added.
  */
 import { Point } from "./mobility.ts";
 import type { Station } from "./station.ts";
 
 const SORTED_FOR_US = 1_000_000;
-/** Cells are numbered row x CELLS_ACROSS + column, both from the middle: ways of up to 10^6 cells each way. */
+/** Cells are numbered row x CELLS_ACROSS + column, both from the middle. So a path may reach 10^6 cells each way. */
 const CELLS_ACROSS = 2 ** 21;
 
 export class Neighbourhood {
@@ -33,7 +33,7 @@ export class Neighbourhood {
     this.#sortedUntilUs = -1;
   }
 
-  /** Call `visit` with every other station within range, and with the square of its distance over the range. */
+  /** Calls `visit` with every other station within range, and with the square of its distance over the range. */
   visit(station: Station, nowUs: number, visit: (other: Station, squared: number) => void): void {
     if (nowUs >= this.#sortedUntilUs) this.#sort(nowUs);
     const here = this.#here;
@@ -59,7 +59,7 @@ export class Neighbourhood {
   #sort(nowUs: number): void {
     let fastestMps = 0;
     for (const { path } of this.#stations) fastestMps = Math.max(fastestMps, path.speedMpsMax);
-    // Both may have moved; rounded up so that neither edge nor division can put a neighbour two cells away.
+    // Both stations may have moved. Rounding up keeps a neighbour from being two cells away.
     this.#cellM = Math.ceil(this.#rangeM + (2 * fastestMps * SORTED_FOR_US) / 1_000_000) + 1;
     this.#cells.clear();
     for (const station of this.#stations) {

@@ -1,21 +1,20 @@
 /**
- * A node of the simulation: the very modules that a board runs, over simulated parts.
+ * A node of the simulation: the same modules that a board runs, over simulated parts.
  *
- * It wires a Throwie to a station, to NOR flash, to a clock that counts from this boot and to a stream of chance of its
- * own, and does what the node's host has to: call `turn` at the time that it returned, after every frame and when the
- * radio has room. Its clock has nothing in common with that of any other node.
+ * This class connects a Throwie to a station, to NOR flash, to a clock that counts from this boot, and to a random
+ * stream of its own. It is the node's host: it calls `turn` at the time that the last `turn` returned, after every
+ * frame, and when the radio has room. The clock of a node is independent of the clocks of all other nodes.
  *
- * Power may fail at any moment. Then everything in RAM is gone, what was on air is cut off, and the flash keeps what
- * was programmed, which with `midWrite` includes a write that was cut in the middle. A restart mounts that flash with a
+ * Power may fail at any moment. Then everything in RAM is lost, the frame on air is cut off, and the flash keeps what
+ * was programmed. With `midWrite`, that includes a write that was cut in the middle. A restart mounts the flash with a
  * new Store and a new Throwie, as a board's boot does.
  *
- * A node with a wake cycle sleeps as a board does: RAM is gone and the radio off, flash and a few bytes beside the clock
- * stay, and the clock goes on, off by what this board's oscillator is. It wakes, takes its time to boot and mount, and is
- * a new Throwie.
+ * A node with a wake cycle sleeps as a board does. RAM is lost and the radio is off. The flash stays, and so do a few
+ * bytes. The clock goes on, with the error of this board's oscillator. The node then wakes, takes its time to boot and
+ * mount, and is a new Throwie.
  *
- * Invariant: nothing but the flash outlives a crash, and nothing but flash, clock and `Retained` a sleep. What it leaves
- * out: unless it is given a processor, computing takes no time except for a sleeper's boot and the medium's processing
- * time for each frame.
+ * Invariant: only the flash outlives a crash; only flash, clock and `Retained` outlive a sleep. Simplification: without
+ * a processor, computing takes no time, except for a sleeper's boot and the medium's processing time for each frame.
  */
 import { Store, type StoreOutcome } from "../modules/store/store.ts";
 import type { CloseReason, NodeEvents } from "../modules/throwie/events.ts";
@@ -29,7 +28,9 @@ import type { Medium } from "./radio.ts";
 import type { SeededRandom } from "./random.ts";
 import type { Station } from "./station.ts";
 
-/** What happens at nodes, for a trace, a report or a host. As for NodeEvents: do not call the node from inside. */
+/**
+ * Events at nodes, for a trace, a report or a host. An observer must not call the node from inside, as for NodeEvents.
+ */
 export interface SimObserver {
   started?(node: SimNode): void;
   stopped?(node: SimNode): void;
@@ -54,18 +55,21 @@ export interface SimNodeOptions {
   readonly beaconIntervalMs: number | undefined;
   readonly halfLifeMs: number | undefined;
   readonly cast: Cast | undefined;
-  /** Undefined: it is always awake. */
+  /** Undefined: the node is always awake. */
   readonly wakeCycle?: WakeCycle | undefined;
-  /** By so much its sleeps last longer than they should. */
+  /** How much longer than planned a sleep of the node lasts. */
   readonly driftPerMillion?: number | undefined;
   readonly observer: SimObserver;
   readonly processor?: Processor;
 }
 
-/** Does the node's work and says for how many whole microseconds that keeps its processor busy. Left out: for none. */
+/**
+ * Does the node's work, and returns for how many whole microseconds the work keeps the processor busy. Without a
+ * processor, work takes no time.
+ */
 export type Processor = (work: () => void) => number;
 
-/** What a board keeps while it sleeps, beside its clock. */
+/** The state that a board keeps while it sleeps, besides its clock. */
 interface Retained {
   state: number;
   epoch: number | undefined;
@@ -83,21 +87,21 @@ export class SimNode {
   readonly role: "throwie" | "mule";
   readonly station: Station;
   readonly flash: NorFlash;
-  /** The node itself, undefined while it has no power. A host may call `publish` of the SimNode instead. */
+  /** The node itself. Undefined while it has no power or sleeps. A host may call `publish` of the SimNode instead. */
   throwie: Throwie | undefined = undefined;
-  /** It has power, awake or not. */
+  /** Whether the node has power, awake or not. */
   powered = false;
   crashes = 0;
-  /** Frames received, by what became of them (modules/throwie/throwie.ts), summed over all boots that have ended. */
+  /** Counts of received frames by outcome (modules/throwie/throwie.ts), summed over all boots that have ended. */
   readonly counters: Record<string, number> = {};
   readonly #options: SimNodeOptions;
   readonly #events: NodeEvents;
   readonly #usage = new Usage();
   #retained: Retained = { state: 0, epoch: undefined };
   #schedule: WakeSchedule | undefined = undefined;
-  /** When its clock showed 0, if it had run true since the last wake-up. */
+  /** The time when the node's clock showed 0, if the clock has been exact since the last wake-up. */
   #clockZeroUs = 0;
-  /** Since when it is in the state that it is in: without power, asleep, booting, awake. */
+  /** Since when the node is in its present state: without power, asleep, booting or awake. */
   #sinceUs = 0;
   #wake: Timer | undefined = undefined;
   #turn: Timer | undefined = undefined;
@@ -138,7 +142,7 @@ export class SimNode {
     else this.#boot();
   }
 
-  /** How long it was in which state, which a battery feels; the sleep or boot under way is not in it yet. */
+  /** How long the node was in each state, for the battery. A sleep or boot that is under way does not count yet. */
   usage(): Usage {
     const usage = this.#usage;
     const { nowUs } = this.#options.kernel;
@@ -170,13 +174,13 @@ export class SimNode {
     this.#patience = this.#options.kernel.after(patienceUs, () => this.crash());
   }
 
-  /** For so long the node does nothing, as when it erases flash; its radio goes on. */
+  /** The node does nothing for this time, as when it erases flash. Its radio goes on. */
   stall(forUs: number): void {
     this.station.stalledUntilUs = this.#options.kernel.nowUs + forUs;
     this.#turnAt(this.station.stalledUntilUs + 1);
   }
 
-  /** A Drop that somebody writes here. Undefined when the node has no power, loses it over this, or is busy. */
+  /** Publishes a Drop at this node. Undefined when the node has no power, loses power during the call, or is busy. */
   publish(drop: Uint8Array, origin: "own" | "wire" = "own"): StoreOutcome | undefined {
     let outcome: StoreOutcome | undefined;
     this.#run((throwie) => {
@@ -253,7 +257,7 @@ export class SimNode {
     this.#end();
     const lateUs = Math.floor((sleepMs * (driftPerMillion ?? 0)) / MILLISECOND_US);
     const sleepUs = sleepMs * MILLISECOND_US + lateUs;
-    // The clock does not know that it was wrong.
+    // The node does not know the error of its clock.
     this.#clockZeroUs += lateUs;
     this.#wake = kernel.after(sleepUs, () => {
       this.#usage.sleepUs += sleepUs;
@@ -271,8 +275,8 @@ export class SimNode {
   }
 
   /**
-   * Do something with the node, then let it act unless `more` follows at once, and call it again when it wants; while it is
-   * busy, when it is not.
+   * Does something with the node. Then lets the node act, unless `more` work follows at once, and calls the node again
+   * at the time that it asks for. When the node is busy, it only waits for the end of the work.
    */
   #run(action: (throwie: Throwie) => void, more = false): void {
     const { throwie, station } = this;
@@ -299,7 +303,7 @@ export class SimNode {
         dueMs = Math.min(dueMs, awakeUntil);
       }
       station.stalledUntilUs = kernel.nowUs + busyUs;
-      // Frames that came meanwhile are heard before the next turn.
+      // Frames that arrived meanwhile are received before the next turn.
       this.#turnAt(Math.max(this.#clockZeroUs + dueMs * MILLISECOND_US, station.stalledUntilUs + 1));
     });
   }

@@ -1,26 +1,29 @@
 /**
- * NOR flash that keeps the rules (design section 7) and loses power where it is told to.
+ * NOR flash that enforces its rules (design section 7) and loses power where a test tells it to.
  *
- * The rules of modules/store/flash.ts, and one that encrypted parts add: between erases no program unit is programmed
- * again with other bytes than those it was programmed with, or was to be when the power failed. Whoever breaks one gets an assertion, so that a simulation proves that a store never does.
+ * The rules are those of modules/store/flash.ts, and one that encrypted flash adds: between two erases, a program unit
+ * may be programmed again only with the same bytes. After a power cut these are the bytes that the cut program was to
+ * write. A caller that breaks a rule gets an assertion. So a simulation proves that a store never breaks one.
  *
- * `cutAt(n)` cuts the power inside the n-th program or erase from now. Of a cut program some first bytes took, and of the next
- * byte some bits, or none of it at all; of a cut erase some sectors' pages are ones, some are as before, and some bytes are neither: those read
- * differently each time, until the sector is erased whole. A cut throws a PowerCut and leaves the part off: every
- * call throws again until `cutAt` is called for the next life. Where in the operation it fell is drawn from `chance`.
+ * `cutAt(n)` cuts the power inside the n-th program or erase from now. A cut program has written some of its first
+ * bytes, and then some bits of the next byte, or none. A cut erase leaves some pages of the sector all ones, some as
+ * before, and some bytes in between: these read differently each time, until the sector is erased whole. A cut throws a
+ * PowerCut and switches the flash off. Every later call throws too, until `cutAt` is called for the next life. `chance`
+ * decides where in the operation the cut falls.
  *
- * Invariant: the same calls with the same draws leave the same bytes. `wear(sector)` makes a sector fail from then on. It
- * keeps counts of all that was asked of it. Refuses nothing else: what is torn reads as torn, and `sync` has nothing to do.
+ * Invariant: the same calls with the same random numbers leave the same bytes. `wear(sector)` makes a sector fail from
+ * then on. The flash counts all operations. It refuses nothing else: a torn write reads as torn, and `sync` has nothing
+ * to do.
  */
 import type { Flash } from "../modules/store/flash.ts";
 
 const SIZE_BYTES_DEFAULT = 448 * 4096;
 const SECTOR_SIZE_BYTES_DEFAULT = 4096;
 const PROGRAM_SIZE_BYTES_DEFAULT = 4;
-/** An erase that was cut leaves pieces of this size in different states. */
+/** A cut erase leaves pieces of this size in different states. */
 const ERASE_PIECE_BYTES = 64;
 
-/** Thrown by the operation in which the power failed. Nothing that is not about to restart may catch it. */
+/** Thrown by the operation in which the power failed. Only code that is about to restart the node may catch it. */
 export class PowerCut extends Error {
   constructor() {
     super("nor-flash: power cut");
@@ -36,11 +39,11 @@ export interface NorFlashOptions {
   sizeBytes?: number;
   sectorSizeBytes?: number;
   programSizeBytes?: number;
-  /** Decides how a cut operation ends. Without it half of it took. */
+  /** Decides how a cut operation ends. Without it, half of the operation is done. */
   chance?: Chance;
 }
 
-/** What the flash held at a moment, see `snapshot`. */
+/** The content of the flash at a moment, see `snapshot`. */
 export interface FlashImage {
   readonly bytes: Uint8Array;
   readonly programmed: Uint8Array;
@@ -62,18 +65,18 @@ export class NorFlash implements Flash {
   readonly sectorSizeBytes: number;
   readonly programSizeBytes: number;
   readonly counters = new NorFlashCounters();
-  /** Erases of each sector since the beginning. */
+  /** The number of erases of each sector since the beginning. */
   readonly erasesOf: Uint32Array;
   readonly #bytes: Uint8Array;
-  /** Units programmed since their erase. */
+  /** The units that were programmed since their last erase. */
   readonly #programmed: Uint8Array;
-  /** By unit, what a program that was cut there would have left. */
+  /** For each unit where a program was cut, the bytes that the program was to write. */
   readonly #intended = new Map<number, Uint8Array>();
-  /** Sectors whose last erase was cut: some of their bytes read as chance has it. */
+  /** Sectors whose last erase was cut. Some of their bytes read at random. */
   readonly #unstable: Uint8Array;
   readonly #worn: Uint8Array;
   readonly #chance: Chance | undefined;
-  /** Operations left until the cut, 0 when the power is off. */
+  /** Operations left until the cut. 0 when the power is off. */
   #left: number | undefined = undefined;
 
   constructor(options: NorFlashOptions = {}) {
@@ -92,13 +95,16 @@ export class NorFlash implements Flash {
     this.#chance = options.chance;
   }
 
-  /** Cut the power inside the `operation`-th program or erase from now, 1 or more; undefined: never. Turns it on again. */
+  /**
+   * Cuts the power inside the `operation`-th program or erase from now, 1 or more. Undefined means never. Also switches
+   * the power on again.
+   */
   cutAt(operation: number | undefined): void {
     if (operation !== undefined && operation < 1) throw new Error("nor-flash: operations count from 1");
     this.#left = operation;
   }
 
-  /** From now on the sector can be neither programmed nor erased. */
+  /** From now on, every program and every erase of the sector fails. */
   wear(sector: number): void {
     this.#worn[sector] = 1;
   }
@@ -175,7 +181,7 @@ export class NorFlash implements Flash {
     this.counters.syncs++;
   }
 
-  /** A copy of what the flash holds now, for `restore`. Counts and wear are not part of it. */
+  /** A copy of the content of the flash, for `restore`. Counts and wear are not part of it. */
   snapshot(): FlashImage {
     return {
       bytes: this.#bytes.slice(),
@@ -193,7 +199,7 @@ export class NorFlash implements Flash {
     for (const [unit, bytes] of image.intended) this.#intended.set(unit, bytes);
   }
 
-  /** Change bytes as wear, radiation or a file's writer would: no rule holds, and all of it may be programmed again. */
+  /** Changes bytes against all rules, as wear, radiation or another writer of a file would. */
   overwrite(address: number, bytes: Uint8Array): void {
     this.#within(address, bytes.length);
     this.#bytes.set(bytes, address);
@@ -203,7 +209,7 @@ export class NorFlash implements Flash {
     }
   }
 
-  /** Throw unless the unit at `address` was programmed, or was to be, with these very bytes. */
+  /** Throws unless the unit at `address` was programmed, or was to be programmed, with the same bytes. */
   #sameAgain(address: number, bytes: Uint8Array, offset: number): void {
     const unit = this.programSizeBytes;
     const intended = this.#intended.get(address / unit);
@@ -219,7 +225,10 @@ export class NorFlash implements Flash {
     }
   }
 
-  /** Pieces erased, pieces as they were, pieces that are neither; units count as used, so that nobody builds on them. */
+  /**
+   * Leaves some pieces erased, some as they were, and some in between. All units count as programmed, so that a store
+   * that uses the sector without an erase is caught.
+   */
   #eraseHalf(sector: number, start: number, end: number): void {
     this.#programmed.fill(1, start / this.programSizeBytes, end / this.programSizeBytes);
     this.#forgetIntended(start, end);
@@ -233,7 +242,7 @@ export class NorFlash implements Flash {
     }
   }
 
-  /** One byte in 16 of an unstable sector reads with bits of it set at random. */
+  /** One byte in 16 of an unstable sector reads with random bits set. */
   #disturb(sector: number, address: number, into: Uint8Array, offset: number, lengthBytes: number): void {
     const start = Math.max(address, sector * this.sectorSizeBytes);
     const end = Math.min(address + lengthBytes, (sector + 1) * this.sectorSizeBytes);
@@ -246,7 +255,7 @@ export class NorFlash implements Flash {
     return this.#chance === undefined ? n >> 1 : this.#chance.below(n);
   }
 
-  /** Count an operation; is it the one to cut? */
+  /** Counts an operation. True when the power fails in this one. */
   #counts(): boolean {
     if (this.#left === undefined) return false;
     this.#left--;

@@ -1,15 +1,15 @@
 /**
- * When two boards that sleep first hear each other (docs/protocol.md, "Wake schedule"): the longest that it can take,
- * and how long it takes as a rule.
+ * When two sleeping boards first hear each other (docs/protocol.md, "Wake schedule"): the longest time until then, and
+ * the usual time.
  *
- * Two boards meet when one begins to listen, and therefore beacons, while the other listens. `worstMeetingMs` knows all
- * phases at once: it keeps the set of phases that have not met, as intervals, and takes from it what each wake-up
- * meets, until none is left. So its answer is no sample. It counts the windows of both, but only the first board's
- * sweeps, and adds a whole period for the time before that board's first wake-up: what it returns is never too short.
- * `sampledMeetingMs` plays one pair of boards instead, whose clocks may change with every sleep.
+ * Two boards meet when one begins to listen, and so to beacon, while the other listens. `worstMeetingMs` covers all
+ * phases at once. It keeps the set of phases that have not met, as intervals, and removes the phases that each wake-up
+ * meets, until none is left. So its answer is exact, not a sample. It counts the windows of both boards, but the sweeps
+ * of the first board only, and adds a whole period for the time before that board's first wake-up. So its answer is
+ * never too short. `sampledMeetingMs` plays one pair of boards instead; their clocks may change with each sleep.
  *
- * Times are real, in milliseconds: a board's own times, stretched by the error of its clock. It leaves out boot times
- * and frames that are lost; a window holds several beacons for these.
+ * Times are real, in milliseconds: a board's own times, stretched by the error of its clock. Boot times and lost frames
+ * are left out, because a window has room for several beacons.
  */
 import {
   DRIFT_PER_MILLE,
@@ -21,23 +21,25 @@ import {
 } from "../modules/throwie/wake-schedule.ts";
 import type { SeededRandom } from "./random.ts";
 
-/** To be heard a beacon has to begin so long before the listener stops: its time on air at 1 Mbit/s, and a back-off. */
+/**
+ * A beacon is heard when it begins this long before the listener stops: its time on air at 1 Mbit/s, and a back-off.
+ */
 const BEACON_MS = 5;
-/** Resonances of up to so many periods of one board in so many of the other's. */
+/** The longest resonances to check: up to this many periods of one board in up to as many of the other. */
 const RESONANCE_MAX = 12;
-/** Next to a resonance phases do not stand still, but creep. */
+/** Next to a resonance, the phases do not stand still but move slowly. */
 const CREEP = [0, 1e-6, 1e-5, 1e-4, 1e-3];
 
-/** How a board wakes. */
+/** How a board wakes up. */
 export interface Rhythm {
   periodMs: number;
   windowMs: number;
   sweepMs: number;
-  /** Infinity: it never sweeps. */
+  /** Infinity: the board never sweeps. */
   sweepPeriods: number;
 }
 
-/** `stretch`: real time over the board's own. */
+/** `stretch` is real time divided by the board's own time. */
 export function rhythm(primeS: number, cycle: WakeCycle, stretch: number): Rhythm {
   return {
     periodMs: primeS * 1_000 * stretch,
@@ -47,10 +49,10 @@ export function rhythm(primeS: number, cycle: WakeCycle, stretch: number): Rhyth
   };
 }
 
-/** What is left of a circle. */
+/** The rest of a circle after arcs were removed. */
 class Arcs {
   readonly #length: number;
-  /** Begin and end of each arc, in order, disjoint. */
+  /** The begin and the end of each arc, in order. Arcs do not overlap. */
   readonly #bounds: number[];
 
   constructor(length: number) {
@@ -62,7 +64,7 @@ class Arcs {
     return this.#bounds.length === 0;
   }
 
-  /** Take away from `from` to `to`, which may lie anywhere: they count modulo the length. */
+  /** Removes the arc from `from` to `to`. Both count modulo the length. */
   remove(from: number, to: number): void {
     if (to - from >= this.#length) {
       this.#bounds.length = 0;
@@ -89,12 +91,15 @@ class Arcs {
   }
 }
 
-/** However the two stand to each other: they meet within so long, or Infinity when some have not in `periodsMax`. */
+/**
+ * The time within which the two boards meet, whatever their phases are. Infinity when some phases have not met after
+ * `periodsMax` periods.
+ */
 export function worstMeetingMs(sweeper: Rhythm, other: Rhythm, periodsMax = sweeper.sweepPeriods): number {
   const unmet = new Arcs(other.periodMs);
   for (let i = 0; i < periodsMax; i++) {
     const timeMs = i * sweeper.periodMs;
-    // The phases at which a sweep comes last are met by all that come before it, and then by the sweep.
+    // The count begins just after a sweep. The windows of the round meet their phases first; the sweep comes last.
     const listensMs = (i === sweeper.sweepPeriods - 1 ? sweeper.sweepMs : sweeper.windowMs) - BEACON_MS;
     unmet.remove(-timeMs - listensMs, -timeMs + other.windowMs - BEACON_MS);
     if (unmet.empty) return sweeper.periodMs + timeMs + Math.min(listensMs, other.periodMs);
@@ -102,14 +107,14 @@ export function worstMeetingMs(sweeper: Rhythm, other: Rhythm, periodsMax = swee
   return Infinity;
 }
 
-/** What `worstMeetingMs` may come to, of boards at the ends of what is allowed. */
+/** The upper bound of `worstMeetingMs`, for boards with the largest clock errors that are allowed. */
 export function meetingBoundMs(primeS: number, cycle: WakeCycle, otherPrimeS: number): number {
   return ((sweepPeriods(cycle) * primeS + otherPrimeS) * 1_000 * (1_000 + DRIFT_PER_MILLE)) / 1_000;
 }
 
 /**
- * The pairs of stretches to look at: where phases stand still, or creep, and `steps` between; the larger of the two is
- * always the largest allowed, since all times grow with it.
+ * The pairs of stretches to check: those at which phases stand still or move slowly, and `steps` between them. The
+ * larger stretch of a pair is always the largest that is allowed, because all times grow with it.
  */
 export function stretches(primeS: number, otherPrimeS: number, steps: number): [number, number][] {
   const most = 1 + DRIFT_PER_MILLE / 1_000;
@@ -127,7 +132,7 @@ export function stretches(primeS: number, otherPrimeS: number, steps: number): [
     .map((ratio) => (ratio >= 1 ? [most, most / ratio] : [most * ratio, most]));
 }
 
-/** One board's wake-ups, from a moment drawn from all moments of its life. */
+/** The wake-ups of one board, from a random moment of its life on. */
 class Waking {
   startMs: number;
   listensMs: number;
@@ -137,7 +142,7 @@ class Waking {
   #left: number;
   #stretch: number;
 
-  /** `wanders`: each sleep is off by an amount of its own; otherwise each is off by the same. */
+  /** `wanders`: each sleep has a clock error of its own. Otherwise all sleeps have the same error. */
   constructor(primeS: number, cycle: WakeCycle, random: SeededRandom, wanders: boolean) {
     this.#rhythm = rhythm(primeS, cycle, 1);
     this.#random = random;
@@ -176,7 +181,7 @@ class Waking {
   }
 }
 
-/** One pair of boards, drawn: after how long they meet. */
+/** The time until a random pair of boards meets. */
 export function sampledMeetingMs(
   cycle: WakeCycle,
   otherCycle: WakeCycle,

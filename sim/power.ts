@@ -1,13 +1,15 @@
 /**
- * What a board draws from its battery (docs/power.md has the source of each figure).
+ * The charge that a board draws from its battery (docs/power.md gives the source of each figure).
  *
- * A board is in one of four states: deep sleep, booting (the processor works, the radio is off), listening (the radio is
- * on), transmitting. Flash that is programmed or erased adds its own current for as long as it takes. Charge is current
- * times time, summed over states; a battery's days are its capacity over the mean current and its self-discharge.
+ * A board is in one of four states: deep sleep, booting (the processor works, the radio is off), listening (the radio
+ * is on) and transmitting. Programming or erasing flash adds a current of its own while it lasts. Charge is current
+ * times time, summed over the states. A battery's days are its capacity divided by the sum of the mean current and the
+ * self-discharge.
  *
- * Figures are those of the bare part at 3.3 V and 25 degrees: what else sits on a development board (regulator, USB
- * bridge, a lamp) is not in them, and decides where a board sleeps long. Computing while the radio is on counts as
- * listening. All batteries feed a linear regulator, so that a milliampere-hour of theirs is one of the board's.
+ * The figures are for the bare part at 3.3 V and 25 degrees. The other parts of a development board (regulator, USB
+ * bridge, a lamp) are not included; they matter most for a board that sleeps long. Computing while the radio is on
+ * counts as listening. All batteries feed a linear regulator, so a milliampere-hour from a battery is a
+ * milliampere-hour for the board.
  */
 import {
   sweepMs,
@@ -22,19 +24,19 @@ import type { NorFlashCounters } from "./nor-flash.ts";
 export interface Chip {
   readonly name: string;
   readonly deepSleepMa: number;
-  /** RAM is kept, the processor stands still. */
+  /** RAM is kept, the processor stops. */
   readonly lightSleepMa: number;
   readonly bootMa: number;
   readonly listenMa: number;
   readonly transmitMa: number;
 }
 
-/** At 1 Mbit/s and full power; deep sleep with timer and RTC memory; the processor at 160 MHz. */
+/** At 1 Mbit/s and full power. Deep sleep keeps timer and RTC memory. The processor runs at 160 MHz. */
 export const CHIPS: readonly Chip[] = [
   { name: "ESP32-C3", deepSleepMa: 0.005, lightSleepMa: 0.13, bootMa: 28, listenMa: 84, transmitMa: 335 },
   { name: "ESP32", deepSleepMa: 0.01, lightSleepMa: 0.8, bootMa: 44, listenMa: 100, transmitMa: 240 },
 ];
-/** What is always there: a good linear regulator's own current. */
+/** The current that always flows: that of a good linear regulator. */
 const REGULATOR_MA = 0.003;
 
 const FLASH_MA = 25;
@@ -42,40 +44,42 @@ export const PROGRAM_FIRST_BYTE_US = 30;
 export const PROGRAM_BYTE_US = 2.5;
 export const ERASE_US = 45_000;
 
-/** ROM, bootloader without a check of the image, IDF, XS: until main.ts runs. */
+/** From reset until main.ts runs: ROM, bootloader without a check of the image, IDF, XS. */
 const START_US = 350_000;
-/** Assumed for all of the project's figures. */
+/** The speed of XS that all figures of the project assume. */
 export const BYTECODES_PER_SECOND = 3_000_000;
-/** A mount of 750 Drops, CRC native (`npm run bench -- xs`). */
+/** The cost of mounting 750 Drops, with native CRC (`npm run bench -- xs`). */
 const MOUNT_BYTECODES = 2_040_000;
-/** What the first beacon says of them (docs/protocol.md, "Measured"). */
+/** The cost of the fingerprint of 750 Drops for the first beacon (docs/protocol.md, "Measured"). */
 const FINGERPRINT_BYTECODES = 928_000;
-/** Header, payload and trailer (modules/throwie/beacons.ts). */
+/** The size of a beacon: header, payload and trailer (modules/throwie/beacons.ts). */
 const BEACON_BYTES = 14 + 69 + 2;
 const MOUNT_FLASH_READ_US = 15_000;
 const processorUs = (bytecodes: number): number => Math.ceil((bytecodes / BYTECODES_PER_SECOND) * 1e6);
 
-/** From the wake-up until the radio is on, with a full store. */
+/** The time from the wake-up until the radio is on, with a full store. */
 export const BOOT_US = START_US + MOUNT_FLASH_READ_US + processorUs(MOUNT_BYTECODES);
-/** From there to the first beacon: the radio is on before the node is made, for its chance. */
+/**
+ * The time from then to the first beacon. The radio is on before the node is made, because it feeds the random numbers.
+ */
 export const TUNE_IN_US = processorUs(FINGERPRINT_BYTECODES);
 
-/** What a wake-up takes before the board listens. */
+/** The time of a wake-up before the board listens. */
 export interface Waking {
-  /** The radio is off. */
+  /** With the radio off. */
   readonly bootUs: number;
-  /** The radio is on. */
+  /** With the radio on. */
   readonly tuneInUs: number;
 }
 
 export const FROM_DEEP_SLEEP: Waking = { bootUs: BOOT_US, tuneInUs: TUNE_IN_US };
-/** Wi-Fi starts anew; the rest is there, the first beacon too. */
+/** Wi-Fi starts anew. Everything else is kept, and so is the first beacon. */
 export const FROM_LIGHT_SLEEP: Waking = { bootUs: 0, tuneInUs: 100_000 };
 
 export interface Battery {
   readonly name: string;
   readonly capacityMah: number;
-  /** Of the capacity, each month. */
+  /** Share of the capacity that is lost each month. */
   readonly selfDischargePerMonth: number;
 }
 
@@ -90,7 +94,7 @@ const HOUR_US = 3_600_000_000;
 export class Usage {
   sleepUs = 0;
   bootUs = 0;
-  /** Awake, the time on air included. */
+  /** The time awake, with the time on air. */
   listenUs = 0;
   transmitUs = 0;
   programs = 0;
@@ -108,7 +112,7 @@ export class Usage {
   }
 }
 
-/** A round of a board whom nobody meets: `sweepPeriods` periods, the last of them with a sweep. */
+/** One round of a board that meets nobody: `sweepPeriods` periods, the last of them with a sweep. */
 export function idleUsage(primeS: number, cycle: WakeCycle, { bootUs, tuneInUs }: Waking): Usage {
   const usage = new Usage();
   const periods = sweepPeriods(cycle);
@@ -137,13 +141,13 @@ export function meanMilliamperes(usage: Usage, chip: Chip): number {
   return chargeMah(usage, chip) / (usage.totalUs / HOUR_US);
 }
 
-/** What leaks away is a share of the whole capacity, so it adds to the current like a load. */
+/** Self-discharge is a share of the whole capacity, so it adds to the current like a load. */
 export function batteryDays(meanMa: number, battery: Battery): number {
   const leakMa = (battery.capacityMah * battery.selfDischargePerMonth) / (MONTH_DAYS * 24);
   return battery.capacityMah / (meanMa + leakMa) / 24;
 }
 
-/** From which time of sleep on deep sleep, which has to boot, costs less than light sleep, which has not. */
+/** The length of sleep from which deep sleep, which needs a boot, costs less than light sleep, which needs none. */
 export function deepSleepPaysAfterS(chip: Chip): number {
   const bootMaUs =
     FROM_DEEP_SLEEP.bootUs * chip.bootMa + (FROM_DEEP_SLEEP.tuneInUs - FROM_LIGHT_SLEEP.tuneInUs) * chip.listenMa;

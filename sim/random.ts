@@ -1,14 +1,14 @@
 /**
- * Seeded chance: the only source of it in the simulator.
+ * Seeded random numbers: the only source of randomness in the simulator.
  *
- * The generator is sfc32 (Chris Doty-Humphrey's Small Fast Counter, 32-bit, from PractRand): four 32-bit words of
- * state, integer operations only, so XS and V8 draw the same numbers. A generator is named by a seed and a stream.
- * Every node, the radio and every walker has a stream of its own, so that a draw more in one place moves nothing
- * elsewhere: without that, one more frame would change where everybody walks.
+ * The generator is sfc32 (Chris Doty-Humphrey's Small Fast Counter, 32-bit, from PractRand): four 32-bit words of state
+ * and only integer operations, so XS and V8 draw the same numbers. A generator is named by a seed and a stream. Every
+ * node, the radio and every walker has a stream of its own, so that one more draw in one place changes nothing
+ * elsewhere. Otherwise one more frame would change where everybody walks.
  *
- * Invariant: the numbers drawn depend on seed, stream and how many were drawn before, and on nothing else.
- * It refuses a seed that is not a whole number from 0 to 2^53 - 1, since two such seeds could be one.
- * It is no source of secrets; boards use their hardware's.
+ * Invariant: a number depends only on the seed, the stream and how many numbers were drawn before.
+ * Refuses a seed that is not a whole number from 0 to 2^53 - 1, because two such seeds could be the same number.
+ * The generator must not be used for secrets; boards use their hardware's.
  */
 
 const WARM_UP_DRAWS = 15;
@@ -34,7 +34,7 @@ export class SeededRandom {
     for (let i = 0; i < WARM_UP_DRAWS; i++) this.u32();
   }
 
-  /** 0 .. 2^32 - 1. */
+  /** A number from 0 to 2^32 - 1. */
   u32(): number {
     const sum = (this.#a + this.#b + this.#counter) | 0;
     this.#counter = (this.#counter + 1) | 0;
@@ -44,7 +44,7 @@ export class SeededRandom {
     return sum >>> 0;
   }
 
-  /** 0 .. n - 1, each as likely as the other; n is 1 .. 2^32. */
+  /** A number from 0 to n - 1, all equally likely. n is 1 to 2^32. */
   below(n: number): number {
     if (!(n >= 1 && n <= U32_COUNT && Math.floor(n) === n)) throw new Error("random: below() takes 1 to 2^32");
     const fair = U32_COUNT - (U32_COUNT % n);
@@ -54,7 +54,7 @@ export class SeededRandom {
     }
   }
 
-  /** True in so many of a million cases; 0 and less never draws, so that an unused feature moves nothing. */
+  /** True in `perMillion` of a million cases. 0 and less draw no number, so that an unused feature changes nothing. */
   chance(perMillion: number): boolean {
     if (perMillion <= 0) return false;
     return this.below(MILLION) < perMillion;
@@ -65,7 +65,7 @@ export class SeededRandom {
     return low + (high - low) * (this.u32() / U32_COUNT);
   }
 
-  /** Fill all of `bytes`: the Random port of modules/throwie/ports.ts. */
+  /** Fills all of `bytes`: the Random port of modules/throwie/ports.ts. */
   fill(bytes: Uint8Array): void {
     for (let i = 0; i < bytes.length; i += 4) {
       const draw = this.u32();

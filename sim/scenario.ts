@@ -1,13 +1,15 @@
 /**
- * A scenario: who is where, what the air is like, and which Drops are written when (docs/simulator.md, "Scenario
+ * A scenario: where the nodes are, what the air is like, and which Drops are written when (docs/simulator.md, "Scenario
  * files").
  *
- * It is plain JSON, so that a person can write one. `parseScenario` is strict: a field that is missing, of another
- * kind, out of range or unknown is refused by a sentence that names it and says what is expected, for a misspelt field
- * that is silently ignored makes an experiment of something else. What passes needs no further check by anyone.
+ * A scenario is plain JSON, so that a person can write one. `parseScenario` is strict. It refuses a field that is
+ * missing, of another kind, out of range or unknown, by a sentence that names the field and says what is expected. If a
+ * misspelt field were silently ignored, the experiment would be another one. A scenario that passes needs no further
+ * check.
  *
- * Nothing is filled in: an optional field that is absent stays absent, and whoever uses it knows its default. Times are
- * seconds and places metres, as people count them; the kernel's microseconds begin in world.ts.
+ * No default is filled in: an optional field that is absent stays absent, and the code that uses the field knows its
+ * default. Times are in seconds and places in metres, as people count them. world.ts converts times to the kernel's
+ * microseconds.
  */
 import { DROP_SIZE_BYTES_MAX } from "../modules/drop/drop.ts";
 import type { Cast } from "../modules/throwie/throwie.ts";
@@ -33,12 +35,12 @@ export interface RadioScenario {
 export interface Crash {
   atS: number;
   downS: number;
-  /** Wait for the next write to flash and cut the power in the middle of it. */
+  /** Wait for the next write to flash, and cut the power in the middle of that write. */
   midWrite?: boolean;
 }
 
 export interface NodeScenario {
-  /** With `count` above 1 the nodes are name-1, name-2, ... and the name is that of the group. */
+  /** With `count` above 1, the nodes are called name-1, name-2 and so on, and `name` is the name of the group. */
   name: string;
   role: "throwie" | "mule";
   count?: number;
@@ -48,20 +50,20 @@ export interface NodeScenario {
   capacity?: number;
   /** Largest ESP-NOW body: 250 (v1), which is the default, or 1,470 (v2). */
   frameSizeBytesMax?: number;
-  /** "always" awake, which is the default, or the cycle in which it sleeps and wakes: its longest period in seconds. */
+  /** "always" awake, which is the default, or the wake cycle of the node, named by its longest period in seconds. */
   wake?: "always" | WakeCycle;
   crashes?: Crash[];
 }
 
 export interface DropScenario {
   atS: number;
-  /** A node, a group (then each author is drawn from it), or "all". */
+  /** A node, a group (each author is then drawn from it), or "all". */
   from: string;
   count?: number;
-  /** Time from one to the next. */
+  /** Time from one Drop to the next. */
   everyS?: number;
   sizeBytes: number | [number, number];
-  /** Nodes or groups; "all", which is the default, is every node but the author. */
+  /** Nodes or groups. "all", which is the default, is every node but the author. */
   wantedBy?: "all" | string[];
 }
 
@@ -78,21 +80,21 @@ export interface Scenario {
   drops: DropScenario[];
 }
 
-/** As much as fits in the memory of a large machine. */
+/** As many nodes as fit into the memory of a large machine. */
 export const NODES_MAX = 10_000;
 export const DROPS_MAX = 100_000;
-/** A month. */
+/** One month. */
 const DURATION_S_MAX = 31 * 86_400;
 const METRES_MAX = 1_000_000;
-/** What a board holds; no store is larger. */
+/** The capacity of a board's store. No store is larger. */
 export const CAPACITY_MAX = 750;
 
-/** The scenario, or a sentence that says why it is none. */
+/** The scenario, or a sentence that says why the value is not a scenario. */
 export function parseScenario(value: unknown): Scenario | string {
   return checkScenario(value, "the scenario") ?? checkReferences(value as Scenario) ?? (value as Scenario);
 }
 
-/** How the nodes of an entry are called. */
+/** The names of the nodes of an entry. */
 export function nodeNames(node: NodeScenario): string[] {
   const count = node.count ?? 1;
   if (count === 1) return [node.name];
@@ -279,14 +281,14 @@ const checkScenario = fields(
   },
 );
 
-/** What no field shows by itself: names that are given twice or mean nobody, totals, and times past the end. */
+/** Checks what no single field shows: names given twice, unknown names, totals, and times after the end. */
 function checkReferences(scenario: Scenario): string | undefined {
   const names = new Set<string>(["all"]);
   let nodes = 0;
   for (let i = 0; i < scenario.nodes.length; i++) {
     const node = scenario.nodes[i]!;
     nodes += node.count ?? 1;
-    if (nodes > NODES_MAX) return `nodes come to more than ${NODES_MAX}; expected at most so many.`;
+    if (nodes > NODES_MAX) return `nodes come to more than ${NODES_MAX}; expected at most that many.`;
     for (const name of new Set([node.name, ...nodeNames(node)])) {
       if (names.has(name)) return refuse(name, `nodes[${i}].name`, "a name that no other node or group has");
       names.add(name);
@@ -297,7 +299,7 @@ function checkReferences(scenario: Scenario): string | undefined {
     const drop = scenario.drops[i]!;
     const count = drop.count ?? 1;
     drops += count;
-    if (drops > DROPS_MAX) return `drops come to more than ${DROPS_MAX}; expected at most so many.`;
+    if (drops > DROPS_MAX) return `drops come to more than ${DROPS_MAX}; expected at most that many.`;
     if (!names.has(drop.from)) return refuse(drop.from, `drops[${i}].from`, 'the name of a node or group, or "all"');
     const lastS = drop.atS + (count - 1) * (drop.everyS ?? 0);
     if (lastS >= scenario.durationS) return `drops[${i}] ends at ${lastS} s; expected before durationS.`;

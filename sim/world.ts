@@ -1,12 +1,12 @@
 /**
- * A scenario come to life: kernel, medium and nodes, built from a scenario and a seed, with its bookkeeping.
+ * A running scenario: kernel, medium and nodes, built from a scenario and a seed, with the figures of the report.
  *
- * `run` may be called with any times in any steps, so a host can show progress, follow its own clock, or attach
- * stations of its own to `medium` (a bridge to other programs). The history depends only on scenario and seed, and on
- * what such a host does; its hash is in the report.
+ * `run` can be called with any times in any steps. So a host can show progress, follow its own clock, or attach
+ * stations of its own to `medium` (a bridge to other programs). The history depends only on the scenario, on the seed
+ * and on what such a host does. The hash of the history is in the report.
  *
- * Every Drop that a node verifies is compared with what its author wrote, byte by byte: a difference is a bug in the
- * modules, and stops the simulation with an assertion that names the node.
+ * Every Drop that a node verifies is compared, byte by byte, with the bytes that its author wrote. A difference is a
+ * bug in the modules; it stops the simulation with an assertion that names the node.
  */
 import { dropId, shortIdHigh, shortIdLow } from "../modules/drop/drop.ts";
 import { DRIFT_PER_MILLE } from "../modules/throwie/wake-schedule.ts";
@@ -22,14 +22,17 @@ import { CAPACITY_MAX, type DropScenario, type NodeScenario, nodeNames, type Sce
 import { Trace } from "./trace.ts";
 
 const SECOND_US = 1_000_000;
-/** Nodes are switched on within this time, each at a moment of its own. */
+/** Nodes are switched on within this time, each at a random moment. */
 const START_US_MAX = 1_000_000;
-/** A Drop that is written where there is no power is written once there is: the author tries again. */
+/** When the author's node has no power, the author tries again after this time. */
 const RETRY_US = 1_000_000;
-/** Each sleeper's clock is off by its own amount, up to what the schedule allows for. */
+/** Each sleeper's clock has an error of its own, up to the error that the wake schedule allows for. */
 const DRIFT_PER_MILLION = DRIFT_PER_MILLE * 1_000;
 const SECTOR_BYTES = 4_096;
-/** A board's partition for CAPACITY_MAX Drops; smaller stores get their share, and what the store needs to clean. */
+/**
+ * The sectors of a board's partition, for CAPACITY_MAX Drops. A smaller store gets its share and SECTORS_SPARE, for
+ * cleaning.
+ */
 const SECTORS_MAX = 448;
 const SECTORS_SPARE = 8;
 
@@ -51,7 +54,7 @@ export class World {
   readonly durationUs: number;
   readonly #host: SimObserver;
   readonly #groups = new Map<string, SimNode[]>();
-  /** Drops by their ShortId, and who still wants each. */
+  /** The Drops by their ShortId, with the nodes that still want each of them. */
   readonly #drops = new Map<string, Pending>();
   readonly #latenciesUs: number[] = [];
   readonly #scratch = new Uint8Array(2_048);
@@ -78,12 +81,12 @@ export class World {
     for (const entry of scenario.drops) this.#plan(entry, random);
   }
 
-  /** The node of that name, or the first of the group. */
+  /** The node with that name, or the first node of the group with that name. */
   node(name: string): SimNode | undefined {
     return this.#groups.get(name)?.[0];
   }
 
-  /** Let it be so many simulated seconds since the start, at most the scenario's duration. */
+  /** Runs until `untilS` simulated seconds after the start, at most until the end of the scenario. */
   run(untilS: number = this.scenario.durationS): void {
     this.kernel.run(Math.min(this.durationUs, Math.floor(untilS * SECOND_US)));
   }
@@ -213,7 +216,7 @@ export class World {
   readonly #observer: SimObserver = {
     started: (node) => {
       this.trace.power("started", this.kernel.nowUs, node.station.index);
-      // Power may fail when the verdict on a Drop is in flash already and nobody was told.
+      // Power may have failed after the flash had marked a Drop as verified, but before any event reported it.
       const { store } = node.throwie!;
       for (let slot = 0; slot < store.capacity; slot++) {
         if (store.occupied(slot) && store.verified(slot)) this.#deliver(node, slot);
@@ -284,7 +287,7 @@ export class World {
   }
 }
 
-/** Run a scenario to its end. `progress` is told the simulated seconds so far, a hundred times. */
+/** Runs a scenario to its end. Calls `progress` a hundred times, with the simulated seconds so far. */
 export function simulate(
   scenario: Scenario,
   seed: number,
