@@ -25,9 +25,12 @@ import { blake3 } from "@noble/hashes/blake3.js";
 export const DROP_SIZE_BYTES_MAX = 2048;
 /** An empty message says nothing, and its id is known to everyone. */
 export const DROP_SIZE_BYTES_MIN = 1;
+/** A BLAKE3-256 hash. */
 export const DROP_ID_BYTES = 32;
+/** The first bytes of a DropId. */
 export const SHORT_ID_BYTES = 8;
 
+/** Why some bytes cannot be a Drop: there are none, or more than DROP_SIZE_BYTES_MAX. */
 export type DropRefusal = "empty" | "long";
 
 /** Undefined when a Drop can have this many bytes, otherwise the reason why it cannot. */
@@ -37,26 +40,30 @@ export function refuseDropSize(lengthBytes: number): DropRefusal | undefined {
   return undefined;
 }
 
-/** The DropId of a whole Drop. Allocates memory: boards use a DropHasher for the Drops that they receive. */
+/**
+ * The DropId of a whole Drop, as 32 new bytes (docs/protocol.md, "Drop, DropId, ShortId"). Throws an Error when the
+ * Drop is empty or longer than 2,048 bytes. This function allocates memory, so boards use a DropHasher for the Drops
+ * that they receive.
+ */
 export function dropId(bytes: Uint8Array): Uint8Array {
   if (refuseDropSize(bytes.length) !== undefined) throw new Error("drop: a Drop is 1 to 2,048 bytes");
   return blake3(bytes);
 }
 
-/** The low word of the ShortId at `offset`. A DropId begins with its ShortId, so a DropId can be given too. */
+/** The unsigned low word of the ShortId at byte `offset`. A DropId begins with its ShortId, so it can be given too. */
 export function shortIdLow(id: Uint8Array, offset = 0): number {
   return (id[offset]! | (id[offset + 1]! << 8) | (id[offset + 2]! << 16) | (id[offset + 3]! << 24)) >>> 0;
 }
 
-/** The high word of the ShortId at `offset`. A DropId begins with its ShortId, so a DropId can be given too. */
+/** The unsigned high word of the ShortId at byte `offset`. A DropId begins with its ShortId, so it can be given too. */
 export function shortIdHigh(id: Uint8Array, offset = 0): number {
   return shortIdLow(id, offset + 4);
 }
 
 /**
- * The DropId of a Drop that is read in slices. Hashing 2,048 bytes takes an ESP32 about a quarter of a second, and the
- * radio must be served meanwhile. Call `begin`, then `update` for each slice in order, then `finish`. A new `begin`
- * abandons a Drop that was not finished.
+ * The DropId of a Drop that is read in slices (docs/protocol.md, "Drop, DropId, ShortId"). Hashing 2,048 bytes takes an
+ * ESP32 about a quarter of a second, and the radio must be served meanwhile. Call `begin`, then `update` for each slice
+ * in order, then `finish`. A new `begin` abandons a Drop that was not finished.
  *
  * The best slice is a multiple of 64 bytes long and starts at a multiple of 4 in its buffer. The noble library then
  * makes at most two views for each slice, otherwise one view for each 64 bytes. Only noble makes garbage, for each Drop
@@ -91,7 +98,7 @@ export class DropHasher {
     state.update(lengthBytes === bytes.length ? bytes : bytes.subarray(0, lengthBytes));
   }
 
-  /** Write the 32-byte DropId to the start of `into`. */
+  /** Write the DropId to the first 32 bytes of `into`. */
   finish(into: Uint8Array): void {
     const state = this.#state;
     if (state === undefined) throw new Error("drop: finish before begin");

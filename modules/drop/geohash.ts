@@ -19,6 +19,8 @@
  * published algorithm. Two points on either side of an edge share no cell, however near they are. A program that looks
  * for a place must try the neighbouring cells too.
  */
+
+/** One character is a cell of 45 by 45 degrees. */
 export const GEOHASH_PRECISION_MIN = 1;
 /**
  * Twelve characters are 60 bits: a cell of about 37 by 19 millimetres, finer than any position a person can measure.

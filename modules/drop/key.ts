@@ -27,6 +27,7 @@ import { scrypt } from "@noble/hashes/scrypt.js";
 import { asciiBytes } from "./ascii.ts";
 import { geohash } from "./geohash.ts";
 
+/** The size of the key material of a passphrase or a place. */
 export const KEY_MATERIAL_BYTES = 32;
 /** scrypt's N at r = 8, p = 1: 128 MiB, the first of OWASP's settings for scrypt; about half a second on a laptop. */
 export const SCRYPT_COST = 131072;
@@ -37,8 +38,9 @@ const PASSPHRASE_SALT = "smzd:ck:1 passphrase";
 const PLACE_SALT = "smzd:ck:1 place";
 
 /**
- * Key material from a passphrase, given as the UTF-8 bytes of its NFKC form. Throws a RangeError when the passphrase is
- * empty. `cost` is part of the format, not a setting. It is lower only in vectors that must run on small engines.
+ * Key material, 32 bytes, from a passphrase that is given as the UTF-8 bytes of its NFKC form (docs/protocol.md,
+ * "Keys"). Throws a RangeError when the passphrase is empty. `cost` is part of the format, not a setting. It is lower
+ * only in vectors that must run on small engines.
  */
 export function passphraseMaterial(utf8: Uint8Array, cost: number = SCRYPT_COST): Uint8Array {
   if (utf8.length === 0) throw new RangeError("The passphrase is empty.");
@@ -46,8 +48,9 @@ export function passphraseMaterial(utf8: Uint8Array, cost: number = SCRYPT_COST)
 }
 
 /**
- * Key material from the geohash cell with `precision` characters (1..12) that holds the point, given in degrees. Throws
- * the RangeErrors of `geohash`. For `cost` see `passphraseMaterial`.
+ * Key material, 32 bytes, from the geohash cell with `precision` characters (1..12) that holds the point, which is
+ * given in degrees (docs/protocol.md, "Keys"). Throws the RangeErrors of `geohash`. For `cost` see
+ * `passphraseMaterial`.
  */
 export function placeMaterial(
   latitude: number,

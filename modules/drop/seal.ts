@@ -24,24 +24,33 @@ import { blake3 } from "@noble/hashes/blake3.js";
 import { asciiBytes } from "./ascii.ts";
 import { DROP_SIZE_BYTES_MAX } from "./drop.ts";
 
+/** A key of XChaCha20-Poly1305. */
 export const CONTENT_KEY_BYTES = 32;
+/** A nonce of XChaCha20-Poly1305, long enough to be drawn at random. A sealed Drop begins with its nonce. */
 export const NONCE_BYTES = 24;
+/** A tag of Poly1305. A sealed Drop ends with its tag. */
 export const TAG_BYTES = 16;
+/** A sealed Drop is longer than its plaintext by so many bytes. */
 export const SEAL_OVERHEAD_BYTES = NONCE_BYTES + TAG_BYTES;
+/** The longest plaintext that fits into a Drop: 2,008 bytes. */
 export const PLAINTEXT_SIZE_BYTES_MAX = DROP_SIZE_BYTES_MAX - SEAL_OVERHEAD_BYTES;
 
 /** The name of the scheme. The derivation makes it the version too: another context gives another key. */
 export const CONTENT_KEY_CONTEXT = "smzd:ck:1";
 
-/** The content key of some key material. key.ts makes material that people can share; any 32 random bytes serve too. */
+/**
+ * The content key, 32 bytes, of some key material (docs/protocol.md, "Sealed Drops"). key.ts makes material that people
+ * can share; any 32 random bytes serve too. Throws an Error when the material is empty.
+ */
 export function contentKey(material: Uint8Array): Uint8Array {
   if (material.length === 0) throw new Error("drop: key material is empty");
   return blake3(material, { context: asciiBytes(CONTENT_KEY_CONTEXT) });
 }
 
 /**
- * Seal `plaintext` (0 .. 2,008 bytes) into a new Drop. `nonce` is 24 random bytes that were never used with this key
- * before. A longer plaintext throws a RangeError with a sentence for the person who wrote it.
+ * Seal `plaintext` (0 .. 2,008 bytes) into a new Drop (docs/protocol.md, "Sealed Drops"). `key` is 32 bytes, of
+ * `contentKey`. `nonce` is 24 random bytes that were never used with this key before. A longer plaintext throws a
+ * RangeError with a sentence for the person who wrote it. A key or nonce of another size throws an Error.
  */
 export function seal(plaintext: Uint8Array, key: Uint8Array, nonce: Uint8Array): Uint8Array {
   if (plaintext.length > PLAINTEXT_SIZE_BYTES_MAX) {
@@ -55,7 +64,10 @@ export function seal(plaintext: Uint8Array, key: Uint8Array, nonce: Uint8Array):
   return drop;
 }
 
-/** The plaintext in a new array, or undefined when the Drop was not sealed under this key. */
+/**
+ * The plaintext in a new array, or undefined when the Drop was not sealed under this key of 32 bytes (docs/protocol.md,
+ * "Sealed Drops"). A key of another size throws an Error. Nothing else throws, whatever the Drop's bytes are.
+ */
 export function open(drop: Uint8Array, key: Uint8Array): Uint8Array | undefined {
   if (key.length !== CONTENT_KEY_BYTES) throw new Error("drop: a content key is 32 bytes");
   if (drop.length < SEAL_OVERHEAD_BYTES || drop.length > DROP_SIZE_BYTES_MAX) return undefined;

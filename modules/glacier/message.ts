@@ -18,7 +18,9 @@
  */
 import { DROP_SIZE_BYTES_MAX } from "../drop/drop.ts";
 
+/** Length and claim, which stand before the body. */
 export const MESSAGE_PREFIX_BYTES = 3;
+/** No body is larger than a Drop. */
 export const MESSAGE_BODY_BYTES_MAX = DROP_SIZE_BYTES_MAX;
 
 /** Fragments of a message whose body has so many bytes, cut every `fragmentBytes`. */

@@ -23,11 +23,18 @@
 import { halfSipHash, MIX_COMPRESSION_ROUNDS, MIX_FINALIZATION_ROUNDS, Mix } from "./half-siphash.ts";
 import { readWord, writeWord } from "./message.ts";
 
+/** Counters of the sketch. With 96 the estimate has a relative spread of one seventh. */
 export const FINGERPRINT_CELLS = 96;
 const CELLS_OFFSET = 12;
+/** The size of a written fingerprint: 60 bytes. */
 export const FINGERPRINT_SIZE_BYTES = CELLS_OFFSET + FINGERPRINT_CELLS / 2;
 
+/**
+ * The fingerprint of one set under one nonce (docs/protocol.md, "What a beacon says: the fingerprint"). Call `begin`,
+ * then `add` for each id. Ids are pairs of 32-bit words, as in a ShortId. No method throws, and none allocates memory.
+ */
 export class Fingerprint {
+  /** Items added and not removed. */
   count = 0;
   readonly #cells = new Uint8Array(FINGERPRINT_CELLS);
   readonly #mix = new Mix();
@@ -46,6 +53,7 @@ export class Fingerprint {
     this.#cells.fill(0);
   }
 
+  /** Enter the id. An id that is entered twice counts twice. */
   add(low: number, high: number): void {
     this.#mixOf(low, high);
     this.count += 1;

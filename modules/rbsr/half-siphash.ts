@@ -16,14 +16,17 @@
  * them in advance, and promise nothing more.
  */
 
-/** Two 32-bit words, as signed integers. */
+/** The result of a hash: two 32-bit words, as signed integers. The caller owns a Mix and uses it again. */
 export class Mix {
+  /** Bytes 0..3, little-endian. */
   low = 0;
+  /** Bytes 4..7, little-endian. */
   high = 0;
 }
 
-/** Rounds a message word, and rounds a result word, of the mix in sets and fingerprints. */
+/** Rounds for each word of the message, for the mix in sets and fingerprints. */
 export const MIX_COMPRESSION_ROUNDS = 1;
+/** Rounds for each word of the result, for the mix in sets and fingerprints. */
 export const MIX_FINALIZATION_ROUNDS = 3;
 
 /** The session key costs one hash a contact, so it takes the full rounds. */
@@ -33,6 +36,10 @@ const KEY_FINALIZATION_ROUNDS = 4;
 /** The length block: the message is always 8 bytes. */
 const LENGTH_WORD = 8 << 24;
 
+/**
+ * HalfSipHash of the eight bytes `low`, `high` under the key `keyLow`, `keyHigh`, written to `out` (docs/protocol.md,
+ * "The mix"). Words are 32-bit integers, signed or not. Makes no garbage and never throws.
+ */
 export function halfSipHash(
   keyLow: number,
   keyHigh: number,

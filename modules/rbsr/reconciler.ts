@@ -56,11 +56,16 @@ export const OPEN_RANGES_MAX = 64;
 /** Messages that one side accepts in a session. Two full boards need three at most, however wrong the estimate. */
 export const MESSAGES_MAX = 16;
 
+/**
+ * Where a session stands: it was never begun; it expects a message; it is over, and `has` is exact; it was given up,
+ * and `refusal` says why.
+ */
 export type ReconcilerState = "idle" | "open" | "done" | "refused";
 
 /** long: larger than the option allows. rounds: too many messages. The others: check.ts and answer.ts. */
 export type ReconcileRefusal = CheckRefusal | AnswerRefusal | "long" | "rounds";
 
+/** Sizes of a Reconciler; its memory follows from them, and is taken in the constructor. */
 export interface ReconcilerOptions {
   /** Items of the largest set, as in `new SaltedSet(capacity)`. */
   readonly capacity: number;
@@ -70,7 +75,13 @@ export interface ReconcilerOptions {
   readonly messageSizeBytesMax?: number;
 }
 
+/**
+ * One side of reconciliation, for one session at a time (docs/protocol.md, "Reconciliation"). `initiate` or `respondTo`
+ * begins a session and forgets the one before. No message makes it throw; a set larger than the capacity, or a
+ * buffer too small for an answer, is a bug of the caller and throws an Error.
+ */
 export class Reconciler {
+  /** Where the session stands. */
   state: ReconcilerState = "idle";
   /** Why the state is "refused". */
   refusal: ReconcileRefusal | undefined = undefined;
@@ -91,6 +102,7 @@ export class Reconciler {
   /** The next message answers nothing of mine. */
   #first = false;
 
+  /** Throws an Error when messages of this size cannot hold what so many open ranges need. */
   constructor(options: ReconcilerOptions) {
     const openRangesMax = options.openRangesMax ?? OPEN_RANGES_MAX;
     const messageSizeBytesMax = options.messageSizeBytesMax ?? MESSAGE_SIZE_BYTES_MAX;

@@ -26,13 +26,21 @@ import { confirm, type Summary } from "./summary.ts";
 const ITEMS_PER_BIN = 8;
 const BIN_BITS_MAX = 20;
 
+/**
+ * The items of one side for one session, in the order of their mixes (docs/protocol.md, "The mix"). Call `begin`, then
+ * `add` for each item, then `seal`. Between `seal` and the next `begin` a Reconciler may use the set, which it
+ * re-orders.
+ */
 export class SaltedSet {
+  /** Items that the set can hold. */
   readonly capacity: number;
   /** Items held; after `seal`, the distinct ones. */
   count = 0;
   /** By index 0 .. count-1, ascending by position after `seal` (a list re-orders its own range, see `sortByTag`). */
   readonly positions: Uint32Array;
+  /** The tag of the item at each index: what summaries add up and what lists name. */
   readonly tags: Int32Array;
+  /** The caller's number of the item at each index. */
   readonly items: Uint16Array | Uint32Array;
 
   /** While sealing the end, afterwards the first index, of each bin of leading position bits. */
@@ -42,6 +50,7 @@ export class SaltedSet {
   #keyLow = 0;
   #keyHigh = 0;
 
+  /** Takes all memory: about 10 bytes for each of `capacity` items. */
   constructor(capacity: number) {
     const wide = capacity > 0xffff;
     let binBits = 1;
@@ -54,20 +63,24 @@ export class SaltedSet {
     this.#binShift = 32 - binBits;
   }
 
-  /** Empty the set for a new session. */
+  /** Empty the set for a new session under a key: the two words that `sessionKey` gives. */
   begin(keyLow: number, keyHigh: number): void {
     this.count = 0;
     this.#keyLow = keyLow;
     this.#keyHigh = keyHigh;
   }
 
+  /**
+   * Enter the id `low`, `high` (32-bit words of a ShortId) as the caller's number `item`, which is below the capacity.
+   * Throws an Error when the set is full, or the number too large.
+   */
   add(low: number, high: number, item: number): void {
     const mix = this.#mix;
     halfSipHash(this.#keyLow, this.#keyHigh, low, high, MIX_COMPRESSION_ROUNDS, MIX_FINALIZATION_ROUNDS, mix);
     this.place(mix.low, mix.high, item);
   }
 
-  /** Enter an item whose mix is known already: position and tag as 32-bit integers. */
+  /** Enter an item whose mix is known already: position and tag as 32-bit integers. Throws as `add` does. */
   place(position: number, tag: number, item: number): void {
     const at = this.count;
     if (at >= this.capacity || item >= this.capacity) throw new Error("rbsr: more items than the set's capacity");

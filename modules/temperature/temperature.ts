@@ -18,6 +18,7 @@
  * gets; no key is ever lowered. Refuses to: know a half-life's length (but in `heatTime`), a clock, or who asks.
  */
 
+/** Heat time, and the logarithm of heat, count in this part of a half-life. */
 export const HEAT_UNITS_PER_HALF_LIFE = 65536;
 /** A week: what nobody carried for two months is as cold as what came by wire. */
 export const HALF_LIFE_MS_DEFAULT = 604_800_000;
@@ -31,19 +32,23 @@ export const HEAT_RANGE = 8 * HEAT_UNITS_PER_HALF_LIFE;
 export const HEAT_TIME_MAX = 2 ** 31 - 1 - HEAT_CAP;
 /** One step of the claim byte: 1/16 half-life, so that 256 steps are HEAT_RANGE + HEAT_CAP. */
 export const CLAIM_STEP = 4096;
+/** The hottest that the claim byte can say. */
 export const CLAIM_MAX = 255;
 
-/** The key of a Drop that has just been moved once, heat 1: one that a person wrote here. */
+/** The key, at heat time `now`, of a Drop that has just been moved once (heat 1): a person wrote the Drop here. */
 export function freshKey(now: number): number {
   return now;
 }
 
-/** The key of a Drop that was not carried: it came by wire. */
+/** The key, at heat time `now`, of a Drop that was not carried: the Drop came by wire. */
 export function coldKey(now: number): number {
   return now - HEAT_RANGE;
 }
 
-/** The key after one movement more: that of heat + 1, at most HEAT_CAP above `now`, and never below `key`. */
+/**
+ * The key after one movement more: that of heat + 1, at most HEAT_CAP above `now`, and never below `key`
+ * (docs/temperature.md, "Arithmetic").
+ */
 export function raise(key: number, now: number): number {
   const logHeat = key - now;
   if (logHeat >= HEAT_CAP) return key;
@@ -52,19 +57,29 @@ export function raise(key: number, now: number): number {
   return Math.min(raised, now + HEAT_CAP);
 }
 
-/** What to say of a Drop's heat when it is sent: whole steps above `coldKey`, 0 .. 255, rounded down. 128 is heat 1. */
+/**
+ * The claim byte to send with a Drop: whole steps of CLAIM_STEP above `coldKey`, 0 .. 255, rounded down. 128 is heat 1
+ * (docs/temperature.md, "The claim byte").
+ */
 export function claim(key: number, now: number): number {
   const steps = Math.floor((key - coldKey(now)) / CLAIM_STEP);
   return Math.max(0, Math.min(CLAIM_MAX, steps));
 }
 
-/** The key to give a Drop whose sender claims this much: never more than a fresh Drop's. */
+/**
+ * The key, at heat time `now`, of a Drop whose sender claims this much: never more than a fresh Drop's key
+ * (docs/temperature.md, "The claim byte"). Throws an Error for a claim that is no byte.
+ */
 export function keyOfClaim(claimed: number, now: number): number {
   if (!(claimed >= 0 && claimed <= CLAIM_MAX)) throw new Error("temperature: a claim is one byte");
   return Math.min(coldKey(now) + claimed * CLAIM_STEP, freshKey(now));
 }
 
-/** Heat time of a number of whole milliseconds: exact, rounded down, for any half-life of at most HALF_LIFE_MS_MAX. */
+/**
+ * Heat time of a number of whole milliseconds: exact, rounded down (docs/temperature.md, "Time"). Throws an Error when
+ * the half-life is not 1 .. HALF_LIFE_MS_MAX whole milliseconds, the time not whole or negative, or the result more
+ * than HEAT_TIME_MAX.
+ */
 export function heatTime(elapsedMs: number, halfLifeMs: number): number {
   if (!(halfLifeMs >= 1 && halfLifeMs <= HALF_LIFE_MS_MAX && Math.floor(halfLifeMs) === halfLifeMs)) {
     throw new Error("temperature: a half-life is 1 to 2^37 whole milliseconds");

@@ -11,9 +11,14 @@ import type { MacAddress } from "./ports.ts";
  */
 export type CloseReason = "done" | "silent" | "superseded" | "restarted" | "unanswered" | "refused" | "flash" | "turn";
 
+/**
+ * What a node tells (docs/protocol.md, "Contacts"). Called inside the node's own calls. `peer` is six bytes that the
+ * node uses again. A slot names a Drop in the node's store.
+ */
 export interface NodeEvents {
+  /** A contact with the peer began; the session's id is 16 bits. */
   contactOpened(peer: MacAddress, sessionId: number): void;
-  /** This node now knows which of its Drops the peer lacks. */
+  /** This node now knows which of its Drops the peer lacks; `offered` is their number. */
   reconciled(peer: MacAddress, offered: number): void;
   /** The peer keeps the Drop. */
   dropSent(slot: number, peer: MacAddress): void;
@@ -21,12 +26,17 @@ export interface NodeEvents {
   dropStored(slot: number, peer: MacAddress | undefined): void;
   /** The Drop's hash is right: from now on it is served onward. */
   dropVerified(slot: number): void;
+  /**
+   * A Drop that was stored is gone: it died for another Drop, or its hash turned out wrong. The words are its ShortId.
+   */
   dropLost(shortIdLow: number, shortIdHigh: number, cause: "evicted" | "corrupt"): void;
+  /** The contact is over. */
   contactClosed(peer: MacAddress, sessionId: number, reason: CloseReason): void;
 }
 
 const nothing = (): void => {};
 
+/** Events that nobody listens to: `{ ...SILENT, dropVerified }` listens to one. */
 export const SILENT: NodeEvents = Object.freeze({
   contactOpened: nothing,
   reconciled: nothing,

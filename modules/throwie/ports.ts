@@ -5,13 +5,19 @@
 
 /** Six bytes; all ones is every node in range. */
 export type MacAddress = Uint8Array;
+/** The size of a MAC address. */
 export const ADDRESS_BYTES = 6;
 
+/** Whether two addresses are equal in all six bytes. */
 export function sameAddress(a: MacAddress, b: MacAddress): boolean {
   for (let i = 0; i < ADDRESS_BYTES; i++) if (a[i] !== b[i]) return false;
   return true;
 }
 
+/**
+ * A radio that sends and receives datagrams (docs/protocol.md, "Frames"). It may lose, repeat and re-order them; it
+ * delivers a frame whole or not at all.
+ */
 export interface Radio {
   /** This radio's own address. */
   readonly address: MacAddress;
@@ -40,11 +46,13 @@ export interface RadioHandlers {
   onRoom(): void;
 }
 
+/** The node's clock. The node takes no time from anywhere else. */
 export interface Clock {
   /** Whole milliseconds since boot, monotonic across deep sleep. */
   now(): number;
 }
 
+/** The node's source of chance: nonces, salts and the phase of its beacons. */
 export interface Random {
   /** Fill all of `bytes` with unpredictable bits. */
   fill(bytes: Uint8Array): void;

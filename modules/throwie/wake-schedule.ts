@@ -27,7 +27,9 @@ export const WAKE_PRIMES_S = {
   300: [211, 223, 227, 229, 233, 239, 241, 251, 257, 263, 269, 271, 277, 281, 283, 293],
   600: [491, 499, 503, 509, 521, 523, 541, 547, 557, 563, 569, 571, 577, 587, 593, 599],
 } as const;
+/** The longest period of a board in seconds, as its builder chooses it. */
 export type WakeCycle = keyof typeof WAKE_PRIMES_S;
+/** Every WakeCycle. */
 export const WAKE_CYCLES: readonly WakeCycle[] = [30, 60, 120, 300, 600];
 
 /** How far a board's sleep may be off, either way: the RC oscillator that counts it, uncorrected. */
@@ -71,9 +73,11 @@ export function periodS(id: MacAddress, cycle: WakeCycle): number {
   return primes[(hash >>> 16) % primes.length]!;
 }
 
+/** The state in which a board wakes. */
 export interface WakeScheduleOptions {
   /** The radio's own address. */
   id: MacAddress;
+  /** The builder's choice, the same in every life of the board. */
   cycle: WakeCycle;
   /** What `state` was before the sleep; 0 after a loss of power. */
   state: number;
@@ -81,7 +85,13 @@ export interface WakeScheduleOptions {
   now: number;
 }
 
+/**
+ * The schedule of one wake-up (docs/protocol.md, "Wake schedule"). Ask `awakeUntil` while the board is awake, then
+ * `sleepMs`, and keep `state` over the sleep. Times are milliseconds of the board's clock, which goes on while the
+ * board sleeps. Throws nothing.
+ */
 export class WakeSchedule {
+  /** From one wake-up to the next. */
   readonly periodMs: number;
   /** This wake-up is a sweep. */
   readonly sweeping: boolean;
@@ -93,6 +103,7 @@ export class WakeSchedule {
   readonly #awokeMs: number;
   #busyMs = Number.NEGATIVE_INFINITY;
 
+  /** Any `state` is taken: one that cannot be counts as 0. */
   constructor(options: WakeScheduleOptions) {
     const { id, cycle, state, now } = options;
     this.periodMs = periodS(id, cycle) * 1_000;
