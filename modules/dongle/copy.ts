@@ -1,6 +1,7 @@
 /**
- * Copies `lengthBytes` bytes from one buffer to another, and makes no garbage. A board maps this module to its C library
- * (modules/board/copy.ts): a loop over a frame's bytes takes XS longer than the radio takes for the frame.
+ * Copies `lengthBytes` bytes from one buffer to another, and makes no garbage. A board replaces this module by its C
+ * library (modules/board/copy.ts), because a loop over a frame's bytes takes XS longer than the radio takes for the
+ * frame.
  */
 export function copy(from: Uint8Array, fromAt: number, to: Uint8Array, toAt: number, lengthBytes: number): void {
   for (let i = 0; i < lengthBytes; i++) to[toAt + i] = from[fromAt + i]!;

@@ -1,11 +1,15 @@
 /**
- * The computer's end: speaks to a dongle, and finds it again when either of them lost the other (docs/dongle.md).
+ * The computer's end of the line: speaks to a dongle, and finds it again after either end lost the other
+ * (docs/dongle.md).
  *
- * Sans-I/O. Its owner calls `begin` when a line was opened, `receive` for what it brings, and `turn` after that, after
- * `send`, when the line has room and when the last `turn` said. It greets until it is welcomed; a dongle that is silent for
- * SILENCE_MS, or that says it knows no such session because it was restarted or is another one, is greeted anew.
+ * Sans-I/O. The owner calls `begin` when a line was opened and `receive` for bytes from the line. The owner calls
+ * `turn` after that, after `send`, when the line has room, and at the time that the last `turn` returned. The host
+ * greets the dongle until the dongle answers with a WELCOME. The host greets again when the dongle is silent for
+ * SILENCE_MS. It also greets again when the dongle does not know the session, because the dongle was restarted or is
+ * another one.
  *
- * Refuses a dongle of another version (`state` is then "refused"): guessing at its messages would lose frames unseen.
+ * Refuses a dongle of another version (`state` is then "refused"), because guessing at its messages would lose frames
+ * unseen.
  */
 import { ADDRESS_BYTES, type Clock, type MacAddress, type RadioHandlers, type Random } from "../throwie/ports.ts";
 import { sealedBytesMax } from "./framing.ts";
@@ -27,36 +31,39 @@ import {
   writeHello,
 } from "./message.ts";
 
-/** Frames on their way up. A Linux terminal holds 64 KB, 43 of the longest, for a process that is late. */
+/** Frames on the way from the dongle. A Linux terminal holds 64 KB for a slow process: 43 of the longest frames. */
 const WINDOW_FRAMES = 32;
-/** Frames for the dongle that have not left: few, for the node that made them knows better the later it is asked. */
+/** Frames for the dongle that wait here. Few, because a node chooses better the later it makes a frame. */
 const QUEUE_FRAMES = 4;
 const GREETING_INTERVAL_MS = 200;
-/** Fifteen STATUS messages that did not come. */
+/** The time of fifteen STATUS messages that did not arrive. */
 const SILENCE_MS = 3_000;
-/** Bytes may be waiting while this process was kept from reading them: silence is judged by two turns, so long apart. */
+/**
+ * This process may have been stopped while bytes were waiting. So silence is confirmed by a second turn, this much
+ * later.
+ */
 const SILENCE_DOUBT_MS = 100;
-/** A line that is full calls when it has room; this is for one that does not. */
+/** A full line calls when it has room again. This interval is for a line that does not call. */
 const PATIENCE_MS = 10;
 
 export interface DongleHostOptions {
   line: Line;
   clock: Clock;
   random: Random;
-  /** Called from `receive`. */
+  /** Called from `receive` only. */
   onFrame: RadioHandlers["onFrame"];
 }
 
 export class DongleHost implements LineOwner {
   readonly waiting = 0;
-  /** Of the dongle's radio; as long as `state` is "open". */
+  /** The address of the dongle's radio, as long as `state` is "open". */
   readonly address: MacAddress = new Uint8Array(ADDRESS_BYTES);
   frameSizeBytesMax = 0;
   receiveQueueFrames = 0;
   state: "closed" | "greeting" | "open" | "refused" = "closed";
-  /** Of the frame heard last, in `onFrame` of that one; 0 before the first. */
+  /** The signal strength of the frame that `onFrame` is called with. 0 before the first frame. */
   rssiDbm = 0;
-  /** The version that was refused. */
+  /** The version of the dongle that was refused. */
   otherVersion = 0;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -79,23 +86,23 @@ export class DongleHost implements LineOwner {
     return this.#end.counters;
   }
 
-  /** `send` would refuse. */
+  /** Whether `send` would refuse a frame. */
   get full(): boolean {
     return this.state !== "open" || this.#end.queued >= QUEUE_FRAMES;
   }
 
-  /** Frames that the other end is not known to be done with; 0 when all are accounted for. */
+  /** Frames that the other end has not reported as done. 0 when all are accounted for. */
   get outstanding(): number {
     return this.#end.outstanding;
   }
 
-  /** A line was opened: whoever is at its far end is greeted. */
+  /** A line was opened: greet the dongle at its far end. */
   begin(): void {
     this.#end.restart();
     this.#greet();
   }
 
-  /** The line is gone. */
+  /** The line was lost. */
   end(): void {
     this.#end.restart();
     this.state = "closed";
@@ -107,12 +114,15 @@ export class DongleHost implements LineOwner {
     this.#end.receive(bytes, lengthBytes);
   }
 
-  /** Queue one frame for the dongle's radio; copied before it returns. False: no dongle or no room, nothing was taken. */
+  /**
+   * Queues a copy of one frame for the dongle's radio. False when there is no dongle or no room; then nothing was
+   * taken.
+   */
   send(frame: Uint8Array, lengthBytes: number, to: MacAddress): boolean {
     return !this.full && this.#end.offer(to, 0, frame, lengthBytes);
   }
 
-  /** Do what is due. Returns when to call again at the latest, in clock milliseconds. */
+  /** Do the work that is due. Returns when to call again at the latest, in clock milliseconds. */
   turn(): number {
     const now = this.#clock.now();
     if (this.state === "closed" || this.state === "refused") return Number.POSITIVE_INFINITY;
@@ -171,7 +181,7 @@ export class DongleHost implements LineOwner {
     }
   }
 
-  /** What was left on the line by a session that is over. */
+  /** Nothing to do: the message is left over from a session that is over. */
   strange(): void {}
 
   greeting(bytes: Uint8Array, at: number): number {

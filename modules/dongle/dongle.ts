@@ -1,12 +1,14 @@
 /**
- * The board's end: a radio for a computer (docs/dongle.md).
+ * The board's end of the line: a radio for a computer (docs/dongle.md).
  *
- * Sans-I/O. The firmware hands it what the line brings (`receive`) and what the radio hears (`heard`), and calls `turn`
- * after either, when the line or the radio has room, and when the last `turn` said. It keeps nothing between sessions
- * and decides nothing: a HELLO begins a session anew, at any moment; without one, what the radio hears is missed.
+ * Sans-I/O. The firmware passes bytes from the line to `receive` and frames from the radio to `heard`. The firmware
+ * calls `turn` after each of them, when the line or the radio has room, and at the time that the last `turn` returned.
+ * A dongle keeps nothing between sessions and decides nothing. A HELLO begins a new session at any moment. Without a
+ * session, frames from the radio are missed.
  *
- * Invariant: a frame is handed to the radio once, in order, as it came; a frame that the radio heard goes up once, or is counted.
- * Refuses, and counts, frames that are longer than the radio sends.
+ * Invariant: each frame from the computer is given to the radio once, in order and unchanged. Each frame from the radio
+ * is sent to the computer once, or is counted.
+ * Refuses, and counts, a frame that is longer than the radio can send.
  */
 import { ADDRESS_BYTES, type Clock, type MacAddress, type Radio } from "../throwie/ports.ts";
 import { copy } from "./copy.ts";
@@ -14,19 +16,22 @@ import { greetingSession, type Line, LineEnd, type LineOwner } from "./line-end.
 import { FRAME_ADDRESS_AT, FRAME_AT, HELLO, VERSION, VERSION_AT, WINDOW_AT, writeWelcome } from "./message.ts";
 import { MessageRing } from "./message-ring.ts";
 
-/** Frames from the computer that wait for the radio: 300 a second through a USB chip that holds bytes back for 16 ms. */
+/**
+ * Frames from the computer that wait for the radio: enough for 300 a second through a USB chip that delays bytes by 16
+ * ms.
+ */
 const WINDOW_FRAMES_MAX = 16;
-/** Longer frames take the line longer, and fewer are on their way: 5 of 1,470 bytes. */
+/** Longer frames take the line longer, so fewer are on the way: 5 of 1,470 bytes. */
 const WINDOW_BYTES = 8_192;
-/** Frames for the computer: 59 of 250 bytes, which a line of 921,600 bit/s takes in 180 ms; 10 of 1,470. */
+/** Frames for the computer: 59 of 250 bytes, which a line of 921,600 bit/s takes in 180 ms, or 10 of 1,470. */
 const RING_BYTES = 16_384;
-/** Messages of a session that is over may be many; one word in reply is enough. */
+/** Many messages of a session that is over may arrive. One answer in this time is enough. */
 const STRANGE_INTERVAL_MS = 100;
-/** A line or a radio that is full calls when it has room; this is for one that does not. */
+/** A full line or radio calls when it has room again. This interval is for one that does not call. */
 const PATIENCE_MS = 10;
 
 export interface DongleRadio extends Radio {
-  /** How strong the frame was that the radio hands over now. */
+  /** The signal strength of the frame that the radio hands over now. */
   readonly rssiDbm: number;
 }
 
@@ -34,7 +39,7 @@ export class Dongle implements LineOwner {
   readonly #radio: DongleRadio;
   readonly #clock: Clock;
   readonly #end: LineEnd;
-  /** Address and frame, for the radio. */
+  /** Addresses and frames for the radio. */
   readonly #down: MessageRing;
   readonly #frame: Uint8Array;
   readonly #windowFrames: number;
@@ -47,10 +52,10 @@ export class Dongle implements LineOwner {
     const bytesMax = ADDRESS_BYTES + radio.frameSizeBytesMax;
     this.#windowFrames = Math.min(Math.floor(WINDOW_BYTES / bytesMax), WINDOW_FRAMES_MAX);
     this.#end = new LineEnd({ line, owner: this, windowFrames: this.#windowFrames, ringBytes: RING_BYTES });
-    // One more, for the place that is lost where the ring begins again.
+    // One frame more, for the space that is lost where the ring begins again.
     this.#down = new MessageRing((this.#windowFrames + 1) * bytesMax);
     this.#frame = new Uint8Array(radio.frameSizeBytesMax);
-    // A computer that spoke to the life before this one learns of it at once.
+    // Tells a computer at once that the life to which it spoke is over.
     this.#end.greet();
   }
 
@@ -58,23 +63,23 @@ export class Dongle implements LineOwner {
     return this.#end.counters;
   }
 
-  /** Frames for the computer that it is not known to be done with. */
+  /** Frames for the computer that the computer has not reported as done. */
   get outstanding(): number {
     return this.#end.outstanding;
   }
 
-  /** Bytes from the line, of any number and value. */
+  /** Takes bytes from the line, of any number and value. */
   receive(bytes: Uint8Array, lengthBytes: number): void {
     this.#end.receive(bytes, lengthBytes);
   }
 
-  /** A frame that the radio heard; it is only read during the call. */
+  /** Takes a frame that the radio received. The bytes are only read during the call. */
   heard(frame: Uint8Array, lengthBytes: number, from: MacAddress): void {
     const fits = lengthBytes > 0 && lengthBytes <= this.#radio.frameSizeBytesMax;
     if (!fits || !this.#end.offer(from, this.#radio.rssiDbm, frame, lengthBytes)) this.#end.missed();
   }
 
-  /** Do what is due. Returns when to call again at the latest, in clock milliseconds. */
+  /** Do the work that is due. Returns when to call again at the latest, in clock milliseconds. */
   turn(): number {
     this.#transmit();
     const now = this.#clock.now();
@@ -114,7 +119,7 @@ export class Dongle implements LineOwner {
     if (message[0] !== HELLO) return;
     this.#end.greet();
     const session = greetingSession(message);
-    // Of another version: the WELCOME says which version this is. The same session again: the WELCOME was lost.
+    // Another version: the WELCOME tells the version of this end. The same session again: the WELCOME was lost.
     if (message[VERSION_AT] !== VERSION || session === this.#end.session) return;
     this.#down.clear();
     this.#end.open(session, message[WINDOW_AT]!);

@@ -1,32 +1,32 @@
 /**
  * Messages on a line of bytes (docs/dongle.md, "Framing"): 0, COBS(message, CRC-32), 0.
  *
- * COBS (Cheshire and Baker, 1999) takes every 0 out of a message, so a 0 on the line is always the edge of one: whatever
- * garbage came before, the next message is read. Each message brings a 0 of its own at both ends, so that what somebody
- * else wrote between two messages (a boot loader, a line of log) spoils neither. Of SLIP's bytes half could double; COBS
- * adds one in 254.
+ * COBS (Cheshire and Baker, 1999) removes every 0 from a message, so a 0 on the line is always a delimiter. Whatever
+ * garbage came before, the next message can be read. Each message has a 0 of its own at both ends. So bytes of another
+ * writer between two messages (a boot loader, a line of log) damage neither message. SLIP could double every byte of a
+ * message; COBS adds one byte in 254.
  *
- * Encoding and decoding are in place and by the engine's own indexOf and copyWithin: a loop over bytes would take a board
- * longer than the radio takes for the frame. A stretch that is too long, that COBS cannot have made, or whose CRC is not
- * right costs a counter and nothing else.
+ * Encoding and decoding work in place, by the engine's own indexOf and copyWithin, because a loop over the bytes would
+ * take a board longer than the radio takes for the frame. A stretch between delimiters costs a counter and nothing else
+ * when it is too long, when COBS cannot have made it, or when its CRC is wrong.
  */
 import { crc32 } from "../store/crc32.ts";
 import { copy } from "./copy.ts";
 import { MESSAGE_SIZE_BYTES_MAX, putU32, u32At } from "./message.ts";
 
 const CRC_BYTES = 4;
-/** A code that says: 254 bytes without a 0 follow, and no 0 after them. */
+/** This code means: 254 bytes without a 0 follow, and no 0 comes after them. */
 const RUN_CODE = 0xff;
-/** Where a message is written for `sealMessage`: after the delimiter and the first code. */
+/** Offset of the message for `sealMessage`: after the delimiter and the first code. */
 export const MESSAGE_AT = 2;
 
-/** A message of this length on the line, delimiters and all, at most. */
+/** The largest size on the line of a message of this length, with delimiters. */
 export function sealedBytesMax(lengthBytes: number): number {
   const coded = lengthBytes + CRC_BYTES;
   return MESSAGE_AT + coded + Math.floor(coded / (RUN_CODE - 1)) + 1;
 }
 
-/** Seals the message at `bytes[at + MESSAGE_AT ..]` in place; returns how many bytes from `at` go to the line. */
+/** Seals the message at `bytes[at + MESSAGE_AT ..]` in place. Returns how many bytes from `at` go to the line. */
 export function sealMessage(bytes: Uint8Array, at: number, lengthBytes: number): number {
   putU32(bytes, at + MESSAGE_AT + lengthBytes, crc32(bytes, at + MESSAGE_AT, lengthBytes));
   bytes[at] = 0;
@@ -50,7 +50,9 @@ export function sealMessage(bytes: Uint8Array, at: number, lengthBytes: number):
   }
 }
 
-/** Undo it, in place: `bytes[0 .. lengthBytes)` stood between two delimiters. Returns the message's length, or -1. */
+/**
+ * Unseals, in place, the bytes between two delimiters: `bytes[0 .. lengthBytes)`. Returns the message's length, or -1.
+ */
 export function unsealMessage(bytes: Uint8Array, lengthBytes: number): number {
   let to = 0;
   let from = 0;
@@ -68,29 +70,29 @@ export function unsealMessage(bytes: Uint8Array, lengthBytes: number): number {
   return messageBytes;
 }
 
-/** Finds the messages in what a line brings, in pieces of any size. */
+/** Finds the messages in the bytes of a line, which come in pieces of any size. */
 export class LineReader {
-  /** The message that `next` found; valid until it is called again. */
+  /** The message that `next` found. Valid until the next call. */
   readonly message = new Uint8Array(sealedBytesMax(MESSAGE_SIZE_BYTES_MAX));
-  /** Stretches that were no message. */
+  /** The number of stretches that were no message. */
   damaged = 0;
   #lengthBytes = 0;
   #tooLong = false;
   #at = 0;
 
-  /** What `next` read of the bytes it was last given. */
+  /** The index after the last byte that `next` read. */
   get at(): number {
     return this.#at;
   }
 
   /**
-   * Reads `bytes[from .. to)` as far as the end of the next whole message and returns that message's length; 0 when all
-   * was read and no message ended.
+   * Reads `bytes[from .. to)` up to the end of the next whole message, and returns that message's length. Returns 0
+   * when all bytes were read and no message ended.
    */
   next(bytes: Uint8Array, from: number, to: number): number {
     let at = from;
     while (at < to) {
-      // Past the bytes that came, a buffer holds what it held before.
+      // After `to`, the buffer still holds older bytes.
       const zero = bytes.indexOf(0, at);
       const end = zero < 0 || zero > to ? to : zero;
       this.#collect(bytes, at, end - at);
@@ -106,7 +108,7 @@ export class LineReader {
     return 0;
   }
 
-  /** The line is another one now: what was begun on the last does not go on. */
+  /** Forgets the message that was begun, because the line is a new one. */
   restart(): void {
     this.#lengthBytes = 0;
     this.#tooLong = false;
@@ -121,7 +123,7 @@ export class LineReader {
     this.#lengthBytes += lengthBytes;
   }
 
-  /** A delimiter: the length of the message before it; 0 for nothing, or none. */
+  /** Called at a delimiter. Returns the length of the message before it; 0 when there was nothing or no message. */
   #complete(): number {
     const lengthBytes = this.#lengthBytes;
     if (lengthBytes === 0 && !this.#tooLong) return 0;

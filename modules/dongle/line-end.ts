@@ -2,15 +2,15 @@
  * One end of the line between a dongle and its computer: sessions, flow control, and an account of every frame
  * (docs/dongle.md, "Flow and loss").
  *
- * The line keeps order and may lose anything. Each FRAME has a number; each end tells in its STATUS, soon after that
- * changed and at least every STATUS_INTERVAL_MS, how far it has `sent` and how far the other's frames are `done`, gone from its
- * hands or known to be lost. Both numbers are absolute, so a STATUS that is lost is made good by the next, and `sent` alone tells
- * the other end that the last frames will never come. So nobody has more than the other's window of frames on the way, and
- * no credit is lost for ever.
+ * The line keeps order and may lose anything. Each FRAME has a number. Each end reports two numbers in its STATUS:
+ * `sent`, the last frame that it has sent, and `done`, the last frame of the other end that it has handed on or knows
+ * to be lost. It sends a STATUS soon after a change, and at least every STATUS_INTERVAL_MS. Both numbers are absolute,
+ * so the next STATUS makes up for a lost one. `sent` alone tells the other end that the last frames will never arrive.
+ * So no end has more frames on the way than the other end's window, and no credit is lost for ever.
  *
- * Invariant: each frame that was offered is handed on by the other end once and whole, or is counted: as lost on the line,
- * as refused by the other end, or as cut, when its session ended before the other end was known to be done with it (it may have
- * arrived). Frames of another session are not taken.
+ * Invariant: each offered frame is handed on by the other end once and whole, or it is counted. It counts as lost on
+ * the line, as refused by the other end, or as cut: the session ended before the other end had reported it as done (it
+ * may have arrived). Frames of another session are not taken.
  */
 
 import type { MacAddress } from "../throwie/ports.ts";
@@ -39,45 +39,47 @@ import {
 } from "./message.ts";
 import { MessageRing } from "./message-ring.ts";
 
-/** A line of bytes. Its owner calls `turn` of the dongle, or of its host, when it can take more. */
+/** A line of bytes. Its owner calls `turn` of the dongle or of its host when the line can take more. */
 export interface Line {
-  /** Takes as much of `bytes[offset .. offset + lengthBytes)` as it has room for, and returns how much; never waits. */
+  /**
+   * Takes as much of `bytes[offset .. offset + lengthBytes)` as there is room for, and returns how much. Never waits.
+   */
   write(bytes: Uint8Array, offset: number, lengthBytes: number): number;
 }
 
-/** What an end does with what comes; all of it is called from `receive` only, but `greeting` from `flush`. */
+/** The owner of an end handles its messages. `greeting` is called from `flush`, the others from `receive` only. */
 export interface LineOwner {
-  /** Frames that it took and has not handed on yet. */
+  /** The number of frames that the owner has taken and not handed on yet. */
   readonly waiting: number;
-  /** A FRAME of this session. The message is only valid during the call. False: it cannot be used. */
+  /** A FRAME of this session. The message is valid only during the call. False when the owner cannot use it. */
   take(message: Uint8Array, lengthBytes: number): boolean;
   /** A well-formed HELLO or WELCOME, of any version and session. */
   greeted(message: Uint8Array): void;
-  /** A FRAME or a STATUS of a session that is not this one. */
+  /** A FRAME or a STATUS of another session. */
   strange(): void;
-  /** Writes the HELLO or WELCOME that `greet` asked for; returns its bytes. */
+  /** Writes the HELLO or WELCOME that `greet` asked for. Returns its size in bytes. */
   greeting(bytes: Uint8Array, at: number): number;
 }
 
-/** How long the other end may wait for news that is not pressing. */
+/** The longest time until a STATUS that is not urgent. */
 export const STATUS_INTERVAL_MS = 200;
 const NUMBERS = 0x1_0000;
 const NOTHING = -1;
 
 export class LineEnd {
-  /** 0: none. */
+  /** 0: there is no session. */
   session = 0;
-  /** Since this end was made; of all sessions. */
+  /** Since this end was made, over all sessions. */
   readonly counters = {
     sessions: 0,
-    /** Frames that were taken to be sent, and frames of the other end that were handed on. */
+    /** Frames that were accepted for sending, and frames of the other end that were handed on. */
     offered: 0,
     taken: 0,
-    /** Of the frames from here: as the other end tells; and when a session ended. */
+    /** Frames from this end that the other end reported as lost or refused, and frames cut by the end of a session. */
     lostThere: 0,
     refusedThere: 0,
     cut: 0,
-    /** Of the frames from there. */
+    /** Frames from the other end: lost and refused here, and missed there. */
     lostHere: 0,
     refusedHere: 0,
     missedThere: 0,
@@ -97,11 +99,14 @@ export class LineEnd {
   #greetDue = false;
   #statusDue = false;
   #statusMs = 0;
-  /** What the line is in the middle of: a piece of the ring or of the control buffer. */
+  /** The buffer of the message that is being written to the line: the ring or the control buffer. */
   #writing: Uint8Array | undefined;
   #writeAt = 0;
   #writeEnd = NOTHING;
-  /** Numbers of frames: the newest of ours in the ring, wholly on the line, and done with there; the newest of theirs seen. */
+  /**
+   * Numbers of frames. Ours: the newest in the ring, wholly on the line, and done at the other end. Theirs: the newest
+   * seen.
+   */
   #newest = 0;
   #sent = 0;
   #doneThere = 0;
@@ -116,7 +121,7 @@ export class LineEnd {
     this.#ring = new MessageRing(options.ringBytes);
   }
 
-  /** Begin a session, at both ends from 0; whatever was not done with in the last one is cut. */
+  /** Begins a session, from 0 at both ends. Frames of the last session that are not done are cut. */
   open(session: number, windowThere: number): void {
     this.close();
     this.session = session;
@@ -139,23 +144,23 @@ export class LineEnd {
     clear(this.#there);
   }
 
-  /** The line itself is a new one: neither half a message that was read nor half a one that was written goes on. */
+  /** The line is a new one. A half message that was read or written is not continued. */
   restart(): void {
     this.close();
     this.#reader.restart();
   }
 
-  /** Frames that are not wholly on the line yet. */
+  /** The number of frames that are not wholly on the line yet. */
   get queued(): number {
     return this.#ring.count;
   }
 
-  /** Frames from here that the other end is not known to be done with. */
+  /** The number of frames from this end that the other end has not reported as done. */
   get outstanding(): number {
     return between(this.#doneThere, this.#newest);
   }
 
-  /** Take a frame to be sent; false when there is no session or no room, and nothing was taken. */
+  /** Queues a frame. False when there is no session or no room; then nothing was taken. */
   offer(address: MacAddress, rssiDbm: number, frame: Uint8Array, lengthBytes: number): boolean {
     if (this.session === 0) return false;
     const at = this.#ring.place(sealedBytesMax(FRAME_AT + lengthBytes));
@@ -169,18 +174,18 @@ export class LineEnd {
     return true;
   }
 
-  /** There was a frame for the other end, and it was not offered or not taken. */
+  /** Counts a frame for the other end that was not offered or not taken. */
   missed(): void {
     this.counters.missedHere++;
     this.#here.missed++;
   }
 
-  /** Say hello, or welcome, at the next flush. */
+  /** Send a HELLO or a WELCOME at the next flush. */
   greet(): void {
     this.#greetDue = true;
   }
 
-  /** Take what the line brought. */
+  /** Takes bytes from the line. */
   receive(bytes: Uint8Array, lengthBytes: number): void {
     const reader = this.#reader;
     const damagedBefore = reader.damaged;
@@ -194,7 +199,7 @@ export class LineEnd {
     this.#here.damaged += reader.damaged - damagedBefore;
   }
 
-  /** Write what is due. True when nothing waits for the line to have room. */
+  /** Write what is due. True when nothing waits for room on the line. */
   flush(now: number): boolean {
     for (;;) {
       if (this.#writing === undefined && !this.#choose(now)) return true;
@@ -210,12 +215,14 @@ export class LineEnd {
     }
   }
 
-  /** When `flush` has something to say even if nothing happens. */
+  /** When `flush` has a STATUS to send even if nothing happens. */
   get dueMs(): number {
     return this.session === 0 ? Number.POSITIVE_INFINITY : this.#statusMs + STATUS_INTERVAL_MS;
   }
 
-  /** What goes next to the line; false for nothing. Greetings first, then news of what is done, then frames. */
+  /**
+   * Chooses the next message for the line. False when there is none. Greetings come first, then STATUS, then frames.
+   */
   #choose(now: number): boolean {
     if (this.#greetDue) {
       this.#greetDue = false;
@@ -235,7 +242,7 @@ export class LineEnd {
     }
     if (this.#ring.count === 0 || between(this.#doneThere, this.#sent) >= this.#windowThere) return false;
     this.#write(this.#ring.bytes, this.#ring.start, this.#ring.lengthBytes);
-    // The other end is to know at once that these were all, in case that it did not get them.
+    // Tells the other end at once that no more frames come, in case it did not get these.
     if (between(this.#doneThere, this.#sent) + 1 >= this.#windowThere) this.#statusDue = true;
     return true;
   }
@@ -246,7 +253,7 @@ export class LineEnd {
     this.#writeEnd = at + lengthBytes;
   }
 
-  /** False: no message that an end of this protocol sends. */
+  /** False when the message is none that an end of this protocol sends. */
   #understand(message: Uint8Array, lengthBytes: number): boolean {
     if (!wellFormed(message, lengthBytes)) return false;
     const kind = message[0];
@@ -294,7 +301,7 @@ export class LineEnd {
     return true;
   }
 
-  /** The other end has sent up to this number; `arrived` of it just now. What lies between is lost. */
+  /** The other end has sent frames up to this number, and `arrived` of them just now. The frames between are lost. */
   #see(number: number, arrived: 0 | 1): boolean {
     const gap = between(this.#seen, number) - arrived;
     if (gap > this.#window) return false;

@@ -1,11 +1,12 @@
 /**
- * Messages of any length waiting in one buffer, first in first out: sealed ones for the line, or frames for the radio.
+ * A queue of messages of any length in one buffer: sealed messages for the line, or frames for the radio.
  *
- * Each lies in one piece, so that it can be written and read in place; where the end of the buffer leaves too little for
- * the next it begins again at 0. Refuses what has no room, by -1, and what a bug of the caller would do, by an exception.
+ * Each message lies in one piece, so that it can be written and read in place. When the end of the buffer has too
+ * little room for the next message, the ring begins again at 0. `place` returns -1 when there is no room. A bug of the
+ * caller throws.
  */
 
-/** More short messages than this may fit; the rest would wait longer than they are worth. */
+/** More short messages might fit, but they would wait longer than they are worth. */
 const MESSAGES_MAX = 64;
 
 export class MessageRing {
@@ -14,14 +15,14 @@ export class MessageRing {
   readonly #starts = new Uint32Array(MESSAGES_MAX);
   readonly #lengths = new Uint32Array(MESSAGES_MAX);
   #oldest = 0;
-  /** Where the newest ends. */
+  /** Where the newest message ends. */
   #end = 0;
 
   constructor(sizeBytes: number) {
     this.bytes = new Uint8Array(sizeBytes);
   }
 
-  /** Where in `bytes` a message of at most so many bytes can be written; -1: nowhere now. */
+  /** Where in `bytes` a message of at most `lengthBytesMax` bytes can be written. -1 when there is no room now. */
   place(lengthBytesMax: number): number {
     const { count, bytes } = this;
     if (count === MESSAGES_MAX) return -1;
@@ -32,7 +33,7 @@ export class MessageRing {
     return lengthBytesMax <= first ? 0 : -1;
   }
 
-  /** The message written at `place` is complete. */
+  /** Adds the message that was written at `at`, as `place` returned it. */
   add(at: number, lengthBytes: number): void {
     if (this.count === MESSAGES_MAX || lengthBytes < 1) throw new Error("message-ring: no place was given");
     const newest = (this.#oldest + this.count) % MESSAGES_MAX;
@@ -42,7 +43,7 @@ export class MessageRing {
     this.count++;
   }
 
-  /** Where the oldest begins; of a ring that is not empty. */
+  /** Where the oldest message begins. The ring must not be empty. */
   get start(): number {
     return this.#starts[this.#oldest]!;
   }
@@ -51,7 +52,7 @@ export class MessageRing {
     return this.#lengths[this.#oldest]!;
   }
 
-  /** The oldest is done with. */
+  /** Removes the oldest message. */
   remove(): void {
     if (this.count === 0) throw new Error("message-ring: empty");
     this.#oldest = (this.#oldest + 1) % MESSAGES_MAX;

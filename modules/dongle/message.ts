@@ -1,6 +1,6 @@
 /**
- * What a dongle and its computer say to each other (docs/dongle.md, "Messages"): four messages, little-endian, each
- * followed on the line by its CRC-32.
+ * The messages between a dongle and its computer (docs/dongle.md, "Messages"): four messages, little-endian, each
+ * followed by its CRC-32 on the line.
  *
  * | message | from | bytes | fields: offset name                                                                       |
  * |---------|------|-------|-------------------------------------------------------------------------------------------|
@@ -9,17 +9,17 @@
  * | FRAME   | both | 14+n  | 0 kind 3, 1 session (4), 5 sequence (2), 7 address (6), 13 rssi, 14 the frame             |
  * | STATUS  | both | 25    | 0 kind 4, 1 session (4), 5 sent (2), 7 done (2), 9 lost, 13 refused, 17 missed, 21 damaged (4 each) |
  *
- * Kind, version and session of a HELLO and a WELCOME stay where they are in every version, so that two ends that do not
- * understand each other can say so. Lengths are exact; a message of any other length is not one. Sessions are drawn by
- * the host and never 0; counters are absolute, so that a message that is lost takes nothing with it.
+ * Kind, version and session of a HELLO and a WELCOME have the same place in every version, so that two ends of
+ * different versions can say so. Lengths are exact: a message of any other length is refused. The host draws the
+ * session, never 0. Counters are absolute, so that no information is lost with a lost message.
  */
 import { ADDRESS_BYTES, type MacAddress } from "../throwie/ports.ts";
 import { copy } from "./copy.ts";
 
 export const VERSION = 1;
-/** Bits a second of a line that has a speed; USB has none. 300 frames of 250 bytes a second take 830,000 of it. */
+/** Bits per second of a line that has a speed; USB has none. 300 frames of 250 bytes a second take 830,000 of them. */
 export const LINE_BAUD = 921_600;
-/** An ESP-NOW v2 body. */
+/** The size of an ESP-NOW v2 body. */
 export const FRAME_SIZE_BYTES_MAX = 1_470;
 
 export const HELLO = 1;
@@ -36,7 +36,7 @@ export const WELCOME_ADDRESS_AT = 7;
 export const FRAME_SIZE_MAX_AT = 13;
 export const RECEIVE_QUEUE_AT = 15;
 export const WELCOME_BYTES = 17;
-/** What every version of a HELLO and a WELCOME has. */
+/** The size of the part that a HELLO and a WELCOME have in every version. */
 export const GREETING_BYTES_MIN = 6;
 
 export const SESSION_AT = 1;
@@ -55,7 +55,7 @@ export const STATUS_BYTES = 25;
 
 export const MESSAGE_SIZE_BYTES_MAX = FRAME_AT + FRAME_SIZE_BYTES_MAX;
 
-/** Writes a message that `sealMessage` (framing.ts) makes fit for the line; returns its bytes. */
+/** Writes a message that `sealMessage` (framing.ts) then seals for the line. Returns its size in bytes. */
 export function writeHello(bytes: Uint8Array, at: number, session: number, window: number): number {
   bytes[at] = HELLO;
   bytes[at + VERSION_AT] = VERSION;
@@ -83,7 +83,10 @@ export function writeWelcome(
   return WELCOME_BYTES;
 }
 
-/** `address` is the receiver's on the way down, the sender's on the way up; `rssiDbm` is 0 on the way down. */
+/**
+ * `address` is the receiver's on the way to the dongle, and the sender's on the way to the computer. `rssiDbm` is 0 on
+ * the way to the dongle.
+ */
 export function writeFrame(
   bytes: Uint8Array,
   at: number,
@@ -103,13 +106,13 @@ export function writeFrame(
   return FRAME_AT + lengthBytes;
 }
 
-/** Since the session began. */
+/** Counts since the session began. */
 export interface Losses {
-  /** FRAMEs of the other end that did not come whole. */
+  /** FRAMEs of the other end that did not arrive whole. */
   lost: number;
-  /** FRAMEs of the other end that came and could not be used. */
+  /** FRAMEs of the other end that arrived and could not be used. */
   refused: number;
-  /** Frames for the other end that there was no room for. */
+  /** Frames for the other end that had no room. */
   missed: number;
   /** Stretches between delimiters that were no message of this protocol. */
   damaged: number;
@@ -134,7 +137,10 @@ export function writeStatus(
   return STATUS_BYTES;
 }
 
-/** Has the message the length and the ranges that its kind wants? A greeting of another version has them in that version. */
+/**
+ * Whether the length and the fields of a message are valid for its kind. A greeting of another version needs only its
+ * first part.
+ */
 export function wellFormed(message: Uint8Array, lengthBytes: number): boolean {
   switch (message[0]) {
     case HELLO:

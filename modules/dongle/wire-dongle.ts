@@ -1,8 +1,10 @@
 /**
- * A dongle among its parts: what the radio hears and the line brings goes to it, and whatever happens has it turned soon.
+ * Connects a dongle to its radio, its line and its loop. Frames and bytes go to the dongle, and each event causes a
+ * turn soon.
  *
- * Radio and line want handlers to be opened, and are needed to make the dongle: what they hear or bring before it is there is
- * dropped, for nobody has been greeted yet. A loop's first turn is its own to take.
+ * The radio and the line need handlers when they are opened, and the dongle needs radio and line when it is made.
+ * Frames and bytes that arrive before the dongle exists are dropped, because no session exists yet. The loop takes its
+ * first turn itself.
  */
 import type { Clock, RadioHandlers } from "../throwie/ports.ts";
 import { Dongle, type DongleRadio } from "./dongle.ts";

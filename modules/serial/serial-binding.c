@@ -1,8 +1,8 @@
 /*
  * The native half of serial.ts, the same on a board and on Linux. Everything here runs in the task of XS.
  *
- * There is one line at a time. Closing is idempotent; a closed line reads and takes nothing. A message that was under way
- * when it was closed finds another opening, or none, and does nothing.
+ * There is one line at a time. Closing is idempotent. A closed line reads nothing and takes nothing. A message that was
+ * posted before the line was closed names another opening than the present one, so its delivery does nothing.
  */
 #include "xsmc.h"
 #include "xsHost.h"
@@ -70,7 +70,7 @@ void xs_line_close(xsMachine *the)
 	xsmcSetHostDestructor(xsThis, NULL);
 }
 
-/* (bytes to fill) -> how many were */
+/* (bytes to fill) -> how many bytes were filled */
 void xs_line_read(xsMachine *the)
 {
 	void *bytes;
@@ -79,7 +79,7 @@ void xs_line_read(xsMachine *the)
 	xsmcSetInteger(xsResult, isOpen(the) ? (xsIntegerValue)line_read(bytes, room) : 0);
 }
 
-/* (bytes, offset, length) -> how many were taken */
+/* (bytes, offset, length) -> how many bytes were taken */
 void xs_line_write(xsMachine *the)
 {
 	void *bytes;

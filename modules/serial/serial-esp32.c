@@ -1,10 +1,14 @@
 /*
- * The line on an ESP32, over ESP-IDF v6.0: UART 0, which a board's USB chip is wired to, or the USB Serial/JTAG of a C3 or an
- * S3. The driver's own rings hold the bytes; its interrupts wake a task of ours, and that task posts one message for
- * whatever has happened since the last one was delivered. So no code of XS runs in an interrupt, the queue of XS never
- * holds more than one message of ours, and what waits for room in that queue is our task, no driver.
+ * The line on an ESP32, over ESP-IDF v6.0: UART 0, which is wired to the board's USB chip, or the USB Serial/JTAG of a
+ * C3
+ * or an S3.
  *
- * The console may share the line: what it prints is garbage between two messages, and the protocol passes over it.
+ * The driver's own rings hold the bytes. The driver's interrupts wake a task of ours. That task posts one message for
+ * all
+ * events since the last delivery. So no code of XS runs in an interrupt, and the queue of XS never holds more than one
+ * message of ours. Only our task, never a driver, waits for room in that queue.
+ *
+ * The console may share the line. Its output is garbage between two messages, and the protocol skips it.
  */
 #include "xsmc.h"
 #include "xsHost.h"
@@ -24,13 +28,15 @@
 #include "serial-driver.h"
 
 #define PORT UART_NUM_0
-/* All that the dongle lets be on its way to it, modules/dongle/dongle.ts: 16 frames of 250 bytes or 5 of 1,470. */
+/*
+ * Holds all that the dongle allows on the way to it (modules/dongle/dongle.ts): 16 frames of 250 bytes or 5 of 1,470.
+ */
 #define RECEIVE_BYTES 9216
 #define SEND_BYTES 4096
-/* USB takes a piece whole or not at all. */
+/* The USB driver takes a piece whole or not at all. */
 #define USB_PIECE_BYTES 256
 #define TASK_STACK_BYTES 2560
-/* Above XS, which waits for nothing but this while it has nothing to do. */
+/* Above the task of XS, so that a message is posted while XS works. */
 #define TASK_PRIORITY 6
 
 static struct {
@@ -45,7 +51,7 @@ static void deliver(void *machine, void *opening, uint8_t *message, uint16_t len
 {
 	(void)message;
 	(void)length;
-	/* Before the bytes are read: what comes while they are is another message. */
+	/* Cleared before the bytes are read, so that bytes which arrive during the reading cause another message. */
 	atomic_store(&driver.posted, false);
 	line_deliver(machine, (uint32_t)(uintptr_t)opening);
 }
@@ -146,7 +152,7 @@ const char *line_open(bool usb, uint32_t baud, void *machine, uint32_t opening)
 	driver.opening = opening;
 	driver.usb = usb;
 	atomic_store(&driver.posted, false);
-	/* First: an interrupt may wake it as soon as a driver is there. */
+	/* The task comes first, because an interrupt may wake it as soon as a driver is installed. */
 	if (pdPASS != xTaskCreate(run, "line", TASK_STACK_BYTES, NULL, TASK_PRIORITY, &driver.task))
 		return "no memory for a task";
 #if SOC_USB_SERIAL_JTAG_SUPPORTED
@@ -159,7 +165,7 @@ const char *line_open(bool usb, uint32_t baud, void *machine, uint32_t opening)
 	return trouble;
 }
 
-/* The driver first, so that no interrupt wakes a task that is no more. A message that is posted finds another opening. */
+/* The driver is removed first, so that no interrupt wakes a deleted task. A posted message finds another opening. */
 void line_close(void)
 {
 	closePort();
@@ -186,7 +192,7 @@ size_t line_write(const uint8_t *bytes, size_t length)
 	if (driver.usb)
 		return writeUsb(bytes, length);
 #endif
-	/* uart_write_bytes waits for what it has no room for. */
+	/* uart_write_bytes would wait for room, so it gets only as many bytes as there is room for. */
 	if (ESP_OK != uart_get_tx_buffer_free_size(PORT, &room))
 		return 0;
 	if (length > room)

@@ -1,6 +1,7 @@
 /*
- * The line on Linux: the terminal that THROWIE_SERIAL names, or a new pseudo-terminal whose name is printed, for a program
- * that is the computer. GLib says when there is something to read, or room again after there was none.
+ * The line on Linux: the terminal that THROWIE_SERIAL names, or a new pseudo-terminal. The name of a new one is
+ * printed, for
+ * a program that takes the part of the computer. GLib tells when bytes can be read, and when there is room again.
  */
 #define _GNU_SOURCE
 #include "xsmc.h"
@@ -20,7 +21,7 @@ static struct {
 	void *machine;
 	uint32_t opening;
 	int near;
-	int far;	/* of a terminal of our own: kept open, for without a far side the near one cannot be read */
+	int far;	/* the far side of our own pseudo-terminal; kept open, because the near side cannot be read without it */
 	GSource *source;
 	gpointer tag;
 } driver = { .near = -1, .far = -1 };
@@ -68,7 +69,7 @@ static gboolean dispatch(GSource *source, GSourceFunc callback, gpointer data)
 	GIOCondition condition = g_source_query_unix_fd(source, driver.tag);
 	(void)callback;
 	(void)data;
-	/* It was pulled, and stays so: another start opens it again. */
+	/* The line was unplugged, and stays closed until the firmware starts again. */
 	if (condition & (G_IO_HUP | G_IO_ERR))
 		return G_SOURCE_REMOVE;
 	g_source_modify_unix_fd(source, driver.tag, G_IO_IN);
