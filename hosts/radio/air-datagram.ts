@@ -1,23 +1,23 @@
 /**
- * What a development radio says over UDP on this machine: to the air that it hangs on (udp-radio.ts), or to the others
- * in its multicast group (multicast-radio.ts, and the firmware on Linux: modules/espnow/espnow-lin.c).
+ * The datagrams of a development radio over UDP on this machine. They go to a simulated air (udp-radio.ts), or to the
+ * other radios of a multicast group (multicast-radio.ts, and the firmware on Linux: modules/espnow/espnow-lin.c).
  *
  * | offset | size | field | meaning                                                                  |
  * |--------|------|-------|--------------------------------------------------------------------------|
- * | 0      | 1    | kind  | 1 FRAME, either way; 2 SENT, from the air: a frame of yours has left     |
+ * | 0      | 1    | kind  | 1 FRAME, in either direction; 2 SENT, from the air: a frame has left     |
  * | 1      | 6    | from  | FRAME: the sending radio's address                                       |
- * | 7      | 6    | to    | FRAME: the receiver's address, all ones for everyone                     |
+ * | 7      | 6    | to    | FRAME: the receiver's address, all ones for every radio                  |
  * | 13     | n    | frame | FRAME: 1 to 1,470 bytes                                                  |
  *
- * SENT stands for ESP-NOW's send callback, so that a sender is paced by the air and not by the socket. A datagram of
- * any other form is dropped.
+ * SENT stands for ESP-NOW's send callback, so that the air paces a sender, not the socket. A datagram of any other form
+ * is dropped.
  */
 import { ADDRESS_BYTES, type MacAddress } from "../../modules/throwie/ports.ts";
 
 const FRAME = 1;
 const SENT = 2;
 const FRAME_AT = 1 + 2 * ADDRESS_BYTES;
-/** ESP-NOW v2; a radio that takes less drops what is longer. */
+/** The size of an ESP-NOW v2 body. A radio that takes less drops longer frames. */
 export const AIR_FRAME_BYTES_MAX = 1_470;
 
 export const SENT_DATAGRAM: Uint8Array = Uint8Array.of(SENT);
@@ -37,7 +37,7 @@ export function encodeFrameDatagram({ from, to, frame }: AirFrame): Uint8Array {
   return datagram;
 }
 
-/** Undefined for what is neither. */
+/** Undefined when the datagram is neither a FRAME nor a SENT. */
 export function decodeDatagram(datagram: Uint8Array): AirFrame | "sent" | undefined {
   if (datagram.length === 1 && datagram[0] === SENT) return "sent";
   const frameBytes = datagram.length - FRAME_AT;

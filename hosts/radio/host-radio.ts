@@ -1,4 +1,4 @@
-/** What every way of a host to the air has in common, besides the node's Radio port. */
+/** What all radios of a host have in common, besides the node's Radio port. */
 import type { Radio } from "../../modules/throwie/ports.ts";
 
 export interface HostRadio extends Radio {

@@ -1,29 +1,33 @@
 /**
- * A radio for development: an air among the programs of this machine, over UDP multicast on the loopback interface.
+ * A radio for development: an air between the programs of this machine, over UDP multicast on the loopback interface.
  *
- * The firmware built for Linux is on the same air (modules/espnow/espnow-lin.c), so a Mule here meets a board on a
- * desk. A channel is a port. Nobody keeps the air: every datagram reaches everyone in the group, and each radio drops
- * what is not for it. A sent frame occupies its sender for as long as it would take at 1 Mbit/s, and nobody else.
+ * The firmware built for Linux is on the same air (modules/espnow/espnow-lin.c), so a Mule on this machine meets a
+ * board on a desk. A channel is a port. No program manages the air: every datagram reaches all members of the group,
+ * and each radio drops the frames that are not for it. A sent frame occupies its sender for as long as it would take at
+ * 1 Mbit/s, and occupies no other radio.
  *
- * It refuses what does not come from a loopback address, and sends with a time to live of 0, which no machine forwards.
+ * Refuses datagrams that do not come from a loopback address. Sends with a time to live of 0, which no machine
+ * forwards.
  */
 import { createSocket, type Socket } from "node:dgram";
 import { ADDRESS_BYTES, type MacAddress, type RadioHandlers, sameAddress } from "../../modules/throwie/ports.ts";
 import { AIR_FRAME_BYTES_MAX, decodeDatagram, encodeFrameDatagram } from "./air-datagram.ts";
 import type { HostRadio } from "./host-radio.ts";
 
-/** The same as in espnow-lin.c; test/espnow.test.ts compares. */
+/** The same values as in espnow-lin.c; test/espnow.test.ts compares them. */
 export const AIR_GROUP = "239.255.84.104";
 export const AIR_PORT_BASE = 47_000;
 const CHANNEL_MAX = 11;
 const LOOPBACK = "127.0.0.1";
 const EVERYONE: MacAddress = new Uint8Array(ADDRESS_BYTES).fill(0xff);
 
-/** As a board's (modules/espnow/sender.h), the frame on its way included. */
+/** The queue of a board (modules/espnow/sender.h), with the frame that is on its way. */
 const QUEUE_FRAMES = 2;
-/** A Linux socket's default buffer holds some 100 of the largest. */
+/** A Linux socket's default buffer holds about 100 of the largest datagrams. */
 const RECEIVE_QUEUE_FRAMES = 64;
-/** docs/simulator.md, "Airtime": preamble and the mean wait for the channel; header, element and check sequence. */
+/**
+ * From docs/simulator.md, "Airtime": preamble and mean wait for the channel; then header, element and check sequence.
+ */
 const AIR_ACCESS_MS = 0.552;
 const AIR_OVERHEAD_BYTES = 43;
 const AIR_BYTES_PER_MS = 125;
@@ -37,7 +41,7 @@ export class MulticastRadio implements HostRadio {
   readonly #handlers: RadioHandlers;
   readonly #timers = new Set<NodeJS.Timeout>();
   #queued = 0;
-  /** On the clock of performance.now(): when the last queued frame will have left. */
+  /** When the last queued frame will have left, on the clock of performance.now(). */
   #busyUntilMs = 0;
 
   private constructor(socket: Socket, port: number, address: MacAddress, handlers: RadioHandlers) {
@@ -48,11 +52,11 @@ export class MulticastRadio implements HostRadio {
     socket.on("message", (datagram, { address: from }) => {
       if (from.startsWith("127.")) this.#take(datagram);
     });
-    // The link above repeats what a full socket lost.
+    // A full socket loses the frame. The link above repeats it.
     socket.on("error", () => {});
   }
 
-  /** Rejects when the group cannot be joined, and leaves nothing open. */
+  /** Rejects when the group cannot be joined. Nothing stays open then. */
   static async open(channel: number, address: MacAddress, handlers: RadioHandlers): Promise<MulticastRadio> {
     if (!(Number.isInteger(channel) && channel >= 1 && channel <= CHANNEL_MAX)) {
       throw new RangeError(`Channel ${channel} is not 1 to ${CHANNEL_MAX}.`);

@@ -1,14 +1,14 @@
 /**
- * A board with the dongle role on a serial port as this computer's radio (docs/dongle.md).
+ * A board with the dongle role on a serial port, as this computer's radio (docs/dongle.md).
  *
- * Survives unplugging at any moment: a port that is gone, that fails or that has nothing to say is closed and opened
- * again, with growing pauses, and whatever is plugged in there is greeted anew. Until it answers the radio is full, so a
- * node waits as it does for a busy air. Another dongle has another address: the node's peers meet a stranger, contacts that were
- * open fall silent, and Drops go on from what both sides keep.
+ * The dongle may be unplugged at any moment. A port that is gone, that fails or that stays silent is closed and opened
+ * again, with growing pauses, and the dongle there is greeted again. Until the dongle answers, the radio is full, so a
+ * node waits as for a busy air. Another dongle has another address: the node's peers meet a stranger, open contacts
+ * fall silent, and Drops go on from what both sides keep.
  *
- * Refuses, when it is opened, what a person can put right: no such port, no permission, a port in use, a device that is no
- * dongle, a dongle of another version. Later it tells of that and goes on trying, also with a dongle whose
- * radio takes shorter frames than the first, for the node was made for those.
+ * `open` refuses what a person can correct: no such port, no permission, a port in use, a device that is no dongle, a
+ * dongle of another version. After that, the radio reports these and goes on trying. It does the same with a dongle
+ * whose radio takes shorter frames than the first, because the node was made for the first one's frames.
  */
 import { randomFillSync } from "node:crypto";
 import { SerialPort } from "serialport";
@@ -18,9 +18,9 @@ import type { MacAddress, RadioHandlers } from "../../modules/throwie/ports.ts";
 import { Backoff } from "../retry/backoff.ts";
 import type { HostRadio } from "./host-radio.ts";
 
-/** A board that opening the port restarted says its name within two seconds. */
+/** Opening the port may restart a board. Such a board answers within two seconds. */
 const ANSWER_MS = 5_000;
-/** Bytes that the kernel has not taken yet: a few frames, for what lies here no longer knows better. */
+/** Bytes that the kernel has not taken yet. A few frames only, because a node cannot change a frame that waits here. */
 const PENDING_BYTES_MAX = 4_096;
 const REOPEN_TIMINGS = { baseMs: 100, capMs: 2_000 };
 
@@ -40,8 +40,8 @@ export class SerialRadio implements HostRadio {
   #port: SerialPort | undefined;
   #state: DongleHost["state"] = "closed";
   #told = "";
-  /** Of the opening that is under way. */
-  #settle: ((error?: Error) => void) | undefined;
+  /** Ends the opening that is under way: resolves without an error, rejects with one. */
+  #endOpening: ((error?: Error) => void) | undefined;
   #turnTimer: NodeJS.Timeout | undefined;
   #soon: NodeJS.Immediate | undefined;
   #answerTimer: NodeJS.Timeout | undefined;
@@ -61,7 +61,7 @@ export class SerialRadio implements HostRadio {
     });
   }
 
-  /** Resolves when the dongle has answered. Rejects with a sentence for who typed the port's name. */
+  /** Resolves when the dongle has answered. Rejects with a sentence for the person who typed the port's name. */
   static async open(
     path: string,
     handlers: RadioHandlers,
@@ -77,12 +77,12 @@ export class SerialRadio implements HostRadio {
     return radio;
   }
 
-  /** An account of every frame, on both ways; modules/dongle/line-end.ts. */
+  /** The account of every frame, in both directions (modules/dongle/line-end.ts). */
   get counters(): DongleHost["counters"] {
     return this.#host.counters;
   }
 
-  /** Frames that were sent and that the dongle is not known to be done with. */
+  /** Frames that were sent and that the dongle has not reported as done. */
   get outstanding(): number {
     return this.#host.outstanding;
   }
@@ -105,15 +105,15 @@ export class SerialRadio implements HostRadio {
     this.#letGo();
   }
 
-  /** Open the port and greet what is there, once. */
+  /** Opens the port and greets the dongle there, once. */
   #attempt(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#settle = (error) => {
-        this.#settle = undefined;
+      this.#endOpening = (error) => {
+        this.#endOpening = undefined;
         if (error === undefined) resolve();
         else reject(error);
       };
-      // hupcl would drop DTR when this closes the port, which restarts many a board.
+      // With hupcl, closing the port would drop DTR, which restarts many boards.
       const port = new SerialPort({ path: this.#path, baudRate: LINE_BAUD, autoOpen: false, hupcl: false });
       this.#port = port;
       const gone = (error?: Error | null): void => {
@@ -182,20 +182,20 @@ export class SerialRadio implements HostRadio {
       );
       return;
     }
-    // The node made its buffers for the first dongle.
+    // The node made its buffers for the first dongle's frames.
     if (this.frameSizeBytesMax === 0) this.frameSizeBytesMax = frameSizeBytesMax;
     this.receiveQueueFrames = receiveQueueFrames;
     this.address = address.slice();
     this.#backoff.reset();
     this.#told = "";
     this.#tell({ event: "dongle-found", port: this.#path, address: Buffer.from(address).toString("hex") });
-    this.#settle?.();
+    this.#endOpening?.();
   }
 
   #lose(reason: string): void {
     this.#letGo();
-    if (this.#settle !== undefined) {
-      this.#settle(new Error(reason));
+    if (this.#endOpening !== undefined) {
+      this.#endOpening(new Error(reason));
       return;
     }
     this.#reopen(reason);
@@ -237,7 +237,7 @@ function now(): number {
   return Math.floor(performance.now());
 }
 
-/** The library puts the system's own words into its message and no code beside it. */
+/** A sentence for an error of opening. The library gives only the system's own words, and no code. */
 function sentence(path: string, { message }: Error): string {
   if (/No such (file|device)/.test(message)) return `There is no port ${path}: is the dongle plugged in?`;
   if (/Permission denied/.test(message)) {

@@ -1,9 +1,9 @@
 /**
- * A radio for development: frames go over UDP to an air on this machine, for instance the simulator's.
+ * A radio for development: frames go over UDP to an air on this machine, for example to a simulated town.
  *
- * It keeps the Radio port's promises as ESP-NOW does: a queue of QUEUE_FRAMES, `send` false when it is full, `onRoom`
- * when a place comes free. It talks to loopback addresses only, since a frame on a real network would be neither a
- * radio frame nor protected as one.
+ * Keeps the promises of the Radio port as ESP-NOW does: a queue of QUEUE_FRAMES, `send` false when the queue is full,
+ * `onRoom` when a place becomes free. Uses loopback addresses only, because a frame on a real network would be neither
+ * a radio frame nor protected like one.
  */
 import { createSocket, type Socket } from "node:dgram";
 import { isIPv4 } from "node:net";
@@ -11,12 +11,15 @@ import type { MacAddress, RadioHandlers } from "../../modules/throwie/ports.ts";
 import { decodeDatagram, encodeFrameDatagram } from "./air-datagram.ts";
 import type { HostRadio } from "./host-radio.ts";
 
-/** ESP-NOW v1, as the simulated town's air takes it. */
+/** The size of an ESP-NOW v1 body, as the simulated town's air takes it. */
 const FRAME_BYTES_MAX = 250;
 const QUEUE_FRAMES = 4;
-/** A Linux socket's default buffer holds some 250 of these datagrams. */
+/** A Linux socket's default buffer holds about 250 of these datagrams. */
 const RECEIVE_QUEUE_FRAMES = 64;
-/** An air that is gone answers nothing; its radio is then as deaf and as ready as a real one. */
+/**
+ * An air that is gone answers nothing. After this time a queued frame counts as sent, as on a real radio without
+ * listeners.
+ */
 const SENT_TIMEOUT_MS = 250;
 
 /** `host:port` of the air. Throws a RangeError that says what is expected. */
@@ -38,7 +41,7 @@ export class UdpRadio implements HostRadio {
   readonly receiveQueueFrames = RECEIVE_QUEUE_FRAMES;
   readonly #socket: Socket;
   readonly #handlers: RadioHandlers;
-  /** Has an air ever taken a frame? */
+  /** Whether an air has ever confirmed a frame. */
   answered = false;
   #queued = 0;
   #timeout: NodeJS.Timeout | undefined;
@@ -48,7 +51,7 @@ export class UdpRadio implements HostRadio {
     this.address = address;
     this.#handlers = handlers;
     socket.on("message", (datagram) => this.#take(datagram));
-    // A refused datagram means that no air listens now; it may come back.
+    // A refused datagram means that no air listens now. The air may come back.
     socket.on("error", () => {});
   }
 
