@@ -1,7 +1,8 @@
 /**
- * A board with the dongle role as a process of its own: the dongle's TypeScript behind a pseudo-terminal (pty.c), with an air in memory
- * that a second node may be on. test/serial-radio.test.ts tells it what to do by messages, and it answers each with a
- * report.
+ * Tests of the serial radio need a board at the other end of the line. This program stands for a board with the dongle
+ * role, in a process of its own. It runs the dongle's TypeScript behind a pseudo-terminal (pty.c). Its air is in
+ * memory, and a second node may be on that air. test/serial-radio.test.ts sends it orders as messages, and it answers
+ * each order with a report.
  *
  * Arguments: the program that makes the terminal, the terminal's name, a seed.
  */
@@ -21,13 +22,13 @@ import { Arrivals, FRAME_BYTES, frameOf } from "./dongle-world.ts";
 
 export type Order =
   | { order: "plug" | "unplug" | "reboot" | "report" }
-  /** Bytes of a million that are changed, taken out, put in. */
+  /** Out of a million bytes of the line, how many are changed, how many are lost, and how often bytes are inserted. */
   | { order: "noise"; flipped: number; dropped: number; added: number }
-  /** The radio hears frames, so many a second, `frames` in all. */
+  /** The radio receives `frames` frames, `rate` a second. */
   | { order: "hear"; frames: number; rate: number }
   | { order: "radio"; frameSizeBytesMax: number; address: string }
   | { order: "version"; version: number }
-  /** A second node on this air, with so many Drops. */
+  /** Starts a second node on this air, with this number of Drops. */
   | { order: "node"; drops: number };
 
 export interface Report {
@@ -36,7 +37,7 @@ export interface Report {
   faults: string[];
   missed: number;
   cut: number;
-  /** Taken for the radio by a life that is over. */
+  /** Frames that an earlier life took from the line and never gave to the radio. */
   forgotten: number;
   outstanding: number;
   held: number;
@@ -54,13 +55,13 @@ let noise = { flipped: 0, dropped: 0, added: 0 };
 let terminal: ChildProcess | undefined;
 let node: Throwie | undefined;
 let heard = 0;
-/** Of the lives that are over. */
+// These three count for the lives that are over.
 let missed = 0;
 let cut = 0;
 let forgotten = 0;
 let version: number | undefined;
 
-/** One of the two radios of this air: what it sends the other hears when the frame's time is over. */
+/** One of the two radios of this air. The other radio receives each frame when its time on the air is over. */
 class AirRadio {
   address: Uint8Array;
   frameSizeBytesMax = FRAME_BYTES;
@@ -114,7 +115,7 @@ const line = {
     const taken = Math.min(lengthBytes, DRIVER_BYTES - input.writableLength);
     if (taken <= 0) return 0;
     const piece = bytes.slice(offset, offset + taken);
-    // A dongle of another version, as far as it goes: its WELCOME says so.
+    // A dongle of another version answers with a WELCOME of that version, and nothing else.
     input.write(version === undefined ? spoil(piece) : otherVersion(version), () => turn());
     return taken;
   },
@@ -130,7 +131,7 @@ let radioHandlers: RadioHandlers;
 let lineHandlers: LineHandlers;
 let dongle: Dongle;
 
-/** As the firmware does it. */
+/** Starts the dongle as the firmware does. */
 function start(): void {
   wireDongle({
     clock,
@@ -176,7 +177,10 @@ async function unplug(): Promise<void> {
   await once(closed, "close");
 }
 
-/** By the clock, but never to catch up on more than a tick's worth: a machine that stood still stood still for all. */
+/**
+ * Lets the radio receive frames at a rate by the clock. After a pause of this process at most six frames are caught up,
+ * because the line and the host stood still as well.
+ */
 async function hear(frames: number, rate: number): Promise<void> {
   const end = heard + frames;
   let due = 0;

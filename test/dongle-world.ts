@@ -1,9 +1,10 @@
 /**
- * A dongle and its computer on a line that a seed spoils, in simulated time: what test/dongle.test.ts searches, also in
- * variants of the modules that are broken on purpose.
+ * A line between a dongle and its computer may damage, lose or delay bytes, and either end may restart at any moment.
+ * This file simulates such a line from a seed. test/dongle.test.ts searches many seeds for faults, also in variants of
+ * the modules that are broken on purpose.
  *
- * `play` runs one history and returns what is wrong with it: a frame that came twice, out of order or not as it was sent, or
- * that is neither there nor counted; an end that does not come to rest when the line is good again.
+ * `play` runs one history and returns its faults: a frame that arrived twice, out of order or changed; a frame that
+ * neither arrived nor was counted; an end that does not come to rest after the line is good again.
  */
 import { Dongle } from "../modules/dongle/dongle.ts";
 import { DongleHost } from "../modules/dongle/dongle-host.ts";
@@ -12,33 +13,39 @@ import type { Line } from "../modules/dongle/line-end.ts";
 import { HELLO_BYTES, writeHello } from "../modules/dongle/message.ts";
 import { SeededRandom } from "../sim/random.ts";
 
-/** 921,600 bit/s, ten bits a byte. */
+/** A line of 921,600 bit/s, with ten bits for each byte. */
 const BYTES_PER_MS = 92;
-/** What a driver holds before it takes no more. */
+/** The size of a driver's buffer. */
 const DRIVER_BYTES = 2_048;
-/** By now an undisturbed host is welcome. */
+/** After this time an undisturbed host has its WELCOME. */
 const GREETED_MS = 100;
-/** Until a line that was spoiled has to be right again: every interval of the protocol, several times. */
+/** Both ends must come to rest within this time on a good line. It is several times every interval of the protocol. */
 const REST_MS = 8_000;
 
 export interface History {
   durationMs: number;
   /** Frames a second, each way. */
   rate: number;
-  /** Of a million bytes: changed, taken out, put in. */
+  /** Out of a million bytes, how many are changed. */
   flipped: number;
+  /** Out of a million bytes, how many are lost. */
   dropped: number;
+  /** Before how many of a million bytes others are inserted. */
   added: number;
-  /** Of a million milliseconds: the dongle starts anew; the host does; the line is pulled and put back; another dongle is there. */
+  /** In how many of a million milliseconds the dongle restarts. */
   reboots: number;
+  /** In how many of a million milliseconds the host restarts. */
   restarts: number;
+  /** In how many of a million milliseconds the line is pulled out and plugged in again. */
   unplugs: number;
+  /** In how many of a million milliseconds another dongle takes the place of the first. */
   swaps: number;
-  /** Milliseconds that bytes take; to the host they may take long, through a USB chip that waits for more. */
+  /** The delay of bytes to the host. It may be long, because a USB chip waits for more bytes. */
   upMs: number;
+  /** The delay of bytes to the dongle. */
   downMs: number;
   frameBytesMin: number;
-  /** Milliseconds that the radio takes for a frame. */
+  /** How long the radio takes to send a frame. */
   airMs: number;
   frameSizeBytesMax: number;
 }
@@ -60,7 +67,7 @@ export const QUIET: History = {
   frameSizeBytesMax: 250,
 };
 
-/** One direction: a driver's buffer, a speed, a delay, and damage. */
+/** One direction of the line, with a driver's buffer, a speed, a delay, and damage. */
 class Wire implements Line {
   readonly #random: SeededRandom;
   readonly #history: History;
@@ -103,10 +110,10 @@ class Wire implements Line {
   }
 }
 
-/** Of the tests with a real terminal. */
+/** The size of every frame in the tests with a real terminal. */
 export const FRAME_BYTES = 250;
 
-/** Frame `number` of a stream: its number, and what only it can hold. */
+/** Frame `number` of a stream. It begins with its number, and its other bytes follow from number and stream. */
 export function frameOf(number: number, stream: number, bytesMin: number, bytesMax: number): Uint8Array {
   const random = new SeededRandom(number * 2 + stream, "frame");
   const frame = new Uint8Array(bytesMin + random.below(bytesMax - bytesMin + 1));
@@ -117,7 +124,7 @@ export function frameOf(number: number, stream: number, bytesMin: number, bytesM
   return frame;
 }
 
-/** Frames that arrived somewhere, checked as they come. */
+/** Checks and counts the frames that arrive in one place. */
 export class Arrivals {
   readonly faults: string[] = [];
   count = 0;
@@ -137,17 +144,17 @@ export class Arrivals {
     const number = frame[0]! | (frame[1]! << 8) | (frame[2]! << 16);
     const expected = this.#make(number);
     if (frame.length !== expected.length || frame.some((byte, i) => byte !== expected[i])) {
-      this.faults.push(`${this.#name}: a frame is not as it was sent`);
-    } else if (this.#came.has(number)) this.faults.push(`${this.#name}: frame ${number} again`);
+      this.faults.push(`${this.#name}: a frame differs from the frame that was sent`);
+    } else if (this.#came.has(number)) this.faults.push(`${this.#name}: frame ${number} arrived twice`);
     else if (this.#inOrder && number <= this.#last)
-      this.faults.push(`${this.#name}: frame ${number} after ${this.#last}`);
+      this.faults.push(`${this.#name}: frame ${number} arrived after frame ${this.#last}`);
     this.#came.add(number);
     this.#last = Math.max(this.#last, number);
     this.count++;
   }
 }
 
-/** What the spare dongle was greeted with. */
+/** The HELLO by which another host opened a session with the spare dongle. */
 function sealedHello(): Uint8Array {
   const bytes = new Uint8Array(sealedBytesMax(HELLO_BYTES));
   return bytes.slice(0, sealMessage(bytes, 0, writeHello(bytes, MESSAGE_AT, 0x5eed, 32)));
@@ -155,13 +162,15 @@ function sealedHello(): Uint8Array {
 
 export interface Outcome {
   faults: string[];
-  /** Each way: frames made, arrived, and counted as gone. */
+  /** Frames to the dongle that were made, that arrived, and that were counted as lost. */
   down: { made: number; arrived: number; gone: number };
+  /** The same for frames to the host. */
   up: { made: number; arrived: number; gone: number };
-  /** Of the host. */
+  /** The sessions that the host opened. */
   sessions: number;
 }
 
+/** Plays one history. `change` names what differs from a quiet line. */
 export function play(seed: number, change: Partial<History>): Outcome {
   const history = { ...QUIET, ...change };
   const { frameSizeBytesMax, durationMs, frameBytesMin } = history;
@@ -170,7 +179,7 @@ export function play(seed: number, change: Partial<History>): Outcome {
   const faults: string[] = [];
   const frameDown = (number: number): Uint8Array => frameOf(number, 0, frameBytesMin, frameSizeBytesMax);
   const frameUp = (number: number): Uint8Array => frameOf(number, 1, frameBytesMin, frameSizeBytesMax);
-  // A dongle that comes back still has frames that it was given before it was gone.
+  // A dongle that comes back still has frames from before. It sends them late, so frames may be out of order.
   const onAir = new Arrivals("down", frameDown, history.swaps === 0);
   const atHost = new Arrivals("up", frameUp);
   let now = 0;
@@ -180,9 +189,10 @@ export function play(seed: number, change: Partial<History>): Outcome {
   let up = new Wire(history, history.upMs, random);
   let made = 0;
   let heard = 0;
-  // What the lives that are over counted as gone; and what a dongle had taken for the radio when its life ended.
+  // The frames that earlier lives of both ends counted as lost.
   let goneUp = 0;
   let goneDown = 0;
+  // The frames that a dongle had taken for the radio when its life ended.
   let forgotten = 0;
   let queue: number[] = [];
   const radio = {
@@ -210,7 +220,7 @@ export function play(seed: number, change: Partial<History>): Outcome {
       onFrame: (bytes, lengthBytes) => atHost.take(bytes.subarray(0, lengthBytes)),
     });
   let dongle = newDongle();
-  /** In a session of its own, with another host. */
+  /** A second dongle, which is in a session with another host. */
   let spare = newDongle();
   let host = newHost();
   let sessions = 0;
@@ -218,14 +228,15 @@ export function play(seed: number, change: Partial<History>): Outcome {
   spare.receive(stranger, stranger.length);
   host.begin();
 
-  /** A life of either end is over: what it alone knew about frames on their way counts as cut. */
+  /** Adds up the counters of a dongle whose life is over. Frames on their way count as cut. */
   const endDongle = (): void => {
     const { counters } = dongle;
     goneUp += counters.missedHere + counters.cut + dongle.outstanding;
     forgotten += dongle.waiting;
     if (counters.refusedHere > 0)
-      faults.push(`the dongle refused ${counters.refusedHere} frames: more came than it allowed`);
+      faults.push(`the host sent ${counters.refusedHere} frames more than the dongle had allowed`);
   };
+  /** The same for a host. */
   const endHost = (): void => {
     const { counters } = host;
     goneDown += counters.lostThere + counters.refusedThere + counters.cut + host.outstanding;
@@ -249,7 +260,7 @@ export function play(seed: number, change: Partial<History>): Outcome {
       }
       while (made < due && !host.full) {
         const frame = frameDown(made + 1);
-        if (!host.send(frame, frame.length, address)) faults.push("the host is not full and takes no frame");
+        if (!host.send(frame, frame.length, address)) faults.push("the host is not full, but refuses a frame");
         made++;
       }
       if (random.chance(history.reboots)) {
@@ -284,8 +295,11 @@ export function play(seed: number, change: Partial<History>): Outcome {
   const atRest = (): boolean => host.state === "open" && host.outstanding === 0 && dongle.outstanding === 0;
   while (now < durationMs + REST_MS && !(atRest() && queue.length === 0)) step(false);
   if (!atRest())
-    faults.push(`no rest: ${host.state}, ${host.outstanding} and ${dongle.outstanding} frames on their way`);
-  // One more round of news, so that what is lost at one end is known at the other.
+    faults.push(
+      `the ends do not come to rest: the host is ${host.state}, ` +
+        `${host.outstanding} frames of the host and ${dongle.outstanding} of the dongle are on their way`,
+    );
+  // The ends exchange their counters once more, so that each knows what the other has lost.
   for (let i = 0; i < 500; i++) step(false);
   endDongle();
   dongle = spare;
@@ -302,11 +316,11 @@ export function play(seed: number, change: Partial<History>): Outcome {
     up: { made: heard, arrived: atHost.count, gone: goneUp },
   };
 
-  /** Where sessions end, a frame that arrived may also be counted as cut. */
+  /** Adds a fault unless each frame arrived or is counted. When a session ends, a frame may be both. */
   function account(name: string, sent: number, arrived: number, gone: number): void {
     const unexplained = sent - arrived - gone;
     if (unexplained > 0 || (unexplained < 0 && !cuts)) {
-      faults.push(`${name}: ${sent} sent, ${arrived} arrived, ${gone} counted as gone`);
+      faults.push(`${name}: ${sent} frames sent, but ${arrived} arrived and ${gone} are counted as lost`);
     }
   }
 }

@@ -1,6 +1,9 @@
 /**
- * modules/dongle over a simulated line: every frame arrives whole, once and in order, or is counted, whatever happens to the
- * line and to either end. SEED=n replays one seed, LINES=n searches more.
+ * The line between a dongle and its computer is bad at times, and either end may restart. These tests run
+ * modules/dongle over a simulated line (dongle-world.ts). Whatever happens to the line and to either end, each frame
+ * must arrive whole, once and in order, or must be counted as lost.
+ *
+ * SEED=n replays one seed. LINES=n searches n seeds for each kind of line.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -21,17 +24,17 @@ const LINES = Number(process.env.LINES ?? 8);
 
 const LINES_OF: Record<string, Partial<History>> = {
   "a good line": {},
-  "a good line with the delays of a USB chip that waits": { upMs: 16 },
+  "a good line with the delay of a USB chip": { upMs: 16 },
   "a noisy line": { flipped: 300, dropped: 200, added: 100 },
   "a line that is mostly noise": { flipped: 4_000, dropped: 4_000, added: 2_000, rate: 100 },
   "a radio that is slower than the line": { airMs: 12, flipped: 100 },
   "frames of 1,470 bytes": { frameSizeBytesMax: 1_470, rate: 60, flipped: 50, dropped: 50, airMs: 8 },
   "a dongle that restarts": { reboots: 4_000, flipped: 100, dropped: 100 },
   "a host that restarts": { restarts: 4_000, flipped: 100, dropped: 100 },
-  "a plug that is pulled": { unplugs: 4_000, flipped: 100, dropped: 100, upMs: 8 },
+  "a line that is unplugged": { unplugs: 4_000, flipped: 100, dropped: 100, upMs: 8 },
   "a line as long as to the moon": { upMs: 1_280, downMs: 1_280 },
-  "another dongle in its place": { swaps: 4_000, flipped: 100, dropped: 100 },
-  "all of it": {
+  "another dongle in the place of the first": { swaps: 4_000, flipped: 100, dropped: 100 },
+  "all faults together": {
     swaps: 1_000,
     reboots: 2_000,
     restarts: 2_000,
@@ -61,65 +64,77 @@ function search(run: typeof play, change: Partial<History>, seeds: number): stri
 }
 
 for (const [name, change] of Object.entries(LINES_OF)) {
-  test(`each frame arrives or is counted: ${name}`, (t) => {
+  test(`each frame arrives or is counted with ${name}`, (t) => {
     t.log(`seeds ${SEED} to ${SEED + LINES - 1}`);
     t.deepEqual(search(play, change, LINES), []);
   });
 }
 
-test("the searched lines do lose frames, cut sessions, and let most frames through", (t) => {
+test("the simulated lines lose frames and end sessions, but most frames arrive", (t) => {
   const noisy = play(SEED, LINES_OF["a noisy line"]!);
   t.true(noisy.up.gone > 10 && noisy.down.gone > 10, JSON.stringify(noisy));
   t.true(noisy.up.arrived > 400 && noisy.down.arrived > 400, JSON.stringify(noisy));
-  t.is(noisy.sessions, 1, "damage alone ends no session");
-  t.true(play(SEED, LINES_OF["all of it"]!).sessions > 3);
+  t.is(noisy.sessions, 1, "damaged bytes alone must end no session");
+  t.true(play(SEED, LINES_OF["all faults together"]!).sessions > 3);
 });
 
-test("300 frames of 250 bytes a second, both ways at once, and nothing is lost or waits longer and longer", (t) => {
+test("a good line carries 300 frames of 250 bytes a second, both ways at once, without loss or growing delay", (t) => {
   for (const upMs of [1, 16]) {
     const { faults, up, down } = play(SEED, { durationMs: 20_000, frameBytesMin: 250, upMs });
     t.deepEqual(faults, []);
-    // The last second's may still wait at the end of a queue that does not grow.
+    // The frames of the last moments may still wait in a queue. The queue itself does not grow.
     t.deepEqual(up, { made: 5_970, arrived: 5_970, gone: 0 });
     t.true(down.made >= 5_960 && down.gone === 0 && down.arrived === down.made, JSON.stringify(down));
   }
 });
 
-/** One line of a module is changed; the search must see it. */
+/** Each entry changes one place of a module. The search must find a fault in the changed module. */
 const BREAKAGES: [what: string, file: string, from: string, to: string, line: string][] = [
-  ["damage is not noticed", "framing.ts", "!== crc32(bytes, 0, messageBytes) >>> 0", "=== -1", "a noisy line"],
   [
-    "nobody tells how far it has sent",
+    "damaged messages are not noticed",
+    "framing.ts",
+    "!== crc32(bytes, 0, messageBytes) >>> 0",
+    "=== -1",
+    "a noisy line",
+  ],
+  [
+    "the ends do not tell each other how far they have sent",
     "line-end.ts",
     "if (!this.#see(u16At(message, SENT_AT), 0)) return false;",
     "",
     "a line that is mostly noise",
   ],
-  ["what is lost is not counted", "line-end.ts", "this.counters.lostHere += gap;", "", "a noisy line"],
+  ["lost frames are not counted", "line-end.ts", "this.counters.lostHere += gap;", "", "a noisy line"],
   [
-    "credit is given for what was seen, not for what is done",
+    "credit is given for frames that were seen, not for frames that are done",
     "line-end.ts",
     "+ NUMBERS - this.#owner.waiting)",
     ")",
     "a radio that is slower than the line",
   ],
-  ["sessions are not told apart", "line-end.ts", "!== this.session) {", "=== 0) {", "another dongle in its place"],
   [
-    "a session that ends cuts nothing",
+    "sessions are not told apart",
+    "line-end.ts",
+    "!== this.session) {",
+    "=== 0) {",
+    "another dongle in the place of the first",
+  ],
+  [
+    "a session that ends counts no frame as cut",
     "line-end.ts",
     "this.counters.cut += this.outstanding;",
     "",
     "a dongle that restarts",
   ],
   [
-    "half a message goes on in the next session",
+    "half a message is continued in the next session",
     "line-end.ts",
     "this.#writing = undefined;\n    this.#newest = 0;",
     "this.#newest = 0;",
-    "all of it",
+    "all faults together",
   ],
   [
-    "a session that is greeted twice begins twice",
+    "a second HELLO of the same session begins the session again",
     "dongle.ts",
     " || session === this.#end.session",
     "",
@@ -128,12 +143,13 @@ const BREAKAGES: [what: string, file: string, from: string, to: string, line: st
 ];
 
 for (const [what, file, from, to, line] of BREAKAGES) {
-  test(`canary: it is seen when ${what}`, async (t) => {
+  test(`canary: the search finds a fault when ${what}`, async (t) => {
     const broken = await brokenPlay(file, from, to);
     t.not(search(broken, LINES_OF[line]!, 4 * LINES).length, 0);
   });
 }
 
+/** `play` over a module in which the text `from` is replaced by `to`. */
 async function brokenPlay(
   file: string,
   from: string,
@@ -155,7 +171,7 @@ async function brokenPlay(
   return broken;
 }
 
-test("the ring gives messages back as they were, in order, and refuses only what has no room", (t) => {
+test("the message ring returns messages unchanged and in order, and refuses only a message that has no room", (t) => {
   const random = new SeededRandom(SEED, "ring");
   const ring = new MessageRing(1_000);
   const model: Uint8Array[] = [];
@@ -167,7 +183,7 @@ test("the ring gives messages back as they were, in order, and refuses only what
       const at = ring.place(message.length);
       if (at < 0) {
         refused++;
-        if (model.length === 0) t.fail("an empty ring takes whatever is not longer than it");
+        if (model.length === 0) t.fail("an empty ring refused a message that is shorter than the ring");
         continue;
       }
       ring.bytes.set(message, at);
@@ -176,15 +192,15 @@ test("the ring gives messages back as they were, in order, and refuses only what
     } else if (model.length > 0) {
       const expected = model.shift()!;
       if (Buffer.compare(ring.bytes.subarray(ring.start, ring.start + ring.lengthBytes), expected) !== 0)
-        t.fail(`at ${i}`);
+        t.fail(`operation ${i} returned other bytes`);
       ring.remove();
     }
-    if (ring.count !== model.length) t.fail(`${ring.count} messages, not ${model.length}`);
+    if (ring.count !== model.length) t.fail(`the ring counts ${ring.count} messages, not ${model.length}`);
   }
   t.true(refused > 100);
 });
 
-test("what a radio hears or a line brings while they are opened is dropped, and nothing is thrown", (t) => {
+test("frames and bytes that arrive while radio and line are being opened are dropped without an error", (t) => {
   const bytes = Uint8Array.of(1, 2, 3);
   let dongle: Dongle | undefined;
   let woken = 0;
@@ -216,10 +232,14 @@ test("what a radio hears or a line brings while they are opened is dropped, and 
   });
   t.deepEqual([dongle!.counters.missedHere, dongle!.counters.damagedHere, woken], [0, 0, 0]);
   handlers!.onFrame(bytes, 3, new Uint8Array(6));
-  t.deepEqual([dongle!.counters.missedHere, woken], [1, 1], "nobody listens yet, which is counted");
+  t.deepEqual(
+    [dongle!.counters.missedHere, woken],
+    [1, 1],
+    "a frame that arrives before a host does must be counted as missed",
+  );
 });
 
-/** Slots of heap that 30 runs take, and the bytecodes of one. */
+/** The heap slots by which 30 runs exceed 10 runs, and the bytecodes of one run. */
 async function costOnXs(
   t: ExecutionContext,
   script: string,
@@ -235,7 +255,7 @@ async function costOnXs(
   return { slots: many.heapCount - few.heapCount, compute: (many.compute - few.compute) / 20 };
 }
 
-test("on XS frames pass both ways, and leave no garbage", async (t) => {
+test("on XS frames pass both ways and leave no garbage", async (t) => {
   const machine = new XsMachine();
   t.teardown(() => machine.close());
   const script = await bundleForXs("test/xs/dongle-program.ts");
@@ -243,14 +263,14 @@ test("on XS frames pass both ways, and leave no garbage", async (t) => {
   t.deepEqual((await machine.evaluate("tell(carry(500))")).told, ["500 500"]);
   for (const way of ["hear", "obey"]) {
     const { slots } = await costOnXs(t, script, `${way}()`);
-    // A slot or two is the script's own; one a frame would be 300.
+    // The script itself takes a slot or two. One slot for each frame would be 300.
     t.true(slots < 30, `${way}: ${slots} slots for 300 frames`);
   }
   const wasteful = await costOnXs(t, script, "{ hear(); for (let i = 0; i < 10; i++) new Uint8Array(1); }");
-  t.true(wasteful.slots > 300, "the canary");
+  t.true(wasteful.slots > 300, "canary: an array for each frame must show as garbage");
 });
 
-test("on a board XS has time for the 300 frames a second that its radio may hear, beside what is native there", async (t) => {
+test("XS on a board has time for the 300 frames a second that its radio may receive", async (t) => {
   const script = await bundleForXs(
     "test/xs/dongle-program.ts",
     {},
@@ -267,6 +287,6 @@ test("on a board XS has time for the 300 frames a second that its radio may hear
   );
   const { compute } = await costOnXs(t, script, "hear()");
   t.log(`${Math.round(compute / 10)} bytecodes for a frame up`);
-  // Half of the 3,000,000 bytecodes a second that a board is assumed to do (issue 5).
+  // A board is assumed to do 3,000,000 bytecodes a second (issue 5). Frames may take half of them.
   t.true((300 * compute) / 10 < 1_500_000);
 });

@@ -1,7 +1,7 @@
 /**
- * A computer with a dongle as a process of its own, since the native part of `serialport` only works in a process's main
- * thread and tests run in workers. It sends and takes numbered frames, or is a node; test/serial-radio.test.ts tells it
- * what to do by messages, and it answers each with a report.
+ * The native part of `serialport` works only in the main thread of a process, and tests run in worker threads. So this
+ * program stands for the computer with a dongle, in a process of its own. It sends and receives numbered frames, or it
+ * is a node. test/serial-radio.test.ts sends it orders as messages, and it answers each order with a report.
  */
 import process from "node:process";
 import { HostNode } from "../hosts/node/host-node.ts";
@@ -12,14 +12,14 @@ import { Arrivals, FRAME_BYTES, frameOf } from "./dongle-world.ts";
 
 export type HostOrder =
   | { order: "open"; port: string }
-  /** A node with its Drops in a file, and twenty of its own. */
+  /** Starts a node with its store in a file, and publishes twenty Drops. */
   | { order: "node"; port: string; store: string }
-  /** So many frames more, as soon as there is room. */
+  /** Sends this number of further frames, each as soon as there is room. */
   | { order: "send"; frames: number }
   | { order: "close" | "report" };
 
 export interface HostReport {
-  /** What opening failed with. */
+  /** The error message of the last order that failed. */
   refusal: string | undefined;
   address: number[];
   frameSizeBytesMax: number;
@@ -32,7 +32,7 @@ export interface HostReport {
   faults: string[];
   news: DongleNews[];
   held: number;
-  /** Different Drops whose hashes were checked. */
+  /** The number of different verified Drops in the store. */
   verified: number;
 }
 

@@ -1,6 +1,8 @@
 /**
- * hosts/radio/serial-radio.ts over a real pseudo-terminal, with the dongle's own TypeScript in a process at its far end: noise,
- * cuts, restarts, another dongle, and two nodes that sync through it. SEED=n replays the noise and the order of events.
+ * The simulated line of test/dongle.test.ts is no terminal of an operating system. These tests run
+ * hosts/radio/serial-radio.ts over a real pseudo-terminal, with the dongle's own TypeScript in a process at the far
+ * end. They cover noise, unplugging, restarts, another dongle, and two nodes that sync through a dongle. SEED=n replays
+ * the noise and the order of events.
  */
 import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -104,7 +106,10 @@ async function until(what: () => Promise<boolean>): Promise<boolean> {
   return false;
 }
 
-/** Nothing is on its way, and what the one end counts the other has told; both reports, with no fault in them. */
+/**
+ * Waits until no frame is on its way and both ends have exchanged their counters. Returns the reports of both, and
+ * requires that neither has a fault.
+ */
 async function rest(t: ExecutionContext, host: Host, board: Board): Promise<[HostReport, Report]> {
   await until(async () => {
     const { full, made, wanted, outstanding } = await host.report;
@@ -116,12 +121,13 @@ async function rest(t: ExecutionContext, host: Host, board: Board): Promise<[Hos
   return reports;
 }
 
-test.serial("frames arrive whole both ways, and 300 a second are sustained", async (t) => {
+test.serial("a serial radio carries whole frames both ways, 300 a second from the air", async (t) => {
   const { board, host, opened } = await pair(t);
   t.deepEqual(opened.address, [2, 0, 0, 0, 0, 0xd0]);
   t.is(opened.frameSizeBytesMax, FRAME_BYTES);
   let [before, heardBefore] = await rest(t, host, board);
-  // A machine that stands still for a third of a second loses frames, as a real one would: then it may try again.
+  // If this machine stands still for a third of a second, frames are lost, as on a real dongle. So the test tries
+  // again.
   for (let attempt = 1; ; attempt++) {
     await host.tell({ order: "send", frames: 400 });
     await board.tell({ order: "hear", frames: 600, rate: 300 });
@@ -133,12 +139,12 @@ test.serial("frames arrive whole both ways, and 300 a second are sustained", asy
     t.deepEqual({ lostHere, lostThere, cut, sessions }, { lostHere: 0, lostThere: 0, cut: 0, sessions: 1 });
     if (arrived === 600) break;
     t.log(`attempt ${attempt}: ${arrived} of 600`);
-    if (attempt === 6) t.fail("300 frames a second are not sustained");
+    if (attempt === 6) t.fail("the radio did not carry 300 frames a second in any of 6 attempts");
     [before, heardBefore] = [after, heard];
   }
 });
 
-test.serial("garbage and cuts: each frame arrives whole or is counted", async (t) => {
+test.serial("each frame on a noisy line arrives whole or is counted", async (t) => {
   const { board, host } = await pair(t);
   await board.tell({ order: "noise", flipped: 200, dropped: 200, added: 100 });
   await host.tell({ order: "send", frames: 500 });
@@ -146,7 +152,7 @@ test.serial("garbage and cuts: each frame arrives whole or is counted", async (t
   await board.tell({ order: "noise", flipped: 0, dropped: 0, added: 0 });
   const [{ counters, arrived, made }, { missed, transmitted }] = await rest(t, host, board);
   const { sessions, lostHere, lostThere, refusedThere, damagedHere } = counters!;
-  t.is(sessions, 1, "noise ends no session");
+  t.is(sessions, 1, "noise must end no session");
   t.is(arrived + lostHere + missed, 500);
   t.is(transmitted + lostThere + refusedThere, made);
   t.true(lostHere > 0 && lostThere > 0 && damagedHere > 0, JSON.stringify(counters));
@@ -154,7 +160,7 @@ test.serial("garbage and cuts: each frame arrives whole or is counted", async (t
 });
 
 test.serial(
-  "pulled, put back and restarted at any moment: each frame arrives whole, once, or is counted",
+  "each frame arrives whole and once, or is counted, when the dongle is unplugged or restarted at any moment",
   async (t) => {
     const { board, host } = await pair(t);
     const random = new SeededRandom(SEED, "events");
@@ -193,13 +199,13 @@ test.serial(
       JSON.stringify(news),
     );
     t.true(board_.transmitted > 200 && arrived > 50, JSON.stringify([board_, arrived]));
-    // What a dongle had taken for the radio when it lost its life is gone as if the air had lost it.
+    // Frames that a dongle had taken for the radio when it restarted are lost, as if the air had lost them.
     t.true(board_.transmitted + board_.forgotten + lostThere + refusedThere + cut >= made, JSON.stringify(counters));
     t.true(arrived + lostHere + board_.missed + board_.cut >= 480, JSON.stringify([board_, counters]));
   },
 );
 
-test.serial("another dongle may take its place; one that takes shorter frames may not", async (t) => {
+test.serial("another dongle may replace the first, but not a dongle whose largest frame is smaller", async (t) => {
   const { board, host } = await pair(t);
   const swap = async (frameSizeBytesMax: number, address: string): Promise<void> => {
     await board.tell({ order: "unplug" });
@@ -215,7 +221,7 @@ test.serial("another dongle may take its place; one that takes shorter frames ma
   t.deepEqual(
     [address, frameSizeBytesMax, full],
     [[2, 0, 0, 0, 0, 0xd1], 250, false],
-    "the node was made for the first",
+    "the radio keeps the frame size of the first dongle, for which the node was made",
   );
   await swap(200, "0200000000d2");
   const refused = (news: HostReport["news"][number]): boolean =>
@@ -227,7 +233,7 @@ test.serial("another dongle may take its place; one that takes shorter frames ma
   t.deepEqual(await found(), ["0200000000d0", "0200000000d1", "0200000000d3"]);
 });
 
-test.serial("a Mule that is killed leaves the dongle and the store ready for the next", async (t) => {
+test.serial("a Mule that is killed leaves the dongle and the store ready for the next Mule", async (t) => {
   const board = new Board(t);
   await board.tell({ order: "plug" });
   const words = ["mule", "--json", "--radio", board.port, "--store", join(folder, "killed.flash")];
@@ -242,25 +248,34 @@ test.serial("a Mule that is killed leaves the dongle and the store ready for the
   }
 });
 
-test.serial("two nodes, one behind a dongle, sync their Drops, through an unplugging and a restart", async (t) => {
-  const board = new Board(t);
-  await board.tell({ order: "plug" });
-  await board.tell({ order: "node", drops: 30 });
-  const host = new Host(t);
-  const opened = await host.tell({ order: "node", port: board.port, store: join(folder, "sync.flash") });
-  t.is(opened.refusal, undefined);
-  t.true(await until(async () => (await host.report).held > 25), "some came");
-  await board.tell({ order: "unplug" });
-  await sleep(300);
-  await board.tell({ order: "plug" });
-  t.true(await until(async () => (await host.report).held > 32), "more came");
-  await board.tell({ order: "reboot" });
-  t.true(await until(async () => (await host.report).verified === 50 && (await board.report).held === 50));
-  t.true((await host.report).counters!.sessions >= 2);
-  await host.tell({ order: "close" });
-});
+test.serial(
+  "a node behind a dongle syncs with another node although the dongle is unplugged and restarted",
+  async (t) => {
+    const board = new Board(t);
+    await board.tell({ order: "plug" });
+    await board.tell({ order: "node", drops: 30 });
+    const host = new Host(t);
+    const opened = await host.tell({ order: "node", port: board.port, store: join(folder, "sync.flash") });
+    t.is(opened.refusal, undefined);
+    t.true(
+      await until(async () => (await host.report).held > 25),
+      "the host did not get any Drops before the dongle was unplugged",
+    );
+    await board.tell({ order: "unplug" });
+    await sleep(300);
+    await board.tell({ order: "plug" });
+    t.true(
+      await until(async () => (await host.report).held > 32),
+      "the host did not get more Drops after the dongle was plugged in again",
+    );
+    await board.tell({ order: "reboot" });
+    t.true(await until(async () => (await host.report).verified === 50 && (await board.report).held === 50));
+    t.true((await host.report).counters!.sessions >= 2);
+    await host.tell({ order: "close" });
+  },
+);
 
-test.serial("refused in one sentence: what is no dongle's port", async (t) => {
+test.serial("a port without a dongle is refused in one sentence", async (t) => {
   const host = new Host(t);
   const file = join(folder, "file");
   writeFileSync(file, "");
@@ -280,7 +295,7 @@ test.serial("refused in one sentence: what is no dongle's port", async (t) => {
   );
 });
 
-test.serial("refused in one sentence: a port in use, and another version", async (t) => {
+test.serial("a port in use and a dongle of another version are refused in one sentence", async (t) => {
   const { board, host } = await pair(t);
   const second = new Host(t);
   t.regex(
