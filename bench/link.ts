@@ -1,14 +1,22 @@
 /**
- * `npm run bench -- link`: what it takes to bring 750 full Drops across, as a ratio to the airtime of the Drops' own frames.
+ * Two nodes that meet have little time, so the link should cost little more than the frames of the Drops themselves.
+ * `npm run bench -- link` measures the time to bring 750 full Drops across, as a ratio to the airtime of these frames.
  *
- * Whole nodes on the simulated medium, simulated time, median of SEEDS seeds. The bound is the airtime of the Drops' frames
- * at their real sizes, each sent once, with DIFS and mean back-off, and SIFS and ACK where they go by unicast (sim/airtime.ts
- * has the formula, docs/simulator.md its source). Where a node's processing is slower than the air, that is the bound. Contact set-up,
- * reconciliation, acknowledgements and everything sent again count against it. Two stations that contend wait less than the
- * mean back-off of one alone, so a ratio may come out below what its acknowledgements cost.
+ * Whole nodes run on the simulated medium, in simulated time. Each ratio is the median of SEEDS seeds. The bound is the
+ * airtime of the Drops' frames at their real sizes, each sent once, with DIFS and the mean back-off, and by unicast
+ * also with SIFS and ACK (sim/airtime.ts has the formula, docs/simulator.md its source). Where the processing of a node
+ * is slower than the air, the processing is the bound.
  *
- * `duplicates`: fragments that came a second time or found no buffer, of all Drop fragments, where no frame is lost to the air. `cut`: contacts that end at
- * a random moment from 2 s on; of the Drops that the airtime until then allowed, the share that is not there whole. Both of the worst seed.
+ * The ratio contains contact set-up, reconciliation, acknowledgements and all repeated frames. Two stations that
+ * contend wait less than the mean back-off of one station alone. So a ratio may be smaller than the acknowledgements
+ * suggest.
+ *
+ * - `duplicates`: fragments that came a second time or found no buffer, as a share of all Drop fragments, in the cases
+ *   where the air loses no frame.
+ * - `cut`: contacts that end at a random moment from 2 s on. Of the Drops that the airtime until then allowed, the
+ *   share that did not arrive whole.
+ *
+ * Both are figures of the worst seed.
  */
 import {
   FRAME_HEADER_BYTES,
@@ -29,7 +37,7 @@ import type { Result } from "./result.ts";
 const DROPS = 750;
 const DROP_BYTES = 2048;
 const SEEDS = 20;
-/** Nodes start within the first second, and the Drops are written before they meet. */
+/** When the pairs meet. The nodes start in the first second, and the Drops are written before the meeting. */
 const MEETING_S = 30;
 const PATIENCE_S = 300;
 
@@ -39,10 +47,10 @@ interface Case {
   cast: Cast;
   radio?: Partial<RadioScenario>;
   frameSizeBytesMax?: number;
-  /** Drops that begin at the second node of a pair. */
+  /** How many of the Drops begin at the second node of a pair. */
   fromSecond?: number;
   pairs?: number;
-  /** The air takes no frame: nothing needs to come twice. */
+  /** The air loses no frame, so no fragment needs to come twice. */
   lossless?: boolean;
 }
 
@@ -64,7 +72,7 @@ const CASES: Case[] = [
   { name: "v2", limit: 1.08, cast: "broadcast", frameSizeBytesMax: 1_470, lossless: true },
 ];
 
-/** One Drop's frames: their airtime, or the processing of them if that is slower, in microseconds; and how many they are. */
+/** The airtime of the frames of one Drop in microseconds, or their processing if that is slower; and their number. */
 function bound({ cast, radio, frameSizeBytesMax }: Case): { us: number; frames: number } {
   const fragmentBytes = frameSizeBytesMax === undefined ? PAYLOAD_BYTES_V1 : PAYLOAD_BYTES_V2;
   let airUs = 0;
@@ -79,13 +87,13 @@ function bound({ cast, radio, frameSizeBytesMax }: Case): { us: number; frames: 
 
 interface Meeting {
   world: World;
-  /** Seconds: the first contact's opening, and the arrival of the last Drop so far. */
+  /** In seconds: when the first contact opened, and when the latest Drop arrived. */
   openedS: number;
   storedS: number;
   stored: number;
 }
 
-/** Pairs that meet at MEETING_S, and part at `partS`. */
+/** Pairs of nodes that meet at MEETING_S, and part at `partS` if it is given. */
 function meet(
   seed: number,
   { cast, radio, frameSizeBytesMax, fromSecond = 0, pairs = 1 }: Case,
@@ -139,7 +147,10 @@ function meet(
   return meeting;
 }
 
-/** All hear all, but each node is given its partner's frames only: strangers' take the air and nothing else. */
+/**
+ * Gives a node the frames of its partner only. All stations hear each other, but frames of other pairs take air time
+ * and nothing else.
+ */
 function keepToPartner(world: World, index: number): void {
   const { station } = world.nodes[index]!;
   const partner = world.nodes[index ^ 1]!.station.address;
@@ -152,13 +163,17 @@ function keepToPartner(world: World, index: number): void {
   };
 }
 
-/** From the opening of the contact until the last Drop is stored, as a ratio to the bound; and what came twice. */
+/**
+ * The time from the opening of the contact until the last Drop is stored, as a ratio to the bound; and the share of the
+ * fragments that came in vain.
+ */
 function transfer(seed: number, which: Case): { ratio: number; duplicates: number } {
   const meeting = meet(seed, which);
   const { world } = meeting;
   const drops = DROPS * (which.pairs ?? 1);
   while (meeting.stored < drops && world.nowS < PATIENCE_S) world.run(world.nowS + 1);
-  if (meeting.stored < drops) throw new Error(`link: ${which.name}, seed ${seed}: not delivered in ${PATIENCE_S} s`);
+  if (meeting.stored < drops)
+    throw new Error(`link: ${which.name}, seed ${seed}: the Drops were not delivered in ${PATIENCE_S} s`);
   let inVain = 0;
   for (const { throwie } of world.nodes) inVain += throwie!.counters.repeat + throwie!.counters.room;
   const seconds = meeting.storedS - meeting.openedS;
@@ -166,7 +181,7 @@ function transfer(seed: number, which: Case): { ratio: number; duplicates: numbe
   return { ratio: (1_000_000 * seconds) / (drops * us), duplicates: inVain / (drops * frames) };
 }
 
-/** Of the Drops that the airtime until a random moment allowed, the share that is not there. */
+/** Of the Drops that the airtime until a random moment allowed, the share that did not arrive. */
 function missingAtCut(seed: number, which: Case): number {
   const dropS = bound(which).us / 1_000_000;
   const transferMs = Math.floor(DROPS * dropS * 1_000);

@@ -1,4 +1,7 @@
-/** The 802.11 formula against values computed by hand, and the medium against the formula. */
+/**
+ * The simulator's figures are right only if its frames take the right time. These tests compare the 802.11 formula with
+ * values computed by hand, and the simulated medium with the formula.
+ */
 import test from "ava";
 import {
   ackUs,
@@ -19,10 +22,10 @@ const SEED = Number(process.env.SEED ?? 1);
 const EVERYONE = new Uint8Array(6).fill(0xff);
 /** Header 14, payload 210, trailer 2. */
 const FRAME_BYTES = 226;
-/** 750 Drops of ten frames. */
+/** The frames of 750 Drops, ten for each. */
 const FRAMES = 7_500;
 
-/** By hand: 226 + 43 = 269 bytes, 2,152 bits; 250 + 43 = 293 bytes, 2,344 bits. */
+/** Computed by hand: 226 + 43 = 269 bytes are 2,152 bits; 250 + 43 = 293 bytes are 2,344 bits. */
 const BY_HAND: [
   rate: RateMbps,
   us226: number,
@@ -39,7 +42,7 @@ const BY_HAND: [
   [54, 70, 70, 165.5, 209.5, [1.2, 1.6]],
 ];
 
-test("a frame is its body and 43 bytes, and an element header more for every 250 bytes of a v2 body", (t) => {
+test("a frame has 43 bytes beside its body, and a v2 body one more element header for each further 250 bytes", (t) => {
   for (const [body, frame] of [
     [0, 43],
     [1, 44],
@@ -55,7 +58,7 @@ test("a frame is its body and 43 bytes, and an element header more for every 250
   t.throws(() => frameBytes(-1));
 });
 
-test("airtime, cycle and the time of 750 Drops at each rate", (t) => {
+test("airtime, cycle and the time of 750 Drops are as computed by hand, at each rate", (t) => {
   t.deepEqual(
     BY_HAND.map(([rate]) => rate),
     [...RATES_MBPS],
@@ -70,8 +73,9 @@ test("airtime, cycle and the time of 750 Drops at each rate", (t) => {
   }
 });
 
-test("acknowledgements and contention", (t) => {
-  // 14 bytes are 112 bits: 192 + 112; 192 + 56; OFDM 134 bits in 6 symbols of 24, or 2 of 96.
+test("acknowledgements and contention take the times of the standard", (t) => {
+  // The 14 bytes of an ACK are 112 bits: 192 + 112 us at 1 Mbit/s, and 192 + 56 us at 2 and 11 Mbit/s. With OFDM they
+  // are 134 bits, in 6 symbols of 24 bits or in 2 symbols of 96.
   t.deepEqual(
     RATES_MBPS.map((rate) => ackUs(rate)),
     [304, 248, 248, 50, 34, 34],
@@ -81,8 +85,8 @@ test("acknowledgements and contention", (t) => {
   for (const rate of RATES_MBPS) {
     const { sifsUs, difsUs, slotUs, senseUs } = timing(rate);
     t.is(difsUs, sifsUs + 2 * slotUs, "DIFS is SIFS and two slots");
-    t.true(senseUs < slotUs, "a start is noticed within the slot");
-    t.true(sifsUs + senseUs < difsUs, "an acknowledgement is on air before anyone else may start");
+    t.true(senseUs < slotUs, "stations notice a start within the slot");
+    t.true(sifsUs + senseUs < difsUs, "an acknowledgement is on air before another station may start");
   }
 });
 
@@ -108,7 +112,7 @@ test("a lone sender on the medium takes the time that the formula says", (t) => 
   for (const rate of RATES_MBPS) {
     for (const unicast of [false, true]) {
       const ratio = meanCycleUs(rate, unicast) / cycleUs(FRAME_BYTES, rate, unicast);
-      // The mean of 2,000 back-offs deviates by 4 us or less at any rate, two and a half percent of the shortest cycle.
+      // The mean of 2,000 back-offs deviates by 4 us or less at any rate. That is 2.5 % of the shortest cycle.
       t.true(Math.abs(ratio - 1) < 0.025, `${rate} Mbit/s, unicast ${unicast}, SEED=${SEED}: ratio ${ratio}`);
     }
   }

@@ -1,4 +1,7 @@
-/** How contacts begin when something is in the way: equal session ids, two openings at once, and peers that wake anew in the middle. */
+/**
+ * A contact must begin even when something is in its way. These tests cover equal session ids, two openings at once,
+ * and a peer that restarts in the middle of a contact.
+ */
 import test from "ava";
 import { BEACON, DROP, OPEN } from "../modules/glacier/frame.ts";
 import { sameAddress } from "../modules/throwie/ports.ts";
@@ -14,7 +17,7 @@ import { stranger } from "./stranger.ts";
 const SESSION = 0x4242;
 const SECOND_US = 1_000_000;
 
-/** Chance as it may happen to be: whenever two bytes are drawn, as for a session id, they are the same. */
+/** Random numbers in which every draw of two bytes, such as a session id, gives the same bytes. */
 class Fated extends SeededRandom {
   override fill(bytes: Uint8Array): void {
     if (bytes.length === 2) bytes.set([SESSION & 0xff, SESSION >> 8]);
@@ -22,7 +25,7 @@ class Fated extends SeededRandom {
   }
 }
 
-test("strangers whose contacts have the same session id on one channel do not hear each other's frames as their own", (t) => {
+test("two pairs of nodes with the same session id on one channel do not take each other's frames for their own", (t) => {
   for (const cast of ["broadcast", "unicast"] as const) {
     const kernel = new Kernel();
     const medium = new Medium(kernel, new SeededRandom(seed, "radio"), { rateMbps: 1, rangeM: 80 });
@@ -46,7 +49,7 @@ test("strangers whose contacts have the same session id on one channel do not he
       return node;
     }) as [SimNode, SimNode, SimNode, SimNode];
     const [a, b, c, d] = nodes;
-    // The two pairs know nothing of each other but what they hear of each other's contact.
+    // A pair does not hear the beacons of the other pair, only the frames of its contact.
     for (const { station } of nodes) {
       const pair = station === a.station || station === b.station ? [a, b] : [c, d];
       overhear(station, (frame, pass, from) => {
@@ -68,7 +71,7 @@ test("strangers whose contacts have the same session id on one channel do not he
   }
 });
 
-test("an OPEN under the id of a contact with somebody else is refused as of that session, and accepted under another", (t) => {
+test("an OPEN with the session id of a contact with another peer is refused, and with a free id it is accepted", (t) => {
   const opened: number[] = [];
   const world = worldOf([board("a", 0), board("b", 30)], {
     observer: { contactOpened: (node, _peer, sessionId) => node.name === "a" && opened.push(sessionId) },
@@ -90,10 +93,10 @@ test("an OPEN under the id of a contact with somebody else is refused as of that
   for (let tries = 0; opened.length < 2 && tries < 20; tries++) tryToOpen(first ^ 1);
   t.deepEqual(opened, [first, first ^ 1]);
   world.run(60);
-  t.deepEqual(holdings(a), namesOf(drops), "the first contact went on");
+  t.deepEqual(holdings(a), namesOf(drops), "the first contact goes on");
 });
 
-test("both open at once: the lower address stays the initiator, and both directions complete in one contact", (t) => {
+test("if both nodes open at once, the lower address stays the initiator, and one contact serves both directions", (t) => {
   for (let run = seed; run < seed + 8; run++) {
     const opened: string[] = [];
     const closed: string[] = [];
@@ -105,7 +108,7 @@ test("both open at once: the lower address stays the initiator, and both directi
       },
     });
     const [a, b] = world.nodes as [SimNode, SimNode];
-    // An OPEN waits until the node that it is for has opened a contact itself.
+    // Each node gets an OPEN only after that node has opened a contact itself.
     for (const { station, name } of world.nodes) {
       const held: Uint8Array[] = [];
       overhear(station, (frame, pass) => {
@@ -132,10 +135,10 @@ test("both open at once: the lower address stays the initiator, and both directi
 });
 
 for (const { name, mute, reason } of [
-  { name: "its beacon comes first", mute: OPEN, reason: "restarted" },
-  { name: "without a beacon before it opens", mute: BEACON, reason: "superseded" },
+  { name: "the first frame is a beacon", mute: OPEN, reason: "restarted" },
+  { name: "the first frame is an OPEN", mute: BEACON, reason: "superseded" },
 ]) {
-  test(`a peer restarts in mid-session with the same address: ${name}`, (t) => {
+  test(`a peer that restarts in mid-session with the same address gets a new contact: ${name}`, (t) => {
     for (let run = seed; run < seed + 6; run++) {
       const closed: string[] = [];
       const world = worldOf([board("a", 0), board("b", 30)], {
@@ -149,7 +152,7 @@ for (const { name, mute, reason } of [
       const drops = [...write(a, random, 60), ...write(b, random, 60)];
       while (b.throwie!.store.count < 80) world.run(world.nowS + 0.01);
       const send = b.station.send.bind(b.station);
-      // Said until the other end has noticed.
+      // Frames of the muted type are swallowed until the other end has noticed the restart.
       b.station.send = (frame, lengthBytes, to) =>
         (typeOf(frame) === mute && closed.length === 0) || send(frame, lengthBytes, to);
       const session = new Set<number>();
@@ -160,12 +163,12 @@ for (const { name, mute, reason } of [
       b.crash();
       b.start();
       const before = b.throwie!.store.count;
-      t.true(before >= 80, "what was stored is stored");
+      t.true(before >= 80, "the stored Drops outlive the restart");
       world.run(30);
       const replay = `SEED=${run}: ${closed}`;
       t.is(closed[0], `a ${reason}`, replay);
       t.deepEqual(closed.slice(1).sort(), ["a done", "b done"], replay);
-      t.is(session.size, 2, "frames of the old session came, and were nobody's");
+      t.is(session.size, 2, "frames of the old session came, and no contact took them");
       for (const node of [a, b]) t.deepEqual(holdings(node), namesOf(drops), replay);
     }
   });

@@ -1,4 +1,7 @@
-/** Drops under way between two nodes: in which order, in how many frames, what a stall costs, and what is left of a contact that is cut. */
+/**
+ * A contact may end at any moment, and its frames may be lost. These tests check Drops under way between two nodes:
+ * their order, the number of their frames, the cost of a stall, and what remains of a contact that is cut.
+ */
 import test from "ava";
 import { MESSAGES_AHEAD_MAX } from "../modules/glacier/ack.ts";
 import { DROP } from "../modules/glacier/frame.ts";
@@ -22,13 +25,16 @@ import {
 import { LinkPair } from "./link-pair.ts";
 
 const V2 = { frameSizeBytesMax: 1_470 };
-/** Drops of several frames that may be under way at once and so overtake each other: the taker has a buffer for each (assemblies.ts). */
+/**
+ * How many Drops of several frames may be under way at once, and so overtake each other. The taker has a buffer for
+ * each (assemblies.ts).
+ */
 const BUFFERS = 6;
 const STALL_US = 300_000;
-/** What a node may need to find out that the other is back. */
+/** How long a node may need to find out that its peer is back. */
 const RECOVERY_US = 50_000;
 
-/** Fragments of Drops that a node sends: how often each, named by session, message and fragment. */
+/** How often a node sends each fragment of its Drops. A fragment is named by session, message and fragment index. */
 function fragmentsFrom({ station }: SimNode): Map<string, number> {
   const sent = new Map<string, number>();
   const send = station.send.bind(station);
@@ -43,7 +49,7 @@ function fragmentsFrom({ station }: SimNode): Map<string, number> {
 
 const totalOf = (sent: Map<string, number>): number => [...sent.values()].reduce((sum, count) => sum + count, 0);
 
-/** When `node` has as many Drops, in simulated microseconds; throws if it never does. */
+/** Runs until `node` has `count` Drops. Returns the simulated time in microseconds. Throws after a minute. */
 function timeOf(world: World, node: SimNode, count: number): number {
   for (let steps = 0; steps < 60_000; steps++) {
     if (node.throwie!.store.count >= count) return world.kernel.nowUs;
@@ -53,7 +59,7 @@ function timeOf(world: World, node: SimNode, count: number): number {
 }
 
 for (const cast of ["broadcast", "unicast"] as const) {
-  test(`what was received is not sent again: under one frame in a hundred where nothing is lost, ${cast}`, (t) => {
+  test(`where nothing is lost, fewer than one fragment in a hundred comes twice: ${cast}`, (t) => {
     const world = worldOf([board("a", 0), board("b", 30)], { scenario: { cast } });
     const [a, b] = world.nodes as [SimNode, SimNode];
     const random = new SeededRandom(seed, "repeats");
@@ -79,7 +85,7 @@ const ENDS = [
   { ends: "v2 to v2", giver: V2, taker: V2, frames: 2 },
 ];
 for (const { ends, giver, taker, frames } of ENDS) {
-  test(`a Drop of 2,048 bytes is ${frames} frames from ${ends}`, (t) => {
+  test(`a Drop of 2,048 bytes takes ${frames} frames from ${ends}`, (t) => {
     for (const [first, second] of [
       [0, 30],
       [30, 0],
@@ -96,8 +102,9 @@ for (const { ends, giver, taker, frames } of ENDS) {
   });
 }
 
-// A known fault: the round trip is measured on the opening, which is short, and a Drop's frames wait for one another in the radio.
-test("a lone Drop's frames go once each where nothing is lost", (t) => {
+// This test found a bug: a node measured the round trip on the opening, whose frames are short. The frames of a Drop
+// wait for one another in the radio, so the node sent them again too early.
+test("each frame of a lone Drop is sent once where nothing is lost", (t) => {
   for (let run = seed; run < seed + 10; run++) {
     const bodies = run % 2 === 0 ? V2 : {};
     const world = worldOf([board("a", 0, bodies), board("b", 30, bodies)], { seed: run });
@@ -108,7 +115,7 @@ test("a lone Drop's frames go once each where nothing is lost", (t) => {
   }
 });
 
-test("three nodes, one of which takes v1 bodies only: each pair speaks what both take", (t) => {
+test("if one of three nodes takes v1 bodies only, each pair uses the largest bodies that both of its nodes take", (t) => {
   const world = worldOf([board("a", 0, V2), board("b", 20, V2), board("c", 40)]);
   const longest = new Map<string, number>();
   for (const { station, name } of world.nodes) {
@@ -135,7 +142,7 @@ function byHeat(giver: SimNode): string[] {
 }
 
 for (const cast of ["broadcast", "unicast"] as const) {
-  test(`a contact that is cut at any moment has delivered the hottest, whole: ${cast}`, (t) => {
+  test(`a contact that is cut at any moment has delivered the hottest Drops whole: ${cast}`, (t) => {
     let cuts = 0;
     for (let run = seed; run < seed + 12; run++) {
       const random = new SeededRandom(run, "cut");
@@ -143,7 +150,8 @@ for (const cast of ["broadcast", "unicast"] as const) {
       const bodies = run % 2 === 0 ? V2 : {};
       const world = worldOf([board("a", 0, bodies), board("b", 30, bodies)], { radio, seed: run, scenario: { cast } });
       const [a, b] = world.nodes as [SimNode, SimNode];
-      // One frame each in large bodies, where no Drop takes a buffer for longer than that; six in small ones.
+      // A Drop is one frame in large bodies, so no Drop holds a buffer while it waits for more. In small bodies it is
+      // six.
       write(a, random, 60, 1_200);
       const { store } = a.throwie!;
       for (let slot = 0; slot < 60; slot++) store.setHeat(slot, freshKey(0) + random.below(1_000_000));
@@ -153,20 +161,25 @@ for (const cast of ["broadcast", "unicast"] as const) {
       world.medium.powerOff(b.station);
       const arrived = holdings(b);
       if (arrived.length < 60) cuts++;
-      // Of those under way a colder one may be complete before a hotter one that waits for a lost frame.
+      // A colder Drop may be complete before a hotter one that is also under way but waits for a lost frame.
       const underWay = bodies === V2 ? MESSAGES_AHEAD_MAX : BUFFERS;
       const last = Math.max(...arrived.map((name) => order.indexOf(name)));
       t.true(
         last < arrived.length + underWay - 1,
         `SEED=${run}: ${arrived.length} arrived, the coldest is ${last + 1}th`,
       );
-      if (radio.lossPerMille === 0) t.is(last, arrived.length - 1, `SEED=${run}: no gap where nothing is lost`);
+      if (radio.lossPerMille === 0)
+        t.is(last, arrived.length - 1, `SEED=${run}: where nothing is lost, no hotter Drop is missing`);
     }
-    t.true(cuts >= 6, `${cuts} were cut in the middle`);
+    t.true(cuts >= 6, `${cuts} contacts were cut in the middle`);
   });
 }
 
-/** Give 100 Drops to a node that starts without any; when it has them all. `stalled` does nothing for a while in the middle. */
+/**
+ * Gives 100 Drops to a node that has none. The node named by `stalled` does nothing for a while in the middle.
+ *
+ * Returns when the taker has all Drops, how many frames its full queue lost, and why contacts closed.
+ */
 function transfer(stalled: "giver" | "taker" | undefined, radio: Partial<RadioScenario>, queueFrames?: number) {
   const closed: string[] = [];
   let stalling = 0;
@@ -185,38 +198,39 @@ function transfer(stalled: "giver" | "taker" | undefined, radio: Partial<RadioSc
     (stalled === "giver" ? giver : taker).stall(stalling);
   }
   const doneUs = timeOf(world, taker, 100);
-  return { doneUs, drowned: world.medium.counters.lost.queue, closed };
+  return { doneUs, overflowed: world.medium.counters.lost.queue, closed };
 }
 
 for (const stalled of ["giver", "taker"] as const) {
   for (const processingUs of [0, 500]) {
-    test(`a ${stalled} that stalls for 300 ms is neither drowned nor abandoned, ${processingUs} us a frame`, (t) => {
+    test(`a ${stalled} that stalls for 300 ms loses no frame and keeps its contact, at ${processingUs} us a frame`, (t) => {
       const smooth = transfer(undefined, { processingUs });
-      const { doneUs, drowned, closed } = transfer(stalled, { processingUs });
-      t.is(drowned, 0);
-      t.deepEqual(closed, [], "it is one contact");
+      const { doneUs, overflowed, closed } = transfer(stalled, { processingUs });
+      t.is(overflowed, 0);
+      t.deepEqual(closed, [], "the contact goes on");
       const lateUs = doneUs - smooth.doneUs;
-      t.true(lateUs > 0 && lateUs <= STALL_US + RECOVERY_US, `${lateUs} us later than without`);
+      t.true(lateUs > 0 && lateUs <= STALL_US + RECOVERY_US, `${lateUs} us later than without the stall`);
     });
   }
 }
 
-test("a taker slower than the air is never sent more than its radio queues", (t) => {
-  for (const rxQueueFrames of [4, 16]) t.is(transfer(undefined, { rxQueueFrames, processingUs: 3_500 }).drowned, 0);
+test("a taker that is slower than the air never gets more frames than its radio can queue", (t) => {
+  for (const rxQueueFrames of [4, 16]) t.is(transfer(undefined, { rxQueueFrames, processingUs: 3_500 }).overflowed, 0);
 });
 
-// A known fault: three quarters of 16 are the window, and 15 probes in 300 ms do not fit into the rest.
-test("a taker whose radio queues 16 frames is not drowned by probes either", (t) => {
-  t.is(transfer("taker", { rxQueueFrames: 16 }).drowned, 0);
+// This test found a bug: the window is three quarters of the 16 frames, and 15 probes in 300 ms did not fit into the
+// rest.
+test("probes do not overflow the queue of a radio that takes 16 frames", (t) => {
+  t.is(transfer("taker", { rxQueueFrames: 16 }).overflowed, 0);
 });
 
-test("canary: a node that claims a longer queue than it has is drowned", (t) => {
-  t.is(transfer("taker", { rxQueueFrames: 64 }).drowned, 0);
-  t.true(transfer("taker", { rxQueueFrames: 16 }, 64).drowned > 0);
+test("canary: the queue of a node that claims a longer queue than it has overflows", (t) => {
+  t.is(transfer("taker", { rxQueueFrames: 64 }).overflowed, 0);
+  t.true(transfer("taker", { rxQueueFrames: 16 }, 64).overflowed > 0);
 });
 
 for (const cast of ["broadcast", "unicast"] as const) {
-  test(`a half-received Drop is resumed at the next contact, ${cast}, also where frames are lost`, (t) => {
+  test(`a half-received Drop is resumed at the next contact, even where frames are lost: ${cast}`, (t) => {
     for (let run = seed; run < seed + 6; run++) {
       const world = worldOf([board("a", 0), board("b", 30)], {
         radio: { lossPerMille: 150, retriesMax: 0 },
@@ -224,7 +238,7 @@ for (const cast of ["broadcast", "unicast"] as const) {
         scenario: { cast },
       });
       const [a, b] = world.nodes as [SimNode, SimNode];
-      // A taker that hears six fragments of the Drop and then no more of it.
+      // The taker hears six fragments of the Drop and then no more.
       const heard = new Set<number>();
       let deaf = true;
       overhear(b.station, (frame, pass) => {
@@ -248,7 +262,7 @@ for (const cast of ["broadcast", "unicast"] as const) {
         if (typeOf(frame) === DROP && b.throwie!.counters.repeat === repeat) used.push(frame[4]! & 15);
       });
       for (let steps = 0; b.throwie!.store.count === 0; steps++) {
-        if (steps === 600) throw new Error(`SEED=${run}: nothing arrives`);
+        if (steps === 600) throw new Error(`SEED=${run}: the Drop did not arrive in a minute`);
         world.run(world.nowS + 0.1);
       }
       t.deepEqual(holdings(b), namesOf(drops));
@@ -261,7 +275,7 @@ for (const cast of ["broadcast", "unicast"] as const) {
   });
 }
 
-test("a Drop of which half is here in small frames is begun anew in large ones, and delivered", (t) => {
+test("a Drop that is half received in small frames is begun anew in large frames, and delivered", (t) => {
   const world = worldOf([board("a", 0), board("b", 30, V2), board("c", 60, V2)]);
   const [a, b, c] = world.nodes as [SimNode, SimNode, SimNode];
   world.medium.powerOff(c.station);
@@ -283,7 +297,7 @@ test("a Drop of which half is here in small frames is begun anew in large ones, 
   t.is(sent.size, 2);
 });
 
-test("sequence numbers wrap with messages of several fragments under way, whatever is lost", (t) => {
+test("sequence numbers wrap while messages of several fragments are under way, whatever is lost", (t) => {
   const weather = { lossPerMille: 100, duplicatePerMille: 20, delayMs: 10 };
   const pair = new LinkPair(new SeededRandom(seed, "wrap"), weather, 800);
   pair.offer(0, 4_300);
@@ -292,7 +306,7 @@ test("sequence numbers wrap with messages of several fragments under way, whatev
   t.true(pair.lost > 400 && pair.quiet, `SEED=${seed}`);
 });
 
-test("numbers of acknowledgements wrap: 4,300 messages, each waited for", (t) => {
+test("numbers of acknowledgements wrap: 4,300 messages, one after another", (t) => {
   const pair = new LinkPair(
     new SeededRandom(seed, "numbers"),
     { lossPerMille: 10, duplicatePerMille: 0, delayMs: 0 },

@@ -1,4 +1,6 @@
-/** Nodes in a small simulated world: how tests of contacts build one, write Drops in it, and look into its stores. */
+/**
+ * Tests of contacts need a small simulated world. These functions build one, write Drops in it, and read its stores.
+ */
 import { dropId, shortIdHigh, shortIdLow } from "../modules/drop/drop.ts";
 import type { MacAddress } from "../modules/throwie/ports.ts";
 import type { SimNode, SimObserver } from "../sim/node.ts";
@@ -13,7 +15,7 @@ const DROP_SIZE_BYTES = 2_048;
 
 export interface WorldOptions {
   radio?: Partial<RadioScenario>;
-  /** The test's own seed unless said. */
+  /** The test's own seed if not given. */
   seed?: number;
   observer?: SimObserver;
   /** Other fields of the scenario. */
@@ -40,7 +42,7 @@ export function write(node: SimNode, random: SeededRandom, count: number, sizeBy
   return Array.from({ length: count }, () => {
     const drop = new Uint8Array(sizeBytes);
     random.fill(drop);
-    if (node.publish(drop) !== "stored") throw new Error("not stored");
+    if (node.publish(drop) !== "stored") throw new Error(`${node.name} did not store the Drop`);
     return drop;
   });
 }
@@ -48,17 +50,18 @@ export function write(node: SimNode, random: SeededRandom, count: number, sizeBy
 export const nameOf = (drop: Uint8Array): string => Buffer.from(dropId(drop)).toString("hex").slice(0, 16);
 export const namesOf = (drops: Uint8Array[]): string[] => drops.map(nameOf).sort();
 
-/** The name of the Drop in this slot; throws if its bytes on flash are not what its ShortId says. */
+/** The name of the Drop in this slot. Throws if the bytes on flash do not have the ShortId of the slot. */
 export function nameInSlot({ throwie }: SimNode, slot: number): string {
   const { store } = throwie!;
   const drop = new Uint8Array(store.lengthBytes(slot));
   store.read(slot, 0, drop, 0, drop.length);
   const id = dropId(drop);
-  if (shortIdLow(id) !== store.idLow(slot) || shortIdHigh(id) !== store.idHigh(slot)) throw new Error("a false Drop");
+  if (shortIdLow(id) !== store.idLow(slot) || shortIdHigh(id) !== store.idHigh(slot))
+    throw new Error(`a false Drop: the bytes in slot ${slot} have another ShortId`);
   return nameOf(drop);
 }
 
-/** The Drops that a node holds, by name, sorted; throws if one is not what its ShortId says. */
+/** The names of the Drops that a node holds, sorted. Throws if the bytes of a Drop do not have its ShortId. */
 export function holdings(node: SimNode): string[] {
   const { store } = node.throwie!;
   const all: string[] = [];
@@ -71,7 +74,7 @@ export const sessionOf = (frame: Uint8Array): number => frame[2]! | (frame[3]! <
 
 type Listener = (frame: Uint8Array, pass: (frame: Uint8Array) => void, from: MacAddress) => void;
 
-/** From now on `listen` gets each frame that the station hears; the node gets what `listen` passes on. */
+/** From now on `listen` gets each frame that the station hears. The node gets the frames that `listen` passes on. */
 export function overhear(station: Station, listen: Listener): void {
   const { handlers } = station;
   station.handlers = {

@@ -1,4 +1,9 @@
-/** The simulator: kernel, chance, medium, ways, scenarios, and whole histories. */
+/**
+ * Figures of the simulator prove nothing if the simulator is wrong. These tests check its parts one by one: kernel,
+ * random numbers, medium, paths and scenarios. Then they check whole histories.
+ *
+ * Replay the random parts with SEED=n.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import test from "ava";
 import { Kernel } from "../sim/kernel.ts";
@@ -16,12 +21,12 @@ const SEED = Number(process.env.SEED ?? 1);
 const EVERYONE = new Uint8Array(6).fill(0xff);
 const SECOND_US = 1_000_000;
 
-/** Of seed 1, stream "radio": computed by an sfc32 written in another language. */
+/** The first numbers of seed 1, stream "radio". They were computed by an sfc32 in another language. */
 const GOLDEN = [2756581895, 1291868340, 1980015526];
 
 type MediumClass = new (...options: ConstructorParameters<typeof Medium>) => Medium;
 
-/** A medium that lets a receiver decode two signals at once: the canary of every check on collisions. */
+/** A medium whose receivers can decode two signals at once. It is the canary of all checks on collisions. */
 class CaptureMedium extends Medium {
   protected override interferes(): boolean {
     return false;
@@ -33,7 +38,7 @@ function air(options: Partial<MediumOptions> = {}, Class: MediumClass = Medium, 
   return { kernel, medium: new Class(kernel, new SeededRandom(SEED, stream), { rateMbps: 1, rangeM: 50, ...options }) };
 }
 
-/** Keep the station's queue full. */
+/** Keeps the station's queue full. */
 function saturate(station: Station, to: Uint8Array, lengthBytes = 226): void {
   const frame = new Uint8Array(lengthBytes);
   station.handlers.onRoom = () => {
@@ -48,7 +53,7 @@ function lostInAll(medium: Medium): number {
 
 // Kernel
 
-test("events happen by time, and those of one instant in the order of scheduling", (t) => {
+test("events happen in the order of their times, and events of one instant in the order of scheduling", (t) => {
   const random = new SeededRandom(SEED, "kernel");
   const kernel = new Kernel();
   const expected: { timeUs: number; order: number }[] = [];
@@ -74,7 +79,7 @@ test("events happen by time, and those of one instant in the order of scheduling
   t.false(kernel.step());
 });
 
-test("the kernel refuses the past, fractions and a second happening", (t) => {
+test("the kernel refuses the past and fractions, and no event happens twice", (t) => {
   const kernel = new Kernel();
   let count = 0;
   const timer = kernel.after(5, () => count++);
@@ -88,9 +93,9 @@ test("the kernel refuses the past, fractions and a second happening", (t) => {
   t.throws(() => kernel.run(4));
 });
 
-// Chance
+// Random numbers
 
-test("a stream is named by seed and name, and the numbers are the same on every engine", (t) => {
+test("seed and name choose a stream, and its numbers are the same on every engine", (t) => {
   const draws = (seed: number, stream: string) => {
     const random = new SeededRandom(seed, stream);
     return [random.u32(), random.u32(), random.u32()];
@@ -107,7 +112,7 @@ test("below, chance, between and fill are fair", (t) => {
   const random = new SeededRandom(SEED, "fair");
   const counts = new Array<number>(10).fill(0);
   for (let i = 0; i < 100_000; i++) counts[random.below(10)]!++;
-  // Six standard deviations of a binomial of 100,000 by 1/10 are 570.
+  // 570 is six standard deviations of a binomial distribution of 100,000 draws at 1/10.
   for (const count of counts) t.true(Math.abs(count - 10_000) < 570, `SEED=${SEED}: ${counts}`);
   let hits = 0;
   for (let i = 0; i < 100_000; i++) if (random.chance(250_000)) hits++;
@@ -117,7 +122,7 @@ test("below, chance, between and fill are fair", (t) => {
     t.true(value >= -3 && value < 4);
   }
   const [a, b] = [new SeededRandom(SEED, "same"), new SeededRandom(SEED, "same")];
-  t.false(a.chance(0), "and draws nothing");
+  t.false(a.chance(0), "no chance at all, and no number is drawn");
   t.is(a.u32(), b.u32());
   const bytes = new Uint8Array(1_027);
   random.fill(bytes);
@@ -127,7 +132,7 @@ test("below, chance, between and fill are fair", (t) => {
 
 // Medium
 
-/** Two senders and one receiver between them; what share of the frames collides there. */
+/** The share of the frames that collide at a receiver between two senders. */
 function collisionShare(Class: MediumClass, senderDistanceM: number): number {
   const { kernel, medium } = air({}, Class);
   const receiver = medium.add(new Fixed(0, 0));
@@ -138,20 +143,20 @@ function collisionShare(Class: MediumClass, senderDistanceM: number): number {
   return 1 - received / medium.counters.frames;
 }
 
-/** Senders at 20 m sense each other and seldom collide; at 80 m each is hidden from the other. */
+/** Whether senders 20 m apart, which sense each other, collide seldom, and hidden senders 80 m apart collide often. */
 function hiddenNodesCollide(Class: MediumClass): boolean {
   return collisionShare(Class, 20) < 0.12 && collisionShare(Class, 80) > 0.5;
 }
 
-test("carrier sense keeps senders apart, hidden nodes collide; a medium with capture is caught", (t) => {
+test("carrier sense keeps senders apart and hidden nodes collide; canary: a medium with capture is caught", (t) => {
   t.true(hiddenNodesCollide(Medium), `SEED=${SEED}`);
-  // Two senders with 32 slots each start in the same one once in 32 times or a little more: both frames are lost.
+  // Two senders with 32 slots each start in the same slot once in 32 times or a little more. Then both frames are lost.
   const share = collisionShare(Medium, 20);
   t.true(share > 0.03 && share < 0.12, `SEED=${SEED}: ${share}`);
-  t.false(hiddenNodesCollide(CaptureMedium), "canary");
+  t.false(hiddenNodesCollide(CaptureMedium), "canary: collisions go unnoticed with capture");
 });
 
-test("two that start at once hear nothing of each other, and a third hears neither", (t) => {
+test("two stations that start at once do not hear each other, and a third station hears neither", (t) => {
   const { kernel, medium } = air();
   const [a, b, c] = [medium.add(new Fixed(0, 0)), medium.add(new Fixed(10, 0)), medium.add(new Fixed(5, 5))];
   let heard = 0;
@@ -166,12 +171,12 @@ test("two that start at once hear nothing of each other, and a third hears neith
   t.is(medium.counters.lost.collision, 2);
 });
 
-test("a unicast frame is repeated until it is acknowledged, and its node gets it once", (t) => {
+test("a unicast frame is repeated until it is acknowledged, and its receiver gets it once", (t) => {
   const { kernel, medium } = air({ lossPerMille: 300, retriesMax: 7 });
   const [sender, receiver, bystander] = [0, 10, 20].map((x) => medium.add(new Fixed(x, 0)));
   const received: number[] = [];
   receiver!.handlers.onFrame = (frame) => received.push(frame[0]! | (frame[1]! << 8));
-  bystander!.handlers.onFrame = () => t.fail("not for the bystander");
+  bystander!.handlers.onFrame = () => t.fail("the bystander got a frame for another station");
   let next = 0;
   sender!.handlers.onRoom = () => {
     while (next < 1_000 && sender!.send(Uint8Array.of(next & 255, next >> 8), 2, receiver!.address)) next++;
@@ -181,16 +186,16 @@ test("a unicast frame is repeated until it is acknowledged, and its node gets it
   const { counters } = medium;
   t.true(counters.retries > 500 && counters.repetitions > 100, `SEED=${SEED}`);
   t.is(counters.frames, 1_000 + counters.retries);
-  // Eight attempts: a frame is never heard in 0.3^8 of the cases, one in fifteen thousand.
+  // A frame has eight attempts. All of them fail in 0.3^8 of the cases, one in fifteen thousand.
   t.true(received.length >= 998, `SEED=${SEED}: ${received.length}`);
   t.deepEqual(
     received,
     [...new Set(received)].sort((a, b) => a - b),
-    "once each, in order",
+    "each frame arrives once, in order",
   );
 });
 
-test("a unicast frame to nobody is given up after its repetitions, with a window that doubles", (t) => {
+test("a unicast frame without an acknowledgement is given up after its repetitions, and the window is reset", (t) => {
   const { kernel, medium } = air({ retriesMax: 4 });
   const sender = medium.add(new Fixed(0, 0));
   medium.add(new Fixed(10, 0));
@@ -203,11 +208,11 @@ test("a unicast frame to nobody is given up after its repetitions, with a window
   t.is(medium.counters.retries, 4);
   t.is(medium.counters.unacknowledged, 1);
   t.is(medium.counters.lost.range, 5);
-  t.is(sender.contentionSlots, 31, "back to the first window for the next frame");
+  t.is(sender.contentionSlots, 31, "the next frame begins with the first window");
   t.is(ready, 1);
 });
 
-test("a broadcast is sent once and acknowledged by nobody", (t) => {
+test("a broadcast is sent once and never acknowledged", (t) => {
   const { kernel, medium } = air({ lossPerMille: 1_000 });
   const sender = medium.add(new Fixed(0, 0));
   for (const x of [10, 20, 30]) medium.add(new Fixed(x, 0));
@@ -218,7 +223,7 @@ test("a broadcast is sent once and acknowledged by nobody", (t) => {
   t.is(medium.counters.lost.noise, 3);
 });
 
-test("the send queue is bounded, copies, and says when a place came free", (t) => {
+test("the send queue is bounded, copies its frames, and tells when a place is free", (t) => {
   const { kernel, medium } = air({ txQueueFrames: 4 });
   const [sender, receiver] = [medium.add(new Fixed(0, 0)), medium.add(new Fixed(10, 0))];
   const received: number[] = [];
@@ -238,12 +243,12 @@ test("the send queue is bounded, copies, and says when a place came free", (t) =
   kernel.run(SECOND_US);
   t.deepEqual(received, [0, 1, 2, 3]);
   t.is(ready, 4);
-  t.throws(() => sender.send(frame, 251, EVERYONE), undefined, "longer than frameSizeBytesMax");
+  t.throws(() => sender.send(frame, 251, EVERYONE), undefined, "a frame longer than frameSizeBytesMax");
   t.throws(() => sender.send(frame, 0, EVERYONE));
 });
 
-test("the receive queue drops what a slow node leaves no room for", (t) => {
-  // 2.7 ms a frame against 10 ms of processing: three of four frames find the queue full.
+test("the receive queue drops the frames for which a slow node leaves no room", (t) => {
+  // A frame takes 2.7 ms and its processing 10 ms, so three of four frames find the queue full.
   const { kernel, medium } = air({ rxQueueFrames: 6, processingUs: 10_000 });
   const [sender, receiver] = [medium.add(new Fixed(0, 0)), medium.add(new Fixed(10, 0))];
   let received = 0;
@@ -254,10 +259,10 @@ test("the receive queue drops what a slow node leaves no room for", (t) => {
   const { counters } = medium;
   t.is(counters.delivered, received);
   t.is(counters.lost.queue, counters.receptions - received - receiver.inbound.length);
-  t.is(receiver.inbound.length, 7, "six wait, one is being processed");
+  t.is(receiver.inbound.length, 7, "six frames wait, and one is being processed");
 });
 
-test("duplicates and held frames; without them order is kept", (t) => {
+test("frames are duplicated and held back as often as asked, and otherwise arrive in order", (t) => {
   for (const perMille of [0, 100]) {
     const { kernel, medium } = air({ duplicatePerMille: perMille, reorderPerMille: perMille });
     const [sender, receiver] = [medium.add(new Fixed(0, 0)), medium.add(new Fixed(10, 0))];
@@ -279,7 +284,7 @@ test("duplicates and held frames; without them order is kept", (t) => {
   }
 });
 
-test("damaged frames differ in one to eight bits, for their receiver only, and the rest in none", (t) => {
+test("a damaged frame differs in one to eight bits, for one receiver only, and other frames in none", (t) => {
   for (const perMille of [0, 100]) {
     const { kernel, medium } = air({ corruptPerMille: perMille });
     const [sender, ...receivers] = [0, 10, 20].map((x) => medium.add(new Fixed(x, 0))) as [Station, Station, Station];
@@ -298,14 +303,14 @@ test("damaged frames differ in one to eight bits, for their receiver only, and t
     kernel.run(60 * SECOND_US);
     const expected = 4_000 * (perMille / 1_000);
     t.true(Math.abs(damages.length - expected) <= expected / 4, `SEED=${SEED}: ${damages.length}`);
-    // One bit may be turned over twice.
+    // One bit may be flipped twice.
     t.true(medium.counters.corrupted - damages.length <= expected / 50);
     t.true(damages.every((bits) => bits <= 8));
     if (perMille > 0) t.is(new Set(damages).size, 8);
   }
 });
 
-test("a frame ends exactly once for everyone it was for, whatever happens", (t) => {
+test("a frame has exactly one outcome for each of its receivers, whatever happens", (t) => {
   for (let round = 0; round < 8; round++) {
     const random = new SeededRandom(SEED + round, "weather");
     const { kernel, medium } = air(
@@ -355,7 +360,7 @@ test("a frame ends exactly once for everyone it was for, whatever happens", (t) 
   }
 });
 
-test("what a failing sender had on air reaches nobody, and a station without power hears nothing", (t) => {
+test("the frame of a sender that loses power reaches no station, and a station without power hears nothing", (t) => {
   const { kernel, medium } = air();
   const [sender, receiver] = [medium.add(new Fixed(0, 0)), medium.add(new Fixed(10, 0))];
   let received = 0;
@@ -372,7 +377,7 @@ test("what a failing sender had on air reaches nobody, and a station without pow
   medium.powerOff(receiver);
   sender.send(new Uint8Array(200), 200, EVERYONE);
   kernel.run(101_000);
-  // Too late: the beginning is missing.
+  // The receiver comes back too late: it missed the beginning of the frame.
   medium.powerOn(receiver);
   kernel.run(200_000);
   t.is(medium.counters.lost.off, 1);
@@ -382,7 +387,7 @@ test("what a failing sender had on air reaches nobody, and a station without pow
   t.is(received, 1);
 });
 
-test("bursts have the length and the overall loss that they were given, each direction for itself", (t) => {
+test("bursts have the given length and the given overall loss, each direction for itself", (t) => {
   const options = { lossPerMille: 0, edgeLossPerMille: 0, burst: { lossPerMille: 100, meanFrames: 20 } };
   const losses = new Losses(options, new SeededRandom(SEED, "bursts"));
   const FRAMES = 400_000;
@@ -398,7 +403,8 @@ test("bursts have the length and the overall loss that they were given, each dir
     if (bad && back) both++;
     before = bad;
   }
-  // About 2,000 bursts: the mean length deviates by 2 %, the share by 3 %, of which four times are allowed.
+  // Over about 2,000 bursts the mean length deviates by 2 % and the share by 3 %. At least four times as much is
+  // allowed.
   t.true(Math.abs(lost / FRAMES - 0.1) < 0.012, `SEED=${SEED}: ${lost / FRAMES}`);
   t.true(Math.abs(lost / bursts - 20) < 2, `SEED=${SEED}: ${lost / bursts}`);
   t.true(Math.abs(both / FRAMES - 0.01) < 0.004, `SEED=${SEED}: ${both / FRAMES}`);
@@ -417,7 +423,7 @@ test("loss grows with the fourth power of the distance", (t) => {
   t.true(Math.abs(share(0.5) - 0.05) < 0.006);
 });
 
-test("the neighbourhood finds those in range, all of them, wherever they walk", (t) => {
+test("the neighbourhood finds all stations in range and no others, wherever they walk", (t) => {
   const { medium } = air();
   const near = new Neighbourhood(50);
   for (let i = 0; i < 60; i++) {
@@ -444,9 +450,9 @@ test("the neighbourhood finds those in range, all of them, wherever they walk", 
   t.true(pairs > 1_000);
 });
 
-// Ways
+// Paths
 
-test("a path is linear between its points and rests at both ends", (t) => {
+test("a path is linear between its points, and stands still before the first and after the last", (t) => {
   const path = new Waypoints([
     [10, 0, 0],
     [20, 30, 40],
@@ -478,7 +484,7 @@ test("a path is linear between its points and rests at both ends", (t) => {
   );
 });
 
-test("a walker stays in the area, is never faster than allowed, and walks alike for one seed", (t) => {
+test("a walker stays in the area, is never faster than allowed, and takes the same path for the same seed", (t) => {
   const options = { area: [10, 20, 110, 70], speedMps: [0.5, 1.5], pauseS: [0, 30] } as const;
   const walkers = [0, 0, 1].map((more) => new Wander(options, new SeededRandom(SEED + more, "walk")));
   const points = walkers.map(() => new Point());
@@ -501,7 +507,7 @@ test("a walker stays in the area, is never faster than allowed, and walks alike 
 
 // Scenarios
 
-/** JSON that may be anything, as a file is. */
+/** Any JSON, as a file may contain it. */
 type Loose = ReturnType<typeof JSON.parse>;
 
 const FOLDER = "sim/scenarios";
@@ -513,13 +519,13 @@ function scenario(name: string): Scenario {
   return parsed;
 }
 
-test("every scenario of the folder is one, named as its file", (t) => {
+test("every file in the folder of scenarios is a valid scenario of the name of its file", (t) => {
   const names = readdirSync(FOLDER).map((file) => file.replace(/\.json$/, ""));
   for (const name of ["pair", "mule", "town", "crashes", "noisy"]) t.true(names.includes(name), name);
   for (const name of names) t.is(scenario(name).name, name);
 });
 
-test("a scenario that is none is refused by a sentence that names the field", (t) => {
+test("an invalid scenario is refused with a sentence that names the field", (t) => {
   const refused = (change: (scenario: Loose) => void): string | undefined => {
     const value = read("town") as Loose;
     change(value);
@@ -593,7 +599,7 @@ test("the nodes of a group are numbered", (t) => {
 
 // Histories
 
-test("percentiles are by nearest rank, and none of nothing", (t) => {
+test("percentiles are by nearest rank, and an empty list has none", (t) => {
   const values = [15, 20, 35, 40, 50];
   t.deepEqual(
     [5, 30, 40, 50, 100].map((percent) => nearestRank(values, percent)),
@@ -603,7 +609,7 @@ test("percentiles are by nearest rank, and none of nothing", (t) => {
   t.deepEqual(percentiles([]), { p50: null, p90: null, p99: null });
 });
 
-test("one seed is one history, in one run or in many steps; another seed is another", (t) => {
+test("one seed gives one history, in one run or in many steps, and another seed gives another", (t) => {
   for (const name of ["pair", "noisy", "crashes"]) {
     const first = simulate(scenario(name), SEED);
     const again = new World(scenario(name), SEED);
@@ -613,7 +619,7 @@ test("one seed is one history, in one run or in many steps; another seed is anot
   }
 });
 
-test("the trace hash notices one frame of a stranger", (t) => {
+test("one frame of a foreign station changes the trace hash", (t) => {
   const hash = (stranger: boolean): string => {
     const world = new World(scenario("pair"), SEED);
     world.run(10);
@@ -626,7 +632,7 @@ test("the trace hash notices one frame of a stranger", (t) => {
   t.not(hash(true), hash(false));
 });
 
-test("Drops reach everyone who wants them: a contact, a carrier, noise, and power that fails in mid-write", (t) => {
+test("Drops reach all nodes that want them: by a contact, by a carrier, through noise, and after power cuts in mid-write", (t) => {
   for (const name of ["pair", "mule", "noisy", "crashes"]) {
     const report = simulate(scenario(name), SEED);
     const at = `${name}, SEED=${SEED}: ${JSON.stringify(report)}`;
@@ -640,11 +646,15 @@ test("Drops reach everyone who wants them: a contact, a carrier, noise, and powe
   }
 });
 
-test("seeds that found a bug", (t) => {
+test("seeds that found a bug deliver all Drops", (t) => {
   const cases: [name: string, seed: number, bug: string][] = [
     ["pair", 4, "the third message of a reconciliation was never sent"],
-    ["pair", 77, "nor taken"],
-    ["crashes", 20, "power failed between a Drop's mark in flash and the event, and nobody counted it as delivered"],
+    ["pair", 77, "the third message of a reconciliation was never accepted"],
+    [
+      "crashes",
+      20,
+      "power failed between a Drop's mark in flash and the event, so the Drop was not counted as delivered",
+    ],
   ];
   for (const [name, seed, bug] of cases) {
     const report = simulate(scenario(name), seed);
@@ -652,7 +662,7 @@ test("seeds that found a bug", (t) => {
   }
 });
 
-test("power fails in the middle of a write, and the node comes back with what it had", (t) => {
+test("a node whose power fails in the middle of a write comes back with the Drops that it had", (t) => {
   const cut = scenario("pair");
   cut.nodes[1]!.crashes = [{ atS: 1.2, downS: 12, midWrite: true }];
   const stopped: number[] = [];
@@ -665,7 +675,7 @@ test("power fails in the middle of a write, and the node comes back with what it
   t.is(stopped.length, 1);
   t.true(
     stopped[0]! >= 1.2 && stopped[0]! < 5,
-    `SEED=${SEED}: at the next write, not after the patience: ${stopped[0]}`,
+    `SEED=${SEED}: the power must fail at the next write, not at ${stopped[0]} s`,
   );
   t.is(started.at(-1), "bridge true");
   const { delivered, wanted, crashes, lost } = world.report();
@@ -685,7 +695,7 @@ test("progress follows simulated time to the end", (t) => {
   t.is(report.simulatedSeconds, 30);
 });
 
-test("a full store evicts the coldest and says so", (t) => {
+test("a full store evicts Drops, and the report says so", (t) => {
   const small = scenario("pair");
   small.nodes[1]!.capacity = 20;
   const report = simulate(small, SEED);
