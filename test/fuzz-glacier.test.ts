@@ -16,13 +16,13 @@ import {
   OPEN,
   PAYLOAD_BYTES_V1,
   PAYLOAD_BYTES_V2,
-  POLL,
   RECONCILE,
   sealFrame,
 } from "../modules/glacier/frame.ts";
 import { MESSAGE_BODY_BYTES_MAX, MESSAGE_PREFIX_BYTES } from "../modules/glacier/message.ts";
 import type { Completion, MessageSink } from "../modules/glacier/receiver.ts";
 import type { MessageSource, Outgoing } from "../modules/glacier/sender.ts";
+import { headerOf } from "./frames.ts";
 import { CoveredModules, type Replacement } from "./fuzz/coverage.ts";
 import { mendFrames } from "./fuzz/frames.ts";
 import { executionsOf, type Target } from "./fuzz/fuzzer.ts";
@@ -144,10 +144,19 @@ class Owner implements MessageSource, MessageSink {
 }
 
 function targetOf(modules: Modules): Target {
-  const { Link, Frame: CoveredFrame, Assembly: CoveredAssembly, decodeFrame, decodeAck, Ack: CoveredAck } = modules;
+  const {
+    Link,
+    Frame: CoveredFrame,
+    FrameHeader: CoveredHeader,
+    Assembly: CoveredAssembly,
+    decodeFrame,
+    decodeAck,
+    Ack: CoveredAck,
+  } = modules;
   const out = new Uint8Array(FRAME_SIZE_BYTES_V2 + GUARD_BYTES);
   const memory = new Uint8Array(2 * FRAME_SIZE_BYTES_V2);
   const [heard, told] = [new CoveredFrame(), new CoveredFrame()];
+  const header = new CoveredHeader();
   const ack = new CoveredAck();
   const assemblies = Array.from({ length: ASSEMBLIES }, () => new CoveredAssembly());
   return {
@@ -170,7 +179,7 @@ function targetOf(modules: Modules): Target {
       for (const packet of packets) {
         now += STEPS_MS[step % STEPS_MS.length]!;
         for (let send = sends & 7; send >= 0; send -= 1) {
-          const length = link.prepare(out, now);
+          const length = link.prepare(out, header, now);
           check(length >= 0 && length <= FRAME_SIZE_BYTES_V2, `a frame of ${length} bytes`);
           check(!out.subarray(FRAME_SIZE_BYTES_V2).some((byte) => byte !== GUARD), "written behind the largest frame");
           if (length === 0) break;
@@ -180,8 +189,8 @@ function targetOf(modules: Modules): Target {
             told.payloadBytes <= PAYLOAD_BYTES_V1 || owner.fragmentBytes === PAYLOAD_BYTES_V2,
             "larger than agreed",
           );
-          check(!link.bulk || told.type === DROP || told.type === ACK, "may not go by broadcast");
-          link.sent(now);
+          check(!link.mayBroadcast(header) || told.type === DROP || told.type === ACK, "may not go by broadcast");
+          link.sent(header, now);
           check(told.type !== ACK || link.answered, "an acknowledgement is still due");
         }
         memory.set(packet);
@@ -243,7 +252,9 @@ function fragments(type: number, sequence: number, bodyBytes: number, fragmentBy
     const last = at + fragmentBytes >= stream.length;
     const packet = new Uint8Array(FRAME_HEADER_BYTES + payload.length + FRAME_TRAILER_BYTES);
     packet.set(payload, FRAME_HEADER_BYTES);
-    sealFrame(packet, last ? type | POLL : type, SESSION, sequence, packets.length, 1, 2, payload.length);
+    const fragment = packets.length;
+    const header = { type, poll: last, sessionId: SESSION, sequence, fragment, shortIdLow: 1, shortIdHigh: 2 };
+    sealFrame(packet, headerOf({ ...header, payloadBytes: payload.length }));
     packets.push(packet);
   }
   return packets;
@@ -251,10 +262,12 @@ function fragments(type: number, sequence: number, bodyBytes: number, fragmentBy
 
 function acknowledgement(number: number, base: number, masks: number[]): Uint8Array {
   const ack = new Ack();
-  Object.assign(ack, { base, window: 8, credit: 2, kept: 0x10000, count: masks.length });
+  Object.assign(ack, { number, base, window: 8, credit: 2, kept: 0x10000, count: masks.length });
   ack.masks.set(masks);
   const packet = new Uint8Array(FRAME_HEADER_BYTES + ACK_PREFIX_BYTES + 2 * masks.length + FRAME_TRAILER_BYTES);
-  sealFrame(packet, ACK, SESSION, number, 0, 0, 0, encodeAck(packet, ack));
+  const header = headerOf({ sessionId: SESSION });
+  encodeAck(packet, ack, header);
+  sealFrame(packet, header);
   return packet;
 }
 

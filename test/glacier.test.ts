@@ -3,7 +3,6 @@ import { Ack, decodeAck, encodeAck } from "../modules/glacier/ack.ts";
 import { Assembly } from "../modules/glacier/assembly.ts";
 import { crc16 } from "../modules/glacier/crc16.ts";
 import {
-  ACK,
   DROP,
   decodeFrame,
   FRAGMENTS_MAX,
@@ -12,15 +11,16 @@ import {
   FRAME_SIZE_BYTES_V2,
   FRAME_TRAILER_BYTES,
   Frame,
+  FrameHeader,
   PAYLOAD_BYTES_V1,
   PAYLOAD_BYTES_V2,
-  POLL,
   sealFrame,
 } from "../modules/glacier/frame.ts";
 import { fragmentCount, MESSAGE_BODY_BYTES_MAX } from "../modules/glacier/message.ts";
 import { Receiver } from "../modules/glacier/receiver.ts";
 import { Sender } from "../modules/glacier/sender.ts";
 import { SeededRandom } from "../sim/random.ts";
+import { headerOf } from "./frames.ts";
 import { LinkPair } from "./link-pair.ts";
 import vectors from "./vectors/glacier.json" with { type: "json" };
 
@@ -47,16 +47,11 @@ test("every valid frame decodes to its fields, and they encode to it", (t) => {
     const out = new Uint8Array(FRAME_SIZE_BYTES_V2);
     out.set(payload, FRAME_HEADER_BYTES);
     const shortId = Buffer.from(vector.shortId, "hex");
-    const length = sealFrame(
-      out,
-      vector.poll ? vector.type | POLL : vector.type,
-      vector.sessionId,
-      vector.sequence,
-      vector.fragment,
-      shortId.readUInt32LE(0),
-      shortId.readUInt32LE(4),
-      payload.length,
-    );
+    const { type, poll, sessionId, sequence, fragment } = vector;
+    const [shortIdLow, shortIdHigh] = [shortId.readUInt32LE(0), shortId.readUInt32LE(4)];
+    const payloadBytes = payload.length;
+    const header = headerOf({ type, poll, sessionId, sequence, fragment, shortIdLow, shortIdHigh, payloadBytes });
+    const length = sealFrame(out, header);
     t.is(Buffer.from(out.subarray(0, length)).toString("hex"), vector.frame, vector.name);
   }
 });
@@ -89,7 +84,9 @@ test("every valid acknowledgement decodes to its fields and they encode to it; e
     t.like(ack, { number, base, window, credit, done, kept, count: masks.length });
     t.deepEqual([...ack.masks.subarray(0, ack.count)], masks);
     const out = new Uint8Array(FRAME_SIZE_BYTES_V2);
-    const length = sealFrame(out, ACK, 0x1234, number, 0, 0, 0, encodeAck(out, ack));
+    const header = headerOf({ sessionId: 0x1234 });
+    encodeAck(out, ack, header);
+    const length = sealFrame(out, header);
     t.is(Buffer.from(out.subarray(0, length)).toString("hex"), vector.frame, vector.name);
   }
   for (const vector of vectors.acknowledgements.invalid) {
@@ -109,8 +106,15 @@ function fragmentsOf(body: Uint8Array, fragmentBytes = PAYLOAD_BYTES_V1): Frame[
     const bytes = new Uint8Array(FRAME_SIZE_BYTES_V2);
     bytes.set(payload, FRAME_HEADER_BYTES);
     const frame = new Frame();
-    const shortId = { low: 1, high: 2 };
-    decodeFrame(bytes, sealFrame(bytes, DROP, 1, 0, i, shortId.low, shortId.high, payload.length), frame);
+    const header = {
+      type: DROP,
+      sessionId: 1,
+      fragment: i,
+      shortIdLow: 1,
+      shortIdHigh: 2,
+      payloadBytes: payload.length,
+    };
+    decodeFrame(bytes, sealFrame(bytes, headerOf(header)), frame);
     frames.push(frame);
   }
   return frames;
@@ -254,13 +258,12 @@ test("what the peer had and gave up goes again, but one that does so for ever ma
   });
   sender.begin(0);
   const out = new Uint8Array(FRAME_SIZE_BYTES_V1);
-  const frame = new Frame();
   const fragments = (now: number): number[] => {
     const sent: number[] = [];
-    for (let bytes = sender.prepare(out, 1, now); bytes > 0; bytes = sender.prepare(out, 1, now)) {
-      decodeFrame(out, bytes, frame);
-      sent.push(frame.fragment);
-      sender.sent(now);
+    const header = new FrameHeader();
+    while (sender.prepare(out, header, now) > 0) {
+      sent.push(header.fragment);
+      sender.sent(header, now);
     }
     return sent;
   };

@@ -1,6 +1,14 @@
 /** Two links over a channel that loses, repeats and delays frames, driven by simulated milliseconds. */
 import { Assembly } from "../modules/glacier/assembly.ts";
-import { ACK, DROP, decodeFrame, FRAME_SIZE_BYTES_V1, Frame, PAYLOAD_BYTES_V1 } from "../modules/glacier/frame.ts";
+import {
+  ACK,
+  DROP,
+  decodeFrame,
+  FRAME_SIZE_BYTES_V1,
+  Frame,
+  FrameHeader,
+  PAYLOAD_BYTES_V1,
+} from "../modules/glacier/frame.ts";
 import { Link } from "../modules/glacier/link.ts";
 import type { Completion, MessageSink } from "../modules/glacier/receiver.ts";
 import type { MessageSource, Outgoing } from "../modules/glacier/sender.ts";
@@ -169,9 +177,10 @@ export class LinkPair {
   #send(from: 0 | 1): void {
     const { link } = this.#peers[from];
     const out = new Uint8Array(FRAME_SIZE_BYTES_V1);
-    const length = link.prepare(out, this.#now);
+    const header = new FrameHeader();
+    const length = link.prepare(out, header, this.#now);
     if (length === 0) return;
-    link.sent(this.#now);
+    link.sent(header, this.#now);
     this.#sent[from]!++;
     this.#lastSentMs = this.#now;
     const copies = this.#random.below(1000) < this.#weather.duplicatePerMille ? 2 : 1;

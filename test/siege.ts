@@ -7,7 +7,7 @@
  * takes it again. What was displaced is read from the board's own store at the end.
  */
 import { dropId, shortIdLow } from "../modules/drop/drop.ts";
-import { DROP, decodeFrame, Frame, POLL, sealFrame } from "../modules/glacier/frame.ts";
+import { DROP, decodeFrame, Frame, sealFrame } from "../modules/glacier/frame.ts";
 import type { Store } from "../modules/store/store.ts";
 import { HEAT_CAP, HEAT_UNITS_PER_HALF_LIFE } from "../modules/temperature/temperature.ts";
 import type { SimNode, SimObserver } from "../sim/node.ts";
@@ -256,11 +256,12 @@ function trickle(station: Station, everyUs: number, now: () => number): void {
   station.send = (bytes, lengthBytes, to) => {
     if (decodeFrame(bytes, lengthBytes, frame) !== undefined) throw new Error("siege: not a frame");
     if (frame.type !== DROP) return send(bytes, lengthBytes, to);
-    const { sessionId, sequence, fragment, shortIdLow, shortIdHigh, payloadBytes } = frame;
+    const { sessionId } = frame;
     let session = sessions.get(sessionId);
     if (session === undefined || now() - session.newUs >= everyUs) {
       const last = bytes.slice(0, lengthBytes);
-      sealFrame(last, DROP + POLL, sessionId, sequence, fragment, shortIdLow, shortIdHigh, payloadBytes);
+      frame.poll = true;
+      sealFrame(last, frame);
       session = { last, newUs: now(), sentUs: -Infinity };
       sessions.set(sessionId, session);
     }

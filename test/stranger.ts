@@ -1,10 +1,18 @@
 /** Somebody who is no node: it hears the first node of a world, and opens contacts with it as it likes. */
-import { BEACON, FRAME_HEADER_BYTES, FRAME_SIZE_BYTES_V1, OPEN, sealFrame } from "../modules/glacier/frame.ts";
+import {
+  BEACON,
+  FRAME_HEADER_BYTES,
+  FRAME_SIZE_BYTES_V1,
+  type FrameHeader,
+  OPEN,
+  sealFrame,
+} from "../modules/glacier/frame.ts";
 import { digest } from "../modules/glacier/message.ts";
 import { sameAddress } from "../modules/throwie/ports.ts";
 import { Fixed } from "../sim/mobility.ts";
 import type { World } from "../sim/world.ts";
 import { typeOf } from "./contact-world.ts";
+import { headerOf } from "./frames.ts";
 
 /** A station at `x` metres that opens contacts with the first node. */
 export function stranger(world: World, x: number) {
@@ -15,22 +23,15 @@ export function stranger(world: World, x: number) {
     if (sameAddress(from, victim)) heard.push(bytes.slice(0, lengthBytes));
   };
   const out = new Uint8Array(FRAME_SIZE_BYTES_V1);
-  const send = (
-    type: number,
-    sessionId: number,
-    sequence: number,
-    fragment: number,
-    [low, high]: readonly [number, number],
-    payload: Uint8Array,
-  ): void => {
+  const send = (header: Partial<FrameHeader>, payload: Uint8Array): void => {
     out.set(payload, FRAME_HEADER_BYTES);
-    station.send(out, sealFrame(out, type, sessionId, sequence, fragment, low, high, payload.length), victim);
+    station.send(out, sealFrame(out, headerOf({ ...header, payloadBytes: payload.length })), victim);
     world.run(world.nowS + 0.01);
   };
   /** Send an OPEN as message `sequence` of a session; it answers the first beacon that was heard. */
   const open = (sessionId: number, sequence = 0, summaries = TWO_PARTS): void => {
     const { name, payload } = openingFor(heard.find((frame) => typeOf(frame) === BEACON)!, summaries);
-    send(OPEN, sessionId, sequence, 0, name, payload);
+    send({ type: OPEN, sessionId, sequence, shortIdLow: name[0], shortIdHigh: name[1] }, payload);
   };
   return { open, send, address: station.address };
 }

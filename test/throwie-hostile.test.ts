@@ -57,14 +57,17 @@ test("a stranger that begins Drops and lets them trickle holds no buffer that a 
   const [a, b] = world.nodes as [SimNode, SimNode];
   world.run(4);
   open(SESSION, 0, NOTHING_LISTED);
-  const fragment = new Uint8Array(PAYLOAD_BYTES_V1).fill(7);
-  for (let drop = 1; drop <= 6; drop++) send(DROP, SESSION, drop, 1, [drop, 5], fragment);
+  const sendOf = (drop: number, fragment: number): void => {
+    const header = { type: DROP, sessionId: SESSION, sequence: drop, fragment, shortIdLow: drop, shortIdHigh: 5 };
+    send(header, new Uint8Array(PAYLOAD_BYTES_V1).fill(7));
+  };
+  for (let drop = 1; drop <= 6; drop++) sendOf(drop, 1);
   t.is(a.throwie!.contacts, 1);
   t.is(a.throwie!.assemblies.credit(1), 0, "all six buffers are the stranger's");
   const drops = write(b, new SeededRandom(seed, "trickle"), 10);
   for (let i = 0; i < 6; i++) {
     world.run(world.nowS + 2.4);
-    send(DROP, SESSION, 1 + i, 2, [1 + i, 5], fragment);
+    sendOf(1 + i, 2);
   }
   t.deepEqual(holdings(a), namesOf(drops));
 });
@@ -79,8 +82,9 @@ test("a message that begins as a reconciliation and ends as a Drop frees no buff
   t.is(reconciliation.owner, 0);
   const stream = new Uint8Array(303);
   stream.set([300 & 0xff, 300 >>> 8, 0]);
-  send(RECONCILE, SESSION, 1, 1, [77, 78], stream.subarray(PAYLOAD_BYTES_V1));
-  send(DROP, SESSION, 1, 0, [77, 78], stream.subarray(0, PAYLOAD_BYTES_V1));
+  const header = { sessionId: SESSION, sequence: 1, shortIdLow: 77, shortIdHigh: 78 };
+  send({ ...header, type: RECONCILE, fragment: 1 }, stream.subarray(PAYLOAD_BYTES_V1));
+  send({ ...header, type: DROP, fragment: 0 }, stream.subarray(0, PAYLOAD_BYTES_V1));
   t.is(throwie!.store.count, 0);
   if (reconciliation.owner >= 0) t.is(assemblies.credit(3), 4, "the two are still taken");
 });

@@ -20,6 +20,7 @@ import { OPEN_PREFIX_BYTES } from "../modules/throwie/reconciliation.ts";
 import type { SimNode } from "../sim/node.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { board, holdings, namesOf, seed, typeOf, worldOf, write } from "./contact-world.ts";
+import { headerOf } from "./frames.ts";
 import { loneNode } from "./lone-node.ts";
 
 test("constants agree: a reconciliation message fits an OPEN", (t) => {
@@ -263,7 +264,11 @@ test("buffers: bounded a contact, resumed after one, and not held by a peer that
   const lend = (id: number, contact: number, now: number) => assemblies.lend(id, 0, PAYLOAD_BYTES_V1, contact, now);
   const frame = new Frame();
   const bytes = new Uint8Array(FRAME_SIZE_BYTES_V1);
-  decodeFrame(bytes, sealFrame(bytes, DROP, 1, 0, 1, 9, 0, 210), frame);
+  decodeFrame(
+    bytes,
+    sealFrame(bytes, headerOf({ type: DROP, sessionId: 1, fragment: 1, shortIdLow: 9, payloadBytes: 210 })),
+    frame,
+  );
   const begun = lend(9, 0, 0)!;
   t.is(begun.put(frame, 0), "new");
   t.is(lend(9, 1, 400), undefined, "it may still be coming");
@@ -290,7 +295,11 @@ test("buffers: a reconciliation gets its two as soon as Drops in them are done w
   t.true(assemblies.reserve(30));
   const inbound = new Frame();
   const bytes = new Uint8Array(FRAME_SIZE_BYTES_V1);
-  decodeFrame(bytes, sealFrame(bytes, DROP, 1, 0, 1, 77, 0, 210), inbound);
+  decodeFrame(
+    bytes,
+    sealFrame(bytes, headerOf({ type: DROP, sessionId: 1, fragment: 1, shortIdLow: 77, payloadBytes: 210 })),
+    inbound,
+  );
   assemblies.inbound.begin(77, 0, PAYLOAD_BYTES_V1, 30);
   assemblies.inbound.put(inbound, 30);
   for (const assembly of lent.slice(0, 4)) assemblies.release(assembly);

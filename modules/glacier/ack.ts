@@ -14,7 +14,7 @@
  * "Finished" is more than "received": a Drop is finished when it is in the flash, or when its receiver does not want it;
  * `kept` tells which, since only a Drop that was kept has moved. What is not finished its sender may not forget.
  */
-import { FRAME_HEADER_BYTES, type Frame, SEQUENCE_COUNT } from "./frame.ts";
+import { ACK, FRAME_HEADER_BYTES, type Frame, type FrameHeader, SEQUENCE_COUNT } from "./frame.ts";
 
 export const ACK_PREFIX_BYTES = 7;
 /**
@@ -46,8 +46,8 @@ export class Ack {
   }
 }
 
-/** Write the payload behind the frame header in `out`; returns its length in bytes. */
-export function encodeAck(out: Uint8Array, ack: Ack): number {
+/** Write the payload behind the frame header in `out`, and fill in the header, all but the session. */
+export function encodeAck(out: Uint8Array, ack: Ack, header: FrameHeader): void {
   const at = FRAME_HEADER_BYTES;
   out[at] = ack.base;
   out[at + 1] = ack.base >>> 8;
@@ -60,7 +60,13 @@ export function encodeAck(out: Uint8Array, ack: Ack): number {
     out[at + ACK_PREFIX_BYTES + 2 * i] = ack.masks[i]!;
     out[at + ACK_PREFIX_BYTES + 2 * i + 1] = ack.masks[i]! >>> 8;
   }
-  return ACK_PREFIX_BYTES + 2 * ack.count;
+  header.type = ACK;
+  header.poll = false;
+  header.sequence = ack.number;
+  header.fragment = 0;
+  header.shortIdLow = 0;
+  header.shortIdHigh = 0;
+  header.payloadBytes = ACK_PREFIX_BYTES + 2 * ack.count;
 }
 
 /** False when the payload is not exactly an acknowledgement; `ack` is then undefined in content. */

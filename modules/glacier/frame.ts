@@ -43,52 +43,47 @@ export const DROP = 4;
 export const ACK = 5;
 const TYPE_MAX = ACK;
 const TYPE_MASK = 7;
-/** Added to a type: the sender asks for an ACK at once. It knows when it will run out of frames; the receiver does not. */
-export const POLL = 8;
+const POLL = 0x80;
 
 export type FrameRefusal = "short" | "long" | "magic" | "version" | "crc" | "type";
 
-export class Frame {
+/** What a header says, magic and version apart, and how long the payload is. A record that is reused. */
+export class FrameHeader {
   type = 0;
-  /** The sender asks for an ACK at once. */
+  /** The sender asks for an ACK at once: a sender knows when it will run out of frames, a receiver does not. */
   poll = false;
   sessionId = 0;
   sequence = 0;
   fragment = 0;
   shortIdLow = 0;
   shortIdHigh = 0;
-  bytes: Uint8Array = new Uint8Array(0);
   payloadBytes = 0;
+}
+
+/** A frame that was heard. */
+export class Frame extends FrameHeader {
+  bytes: Uint8Array = new Uint8Array(0);
   /** Full payloads in `bytes`, to copy at the engine's speed; made once for each buffer of the radio. */
   payloadV1: Uint8Array = this.bytes;
   payloadV2: Uint8Array = this.bytes;
 }
 
-/**
- * Write header and trailer round a payload that already stands in `out`; `type` may have POLL added. Returns the
- * frame's length in bytes.
- */
-export function sealFrame(
-  out: Uint8Array,
-  type: number,
-  sessionId: number,
-  sequence: number,
-  fragment: number,
-  shortIdLow: number,
-  shortIdHigh: number,
-  payloadBytes: number,
-): number {
+/** Write header and trailer round a payload that already stands in `out`. Returns the frame's length in bytes. */
+export function sealFrame(out: Uint8Array, header: Readonly<FrameHeader>): number {
+  const { sequence, fragment, payloadBytes } = header;
   if (payloadBytes > PAYLOAD_BYTES_V2 || sequence >= SEQUENCE_COUNT || fragment >= FRAGMENTS_MAX) {
     throw new Error("glacier: a frame field is out of range");
   }
+  const { sessionId } = header;
+  const typeVersion = (header.type << 4) | FRAME_VERSION;
   out[0] = FRAME_MAGIC;
-  out[1] = (type << 4) | FRAME_VERSION;
+  out[1] = header.poll ? typeVersion | POLL : typeVersion;
   out[2] = sessionId;
   out[3] = sessionId >>> 8;
   out[4] = (sequence << 4) | fragment;
   out[5] = sequence >>> 4;
-  writeU32(out, 6, shortIdLow);
-  writeU32(out, 10, shortIdHigh);
+  writeU32(out, 6, header.shortIdLow);
+  writeU32(out, 10, header.shortIdHigh);
   const end = FRAME_HEADER_BYTES + payloadBytes;
   const crc = crc16(out, end);
   out[end] = crc;
@@ -108,7 +103,7 @@ export function decodeFrame(bytes: Uint8Array, lengthBytes: number, frame: Frame
   const type = (typeVersion >>> 4) & TYPE_MASK;
   if (type === 0 || type > TYPE_MAX) return "type";
   frame.type = type;
-  frame.poll = typeVersion >= POLL << 4;
+  frame.poll = typeVersion >= POLL;
   frame.sessionId = bytes[2]! | (bytes[3]! << 8);
   frame.fragment = bytes[4]! & 0x0f;
   frame.sequence = (bytes[4]! >>> 4) | (bytes[5]! << 4);

@@ -9,7 +9,7 @@
  * is over when both have said so.
  */
 import { Ack, decodeAck, encodeAck } from "./ack.ts";
-import { ACK, type Frame, PAYLOAD_BYTES_V1, sealFrame } from "./frame.ts";
+import { ACK, DROP, type Frame, type FrameHeader, PAYLOAD_BYTES_V1, sealFrame } from "./frame.ts";
 import { type FragmentRefusal, type MessageSink, Receiver } from "./receiver.ts";
 import { type MessageSource, Sender } from "./sender.ts";
 
@@ -27,7 +27,6 @@ export class Link {
   readonly #receiver: Receiver;
   readonly #ack = new Ack();
   #done = false;
-  #preparedAck = false;
 
   constructor(source: MessageSource, sink: MessageSink) {
     this.sender = new Sender(source);
@@ -42,7 +41,6 @@ export class Link {
     this.heardMs = now;
     this.progressMs = now;
     this.#done = false;
-    this.#preparedAck = false;
     this.sender.begin(now);
     this.#receiver.begin();
     this.fragmentBytes = PAYLOAD_BYTES_V1;
@@ -93,26 +91,31 @@ export class Link {
   }
 
   /**
-   * What `prepare` built may go by broadcast: a lost Drop fragment or acknowledgement is made good here. The opening
-   * and the end of a contact are few frames and much waiting, so they are worth the radio's own repetitions.
+   * Build the next frame in `out` and its header in `header`. Returns its length in bytes, or 0 when there is nothing to send
+   * now. The frame counts only when `sent` follows, with the same header and before anything else happens to the link.
    */
-  get bulk(): boolean {
-    return this.#preparedAck ? !this.#done : this.sender.preparedBulk;
-  }
-
-  /** Build the next frame in `out`; its length, or 0 when there is nothing to send now. */
-  prepare(out: Uint8Array, now: number): number {
-    this.#preparedAck = this.#receiver.due;
-    if (!this.#preparedAck) return this.sender.prepare(out, this.sessionId, now);
+  prepare(out: Uint8Array, header: FrameHeader, now: number): number {
+    header.sessionId = this.sessionId;
+    if (!this.#receiver.due) return this.sender.prepare(out, header, now);
     this.#receiver.describe(this.#ack);
     this.#ack.done = this.#done;
-    return sealFrame(out, ACK, this.sessionId, this.#ack.number, 0, 0, 0, encodeAck(out, this.#ack));
+    encodeAck(out, this.#ack, header);
+    return sealFrame(out, header);
   }
 
-  /** The radio took what `prepare` built. */
-  sent(now: number): void {
-    if (this.#preparedAck) this.#receiver.answered();
-    else this.sender.sent(now);
+  /**
+   * Whether the frame that `prepare` built may go by broadcast: a lost Drop fragment or acknowledgement is made good here.
+   * The opening and the end of a contact are few frames and much waiting, so they are worth the radio's own repetitions.
+   */
+  mayBroadcast(header: FrameHeader): boolean {
+    if (header.type === ACK) return !this.#done;
+    return header.type === DROP && !this.sender.preparedProbe;
+  }
+
+  /** The radio took the frame that `prepare` built. */
+  sent(header: FrameHeader, now: number): void {
+    if (header.type === ACK) this.#receiver.answered();
+    else this.sender.sent(header, now);
   }
 
   /** The next time, in clock milliseconds, at which `prepare` has something that it has not now. */

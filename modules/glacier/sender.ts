@@ -5,7 +5,7 @@
  * REORDER_FRAMES before the latest to arrive, and did not, is lost and goes out again before anything new. Nothing that was
  * acknowledged is sent again.
  *
- * The sender says when it wants an acknowledgement (POLL): every POLL_FRAMES, in good time before it has to wait for one, soon
+ * The sender says when it wants an acknowledgement (a poll): every POLL_FRAMES, in good time before it has to wait for one, soon
  * again while it has no answer, and with the last frame it has. When no answer comes for a time-out that follows the
  * measured round trip, and there is nothing else to send, the oldest fragment goes again as a probe.
  *
@@ -14,7 +14,7 @@
  * place of `transmissions` names it. It paces nothing: the caller asks for a frame when the radio has room.
  */
 import { type Ack, FINISHED, MESSAGES_AHEAD_MAX } from "./ack.ts";
-import { DROP, FRAME_HEADER_BYTES, OPEN, PAYLOAD_BYTES_V1, POLL, SEQUENCE_COUNT, sealFrame } from "./frame.ts";
+import { FRAME_HEADER_BYTES, type FrameHeader, OPEN, PAYLOAD_BYTES_V1, SEQUENCE_COUNT, sealFrame } from "./frame.ts";
 import { fragmentCount, fragmentMask, MESSAGE_PREFIX_BYTES } from "./message.ts";
 import { RoundTrip } from "./round-trip.ts";
 
@@ -25,6 +25,8 @@ const WINDOW_FRAMES_MAX = 48;
 const TRANSMISSIONS = WINDOW_FRAMES_MAX + 8;
 /** No message has as many fragments as this would name. */
 const NOTHING = 0xff;
+/** In place of a sequence number, or of an order number. */
+const NONE = -1;
 /** As many later frames may arrive first before a missing one counts as lost (QUIC's packet threshold, RFC 9002 6.1.1). */
 const REORDER_FRAMES = 3;
 /**
@@ -121,8 +123,8 @@ export class Sender {
 
   #sincePoll = 0;
   #pollUnanswered = false;
-  /** The poll whose answer measures the round trip; -1 if there is none. */
-  #timedOrder = -1;
+  /** The poll whose answer measures the round trip; NONE if there is none. */
+  #timedOrder = NONE;
   #timedMs = 0;
   readonly #roundTrip = new RoundTrip();
   #probes = 0;
@@ -130,11 +132,10 @@ export class Sender {
   #activeMs = 0;
 
   readonly #message = new Outgoing();
-  /** What `prepare` built, until `sent`. */
-  #prepared = 0;
-  #preparedFragment = 0;
-  #preparedPoll = false;
-  #preparedProbe = false;
+  /** The sequence number of the message that is in `#message`, or NONE. */
+  #loaded = NONE;
+  /** The frame that `prepare` built last is a probe. */
+  preparedProbe = false;
 
   constructor(source: MessageSource) {
     this.#source = source;
@@ -146,6 +147,7 @@ export class Sender {
     this.#table.fill(0, TYPE, TYPE + MESSAGES_AHEAD_MAX);
     this.#base = 0;
     this.#next = 0;
+    this.#loaded = NONE;
     this.#unsentFrom = 0;
     this.#large = 0;
     this.#order = 0;
@@ -158,7 +160,7 @@ export class Sender {
     this.#creditMs = now;
     this.#sincePoll = 0;
     this.#pollUnanswered = false;
-    this.#timedOrder = -1;
+    this.#timedOrder = NONE;
     this.#roundTrip.begin();
     this.#probes = 0;
     this.#activeMs = now;
@@ -168,7 +170,7 @@ export class Sender {
   abandon(): void {
     for (let sequence = this.#base; sequence !== this.#next; sequence = following(sequence)) {
       const place = sequence % MESSAGES_AHEAD_MAX;
-      if (this.#table[TYPE + place] !== 0) this.#source.abandoned(this.#load(place));
+      if (this.#table[TYPE + place] !== 0) this.#source.abandoned(this.#load(sequence));
     }
     this.#table.fill(0, TYPE, TYPE + MESSAGES_AHEAD_MAX);
     this.#base = this.#next;
@@ -177,11 +179,6 @@ export class Sender {
   /** Nothing under way; whether the source has more is the source's to say. */
   get idle(): boolean {
     return this.#base === this.#next;
-  }
-
-  /** What `prepare` built is one of many: a Drop's fragment, and no probe. */
-  get preparedBulk(): boolean {
-    return !this.#preparedProbe && this.#table[TYPE + (this.#prepared % MESSAGES_AHEAD_MAX)] === DROP;
   }
 
   /** When a probe is due, in clock milliseconds; Infinity while nothing is in flight. */
@@ -193,10 +190,10 @@ export class Sender {
     return this.#activeMs + (eager ? PROBE_INTERVAL_MS : PROBE_INTERVAL_LATE_MS);
   }
 
-  /** Build the next frame in `out`; 0 when there is nothing to send. Counts only when `sent` follows. */
-  prepare(out: Uint8Array, sessionId: number, now: number): number {
+  /** Build the next frame in `out` and its header, all but the session, in `header`; 0 when there is nothing to send. */
+  prepare(out: Uint8Array, header: FrameHeader, now: number): number {
     const overdue = this.#inFlight > 0 && now >= this.deadline;
-    let sequence = -1;
+    let sequence = NONE;
     if (this.#mayTransmit) {
       sequence = this.#unsent(this.#unsentFrom);
       this.#unsentFrom = sequence < 0 ? this.#next : sequence;
@@ -210,35 +207,31 @@ export class Sender {
     }
     const place = sequence % MESSAGES_AHEAD_MAX;
     const fragment = lowestBit(this.#table[ALL + place]! & ~this.#table[SENT + place]!);
-    this.#prepared = sequence;
-    this.#preparedFragment = fragment;
-    this.#preparedPoll = overdue || this.#polls(sequence, fragment);
-    this.#preparedProbe = overdue;
-    const message = this.#load(place);
-    return sealFrame(
-      out,
-      this.#preparedPoll ? message.type | POLL : message.type,
-      sessionId,
-      sequence,
-      fragment,
-      message.shortIdLow,
-      message.shortIdHigh,
-      this.#payload(message, fragment, out),
-    );
+    const message = this.#load(sequence);
+    header.type = message.type;
+    header.poll = overdue || this.#polls(sequence, fragment);
+    header.sequence = sequence;
+    header.fragment = fragment;
+    header.shortIdLow = message.shortIdLow;
+    header.shortIdHigh = message.shortIdHigh;
+    header.payloadBytes = this.#payload(message, fragment, out);
+    this.preparedProbe = overdue;
+    return sealFrame(out, header);
   }
 
-  /** The radio took what `prepare` built. */
-  sent(now: number): void {
-    const place = this.#prepared % MESSAGES_AHEAD_MAX;
-    this.#table[SENT + place]! |= 1 << this.#preparedFragment;
-    if (this.#preparedProbe) {
+  /** The radio took the frame that `prepare` built. */
+  sent(header: FrameHeader, now: number): void {
+    const { sequence, fragment } = header;
+    const place = sequence % MESSAGES_AHEAD_MAX;
+    this.#table[SENT + place]! |= 1 << fragment;
+    if (this.preparedProbe) {
       this.#probes++;
       this.#roundTrip.backOff();
     }
-    const fresh = following(this.#prepared) === this.#next && this.#preparedFragment >= this.#fresh;
-    if (fresh) this.#fresh = this.#preparedFragment + 1;
+    const fresh = following(sequence) === this.#next && fragment >= this.#fresh;
+    if (fresh) this.#fresh = fragment + 1;
     this.#sincePoll++;
-    if (this.#preparedPoll) {
+    if (header.poll) {
       this.#sincePoll = 0;
       this.#pollUnanswered = true;
       // The latest poll is timed, but none that went twice: its answer would not tell which it is for (Karn's rule, RFC
@@ -248,7 +241,7 @@ export class Sender {
         this.#timedMs = now;
       }
     }
-    this.#transmissions[this.#order++ % TRANSMISSIONS] = (place << 4) | this.#preparedFragment;
+    this.#transmissions[this.#order++ % TRANSMISSIONS] = (place << 4) | fragment;
     this.#inFlight++;
     this.#activeMs = now;
     this.framesSent++;
@@ -273,7 +266,7 @@ export class Sender {
       this.#table[SENT + place] = (this.#table[SENT + place]! & ~withdrawn) | received;
       this.#table[ACKED + place] = received;
       if (mask === FINISHED) {
-        this.#source.finished(this.#load(place), ack.keeps(sequence));
+        this.#source.finished(this.#load(sequence), ack.keeps(sequence));
         this.#table[TYPE + place] = 0;
         if (this.#table[ALL + place]! > 1) this.#large--;
         news = true;
@@ -318,7 +311,7 @@ export class Sender {
   }
 
   #strike(order: number): void {
-    if (order === this.#timedOrder) this.#timedOrder = -1;
+    if (order === this.#timedOrder) this.#timedOrder = NONE;
     this.#transmissions[order % TRANSMISSIONS] = NOTHING;
     this.#inFlight--;
   }
@@ -353,13 +346,13 @@ export class Sender {
     return this.#unsent(following(sequence)) < 0 && !this.#mayOpen();
   }
 
-  /** The first message from `sequence` on with a fragment to send; -1 if there is none. */
+  /** The first message from `sequence` on with a fragment to send; NONE if there is none. */
   #unsent(sequence: number): number {
     for (let i = sequence; i !== this.#next; i = following(i)) {
       const place = i % MESSAGES_AHEAD_MAX;
       if (this.#table[TYPE + place] !== 0 && this.#table[SENT + place] !== this.#table[ALL + place]) return i;
     }
-    return -1;
+    return NONE;
   }
 
   #mayOpen(): boolean {
@@ -373,8 +366,10 @@ export class Sender {
       this.#creditMs = now;
     }
     const message = this.#message;
-    if (!this.#mayOpen() || !this.#source.next(message)) return -1;
+    this.#loaded = NONE;
+    if (!this.#mayOpen() || !this.#source.next(message)) return NONE;
     const sequence = this.#next;
+    this.#loaded = sequence;
     const place = sequence % MESSAGES_AHEAD_MAX;
     this.#table[TYPE + place] = message.type;
     this.#table[CLAIM + place] = message.claim;
@@ -391,8 +386,12 @@ export class Sender {
     return sequence;
   }
 
-  #load(place: number): Outgoing {
+  /** The message of this sequence number, which is under way. Most often it is the one that was asked for last. */
+  #load(sequence: number): Outgoing {
     const message = this.#message;
+    if (sequence === this.#loaded) return message;
+    this.#loaded = sequence;
+    const place = sequence % MESSAGES_AHEAD_MAX;
     message.type = this.#table[TYPE + place]!;
     message.claim = this.#table[CLAIM + place]!;
     message.shortIdLow = this.#ids[place]!;

@@ -14,7 +14,7 @@
  * means that the peer has woken anew. Under its own nonce, and those of the NEIGHBOURS_MAX it heard anew last, a node keeps its
  * fingerprint up to date as Drops come and go: to count 750 Drops anew takes an ESP32 a third of a second.
  */
-import { BEACON, FRAME_HEADER_BYTES, type Frame, readU32, sealFrame } from "../glacier/frame.ts";
+import { BEACON, FRAME_HEADER_BYTES, type Frame, FrameHeader, readU32, sealFrame } from "../glacier/frame.ts";
 import { FINGERPRINT_SIZE_BYTES, Fingerprint, fingerprintCount } from "../rbsr/fingerprint.ts";
 import type { Store } from "../store/store.ts";
 import type { Random } from "./ports.ts";
@@ -27,6 +27,10 @@ const FRAMES_AT = FRAME_HEADER_BYTES + NONCE_BYTES;
 const FRAMES_V2 = 1;
 const FINGERPRINT_AT = FRAMES_AT + 1;
 const BEACON_PAYLOAD_BYTES = NONCE_BYTES + 1 + FINGERPRINT_SIZE_BYTES;
+const HEADER: Readonly<FrameHeader> = /* @__PURE__ */ Object.assign(new FrameHeader(), {
+  type: BEACON,
+  payloadBytes: BEACON_PAYLOAD_BYTES,
+});
 
 export class Beacons {
   readonly nonce = new Uint8Array(NONCE_BYTES);
@@ -80,7 +84,7 @@ export class Beacons {
     for (let i = 0; i < NONCE_BYTES; i++) out[FRAME_HEADER_BYTES + i] = this.nonce[i]!;
     out[FRAMES_AT] = this.#takesV2 ? FRAMES_V2 : 0;
     this.#own.write(out, FINGERPRINT_AT);
-    return sealFrame(out, BEACON, 0, 0, 0, 0, 0, BEACON_PAYLOAD_BYTES);
+    return sealFrame(out, HEADER);
   }
 
   /**

@@ -18,6 +18,7 @@ import {
   FRAME_SIZE_BYTES_V1,
   FRAME_SIZE_BYTES_V2,
   Frame,
+  FrameHeader,
   type FrameRefusal,
   OPEN,
 } from "../glacier/frame.ts";
@@ -129,6 +130,8 @@ export class Throwie implements ContactOwner {
   readonly #contacts: Contacts;
   readonly #frameIn = new Frame();
   readonly #frameOut: Uint8Array;
+  /** Of the frame in `#frameOut`, if it is a contact's. */
+  readonly #headerOut = new FrameHeader();
   readonly #cast: Cast;
   readonly #chance = new Uint8Array(2);
   #upkeepMs = 0;
@@ -442,12 +445,13 @@ export class Throwie implements ContactOwner {
     }
     for (let idle = 0; idle < this.contacts; ) {
       if (radio.full) return false;
+      const header = this.#headerOut;
       const contact = this.#contacts.after(this.#turnOf);
-      const lengthBytes = contact.link.prepare(this.#frameOut, now);
+      const lengthBytes = contact.link.prepare(this.#frameOut, header, now);
       if (lengthBytes > 0) {
-        const to = contact.link.bulk && this.#cast === "broadcast" ? BROADCAST : contact.peer;
+        const to = this.#cast === "broadcast" && contact.link.mayBroadcast(header) ? BROADCAST : contact.peer;
         if (!radio.send(this.#frameOut, lengthBytes, to)) return false;
-        contact.link.sent(now);
+        contact.link.sent(header, now);
         this.#verification.defer(now);
         idle = 0;
       } else {

@@ -10,6 +10,7 @@ import {
   FRAME_HEADER_BYTES,
   FRAME_SIZE_BYTES_V1,
   Frame,
+  FrameHeader,
   PAYLOAD_BYTES_V1,
   sealFrame,
 } from "../../modules/glacier/frame.ts";
@@ -27,6 +28,7 @@ import type { Radio } from "../../modules/throwie/ports.ts";
 import { Throwie } from "../../modules/throwie/throwie.ts";
 import { SeededRandom } from "../../sim/random.ts";
 import { type Arrays, arraysOf } from "../array-bytes.ts";
+import { headerOf } from "../frames.ts";
 
 const DROPS = 750;
 const DIFFERENCES = 50;
@@ -130,6 +132,7 @@ class Conversation {
   readonly #sender = new Endless();
   readonly #receiver = new Endless();
   readonly #frame = new Frame();
+  readonly #header = new FrameHeader();
   readonly #out = new Uint8Array(FRAME_SIZE_BYTES_V1);
   #now = 0;
   #lengthBytes = 0;
@@ -141,9 +144,9 @@ class Conversation {
 
   send(): void {
     this.#now += 3;
-    this.#lengthBytes = this.#sender.link.prepare(this.#out, this.#now);
+    this.#lengthBytes = this.#sender.link.prepare(this.#out, this.#header, this.#now);
     if (this.#lengthBytes === 0) throw new Error("nothing to send");
-    this.#sender.link.sent(this.#now);
+    this.#sender.link.sent(this.#header, this.#now);
   }
 
   receive(): void {
@@ -155,8 +158,8 @@ class Conversation {
   /** Sends the receiver's acknowledgement, if the sender asked for one. */
   answer(): void {
     if (this.#receiver.link.answered) return;
-    const lengthBytes = this.#receiver.link.prepare(this.#out, this.#now);
-    this.#receiver.link.sent(this.#now);
+    const lengthBytes = this.#receiver.link.prepare(this.#out, this.#header, this.#now);
+    this.#receiver.link.sent(this.#header, this.#now);
     decodeFrame(this.#out, lengthBytes, this.#frame);
     this.#sender.link.receive(this.#frame, this.#now);
   }
@@ -383,6 +386,7 @@ function noiseHeard(): Operation {
   const peers = Array.from({ length: 12 }, (_, i) => Uint8Array.of(2, 0, 0, 0, 1, i));
   const noise = new Uint8Array(250);
   const beacon = new Uint8Array(FRAME_SIZE_BYTES_V1);
+  const header = headerOf({ payloadBytes: 69 });
   return () => {
     now += 3;
     const peer = peers[random.below(peers.length)]!;
@@ -390,7 +394,12 @@ function noiseHeard(): Operation {
     node.receive(noise, random.below(noise.length + 1), peer);
     random.fill(noise);
     for (let i = 0; i < 69; i++) beacon[FRAME_HEADER_BYTES + i] = noise[i]!;
-    node.receive(beacon, sealFrame(beacon, 1 + random.below(15), random.below(3), random.below(9), 0, 0, 0, 69), peer);
+    const typeAndPoll = 1 + random.below(15);
+    header.type = typeAndPoll & 7;
+    header.poll = typeAndPoll > 7;
+    header.sessionId = random.below(3);
+    header.sequence = random.below(9);
+    node.receive(beacon, sealFrame(beacon, header), peer);
     node.turn();
   };
 }

@@ -9,12 +9,10 @@ import { passphraseMaterial, placeMaterial } from "../../modules/drop/key.ts";
 import { contentKey, open, seal } from "../../modules/drop/seal.ts";
 import { Ack, decodeAck, encodeAck } from "../../modules/glacier/ack.ts";
 import {
-  ACK,
   decodeFrame,
   FRAME_HEADER_BYTES,
   FRAME_SIZE_BYTES_V2,
   Frame,
-  POLL,
   readU32,
   sealFrame,
 } from "../../modules/glacier/frame.ts";
@@ -35,6 +33,7 @@ import {
 import { CAUSE_NAMES, causeOf, isVerified, putDead, putVerified, timeOf } from "../../modules/store/marks.ts";
 import { claim, coldKey, freshKey, heatTime, keyOfClaim, raise } from "../../modules/temperature/temperature.ts";
 import { NorFlash } from "../../sim/nor-flash.ts";
+import { headerOf } from "../frames.ts";
 import dongleVectors from "../vectors/dongle.json" with { type: "json" };
 import dropVectors from "../vectors/drop.json" with { type: "json" };
 import glacierVectors from "../vectors/glacier.json" with { type: "json" };
@@ -160,16 +159,11 @@ function checkFrames(checks: Checks): void {
     const payload = fromHex(vector.payload);
     const shortId = fromHex(vector.shortId);
     out.set(payload, FRAME_HEADER_BYTES);
-    const lengthBytes = sealFrame(
-      out,
-      vector.poll ? vector.type | POLL : vector.type,
-      vector.sessionId,
-      vector.sequence,
-      vector.fragment,
-      readU32(shortId, 0),
-      readU32(shortId, 4),
-      payload.length,
-    );
+    const { type, poll, sessionId, sequence, fragment } = vector;
+    const [shortIdLow, shortIdHigh] = [readU32(shortId, 0), readU32(shortId, 4)];
+    const payloadBytes = payload.length;
+    const header = headerOf({ type, poll, sessionId, sequence, fragment, shortIdLow, shortIdHigh, payloadBytes });
+    const lengthBytes = sealFrame(out, header);
     checks.same(vector, toHex(out.slice(0, lengthBytes)), vector.frame);
   }
   for (const vector of glacierVectors.invalid) {
@@ -189,7 +183,9 @@ function checkAcknowledgements(checks: Checks): void {
     if ("reason" in vector) continue;
     checks.same(vector, ack.kept, vector.kept);
     const out = new Uint8Array(FRAME_SIZE_BYTES_V2);
-    const lengthBytes = sealFrame(out, ACK, 0x1234, ack.number, 0, 0, 0, encodeAck(out, ack));
+    const header = headerOf({ sessionId: 0x1234 });
+    encodeAck(out, ack, header);
+    const lengthBytes = sealFrame(out, header);
     checks.same(vector, toHex(out.slice(0, lengthBytes)), vector.frame);
   }
 }
