@@ -221,7 +221,8 @@ export class Sender {
 
   /** The radio took the frame that `prepare` built. */
   sent(header: FrameHeader, now: number): void {
-    const { sequence, fragment } = header;
+    const sequence = header.sequence;
+    const fragment = header.fragment;
     const place = sequence % MESSAGES_AHEAD_MAX;
     this.#table[SENT + place]! |= 1 << fragment;
     if (this.preparedProbe) {
