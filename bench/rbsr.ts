@@ -27,6 +27,7 @@ import { FRAME_HEADER_BYTES, FRAME_TRAILER_BYTES, PAYLOAD_BYTES_V1 } from "../mo
 import { MESSAGE_PREFIX_BYTES } from "../modules/glacier/message.ts";
 import { FINGERPRINT_SIZE_BYTES, Fingerprint, fingerprintCount } from "../modules/rbsr/fingerprint.ts";
 import { Mix, sessionKey } from "../modules/rbsr/half-siphash.ts";
+import { writeWord } from "../modules/rbsr/message.ts";
 import { MESSAGE_SIZE_BYTES_MAX, Reconciler, type ReconcilerOptions } from "../modules/rbsr/reconciler.ts";
 import { SaltedSet } from "../modules/rbsr/salted-set.ts";
 import { OPEN_PREFIX_BYTES } from "../modules/throwie/reconciliation.ts";
@@ -88,6 +89,15 @@ export class Side {
     this.fingerprint.begin(nonceLow, nonceHigh);
     for (let item = 0; item < ids.length / 2; item += 1) this.fingerprint.add(ids[2 * item]!, ids[2 * item + 1]!);
   }
+}
+
+/** The key of a session whose nonces these words are. */
+export function randomKey(words: () => number): Mix {
+  const nonces = new Uint8Array(16);
+  for (let at = 0; at < nonces.length; at += 4) writeWord(nonces, at, words());
+  const key = new Mix();
+  sessionKey(nonces, 0, nonces.subarray(8), key);
+  return key;
 }
 
 /** What a beacon of `b` tells the initiator `a`: the estimated number of differences, and how many items `b` has. */
@@ -210,7 +220,6 @@ function measure(given: Case): Figures {
   const words = seededWords(0x7457);
   const a = new Side(given.options);
   const b = new Side(given.options);
-  const key = new Mix();
   const bytes: number[] = [];
   const messages: number[] = [];
   const airMs: number[] = [];
@@ -224,7 +233,7 @@ function measure(given: Case): Figures {
       swapped ? given.onlyA : given.onlyB,
     );
     const [estimate, peerCount] = estimateByBeacon(a, b, [idsA, idsB], words);
-    sessionKey(words(), words(), words(), words(), key);
+    const key = randomKey(words);
     let sizes: number[] = [];
     if (estimate > 0) {
       a.fill(idsA, key);
@@ -283,9 +292,8 @@ function ourCosts(idsA: Ids, idsB: Ids, runs: number, words: () => number): Reco
   const options = host(idsA.length / 2);
   const [a, b] = [new Side(options), new Side(options)];
   const [estimate, peerCount] = estimateByBeacon(a, b, [idsA, idsB], words);
-  const key = new Mix();
   return Array.from({ length: runs }, () => {
-    sessionKey(words(), words(), words(), words(), key);
+    const key = randomKey(words);
     const started = performance.now();
     a.fill(idsA, key);
     b.fill(idsB, key);

@@ -23,18 +23,8 @@
  */
 import { COVERED, Decoder, LACKING, NONE } from "./decode.ts";
 import type { ItemBitmap } from "./item-bitmap.ts";
-import {
-  CLOSED,
-  type MessageReader,
-  type MessageWriter,
-  MIX_BYTES,
-  readWord,
-  SPLIT,
-  TAG_BYTES,
-  TAGS,
-  WANT,
-} from "./message.ts";
-import { LIST, type OpenRanges, POSITION_MAX, partStart } from "./open-ranges.ts";
+import { CLOSED, type MessageReader, MIX_BYTES, readWord, SPLIT, TAG_BYTES, TAGS, WANT } from "./message.ts";
+import { LIST, POSITION_MAX, partStart } from "./open-ranges.ts";
 import type { RangeWriter } from "./range-writer.ts";
 import type { SaltedSet } from "./salted-set.ts";
 import { LIST_ITEMS_MAX } from "./split.ts";
@@ -50,8 +40,6 @@ const SPLIT_PARTS = 8;
 
 export class MessageAnswer {
   readonly #reader: MessageReader;
-  readonly #writer: MessageWriter;
-  readonly #open: OpenRanges;
   readonly #ranges: RangeWriter;
   readonly #have: ItemBitmap;
   readonly #doubted: ItemBitmap;
@@ -60,17 +48,8 @@ export class MessageAnswer {
   readonly #theirs = new Summary();
 
   /** `have`: items that the peer lacks. `doubted`: items sent in a list of whole mixes whose answer is awaited. */
-  constructor(
-    reader: MessageReader,
-    writer: MessageWriter,
-    open: OpenRanges,
-    ranges: RangeWriter,
-    have: ItemBitmap,
-    doubted: ItemBitmap,
-  ) {
+  constructor(reader: MessageReader, ranges: RangeWriter, have: ItemBitmap, doubted: ItemBitmap) {
     this.#reader = reader;
-    this.#writer = writer;
-    this.#open = open;
     this.#ranges = ranges;
     this.#have = have;
     this.#doubted = doubted;
@@ -78,7 +57,7 @@ export class MessageAnswer {
 
   /** Draw the conclusions and answer each element; reader and writer have begun. */
   answer(set: SaltedSet): AnswerRefusal | undefined {
-    const open = this.#open;
+    const open = this.#ranges.open;
     for (let entry = open.start; entry < open.end; entry += 1) {
       const low = open.lows[entry]!;
       const high = open.highs[entry]!;
@@ -127,6 +106,7 @@ export class MessageAnswer {
 
   #answerSplit(set: SaltedSet, low: number, high: number, firstIndex: number): void {
     const reader = this.#reader;
+    const { range } = this.#ranges;
     const theirs = this.#theirs;
     const partsAsked = reader.varint();
     const parts = partsAsked >>> 1;
@@ -140,16 +120,21 @@ export class MessageAnswer {
       theirs.xor = theirs.count === 0 ? 0 : reader.word();
       theirs.sum = theirs.count === 0 ? 0 : reader.word();
       this.#ranges.elementsLeft -= 1;
-      this.#answerSummary(set, partLow, nextLow - 1, from, to, asked);
+      range.low = partLow;
+      range.high = nextLow - 1;
+      range.from = from;
+      range.to = to;
+      this.#answerSummary(set, asked);
       partLow = nextLow;
       from = to;
     }
   }
 
-  /** `asked`: the peer would rather have a list than summaries of its parts. */
-  #answerSummary(set: SaltedSet, low: number, high: number, from: number, to: number, asked: boolean): void {
-    const writer = this.#writer;
+  /** Of the range in hand. `asked`: the peer would rather have a list than summaries of its parts. */
+  #answerSummary(set: SaltedSet, asked: boolean): void {
     const ranges = this.#ranges;
+    const { writer, range } = ranges;
+    const { from, to } = range;
     const decoder = this.#decoder;
     const have = this.#have;
     const own = this.#own;
@@ -160,11 +145,11 @@ export class MessageAnswer {
       return;
     }
     if (from === to) {
-      ranges.list(set, from, to);
+      ranges.list(set);
       return;
     }
     set.summarise(from, to, own);
-    const outcome = decoder.decode(set, from, to, own, theirs);
+    const outcome = decoder.decode(set, range, own, theirs);
     if (outcome === COVERED || outcome === LACKING) {
       if (decoder.mine !== NONE) have.add(set.items[decoder.mine]!);
       if (decoder.mineToo !== NONE) have.add(set.items[decoder.mineToo]!);
@@ -175,14 +160,14 @@ export class MessageAnswer {
     const items = to - from;
     const lopsided = theirs.count > 2 * items || 2 * theirs.count < items;
     const listing = items <= LIST_ITEMS_MAX || asked || lopsided;
-    if (listing) ranges.listOrLeave(set, low, high, from, to, theirs.count);
-    else ranges.divide(set, low, high, from, to, SPLIT_PARTS, false);
+    if (listing) ranges.listOrLeave(set, theirs.count);
+    else ranges.divide(set, SPLIT_PARTS, false);
   }
 
   /** A list of all that the peer holds in my range `from .. to`: both directions follow by merging. */
   #answerTags(set: SaltedSet, from: number, to: number): AnswerRefusal | undefined {
     const reader = this.#reader;
-    const writer = this.#writer;
+    const { writer, range } = this.#ranges;
     const bytes = reader.bytes;
     const listed = reader.varint();
     let at = reader.at;
@@ -216,7 +201,9 @@ export class MessageAnswer {
     if (listed > 0) writer.bit(doubts > 0 ? 1 : 0);
     if (doubts === 0) return undefined;
     // Tags that one side has more than once: it needs my items of those tags as whole mixes.
-    return this.#ranges.mixes(set, from, to, this.#doubted, doubts) ? undefined : "ambiguous";
+    range.from = from;
+    range.to = to;
+    return this.#ranges.mixes(set, this.#doubted, doubts) ? undefined : "ambiguous";
   }
 
   /** The answer to a list of mine: which of it is wanted, and perhaps mixes to compare. */
@@ -226,17 +213,18 @@ export class MessageAnswer {
       if (reader.bit() === 1) this.#have.add(set.items[index]!);
     }
     if (reader.bit() === 0) return;
-    const mixes = reader.varint();
-    const at = reader.at;
-    reader.skip(mixes * MIX_BYTES);
-    this.#answerMixes(set, from, to, at, mixes);
+    this.#answerMixes(set, from, to);
   }
 
-  /** The peer's items of doubtful tags, `mixes` of them at `at`: compare with mine of those tags, whole. */
-  #answerMixes(set: SaltedSet, from: number, to: number, at: number, mixes: number): void {
+  /** A list of the peer's items of doubtful tags: compare with mine of those tags, whole. */
+  #answerMixes(set: SaltedSet, from: number, to: number): void {
     const { positions, tags } = set;
-    const bytes = this.#reader.bytes;
-    const end = at + mixes * MIX_BYTES;
+    const reader = this.#reader;
+    const { bytes } = reader;
+    const mixes = reader.varint();
+    const { at } = reader;
+    reader.skip(mixes * MIX_BYTES);
+    const end = reader.at;
     this.#ranges.elementsLeft -= 1;
     for (let index = from; index < to; index += 1) {
       let tagged = false;
@@ -255,7 +243,7 @@ export class MessageAnswer {
       for (let index = from; index < to; index += 1) {
         if (tags[index] === tag && positions[index] === position) wanted = 0;
       }
-      this.#writer.bit(wanted);
+      this.#ranges.writer.bit(wanted);
     }
   }
 

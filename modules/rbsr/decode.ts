@@ -1,7 +1,7 @@
 /**
  * From two summaries of one range to the items that differ, where that is possible (design section 5).
  *
- * I hold the items of `from .. to` and the peer's summary. The difference of the XORs is the XOR of all tags that one of us
+ * I hold the items of a range and the peer's summary of it. The difference of the XORs is the XOR of all tags that one of us
  * lacks; the difference of the sums is the sum of the peer's, less mine, each through `confirm`. Mine I can try out,
  * the peer's I cannot; so what can be solved for is at most one of theirs, beside up to two of mine:
  *
@@ -16,6 +16,7 @@
  * Refuses a solution that is not the only one, or whose wanted tag I hold myself (the peer then has two items of one
  * tag, and only a list can tell which): the answer is UNDECODED, never a guess.
  */
+import type { Range } from "./range.ts";
 import type { SaltedSet } from "./salted-set.ts";
 import { confirm, type Summary } from "./summary.ts";
 
@@ -39,8 +40,9 @@ export class Decoder {
   mineToo = NONE;
   #solutions = 0;
 
-  /** `own` summarises `from .. to` of `set`. */
-  decode(set: SaltedSet, from: number, to: number, own: Summary, theirs: Summary): number {
+  /** `own` is my summary of the range of `set`, `theirs` the peer's. */
+  decode({ tags }: SaltedSet, range: Range, own: Summary, theirs: Summary): number {
+    const items = range.to - range.from;
     const surplus = theirs.count - own.count;
     const xor = theirs.xor ^ own.xor;
     const sum = (theirs.sum - own.sum) | 0;
@@ -51,34 +53,34 @@ export class Decoder {
     if (surplus === 1) {
       if (confirm(xor) !== sum) return UNDECODED;
       this.wanted = xor;
-      return this.#lackingUnlessHeld(set.tags, from, to);
+      return this.#lackingUnlessHeld(tags, range);
     }
     if (surplus === 0) {
-      this.#exchangeOne(set.tags, from, to, xor, sum);
-      return this.#solutions === 1 ? this.#lackingUnlessHeld(set.tags, from, to) : UNDECODED;
+      this.#exchangeOne(tags, range, xor, sum);
+      return this.#solutions === 1 ? this.#lackingUnlessHeld(tags, range) : UNDECODED;
     }
     if (surplus === -1) {
-      this.#oneOfMine(set.tags, from, to, xor, sum);
+      this.#oneOfMine(tags, range, xor, sum);
       if (this.#solutions === 1) return COVERED;
-      if (this.#solutions > 1 || to - from > PAIR_ITEMS_MAX) return UNDECODED;
-      this.#exchangeTwo(set.tags, from, to, xor, sum);
-      return this.#solutions === 1 ? this.#lackingUnlessHeld(set.tags, from, to) : UNDECODED;
+      if (this.#solutions > 1 || items > PAIR_ITEMS_MAX) return UNDECODED;
+      this.#exchangeTwo(tags, range, xor, sum);
+      return this.#solutions === 1 ? this.#lackingUnlessHeld(tags, range) : UNDECODED;
     }
-    if (surplus === -2 && to - from <= PAIR_ITEMS_MAX) {
-      this.#twoOfMine(set.tags, from, to, xor, sum);
+    if (surplus === -2 && items <= PAIR_ITEMS_MAX) {
+      this.#twoOfMine(tags, range, xor, sum);
       return this.#solutions === 1 ? COVERED : UNDECODED;
     }
     return UNDECODED;
   }
 
-  #oneOfMine(tags: Int32Array, from: number, to: number, xor: number, sum: number): void {
+  #oneOfMine(tags: Int32Array, { from, to }: Range, xor: number, sum: number): void {
     if (((confirm(xor) + sum) | 0) !== 0) return;
     for (let index = from; index < to; index += 1) {
       if (tags[index] === xor) this.#found(xor, index, NONE);
     }
   }
 
-  #twoOfMine(tags: Int32Array, from: number, to: number, xor: number, sum: number): void {
+  #twoOfMine(tags: Int32Array, { from, to }: Range, xor: number, sum: number): void {
     for (let first = from; first < to; first += 1) {
       const partner = tags[first]! ^ xor;
       for (let second = first + 1; second < to; second += 1) {
@@ -88,14 +90,14 @@ export class Decoder {
     }
   }
 
-  #exchangeOne(tags: Int32Array, from: number, to: number, xor: number, sum: number): void {
+  #exchangeOne(tags: Int32Array, { from, to }: Range, xor: number, sum: number): void {
     for (let index = from; index < to; index += 1) {
       const tag = tags[index]!;
       if (((confirm(tag ^ xor) - confirm(tag)) | 0) === sum) this.#found(tag ^ xor, index, NONE);
     }
   }
 
-  #exchangeTwo(tags: Int32Array, from: number, to: number, xor: number, sum: number): void {
+  #exchangeTwo(tags: Int32Array, { from, to }: Range, xor: number, sum: number): void {
     for (let first = from; first < to; first += 1) {
       const rest = tags[first]! ^ xor;
       const restSum = (sum + confirm(tags[first]!)) | 0;
@@ -113,7 +115,7 @@ export class Decoder {
     this.mineToo = mineToo;
   }
 
-  #lackingUnlessHeld(tags: Int32Array, from: number, to: number): number {
+  #lackingUnlessHeld(tags: Int32Array, { from, to }: Range): number {
     for (let index = from; index < to; index += 1) {
       if (tags[index] === this.wanted) return UNDECODED;
     }

@@ -20,7 +20,7 @@
  * All of it is a group: `remove` undoes `add`, so a node may keep one up to date while it is awake.
  * Equal means: equal count and 64 equal bits. Refuses to say which items differ; that is the reconciler's work.
  */
-import { halfSipHash, MIX_COMPRESSION_ROUNDS, MIX_FINALIZATION_ROUNDS, Mix } from "./half-siphash.ts";
+import { halfSipHash, MIX_ROUNDS, Mix } from "./half-siphash.ts";
 import { readWord, writeWord } from "./message.ts";
 
 /** Counters of the sketch. With 96 the estimate has a relative spread of one seventh. */
@@ -40,13 +40,11 @@ export class Fingerprint {
   readonly #mix = new Mix();
   #xor = 0;
   #sum = 0;
-  #nonceLow = 0;
-  #nonceHigh = 0;
 
   /** Start over, empty, under the nonce of the beacon's sender, as little-endian words. */
   begin(nonceLow: number, nonceHigh: number): void {
-    this.#nonceLow = nonceLow;
-    this.#nonceHigh = nonceHigh;
+    this.#mix.keyLow = nonceLow;
+    this.#mix.keyHigh = nonceHigh;
     this.count = 0;
     this.#xor = 0;
     this.#sum = 0;
@@ -104,7 +102,7 @@ export class Fingerprint {
 
   #mixOf(low: number, high: number): void {
     const mix = this.#mix;
-    halfSipHash(this.#nonceLow, this.#nonceHigh, low, high, MIX_COMPRESSION_ROUNDS, MIX_FINALIZATION_ROUNDS, mix);
+    halfSipHash(mix, low, high, MIX_ROUNDS);
     this.#xor ^= mix.low;
   }
 

@@ -3,8 +3,9 @@
  * it enters a sum (design section 5). Algorithm: J.-P. Aumasson and D. J. Bernstein, SipHash; the 32-bit variant of
  * the authors' reference code, here with the message length fixed at 8.
  *
- * Everything is two unsigned 32-bit halves: `low` is the little-endian word of bytes 0..3, `high` of bytes 4..7. Results
- * are left in a `Mix` that the caller owns and reuses, as signed 32-bit integers (what XS and V8 hold without boxing).
+ * Everything is two unsigned 32-bit halves: `low` is the little-endian word of bytes 0..3, `high` of bytes 4..7. Key and
+ * result are in a `Mix` that the caller owns and reuses, the result as signed 32-bit integers (what XS and V8 hold without
+ * boxing).
  *
  * Rounds are parameters so that the authors' published vectors (2 and 4 rounds) check the very code that runs with 1 and
  * 3, the numbers Linux uses for its hash tables. That is enough here: a key lives for one contact, is fresh from both
@@ -15,47 +16,49 @@
  * Refuses to be a message authentication code: 64-bit keys and 1-3 rounds hide collisions from those who must prepare
  * them in advance, and promise nothing more.
  */
+import { readWord } from "./message.ts";
 
-/** The result of a hash: two 32-bit words, as signed integers. The caller owns a Mix and uses it again. */
+/** A key, and the hash that `halfSipHash` left last under it. The caller owns a Mix and uses it again. */
 export class Mix {
-  /** Bytes 0..3, little-endian. */
+  /** Bytes 0..3 of the key, little-endian. */
+  keyLow = 0;
+  /** Bytes 4..7 of the key. */
+  keyHigh = 0;
+  /** Bytes 0..3 of the hash, little-endian, as a signed integer. */
   low = 0;
-  /** Bytes 4..7, little-endian. */
+  /** Bytes 4..7 of the hash. */
   high = 0;
 }
 
-/** Rounds for each word of the message, for the mix in sets and fingerprints. */
-export const MIX_COMPRESSION_ROUNDS = 1;
-/** Rounds for each word of the result, for the mix in sets and fingerprints. */
-export const MIX_FINALIZATION_ROUNDS = 3;
+/** How often the round is run. */
+export interface Rounds {
+  /** For each word of the message. */
+  readonly compression: number;
+  /** For each word of the result. */
+  readonly finalization: number;
+}
 
+/** For the mix in sets and fingerprints. */
+export const MIX_ROUNDS: Rounds = { compression: 1, finalization: 3 };
 /** The session key costs one hash a contact, so it takes the full rounds. */
-const KEY_COMPRESSION_ROUNDS = 2;
-const KEY_FINALIZATION_ROUNDS = 4;
+const KEY_ROUNDS: Rounds = { compression: 2, finalization: 4 };
 
 /** The length block: the message is always 8 bytes. */
 const LENGTH_WORD = 8 << 24;
 
 /**
- * HalfSipHash of the eight bytes `low`, `high` under the key `keyLow`, `keyHigh`, written to `out` (docs/protocol.md,
+ * HalfSipHash of the eight bytes `low`, `high` under the key of `mix`, written to `mix.low` and `mix.high` (docs/protocol.md,
  * "The mix"). Words are 32-bit integers, signed or not. Makes no garbage and never throws.
  */
-export function halfSipHash(
-  keyLow: number,
-  keyHigh: number,
-  low: number,
-  high: number,
-  compressionRounds: number,
-  finalizationRounds: number,
-  out: Mix,
-): void {
-  let v0 = keyLow | 0;
-  let v1 = keyHigh ^ 0xee;
-  let v2 = 0x6c796765 ^ keyLow;
-  let v3 = 0x74656462 ^ keyHigh;
-  let rounds = 0;
+export function halfSipHash(mix: Mix, low: number, high: number, rounds: Rounds): void {
+  let v0 = mix.keyLow | 0;
+  let v3 = mix.keyHigh;
+  let v1 = v3 ^ 0xee;
+  let v2 = 0x6c796765 ^ v0;
+  v3 ^= 0x74656462;
+  let left = 0;
   v3 ^= low;
-  for (rounds = compressionRounds; rounds > 0; rounds -= 1) {
+  for (left = rounds.compression; left > 0; left -= 1) {
     v0 = (v0 + v1) | 0;
     v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
     v0 = (v0 << 16) | (v0 >>> 16);
@@ -69,7 +72,7 @@ export function halfSipHash(
   }
   v0 ^= low;
   v3 ^= high;
-  for (rounds = compressionRounds; rounds > 0; rounds -= 1) {
+  for (left = rounds.compression; left > 0; left -= 1) {
     v0 = (v0 + v1) | 0;
     v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
     v0 = (v0 << 16) | (v0 >>> 16);
@@ -83,7 +86,7 @@ export function halfSipHash(
   }
   v0 ^= high;
   v3 ^= LENGTH_WORD;
-  for (rounds = compressionRounds; rounds > 0; rounds -= 1) {
+  for (left = rounds.compression; left > 0; left -= 1) {
     v0 = (v0 + v1) | 0;
     v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
     v0 = (v0 << 16) | (v0 >>> 16);
@@ -97,7 +100,7 @@ export function halfSipHash(
   }
   v0 ^= LENGTH_WORD;
   v2 ^= 0xee;
-  for (rounds = finalizationRounds; rounds > 0; rounds -= 1) {
+  for (left = rounds.finalization; left > 0; left -= 1) {
     v0 = (v0 + v1) | 0;
     v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
     v0 = (v0 << 16) | (v0 >>> 16);
@@ -109,9 +112,9 @@ export function halfSipHash(
     v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
     v2 = (v2 << 16) | (v2 >>> 16);
   }
-  out.low = v1 ^ v3;
+  mix.low = v1 ^ v3;
   v1 ^= 0xdd;
-  for (rounds = finalizationRounds; rounds > 0; rounds -= 1) {
+  for (left = rounds.finalization; left > 0; left -= 1) {
     v0 = (v0 + v1) | 0;
     v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
     v0 = (v0 << 16) | (v0 >>> 16);
@@ -123,27 +126,16 @@ export function halfSipHash(
     v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
     v2 = (v2 << 16) | (v2 >>> 16);
   }
-  out.high = v1 ^ v3;
+  mix.high = v1 ^ v3;
 }
 
 /**
- * The key of a session, from eight bytes that each side drew at random for it (as little-endian words, the initiator's
- * first). Neither side alone chooses it, so nobody can prepare Drops that collide under it: `set.begin(out.low, out.high)`.
+ * The key of a session, left in `out.low` and `out.high`, from eight bytes that each side drew at random for it: the initiator's
+ * at `offset`, the responder's at the beginning. Neither side alone chooses the key, so nobody can prepare Drops that collide
+ * under it.
  */
-export function sessionKey(
-  initiatorLow: number,
-  initiatorHigh: number,
-  responderLow: number,
-  responderHigh: number,
-  out: Mix,
-): void {
-  halfSipHash(
-    initiatorLow,
-    initiatorHigh,
-    responderLow,
-    responderHigh,
-    KEY_COMPRESSION_ROUNDS,
-    KEY_FINALIZATION_ROUNDS,
-    out,
-  );
+export function sessionKey(initiatorNonce: Uint8Array, offset: number, responderNonce: Uint8Array, out: Mix): void {
+  out.keyLow = readWord(initiatorNonce, offset);
+  out.keyHigh = readWord(initiatorNonce, offset + 4);
+  halfSipHash(out, readWord(responderNonce, 0), readWord(responderNonce, 4), KEY_ROUNDS);
 }

@@ -16,6 +16,7 @@
  *
  * Refuses nothing: whoever pushes has counted the elements first (`RangeWriter.divide` fits the parts to what is left).
  */
+import { OP_BITS } from "./message.ts";
 
 /** In `fanouts`, an entry that is a list of tags; the fan-out of a SPLIT is at least 1. */
 export const LIST = 0;
@@ -56,15 +57,33 @@ export class OpenRanges {
     this.#startNext();
   }
 
-  /** The message being written opens this; `bits` answer it. */
-  push(low: number, high: number, fanout: number, bits: number, elements: number): void {
+  /** The message being written divides these positions into `parts`. */
+  pushSplit(low: number, high: number, parts: number): void {
+    this.#push(low, high, parts);
+    this.#nextBits += OP_BITS * parts;
+    this.nextElements += parts;
+  }
+
+  /** The message being written lists the tags of all items of these indices. */
+  pushList(from: number, to: number): void {
+    this.#push(from, to, LIST);
+    this.#nextBits += to - from + 1;
+    this.nextElements += 1;
+  }
+
+  /** The message being written lists the whole mixes of `count` items of these indices. */
+  pushMixes(from: number, to: number, count: number): void {
+    this.#push(from, to, this.mixesFanout);
+    this.#nextBits += count;
+    this.nextElements += 1;
+  }
+
+  #push(low: number, high: number, fanout: number): void {
     const entry = this.#nextEnd;
     this.lows[entry] = low;
     this.highs[entry] = high;
     this.fanouts[entry] = fanout;
     this.#nextEnd = entry + 1;
-    this.#nextBits += bits;
-    this.nextElements += elements;
   }
 
   /** The message is written: what it opened takes the place of what it answered. Whether that is anything. */

@@ -21,14 +21,14 @@ import type { ItemBitmap } from "./item-bitmap.ts";
 import {
   type MessageWriter,
   MIX_BYTES,
-  OP_BITS,
   SMALLEST_SPLIT_BYTES_MAX,
   SPLIT,
   TAG_BYTES,
   TAGS,
   VARINT_BYTES_MAX,
 } from "./message.ts";
-import { LIST, type OpenRanges, partStart } from "./open-ranges.ts";
+import { type OpenRanges, partStart } from "./open-ranges.ts";
+import { Range } from "./range.ts";
 import type { SaltedSet } from "./salted-set.ts";
 import { Summary } from "./summary.ts";
 
@@ -37,8 +37,10 @@ export class RangeWriter {
   elementsLeft = 0;
   /** The longest list that fits when every element that a message may open keeps the least that it may need. */
   readonly listRoomBytes: number;
-  readonly #writer: MessageWriter;
-  readonly #open: OpenRanges;
+  /** The range in hand: whoever calls fills it in first. */
+  readonly range = new Range();
+  readonly writer: MessageWriter;
+  readonly open: OpenRanges;
   readonly #messageSizeBytesMax: number;
   readonly #own = new Summary();
 
@@ -49,49 +51,44 @@ export class RangeWriter {
     if (this.listRoomBytes * open.rangesMax < messageSizeBytesMax * messagesMax) {
       throw new Error("rbsr: messages too small for so many open ranges, or too few of these for so large messages");
     }
-    this.#writer = writer;
-    this.#open = open;
+    this.writer = writer;
+    this.open = open;
     this.#messageSizeBytesMax = messageSizeBytesMax;
   }
 
   /** List the range if there is room, or leave it. `theirCount`: the peer's items there. */
-  listOrLeave(set: SaltedSet, low: number, high: number, from: number, to: number, theirCount: number): void {
-    if (listBytes(to - from) <= this.#roomBytes()) this.list(set, from, to);
-    else this.leave(set, low, high, from, to, theirCount);
+  listOrLeave(set: SaltedSet, theirCount: number): void {
+    if (listBytes(this.range.to - this.range.from) <= this.#roomBytes()) this.list(set);
+    else this.leave(set, theirCount);
   }
 
   /** Leave the range in as few parts as one of the two sides can list, and ask for that. */
-  leave(set: SaltedSet, low: number, high: number, from: number, to: number, theirCount: number): void {
+  leave(set: SaltedSet, theirCount: number): void {
+    const { from, to } = this.range;
     const parts = Math.ceil(listBytes(Math.min(to - from, theirCount)) / this.listRoomBytes);
-    this.divide(set, low, high, from, to, parts, true);
+    this.divide(set, parts, true);
   }
 
   /** For a list that is known to fit. */
-  list(set: SaltedSet, from: number, to: number): void {
-    const writer = this.#writer;
+  list(set: SaltedSet): void {
+    const { from, to } = this.range;
+    const writer = this.writer;
     writer.op(TAGS);
     writer.varint(to - from);
     if (from === to) return;
     set.sortByTag(from, to);
     for (let index = from; index < to; index += 1) writer.word(set.tags[index]!);
-    this.#open.push(from, to, LIST, to - from + 1, 1);
+    this.open.pushList(from, to);
   }
 
   /**
-   * Divide positions `low .. high`, items `from .. to`, into as many of `partsWanted` as there is room for. `asked`:
-   * lists of them are wanted rather than further summaries, as they always are of a range that is left whole.
+   * Divide the range into as many of `partsWanted` as there is room for. `asked`: lists of them are wanted rather than
+   * further summaries, as they always are of a range that is left whole.
    */
-  divide(
-    set: SaltedSet,
-    low: number,
-    high: number,
-    from: number,
-    to: number,
-    partsWanted: number,
-    asked: boolean,
-  ): void {
-    const writer = this.#writer;
-    const open = this.#open;
+  divide(set: SaltedSet, partsWanted: number, asked: boolean): void {
+    const { low, high, from, to } = this.range;
+    const writer = this.writer;
+    const open = this.open;
     const own = this.#own;
     const roomParts = Math.floor((this.#roomBytes() - VARINT_BYTES_MAX) / (SMALLEST_SPLIT_BYTES_MAX - 1));
     const roomRanges = open.rangesMax - open.nextElements - this.elementsLeft;
@@ -110,26 +107,27 @@ export class RangeWriter {
       }
       partFrom = partTo;
     }
-    open.push(low, high, parts, OP_BITS * parts, parts);
+    open.pushSplit(low, high, parts);
   }
 
-  /** Send the `count` doubted items of `from .. to` as whole mixes. False, with nothing written: they do not fit. */
-  mixes(set: SaltedSet, from: number, to: number, doubted: ItemBitmap, count: number): boolean {
+  /** Send the `count` doubted items of the range as whole mixes. False, with nothing written: they do not fit. */
+  mixes(set: SaltedSet, doubted: ItemBitmap, count: number): boolean {
+    const { from, to } = this.range;
     if (VARINT_BYTES_MAX + count * MIX_BYTES > this.#roomBytes()) return false;
-    const writer = this.#writer;
+    const writer = this.writer;
     writer.varint(count);
     for (let index = from; index < to; index += 1) {
       if (!doubted.has(set.items[index]!)) continue;
       writer.word(set.positions[index]!);
       writer.word(set.tags[index]!);
     }
-    this.#open.push(from, to, this.#open.mixesFanout, count, 1);
+    this.open.pushMixes(from, to, count);
     return true;
   }
 
   /** Bytes that may be written now, when every element still to be answered keeps the least that it may need. */
   #roomBytes(): number {
-    return this.#messageSizeBytesMax - this.#writer.at - this.elementsLeft * SMALLEST_SPLIT_BYTES_MAX;
+    return this.#messageSizeBytesMax - this.writer.at - this.elementsLeft * SMALLEST_SPLIT_BYTES_MAX;
   }
 }
 

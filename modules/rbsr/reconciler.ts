@@ -113,7 +113,7 @@ export class Reconciler {
     this.#open = new OpenRanges(openRangesMax);
     this.#ranges = new RangeWriter(this.#writer, this.#open, messageSizeBytesMax, MESSAGES_MAX);
     this.#check = new MessageCheck(this.#reader, this.#open, this.#doubted);
-    this.#answer = new MessageAnswer(this.#reader, this.#writer, this.#open, this.#ranges, this.#have, this.#doubted);
+    this.#answer = new MessageAnswer(this.#reader, this.#ranges, this.#have, this.#doubted);
   }
 
   /** Whether the peer is known to lack my item of this number. */
@@ -134,16 +134,21 @@ export class Reconciler {
     this.#begin(set, out);
     this.#writer.begin(out, OP_BITS);
     const parts = splitFor(estimate, set.count, peerCount, this.#open.rangesMax);
-    if (parts === 0) this.#ranges.listOrLeave(set, 0, POSITION_MAX, 0, set.count, peerCount);
-    else if (parts === 1) this.#ranges.leave(set, 0, POSITION_MAX, 0, set.count, peerCount);
-    else this.#ranges.divide(set, 0, POSITION_MAX, 0, set.count, parts, false);
+    const { range } = this.#ranges;
+    range.low = 0;
+    range.high = POSITION_MAX;
+    range.from = 0;
+    range.to = set.count;
+    if (parts === 0) this.#ranges.listOrLeave(set, peerCount);
+    else if (parts === 1) this.#ranges.leave(set, peerCount);
+    else this.#ranges.divide(set, parts, false);
     return this.#sent();
   }
 
   /** Expect the peer's first message: the next `receive` takes it. */
   respondTo(set: SaltedSet): void {
     this.#begin(set, undefined);
-    this.#open.push(0, POSITION_MAX, 1, OP_BITS, 1);
+    this.#open.pushSplit(0, POSITION_MAX, 1);
     this.#open.commit();
     this.#first = true;
   }

@@ -19,7 +19,7 @@
  *
  * Refuses (throws, the caller's bug): more items than the capacity, an item number outside it.
  */
-import { halfSipHash, MIX_COMPRESSION_ROUNDS, MIX_FINALIZATION_ROUNDS, Mix } from "./half-siphash.ts";
+import { halfSipHash, MIX_ROUNDS, Mix, sessionKey } from "./half-siphash.ts";
 import { confirm, type Summary } from "./summary.ts";
 
 /** Items a bin at full load: few enough for insertion, many enough that bins stay below a twentieth of the memory. */
@@ -47,8 +47,6 @@ export class SaltedSet {
   readonly #bins: Uint16Array | Uint32Array;
   readonly #binShift: number;
   readonly #mix = new Mix();
-  #keyLow = 0;
-  #keyHigh = 0;
 
   /** Takes all memory: about 10 bytes for each of `capacity` items. */
   constructor(capacity: number) {
@@ -66,8 +64,15 @@ export class SaltedSet {
   /** Empty the set for a new session under a key: the two words that `sessionKey` gives. */
   begin(keyLow: number, keyHigh: number): void {
     this.count = 0;
-    this.#keyLow = keyLow;
-    this.#keyHigh = keyHigh;
+    this.#mix.keyLow = keyLow;
+    this.#mix.keyHigh = keyHigh;
+  }
+
+  /** Empty the set for a new session under the key that `sessionKey` makes of both sides' nonces. */
+  beginSession(initiatorNonce: Uint8Array, offset: number, responderNonce: Uint8Array): void {
+    const mix = this.#mix;
+    sessionKey(initiatorNonce, offset, responderNonce, mix);
+    this.begin(mix.low, mix.high);
   }
 
   /**
@@ -76,7 +81,7 @@ export class SaltedSet {
    */
   add(low: number, high: number, item: number): void {
     const mix = this.#mix;
-    halfSipHash(this.#keyLow, this.#keyHigh, low, high, MIX_COMPRESSION_ROUNDS, MIX_FINALIZATION_ROUNDS, mix);
+    halfSipHash(mix, low, high, MIX_ROUNDS);
     this.place(mix.low, mix.high, item);
   }
 

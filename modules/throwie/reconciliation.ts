@@ -18,8 +18,7 @@
  */
 
 import type { Assembly } from "../glacier/assembly.ts";
-import { PAYLOAD_BYTES_V1, PAYLOAD_BYTES_V2, readU32 } from "../glacier/frame.ts";
-import { Mix, sessionKey } from "../rbsr/half-siphash.ts";
+import { PAYLOAD_BYTES_V1, PAYLOAD_BYTES_V2 } from "../glacier/frame.ts";
 import { Reconciler } from "../rbsr/reconciler.ts";
 import { SaltedSet } from "../rbsr/salted-set.ts";
 import type { Store } from "../store/store.ts";
@@ -54,7 +53,6 @@ export class Reconciliation {
   readonly #takesV2: boolean;
   readonly #set: SaltedSet;
   readonly #reconciler: Reconciler;
-  readonly #key = new Mix();
   /** The part of `outbound` behind an OPEN's prefix. */
   readonly #summaries: Uint8Array;
 
@@ -140,14 +138,7 @@ export class Reconciliation {
 
   #fill(initiatorNonce: Uint8Array, offset: number, responderNonce: Uint8Array): void {
     const store = this.#store;
-    sessionKey(
-      readU32(initiatorNonce, offset),
-      readU32(initiatorNonce, offset + 4),
-      readU32(responderNonce, 0),
-      readU32(responderNonce, 4),
-      this.#key,
-    );
-    this.#set.begin(this.#key.low, this.#key.high);
+    this.#set.beginSession(initiatorNonce, offset, responderNonce);
     for (let slot = 0; slot < store.capacity; slot++) {
       if (store.occupied(slot)) this.#set.add(store.idLow(slot), store.idHigh(slot), slot);
     }
