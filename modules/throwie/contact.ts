@@ -243,6 +243,7 @@ export class Contact implements MessageSource, MessageSink {
     return true;
   }
 
+  // biome-ignore lint/complexity/useMaxParams: source, at, into, offset, length, as every copy of bytes
   read(message: Outgoing, from: number, into: Uint8Array, offset: number, lengthBytes: number): void {
     const { store, reconciliation } = this.#node;
     if (message.type !== DROP) {
