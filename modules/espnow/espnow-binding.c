@@ -1,9 +1,10 @@
 /*
  * The native half of espnow.ts, the same on a board and on Linux. Everything here runs in the node's task.
  *
- * There is one Wi-Fi, so there is one radio, static, with its rings: nothing is allocated while it is open. Counters
- * run on from one opening to the next. Closing is idempotent; a closed radio hears nothing and is full. A message that
- * was under way when the radio was closed finds another opening, or none, and does nothing.
+ * There is one Wi-Fi, so there is one static radio with its rings. Nothing is allocated while the radio is open. The
+ * counters run on from one opening to the next. Closing is idempotent; a closed radio receives nothing and is full. A
+ * message that was posted before the radio was closed names another opening than the present one, so its delivery does
+ * nothing.
  */
 #include "xsmc.h"
 
@@ -81,7 +82,7 @@ void xs_espnow_close(xsMachine *the) {
   xsmcSetHostDestructor(xsThis, NULL);
 }
 
-/* (frameBytesMax) -> how many of these wait for the node at most. */
+/* (frameBytesMax) -> how many frames of this size can wait for the node. */
 void xs_espnow_queue_frames(xsMachine *the) {
   xsmcSetInteger(xsResult, (xsIntegerValue)radio_queue_frames((uint32_t)xsmcToInteger(xsArg(0))));
 }
@@ -90,7 +91,7 @@ void xs_espnow_full(xsMachine *the) {
   xsmcSetBoolean(xsResult, !is_open(the) || sender_full(&the_radio.sender));
 }
 
-/* (frame, length, to) -> taken. */
+/* (frame, length, to) -> whether the frame was taken. */
 void xs_espnow_send(xsMachine *the) {
   void *frame, *to;
   xsUnsignedValue frame_bytes, to_bytes;
@@ -106,7 +107,7 @@ void xs_espnow_send(xsMachine *the) {
   xsmcSetBoolean(xsResult, taken);
 }
 
-/* (frame: FRAME_BYTES_MAX bytes to fill, label: 7 bytes to fill) -> its length, or 0: none is left of the message's. */
+/* (frame: FRAME_BYTES_MAX bytes to fill, label: 7 bytes to fill) -> the frame's length; 0 when no frame is left. */
 void xs_espnow_take(xsMachine *the) {
   void *frame, *label;
   xsUnsignedValue frame_bytes, label_bytes;
@@ -116,7 +117,7 @@ void xs_espnow_take(xsMachine *the) {
   xsmcSetInteger(xsResult, is_open(the) ? (xsIntegerValue)radio_take(&the_radio, label, frame) : 0);
 }
 
-/* (numbers: Uint32Array's bytes to fill, in the order of COUNTERS in espnow.ts). */
+/* (numbers: the bytes of a Uint32Array to fill, in the order of COUNTERS in espnow.ts). */
 void xs_espnow_count(xsMachine *the) {
   sender_counters *counters = &the_radio.sender.counters;
   _Atomic uint32_t *const all[] = {
@@ -133,7 +134,7 @@ void xs_espnow_count(xsMachine *the) {
   }
 }
 
-/* -> the latest trouble in words, or undefined. */
+/* -> the latest error in words, or undefined. */
 void xs_espnow_last_error(xsMachine *the) {
   const int32_t code = atomic_load(&the_radio.sender.counters.last_error);
   if (code == 0) return;
@@ -147,7 +148,7 @@ void espnow_deliver(void *machine, uint32_t opening) {
   if (opening != node.opening || opening % 2 == 0) return;
   xsBeginHost(the);
   xsmcSetBoolean(xsResult, radio_collect(&the_radio));
-  /* Nobody catches it: the board restarts, and with it what Wi-Fi could not start itself. */
+  /* Nothing catches this error: the board restarts, and Wi-Fi with it, which could not be started otherwise. */
   if (atomic_load(&the_radio.sender.lost) == 1) {
     const int32_t code = atomic_load(&the_radio.sender.counters.last_error);
     xsUnknownError("espnow: Wi-Fi does not start again: %s (%d)", esp_error_name(code), (int)code);

@@ -1,11 +1,12 @@
 /*
  * The radio on an ESP32: ESP-NOW of ESP-IDF v6.0, in station mode without association.
  *
- * The driver's callbacks run in the Wi-Fi task: they copy into a ring or count, post at most one message, and return.
- * Everything that may wait, Wi-Fi's start and stop included, is done by a task of our own or, when opening, by the
- * node's. Wi-Fi is stopped in the Wi-Fi task itself: when `esp_wifi_stop` has returned, no callback runs and none will.
+ * The driver's callbacks run in the Wi-Fi task. They copy into a ring or count, post at most one message, and return.
+ * All work that may wait, such as the start and stop of Wi-Fi, is done by a task of our own, or by the node's task when
+ * it opens the radio. Wi-Fi is stopped in the Wi-Fi task itself: when `esp_wifi_stop` has returned, no callback runs
+ * and no callback will run.
  *
- * It refuses to share Wi-Fi: do not use the SDK's Wi-Fi modules beside it.
+ * The radio does not share Wi-Fi: do not use the SDK's Wi-Fi modules beside it.
  */
 #include "xsmc.h"
 #include "xsHost.h"
@@ -27,9 +28,9 @@ _Static_assert(ESP_NOW_MAX_TOTAL_PEER_NUM == PEERS_MAX, "peers");
 _Static_assert(ESP_NOW_MAX_DATA_LEN_V2 == FRAME_BYTES_MAX, "frames");
 _Static_assert(ESP_NOW_ETH_ALEN == ADDRESS_BYTES, "addresses");
 
-/* Espressif's example starts Wi-Fi on a task of 3,584 bytes, and sends from one of 2,048. */
+/* Espressif's example starts Wi-Fi on a task with a stack of 3,584 bytes, and sends from a task with 2,048. */
 #define TASK_STACK_BYTES 4096
-/* Above XS, which has 4, so that a busy node does not hold up frames; far below Wi-Fi, which has 23. */
+/* Above XS, which has 4, so that a busy node does not delay frames. Far below Wi-Fi, which has 23. */
 #define TASK_PRIORITY 5
 
 static const wifi_tx_rate_config_t rates[RATES] = {
@@ -61,8 +62,9 @@ static void deliver(void *machine, void *opening, uint8_t *message, uint16_t mes
 }
 
 /*
- * The SDK's other way to post waits while the queue is full, in a release build for ever. This one never waits, and
- * FreeRTOS lets a task use it too: it only leaves the switch to the node's task to the moment when this one sleeps.
+ * The SDK's other function to post waits while the queue is full, and in a release build it waits for ever. This
+ * function never waits. FreeRTOS allows its use in a task too: the switch to the node's task then only happens when
+ * this task sleeps.
  */
 static bool post(void) {
   void *opening = (void *)(uintptr_t)driver.opening;
@@ -71,16 +73,16 @@ static bool post(void) {
   return false;
 }
 
-/* Wi-Fi task. */
+/* Runs in the Wi-Fi task. */
 static void received(const esp_now_recv_info_t *info, const uint8_t *data, int length) {
   if (length < 1 || length > FRAME_BYTES_MAX) return;
   frame_label label = {.rssi_dbm = (int8_t)info->rx_ctrl->rssi};
   memcpy(label.address, info->src_addr, ADDRESS_BYTES);
-  /* A task that is not made yet begins with a step. */
+  /* Before the radio's task exists, nothing is to be woken: the task begins with a step. */
   if (radio_heard(driver.radio, &label, data, (uint32_t)length) && !post() && driver.task != NULL) espnow_driver_wake();
 }
 
-/* Wi-Fi task. */
+/* Runs in the Wi-Fi task. */
 static void sent(const esp_now_send_info_t *info, esp_now_send_status_t status) {
   (void)info;
   sender_completed(&driver.radio->sender, status == ESP_NOW_SEND_SUCCESS);
@@ -100,7 +102,7 @@ static esp_err_t start_wifi(void) {
   TRY(esp_wifi_set_storage(WIFI_STORAGE_RAM));
   TRY(esp_wifi_set_mode(WIFI_MODE_STA));
   TRY(esp_wifi_start());
-  /* Asleep it hears nothing; whoever saves power closes the radio. */
+  /* With power save, Wi-Fi would miss frames. A node that saves power closes the radio. */
   TRY(esp_wifi_set_ps(WIFI_PS_NONE));
   uint8_t protocols = WIFI_PROTOCOL_11B | WIFI_PROTOCOL_11G | WIFI_PROTOCOL_11N;
   if (rates[driver.settings.rate].phymode == WIFI_PHY_MODE_LR) protocols |= WIFI_PROTOCOL_LR;
@@ -111,7 +113,7 @@ static esp_err_t start_wifi(void) {
   return esp_now_register_send_cb(sent);
 }
 
-/* From whatever state: what was not started only says so. */
+/* Works in any state: a call for a part that was not started only returns an error. */
 static void stop_wifi(void) {
   esp_now_unregister_recv_cb();
   esp_now_unregister_send_cb();
@@ -153,7 +155,7 @@ static void radio_task(void *unused) {
   while (!atomic_load(&driver.closing)) {
     uint32_t wait_ms;
     if (radio_step(driver.radio, modMilliseconds(), &wait_ms) && !post()) wait_ms = POST_RETRY_MS;
-    /* A tick more than asked for: less would come back to the same state. */
+    /* One tick more than asked for, because a shorter wait would find the same state again. */
     ulTaskNotifyTake(pdTRUE, wait_ms == WAIT_FOR_WAKE ? portMAX_DELAY : pdMS_TO_TICKS(wait_ms) + 1);
   }
   stop_wifi();
@@ -182,7 +184,7 @@ int32_t espnow_driver_open(radio *radio, void *machine, uint32_t opening, const 
   driver.settings = *settings;
   driver.task = NULL;
   atomic_store(&driver.closing, 0);
-  /* Made once: who gave it last may still be on the way out on the other core. */
+  /* Made once, because the task that gave the semaphore last may still be ending on the other core. */
   if (driver.ended == NULL) driver.ended = xSemaphoreCreateBinaryStatic(&driver.ended_storage);
   radio_open(radio, &calls);
   esp_err_t code = open_wifi(identity);

@@ -1,22 +1,23 @@
 /*
  * The radio on Linux: the firmware on a desk, over UDP multicast that never leaves this machine.
  *
- * A channel is a port; everyone who joined the group on the loopback interface hears all of it. Datagrams are those of
- * hosts/radio/air-datagram.ts, so a Node program joins the same air (hosts/radio/multicast-radio.ts):
+ * A channel is a port. Every program that joined the group on the loopback interface receives all its datagrams. They
+ * have the format of hosts/radio/air-datagram.ts, so a Node program can join the same air
+ * (hosts/radio/multicast-radio.ts):
  *
  * | offset | size | field | meaning                                   |
  * |--------|------|-------|-------------------------------------------|
  * | 0      | 1    | kind  | 1, a frame; others are dropped            |
  * | 1      | 6    | from  | the sending radio's address               |
- * | 7      | 6    | to    | the receiver's, all ones for everyone     |
+ * | 7      | 6    | to    | the receiver's, all ones for every radio  |
  * | 13     | n    | frame | 1 to 1,470 bytes                          |
  *
- * One thread stands for the Wi-Fi task and the radio's task. A frame occupies its sender for as long as it would take
- * on air at the rate chosen (docs/simulator.md, "Airtime"), but not its neighbours: there are no collisions here, and
- * everything counts as delivered, received or not. The address is THROWIE_RADIO_ADDRESS, twelve hexadecimal digits, or
- * else drawn anew.
+ * One thread replaces the Wi-Fi task and the radio's task. A frame occupies its sender for as long as it would take on
+ * air at the chosen rate (docs/simulator.md, "Airtime"), but it occupies no neighbour. There are no collisions here,
+ * and every frame counts as delivered, received or not. The address is THROWIE_RADIO_ADDRESS, twelve hexadecimal
+ * digits. Without it the address is random.
  *
- * It refuses datagrams that do not come from a loopback address.
+ * Refuses datagrams that do not come from a loopback address.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -39,7 +40,7 @@
 #define LOOPBACK_NET 127
 #define KIND_FRAME 1
 #define HEADER_BYTES (1 + 2 * ADDRESS_BYTES)
-/* So many datagrams in a row, then the sender has a turn. */
+/* After this many datagrams in a row, the sender does a step. */
 #define BURST_DATAGRAMS 64
 
 /* Codes of esp-error.h. */
@@ -64,12 +65,12 @@ static struct {
   radio_identity identity;
   GMainContext *context;
   pthread_mutex_t mutex;
-  /* The message under way, guarded by the mutex. */
+  /* The message that is posted and not delivered yet, guarded by the mutex. */
   GSource *message;
   pthread_t thread;
   int wake;
   _Atomic uint32_t closing;
-  /* The rest is the thread's, once it runs. */
+  /* Once the thread runs, the rest belongs to it. */
   int socket;
   bool on_air;
   uint64_t on_air_until_us;
@@ -165,9 +166,9 @@ static bool for_us(const uint8_t *datagram) {
   return memcmp(to, own, ADDRESS_BYTES) == 0 || memcmp(to, everyone, ADDRESS_BYTES) == 0;
 }
 
-/* False: nothing is left. */
+/* False when no datagram is left. */
 static bool receive_one(void) {
-  /* One byte more, so that what is too long is seen to be. */
+  /* One byte more than the longest frame, so that a longer datagram is recognised. */
   uint8_t datagram[HEADER_BYTES + FRAME_BYTES_MAX + 1];
   struct sockaddr_in source;
   socklen_t source_bytes = sizeof source;
@@ -176,7 +177,7 @@ static bool receive_one(void) {
   if (bytes < 0) return false;
   if (ntohl(source.sin_addr.s_addr) >> 24 != LOOPBACK_NET) return true;
   if (bytes <= HEADER_BYTES || bytes == sizeof datagram || datagram[0] != KIND_FRAME || !for_us(datagram)) return true;
-  /* A strong neighbour's. */
+  /* As strong as a near neighbour's frame. */
   frame_label label = {.rssi_dbm = -40};
   memcpy(label.address, datagram + 1, ADDRESS_BYTES);
   if (radio_heard(driver.radio, &label, datagram + HEADER_BYTES, (uint32_t)(bytes - HEADER_BYTES))) post();
@@ -216,7 +217,7 @@ static int32_t choose_address(uint8_t *address) {
   const char *chosen = getenv("THROWIE_RADIO_ADDRESS");
   if (chosen == NULL) {
     if (getrandom(address, ADDRESS_BYTES, 0) != ADDRESS_BYTES) return CODE_FAILED;
-    address[0] = 0x02; /* Locally administered, one station. */
+    address[0] = 0x02; /* Locally administered, unicast. */
     return 0;
   }
   if (strlen(chosen) != 2 * ADDRESS_BYTES) return CODE_BAD_ADDRESS;
@@ -267,5 +268,5 @@ void espnow_driver_close(void) {
 
 void espnow_driver_wake(void) {
   const uint64_t one = 1;
-  if (write(driver.wake, &one, sizeof one) < 0) return; /* Full: it is awake. */
+  if (write(driver.wake, &one, sizeof one) < 0) return; /* The counter is full, so the thread is awake. */
 }

@@ -2,20 +2,20 @@
  * The radio of a board: ESP-NOW, and on Linux a multicast air on this machine (docs/espnow.md).
  *
  * It implements the Radio port. Frames reach `onFrame` in the node's own task, one after the other, never from inside
- * `send`; a frame and its sender's address are only valid during the call, since both buffers are used again. Nothing
- * is allocated per frame. A frame that was taken goes out once, a unicast with ESP-NOW's own few repetitions; whether
- * anybody heard it is counted, not told: the link above finds out for itself.
+ * `send`. A frame and its sender's address are valid only during the call, because both buffers are used again. Nothing
+ * is allocated for a frame. A frame that was taken is sent once; a unicast frame gets ESP-NOW's own few repetitions.
+ * Whether any radio received the frame is counted but not reported: the link above finds out for itself.
  *
- * It refuses a second radio while one is open, and channels that a board's default country does not allow.
+ * Refuses a second radio while one is open, and channels that a board's default country does not allow.
  */
 import { ADDRESS_BYTES, type MacAddress, type Radio, type RadioHandlers } from "../throwie/ports.ts";
 import { CHANNEL_MAX, PHY_RATES, type PhyRate } from "./phy.ts";
 
 const FRAME_BYTES_MAX = 1_470;
-/** The address, and a signed byte of dBm. */
+/** The address, and a signed byte for dBm. */
 const LABEL_BYTES = ADDRESS_BYTES + 1;
 
-/** In the order of `xs_espnow_count`; docs/espnow.md says what each counts. */
+/** In the order of `xs_espnow_count`. docs/espnow.md says what each counter counts. */
 const COUNTERS = Object.freeze([
   "sent",
   "delivered",
@@ -29,7 +29,7 @@ const COUNTERS = Object.freeze([
 export type EspNowCounters = Record<(typeof COUNTERS)[number], number>;
 
 export interface EspNowOptions extends RadioHandlers {
-  /** 1 to 11, the same for all who want to hear each other. */
+  /** 1 to 11, the same for all radios that want to hear each other. */
   channel: number;
   rate: PhyRate;
 }
@@ -37,9 +37,12 @@ export interface EspNowOptions extends RadioHandlers {
 declare function Native(destructor: string): new () => object;
 declare function native(name: string): { call(radio: object, ...parameters: unknown[]): never };
 
-/** espnow-binding.c. A method that holds nothing but the call is bound at compile time; any other leaves garbage. */
+/**
+ * The native half is espnow-binding.c. Each method holds nothing but the call, so XS binds it when it is compiled. Any
+ * other method would make garbage.
+ */
 class NativeRadio extends Native("xs_espnow_destructor") {
-  /** Fills the address, calls `wake` in the node's task from then on, and returns the largest frame in bytes. */
+  /** Fills the address and returns the largest frame in bytes. From then on, `wake` is called in the node's task. */
   open(channel: number, rate: number, address: Uint8Array, wake: (room: boolean) => void): number {
     return native("xs_espnow_open").call(this, channel, rate, address, wake);
   }
@@ -48,7 +51,7 @@ class NativeRadio extends Native("xs_espnow_destructor") {
     native("xs_espnow_close").call(this);
   }
 
-  /** Frames of so many bytes that can wait for the node. */
+  /** How many frames of `bytes` bytes can wait for the node. */
   queueFrames(bytes: number): number {
     return native("xs_espnow_queue_frames").call(this, bytes);
   }
@@ -61,7 +64,7 @@ class NativeRadio extends Native("xs_espnow_destructor") {
     return native("xs_espnow_send").call(this, frame, lengthBytes, to);
   }
 
-  /** Fills both with the oldest frame that the wake brought, and returns its length; 0: there is none left. */
+  /** Fills both with the oldest frame of this wake, and returns the frame's length. 0: there is none left. */
   take(frame: Uint8Array, label: Uint8Array): number {
     return native("xs_espnow_take").call(this, frame, label);
   }
@@ -80,7 +83,7 @@ export class EspNow implements Radio {
   readonly address: MacAddress = new Uint8Array(ADDRESS_BYTES);
   readonly frameSizeBytesMax: number;
   readonly receiveQueueFrames: number;
-  /** Of the frame heard last, in `onFrame` of that one; 0 before the first. */
+  /** The signal strength of the frame that `onFrame` is called with. 0 before the first frame. */
   rssiDbm = 0;
   #open = true;
   readonly #native = new NativeRadio();
@@ -91,7 +94,7 @@ export class EspNow implements Radio {
   readonly #rssi = new Int8Array(this.#label.buffer, ADDRESS_BYTES, 1);
   readonly #numbers = new Uint32Array(COUNTERS.length);
 
-  /** Throws an Error whose message names the cause, and leaves nothing open. */
+  /** Throws an Error whose message names the cause. Nothing stays open then. */
   constructor(options: EspNowOptions) {
     const { channel, rate } = options;
     const rateIndex = PHY_RATES.indexOf(rate);
@@ -117,12 +120,12 @@ export class EspNow implements Radio {
     return Object.fromEntries(COUNTERS.map((name, i) => [name, this.#numbers[i]!])) as EspNowCounters;
   }
 
-  /** The latest trouble while sending, in words; undefined: none yet. */
+  /** The latest error while sending, in words. Undefined: there was none yet. */
   get lastError(): string | undefined {
     return this.#native.lastError();
   }
 
-  /** Idempotent. What was queued is lost, and no handler is called any more. */
+  /** Idempotent. Queued frames are lost, and no handler is called after it. */
   close(): void {
     this.#open = false;
     this.#native.close();

@@ -1,6 +1,6 @@
 /**
- * What a board's radio can be set to, for those who must know it without having one: settings are checked on the builder's
- * machine too.
+ * The channels and rates of a board's radio, for code that needs them without a radio: the builder's machine checks
+ * settings too.
  */
 
 /** In the order of `phy_rate` in espnow-driver.h. LR: Espressif's long range, which only its own chips hear. */

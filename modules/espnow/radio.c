@@ -1,6 +1,6 @@
 #include "radio.h"
 
-/* Read and write in one step on both sides: whichever comes second sees what the other did before it. */
+/* Reads and writes in one step on both sides, so the second of two tasks sees what the first did before. */
 static bool first_to_post(radio *radio) {
   return atomic_exchange(&radio->posted, 1) == 0;
 }
@@ -21,14 +21,14 @@ bool radio_heard(radio *radio, const frame_label *label, const uint8_t *frame, u
 bool radio_step(radio *radio, uint32_t now_ms, uint32_t *wait_ms) {
   const uint32_t released = atomic_load(&radio->sender.released);
   *wait_ms = sender_step(&radio->sender, now_ms);
-  /* An owed message that somebody else has posted meanwhile comes twice, and does nothing the second time. */
+  /* If another task has posted an owed message meanwhile, the message comes twice. The second one does nothing. */
   const bool owed = atomic_exchange(&radio->owed, 0) == 1;
   const bool news = atomic_load(&radio->sender.released) != released || atomic_load(&radio->sender.lost) == 1;
   return (owed || news) && first_to_post(radio);
 }
 
 void radio_not_posted(radio *radio) {
-  /* In this order: whoever sees the flag lowered is sure to find what is owed. */
+  /* In this order, so that a task that sees the flag lowered also finds the owed message. */
   atomic_store(&radio->owed, 1);
   atomic_store(&radio->posted, 0);
 }

@@ -8,7 +8,7 @@ static void count(_Atomic uint32_t *counter) {
   atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
-/* The sum wraps as its parts do; only its changing matters. */
+/* The sum wraps as its parts do. Only its change matters. */
 static uint32_t completed(const sender *sender) {
   return atomic_load(&sender->counters.delivered) + atomic_load(&sender->counters.failed);
 }
@@ -41,13 +41,13 @@ void sender_completed(sender *sender, bool delivered) {
   atomic_fetch_add(delivered ? &sender->counters.delivered : &sender->counters.failed, 1);
 }
 
-/* A place in the queue comes free. */
+/* Frees a place in the queue. */
 static void release(sender *sender) {
   atomic_fetch_sub(&sender->queued, 1);
   count(&sender->released);
 }
 
-/* Keeps the radio's list and ours the same, whichever call fails. */
+/* Keeps the radio's list and our table equal, whichever call fails. */
 static int32_t ensure_peer(sender *sender, const uint8_t *address) {
   if (peer_table_use(&sender->peers, address)) return 0;
   const uint8_t *retiring = peer_table_retiring(&sender->peers);
@@ -64,7 +64,7 @@ static int32_t ensure_peer(sender *sender, const uint8_t *address) {
 static int32_t transmit_held(sender *sender) {
   const int32_t code = ensure_peer(sender, sender->held_label.address);
   if (esp_error_kind(code) != ERROR_NONE) return code;
-  /* Before the call: the send callback may come before it returns. */
+  /* Read before the call, because the send callback may come before the call returns. */
   sender->completed_before = completed(sender);
   return sender->driver->transmit(sender->held_label.address, sender->held, sender->held_bytes);
 }
