@@ -5,7 +5,7 @@
  * every station in range is in the same cell or in one of the eight cells around it. Then the exact distance is
  * computed. With two thousand walkers this takes a dozen distances for each frame instead of two thousand.
  *
- * Invariant: `visit` calls once for every station within range. The order depends only on the order in which the
+ * Invariant: `visit` names every station within range exactly once. The order depends only on the order in which the
  * stations were added.
  */
 import { Point } from "./mobility.ts";

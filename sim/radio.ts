@@ -2,17 +2,20 @@
  * The medium: 802.11 as ESP-NOW uses it, frame by frame (docs/simulator.md, "The medium").
  *
  * Stations within `rangeM` hear each other, all others do not. A station sends when the air around it has been idle for
- * DIFS and its back-off has run down, counted only while the air is idle. Who starts within the time that it takes to
- * notice another's start, or cannot hear the other, collides with it: a receiver that is reached by two signals at
- * once, or that is sending, decodes neither (no capture). A unicast frame is acknowledged after SIFS, and sent again
- * with a doubled window when no acknowledgement comes, `retriesMax` times; bystanders who decoded it stay silent for
- * that long. What survives may be lost by chance (loss.ts), then may be held back, doubled or damaged, and then needs a
- * place in the receive queue.
+ * DIFS and its back-off has run down; the back-off runs only while the air is idle. Two stations collide when one
+ * starts within the time that it takes to notice the other, or when one cannot hear the other. A receiver that two
+ * signals reach at once, or that is sending itself, decodes neither signal (no capture).
  *
- * Invariant: for everyone whom it was for (`receptions`) a frame ends exactly once: delivered, lost with a cause, or
- * known to be a repetition; a duplicate makes one more delivery or loss. The same seed gives the same history.
+ * A unicast frame is acknowledged after SIFS. When no acknowledgement comes, the frame is sent again with a doubled
+ * window, up to `retriesMax` times. Other stations that decoded the frame stay silent while the acknowledgement is due.
+ * A frame that survives all this may be lost by chance (loss.ts). Then it may be delayed, doubled or damaged, and then
+ * it needs a place in the receive queue.
  *
- * Left out, on purpose: propagation time (0.3 us at 100 m), EIFS, capture, rate adaptation, other networks' traffic.
+ * Invariant: for each station that a frame was for (`receptions`), the frame ends exactly once: delivered, lost with a
+ * cause, or known to be a repetition. A duplicate adds one delivery or one loss. The same seed gives the same history.
+ *
+ * Left out on purpose: propagation time (0.3 us at 100 m), EIFS, capture, rate adaptation, and the traffic of other
+ * networks.
  */
 
 import { type MacAddress, sameAddress } from "../modules/throwie/ports.ts";
@@ -38,24 +41,27 @@ export interface MediumOptions {
   readonly rateMbps: RateMbps;
   readonly rangeM: number;
   readonly lossPerMille?: number;
-  /** Loss at the end of the range. */
+  /** The loss at the end of the range. */
   readonly edgeLossPerMille?: number;
   readonly burst?: Burst | undefined;
   /** Frames that the receiver's driver hands over twice. */
   readonly duplicatePerMille?: number;
-  /** Frames that are held for up to HOLD_US_MAX, so that later ones overtake them. */
+  /** Frames that are delayed by up to HOLD_US_MAX, so that later frames overtake them. */
   readonly reorderPerMille?: number;
-  /** Frames in which up to DAMAGED_BITS_MAX bits are turned over on the way to the node, so that its own check has work. */
+  /**
+   * Frames in which up to DAMAGED_BITS_MAX bits are flipped on the way to the node, so that the node's own check has
+   * work.
+   */
   readonly corruptPerMille?: number;
-  /** Frames in a station's send queue, the one on air included. */
+  /** The number of frames in a station's send queue, with the frame on air. */
   readonly txQueueFrames?: number;
-  /** Frames that wait for the node, the one that it is busy with not included. */
+  /** The number of frames that wait for the node, without the frame that it is busy with. */
   readonly rxQueueFrames?: number;
-  /** What one received frame takes of the node's time. */
+  /** How much of the node's time one received frame takes. */
   readonly processingUs?: number;
-  /** Repetitions of a unicast frame that nobody acknowledges. */
+  /** How often a unicast frame is repeated when no station acknowledges it. */
   readonly retriesMax?: number;
-  /** Largest body: 250 for ESP-NOW v1, 1,470 for v2. */
+  /** The largest body: 250 for ESP-NOW v1, 1,470 for v2. */
   readonly frameSizeBytesMax?: number;
 }
 
@@ -73,9 +79,9 @@ export const MEDIUM_DEFAULTS = {
   frameSizeBytesMax: 250,
 } as const;
 
-/** About eight full frames at 1 Mbit/s. */
+/** The time of about eight full frames at 1 Mbit/s. */
 const HOLD_US_MAX = 20_000;
-/** A CRC of 16 bits finds any three, so some have to be more. */
+/** A CRC of 16 bits finds any three flipped bits, so some frames must have more. */
 const DAMAGED_BITS_MAX = 8;
 
 export class Medium implements TransmitQueue {
@@ -102,7 +108,10 @@ export class Medium implements TransmitQueue {
     this.#tap = tap;
   }
 
-  /** A new station, with power. Without an address it gets one that names its index; without a largest body, the medium's. */
+  /**
+   * Adds a station, with power. Without an address it gets one that contains its index. Without a largest frame it gets
+   * the medium's.
+   */
   add(
     path: Path,
     address: MacAddress = stationAddress(this.stations.length),
@@ -118,7 +127,7 @@ export class Medium implements TransmitQueue {
     return station;
   }
 
-  /** The queues are empty, what it was sending ends here and now, and it hears nothing. */
+  /** Empties the queues, cuts the station's transmission off at once, and makes the station deaf. */
   powerOff(station: Station): void {
     if (!station.powered) return;
     station.powered = false;
@@ -148,7 +157,7 @@ export class Medium implements TransmitQueue {
     return station.outbound.length >= this.#options.txQueueFrames;
   }
 
-  /** For Station.send. `bytes` is the medium's from here on. */
+  /** For Station.send. `bytes` belongs to the medium from here on. */
   enqueue(station: Station, bytes: Uint8Array, to: MacAddress): boolean {
     if (!station.powered || this.isFull(station)) {
       this.counters.refused++;
@@ -162,7 +171,7 @@ export class Medium implements TransmitQueue {
     return true;
   }
 
-  /** Whether a station that so many other signals reach can decode none of them. */
+  /** Whether a station that is reached by this many other signals can decode none of them. */
   protected interferes(others: number): boolean {
     return others > 0;
   }
@@ -173,7 +182,7 @@ export class Medium implements TransmitQueue {
     station.backOffSlots = this.#random.below(station.contentionSlots + 1);
   }
 
-  /** Fix the next attempt, if there is something to send and the air is idle. */
+  /** Schedules the next attempt, if the station has a frame to send and the air is idle. */
   #contend(station: Station): void {
     if (station.outbound.length === 0 || station.busy || station.attempt !== undefined) return;
     const { difsUs, slotUs } = this.#timing;
@@ -185,12 +194,12 @@ export class Medium implements TransmitQueue {
     });
   }
 
-  /** The air becomes busy for an idle station: keep what is left of its back-off. */
+  /** The air becomes busy for an idle station: keeps the rest of its back-off. */
   #freeze(station: Station): void {
     const { nowUs } = this.#kernel;
     const { attempt } = station;
     if (attempt !== undefined) {
-      // Too late to notice: it will send all the same.
+      // Too late to notice the signal: the station will send all the same.
       if (attempt.timeUs <= nowUs + this.#timing.senseUs) return;
       this.#kernel.cancel(attempt);
       station.attempt = undefined;
@@ -213,7 +222,7 @@ export class Medium implements TransmitQueue {
   #sendAck(station: Station, to: Station, powerCycles: number): void {
     if (station.powerCycles !== powerCycles || station.transmitting !== undefined) return;
     if (!station.busy) this.#freeze(station);
-    // What others would be too late to notice, it knows: it does not send over itself.
+    // The station knows of its own acknowledgement at once, so it cancels an attempt that would send over it.
     this.#kernel.cancel(station.attempt);
     station.attempt = undefined;
     this.counters.acknowledgements++;
@@ -328,7 +337,10 @@ export class Medium implements TransmitQueue {
     this.#contend(station);
   }
 
-  /** The first frame is done with. A back-off follows even when no other waits: nobody takes the air twice running. */
+  /**
+   * The first frame is finished. A back-off follows even without another frame, so that no station sends twice in a
+   * row.
+   */
   #finish(station: Station): void {
     station.outbound.shift();
     station.contentionSlots = this.#timing.contentionSlotsMin;
@@ -376,7 +388,7 @@ export class Medium implements TransmitQueue {
     }
   }
 
-  /** Past the hardware's own check: what a driver, a bus or a memory does to a frame. */
+  /** Damage after the hardware's own check: by a driver, a bus or a memory. */
   #damaged(bytes: Uint8Array): Uint8Array {
     this.counters.corrupted++;
     const damaged = bytes.slice();
@@ -387,7 +399,7 @@ export class Medium implements TransmitQueue {
   }
 
   #arrive(station: Station, frame: Inbound): void {
-    // The first in the queue is the one that the node is busy with.
+    // The first frame in the queue is the one that the node is busy with.
     if (station.inbound.length > this.#options.rxQueueFrames) {
       this.#lose(frame.transmission, frame.from, station, "queue");
       return;
@@ -408,7 +420,7 @@ export class Medium implements TransmitQueue {
       station.processing = undefined;
       this.counters.delivered++;
       this.#tap?.delivered(this.#kernel.nowUs, transmission, from, station, bytes);
-      // The next one first: the node may lose its power while it handles this one.
+      // Starts the next frame first, because the node may lose its power while it handles this one.
       if (station.inbound.length > 0) this.#process(station);
       station.handlers.onFrame(bytes, bytes.length, from.address);
     });

@@ -1,28 +1,27 @@
 /**
- * One radio on the medium: the queues between a node and the air, and what its 802.11 hardware remembers.
+ * One radio on the medium: the queues between a node and the air, and the state of its 802.11 hardware.
  *
- * A station is the Radio port of a node (modules/throwie/ports.ts). Outward: `send` copies a frame into a bounded
- * queue, false when it is full, and `onRoom` is called when a place came free. Inward: frames that the hardware decoded
- * wait in a bounded queue, each takes `processingUs` of the node's time, then `onFrame` is called; a frame that finds
- * the queue full is lost, acknowledged by the hardware or not. That is how ESP-NOW's driver behaves
- * (docs/simulator.md).
+ * A station is the Radio port of a node (modules/throwie/ports.ts). Outward, `send` copies a frame into a bounded queue
+ * and returns false when the queue is full; `onRoom` is called when a place became free. Inward, decoded frames wait in
+ * a bounded queue. Each takes `processingUs` of the node's time, and then `onFrame` is called. A frame that finds the
+ * queue full is lost, even if the hardware has acknowledged it. ESP-NOW's driver behaves like this (docs/simulator.md).
  *
- * Handlers are called by the kernel. The frame that `onFrame` is given belongs to the medium and is shared with other
+ * The kernel calls the handlers. The frame that `onFrame` gets belongs to the medium and is shared with other
  * receivers.
  *
- * What stands under "Contention" is the medium's (radio.ts); a node has no use for it.
+ * The fields under "Contention" belong to the medium (radio.ts); a node does not use them.
  */
 import { ADDRESS_BYTES, type MacAddress, type Radio, type RadioHandlers } from "../modules/throwie/ports.ts";
 import type { Timer } from "./kernel.ts";
 import type { LossCause } from "./loss.ts";
 import type { Path } from "./mobility.ts";
 
-/** One frame on its way out. */
+/** One frame to send. */
 export interface Outbound {
   readonly bytes: Uint8Array;
-  /** The only station it is for; undefined for everyone. */
+  /** The address of the only station that it is for. Undefined for a broadcast. */
   readonly to: MacAddress | undefined;
-  /** The hardware's own number, by which a receiver knows a repetition. */
+  /** The hardware's own number. A receiver recognises a repetition by it. */
   readonly sequence: number;
   attempts: number;
 }
@@ -31,32 +30,32 @@ export interface Outbound {
 export interface Inbound {
   readonly bytes: Uint8Array;
   readonly from: Station;
-  /** Which transmission brought it. */
+  /** The number of the transmission that brought the frame. */
   readonly transmission: number;
 }
 
-/** What is on air: a queued frame, or an acknowledgement when `outbound` is undefined. */
+/** A signal on air: a queued frame, or an acknowledgement when `outbound` is undefined. */
 export interface Transmission {
   readonly number: number;
   readonly sender: Station;
   readonly outbound: Outbound | undefined;
-  /** Whom it is for; undefined for everyone. */
+  /** The address of the station that it is for. Undefined for a broadcast. */
   readonly to: MacAddress | undefined;
   readonly arrivals: Arrival[];
 }
 
-/** A transmission as one station gets it. */
+/** A transmission as one station receives it. */
 export interface Arrival {
   readonly station: Station;
-  /** Square of distance over range. */
+  /** The square of distance over range. */
   readonly squared: number;
   spoiled: LossCause | undefined;
 }
 
-/** What a station asks of the medium. */
+/** The medium's functions for a station. */
 export interface TransmitQueue {
   isFull(station: Station): boolean;
-  /** Take one frame, which is the queue's from here on. False: no room. */
+  /** Takes one frame. The frame belongs to the queue from then on. False when there is no room. */
   enqueue(station: Station, frame: Uint8Array, to: MacAddress): boolean;
 }
 
@@ -73,21 +72,21 @@ export class Station implements Radio {
   // Queues
   readonly outbound: Outbound[] = [];
   readonly inbound: Inbound[] = [];
-  /** Until then the node takes no frame from the queue: it is busy with something else. */
+  /** Until this time the node takes no frame from the queue, because it is busy with something else. */
   stalledUntilUs = 0;
   /** The frame that the node is busy with. */
   processing: Timer | undefined = undefined;
 
   // Contention
   powered = true;
-  /** Grows with every loss of power, so that what was under way before can be told. */
+  /** Grows with every loss of power, so that events from before a loss can be recognised. */
   powerCycles = 0;
   transmitting: Transmission | undefined = undefined;
-  /** On air since the beginning, acknowledgements included. */
+  /** The time on air since the beginning, with acknowledgements. */
   airtimeUs = 0;
-  /** Signals that reach this station now, decodable or not. */
+  /** The signals that reach this station now, decodable or not. */
   readonly arrivals: Arrival[] = [];
-  /** When the hardware stops waiting for an acknowledgement. */
+  /** Fires when the hardware stops waiting for an acknowledgement. */
   patience: Timer | undefined = undefined;
   /** The next attempt, while the air is idle. */
   attempt: Timer | undefined = undefined;
@@ -119,7 +118,7 @@ export class Station implements Radio {
     return this.#queue.isFull(this);
   }
 
-  /** Queue one frame: `frame[0 .. lengthBytes)`, copied. False when the queue is full, or the power is off. */
+  /** Queues a copy of one frame, `frame[0 .. lengthBytes)`. False when the queue is full or the power is off. */
   send(frame: Uint8Array, lengthBytes: number, to: MacAddress): boolean {
     if (!(lengthBytes >= 1 && lengthBytes <= this.frameSizeBytesMax && lengthBytes <= frame.length)) {
       throw new Error("station: a frame is 1 to frameSizeBytesMax bytes");
@@ -127,13 +126,13 @@ export class Station implements Radio {
     return this.#queue.enqueue(this, frame.slice(0, lengthBytes), to);
   }
 
-  /** Whether it can neither begin to send nor decode anything new. */
+  /** Whether the station can neither begin to send nor decode a new frame. */
   get busy(): boolean {
     return this.arrivals.length > 0 || this.transmitting !== undefined || this.patience !== undefined;
   }
 }
 
-/** A locally administered address that names the index. */
+/** A locally administered address that contains the index. */
 export function stationAddress(index: number): MacAddress {
   return Uint8Array.of(0x02, 0x74, 0x00, (index >>> 16) & 0xff, (index >>> 8) & 0xff, index & 0xff);
 }

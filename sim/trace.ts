@@ -1,20 +1,20 @@
 /**
  * The trace: everything that happened in a simulation, as one BLAKE3 hash (docs/simulator.md, "Trace").
  *
- * Each event is a record of 24 bytes, little-endian; the bytes of the frame follow a `sent`:
+ * Each event is a record of 24 bytes, little-endian. After a `sent` record come the bytes of the frame:
  *
  * | offset | size | field  | meaning                                                                    |
  * |--------|------|--------|----------------------------------------------------------------------------|
  * | 0      | 1    | kind   | index in KINDS                                                             |
- * | 1      | 1    | detail | index of the cause or reason in its list below, 0 where there is none         |
- * | 2      | 2    | node   | station index of the one it happened to; of the sender for frames            |
- * | 4      | 2    | other  | station index of the other one, 0xffff for nobody or everybody               |
- * | 6      | 2    | amount | bytes of a frame or Drop, session id of a contact, Drops offered             |
+ * | 1      | 1    | detail | index of the cause or reason in its list below, 0 when there is none       |
+ * | 2      | 2    | node   | station index of the node of the event; of the sender for frames           |
+ * | 4      | 2    | other  | station index of the other node, 0xffff for none or for all                |
+ * | 6      | 2    | amount | bytes of a frame or Drop, session id of a contact, Drops offered           |
  * | 8      | 8    | time   | simulated microseconds                                                     |
  * | 16     | 8    | value  | transmission number, or ShortId                                            |
  *
  * Invariant: equal hashes mean equal histories, frame for frame. So one hash shows that a seed replays on another
- * machine or engine, and a change that was meant to change nothing did not. It keeps no history itself.
+ * machine or engine, and that a change which was meant to change nothing did so. The trace keeps no history itself.
  */
 import { blake3 } from "@noble/hashes/blake3.js";
 import type { MacAddress } from "../modules/throwie/ports.ts";
@@ -46,7 +46,7 @@ const DETAILS = [
 ] as const;
 
 const RECORD_BYTES = 24;
-/** Records are hashed in blocks, since each call of the hash costs more than a record. */
+/** Records are hashed in blocks, because one call of the hash costs more than one record. */
 const BLOCK_BYTES = 8_192;
 const NOBODY = 0xffff;
 const U32_COUNT = 2 ** 32;
@@ -56,7 +56,7 @@ export class Trace implements FrameTap {
   readonly #hash = blake3.create();
   readonly #block = new Uint8Array(BLOCK_BYTES);
   #filled = 0;
-  /** Records so far. */
+  /** The number of records so far. */
   records = 0;
 
   sent(timeUs: number, transmission: number, from: Station, to: MacAddress | undefined, frame: Uint8Array): void {
@@ -80,14 +80,14 @@ export class Trace implements FrameTap {
     this.#u32(Math.floor(transmission / U32_COUNT));
   }
 
-  /** What happened to a node and a peer. */
+  /** Records an event between a node and a peer. */
   contact(kind: TraceKind, timeUs: number, node: number, peer: MacAddress, amount: number, reason?: string): void {
     this.#write(kind, reason === undefined ? 0 : detail(1, reason), node, indexOf(peer), amount, timeUs);
     this.#u32(0);
     this.#u32(0);
   }
 
-  /** What happened to a Drop at a node. */
+  /** Records an event of a Drop at a node. */
   drop(
     kind: TraceKind,
     timeUs: number,
@@ -104,14 +104,14 @@ export class Trace implements FrameTap {
     this.#u32(shortIdHigh);
   }
 
-  /** A node started or stopped. */
+  /** Records that a node started or stopped. */
   power(kind: "started" | "stopped", timeUs: number, node: number): void {
     this.#write(kind, 0, node, NOBODY, 0, timeUs);
     this.#u32(0);
     this.#u32(0);
   }
 
-  /** The hash of all so far, 64 hexadecimal digits. More may follow. */
+  /** The hash of all events so far, as 64 hexadecimal digits. More events may follow. */
   hex(): string {
     this.#flush();
     let text = "";
@@ -154,7 +154,7 @@ function detail(list: 0 | 1 | 2, name: string): number {
   return index;
 }
 
-/** The two bytes of an address that tell stations apart (station.ts, stationAddress). */
+/** The index of a station, from the two bytes of its address that hold it (station.ts, stationAddress). */
 function indexOf(address: MacAddress): number {
   return (address[4]! << 8) | address[5]!;
 }
