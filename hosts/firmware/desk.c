@@ -1,10 +1,8 @@
 /*
  * Runs the firmware built for `lin` without a screen, because the SDK's own simulator needs a desktop. Gives the shared
  * object the functions of a simulator (`txScreen`); most of them do nothing. Runs GLib's loop, which drives the timers
- * and
- * the radio of the firmware. The firmware ends this process itself when it sleeps or restarts
- * (modules/board/board-lin.c).
- * This program ends the process when XS aborts and the firmware does not restart itself.
+ * and the radio of the firmware. The firmware ends this process itself when it sleeps or restarts
+ * (modules/board/board-lin.c). This program ends the process when XS aborts and the firmware does not restart itself.
  *
  * Usage: desk <shared object>, with THROWIE_BOARD naming the board's folder.
  */

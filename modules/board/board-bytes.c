@@ -1,7 +1,7 @@
 /*
  * The native half of crc32.ts and copy.ts: work on each byte that takes XS too long. An ESP32 has the CRC in its ROM.
- * On a
- * desk the CRC is made bit by bit, because its speed does not matter there. A range outside a buffer is a RangeError.
+ * On a desk the CRC is made bit by bit, because its speed does not matter there. A range outside a buffer is a
+ * RangeError.
  */
 #include "xsmc.h"
 #include "xsHost.h"

@@ -4,8 +4,7 @@
  * The clock is the timer of the running chip, continued from where the last life stopped. Between lives only the RTC's
  * clock runs, which may be wrong by 5 %. That error enters once for each life, and the clock never goes back. The bytes
  * that outlive a life are in RTC memory that no boot clears. They have a checksum, because they are noise after a loss
- * of
- * power.
+ * of power.
  */
 #include "xsmc.h"
 #include "xsHost.h"

@@ -1,13 +1,11 @@
 /*
  * The board on a desk: the native half of board.ts, over Linux. The folder in THROWIE_BOARD is the board. Its file
  * `memory` holds the bytes that outlive a life; a board that was never started has no such file. The partitions are
- * files
- * beside it (flash-lin.c).
+ * files beside it (flash-lin.c).
  *
  * A life is a process. Sleep and restart end the process with an exit status of their own, and the parent process
- * starts
- * it again. After a sleep it does so when the time in the file `sleep-ms` is over. To kill the process is to cut the
- * board's power. The clock is the machine's clock, so it continues between lives.
+ * starts it again. After a sleep it does so when the time in the file `sleep-ms` is over. To kill the process is to cut
+ * the board's power. The clock is the machine's clock, so it continues between lives.
  */
 #include "xsmc.h"
 #include "xsHost.h"

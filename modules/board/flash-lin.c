@@ -1,8 +1,7 @@
 /*
  * The files behind flash-lin.ts: each is a partition, byte for byte, and all ones when it is new. NOR rules: a write
- * only
- * clears bits, and the result is compared with the bytes. A write goes to the kernel at once, so it survives when the
- * process is killed.
+ * only clears bits, and the result is compared with the bytes. A write goes to the kernel at once, so it survives when
+ * the process is killed.
  */
 #include "xsmc.h"
 #include "xsHost.h"

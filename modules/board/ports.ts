@@ -4,7 +4,6 @@
  *
  * `board.ts` is the real board; the tests bring their own. No call here fails. A board that cannot do one of them is
  * broken, and restarts.
- * broken, and restarts.
  */
 import type { Clock, Random } from "../throwie/ports.ts";
 

@@ -1,7 +1,6 @@
 /*
  * The functions that each machine provides for a line of bytes (serial-esp32.c, serial-lin.c), and the function that
- * they
- * call. All of them are called in the task of XS, and none of them waits.
+ * they call. All of them are called in the task of XS, and none of them waits.
  */
 #ifndef SERIAL_DRIVER_H
 #define SERIAL_DRIVER_H

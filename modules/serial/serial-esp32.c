@@ -1,12 +1,10 @@
 /*
  * The line on an ESP32, over ESP-IDF v6.0: UART 0, which is wired to the board's USB chip, or the USB Serial/JTAG of a
- * C3
- * or an S3.
+ * C3 or an S3.
  *
  * The driver's own rings hold the bytes. The driver's interrupts wake a task of ours. That task posts one message for
- * all
- * events since the last delivery. So no code of XS runs in an interrupt, and the queue of XS never holds more than one
- * message of ours. Only our task, never a driver, waits for room in that queue.
+ * all events since the last delivery. So no code of XS runs in an interrupt, and the queue of XS never holds more than
+ * one message of ours. Only our task, never a driver, waits for room in that queue.
  *
  * The console may share the line. Its output is garbage between two messages, and the protocol skips it.
  */

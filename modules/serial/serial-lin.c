@@ -1,7 +1,7 @@
 /*
  * The line on Linux: the terminal that THROWIE_SERIAL names, or a new pseudo-terminal. The name of a new one is
- * printed, for
- * a program that takes the part of the computer. GLib tells when bytes can be read, and when there is room again.
+ * printed, for a program that takes the part of the computer. GLib tells when bytes can be read, and when there is room
+ * again.
  */
 #define _GNU_SOURCE
 #include "xsmc.h"
