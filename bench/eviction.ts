@@ -102,8 +102,9 @@ function run(policy: Policy | "admission" | "coldest", halfLifeS: number, seed: 
       };
       if (policy !== "admission") throwie.judge = () => "free";
       const insert = store.insert.bind(store);
-      store.insert = (low, high, bytes, offset, lengthBytes, heatKey, now) => {
-        if (typeof policy === "function" && store.count >= store.room && store.find(low, high) < 0) {
+      store.insert = (insertion) => {
+        const { shortIdLow, shortIdHigh } = insertion;
+        if (typeof policy === "function" && store.count >= store.room && store.find(shortIdLow, shortIdHigh) < 0) {
           let victim = -1;
           let least = Infinity;
           for (let slot = 0; slot < store.capacity; slot++) {
@@ -115,7 +116,7 @@ function run(policy: Policy | "admission" | "coldest", halfLifeS: number, seed: 
           }
           if (victim >= 0) store.setHeat(victim, COLDEST_POSSIBLE);
         }
-        const outcome = insert(low, high, bytes, offset, lengthBytes, heatKey, now);
+        const outcome = insert(insertion);
         if (outcome === "stored") {
           history.arrived[store.lastSlot] = events;
           count(store.lastSlot);

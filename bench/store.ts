@@ -11,6 +11,7 @@
 import { Store } from "../modules/store/store.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
+import { insertion } from "../test/insertion.ts";
 
 export type StoreBenchResult = { name: string; value: number; unit: string; limit?: number };
 
@@ -102,7 +103,9 @@ class Churn {
     const random = this.#random;
     const size = this.#work.sizeBytes(random);
     const key = random.below(KEY_SPAN);
-    const outcome = store.insert(random.u32(), random.u32(), this.#bytes, 0, size, key, this.#inserts++);
+    const outcome = store.insert(
+      insertion(random.u32(), random.u32(), this.#bytes, { lengthBytes: size, heatKey: key, now: this.#inserts++ }),
+    );
     if (outcome !== "stored") throw new Error(`bench: insert gave ${outcome}`);
     store.markVerified(store.lastSlot);
     return size;

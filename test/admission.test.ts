@@ -20,6 +20,7 @@ import {
 } from "../modules/throwie/admission.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
+import { insertion } from "./insertion.ts";
 
 const seed = Number(process.env.SEED ?? 1);
 const CAPACITY = 50;
@@ -44,7 +45,9 @@ class Board {
 
   put(number: number, key: number, victim = -1): void {
     const cause = this.admission?.causeOf(victim);
-    const outcome = this.store.insert(number, 0, Uint8Array.of(number), 0, 1, key, this.now, victim, cause);
+    const outcome = this.store.insert(
+      insertion(number, 0, Uint8Array.of(number), { lengthBytes: 1, heatKey: key, now: this.now, victim, cause }),
+    );
     if (outcome !== "stored") throw new Error(`not stored: ${outcome}`);
     this.store.markVerified(this.store.lastSlot);
   }

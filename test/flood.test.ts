@@ -142,9 +142,9 @@ test("canary: without admission, believing what is claimed, one visit washes the
         node.throwie!.judge = () => "free";
         const { store } = node.throwie!;
         const { insert } = store;
-        store.insert = (low, high, bytes, offset, lengthBytes, key, now) => {
-          const claimed = store.count < store.room ? key : now + HEAT_CAP;
-          return insert.call(store, low, high, bytes, offset, lengthBytes, claimed, now);
+        store.insert = (insertion) => {
+          if (store.count >= store.room) insertion.heatKey = insertion.now + HEAT_CAP;
+          return insert.call(store, insertion);
         };
       },
     },

@@ -10,6 +10,7 @@ import { dropId, shortIdHigh, shortIdLow } from "../modules/drop/drop.ts";
 import { SEAL_OVERHEAD_BYTES } from "../modules/drop/seal.ts";
 import { FLOOD } from "../modules/store/marks.ts";
 import { HEAT_CAP, HEAT_UNITS_PER_HALF_LIFE } from "../modules/temperature/temperature.ts";
+import { insertion } from "./insertion.ts";
 
 const KEY = new Uint8Array(32).fill(7);
 const OTHER_KEY = new Uint8Array(32).fill(8);
@@ -28,7 +29,7 @@ function fill(path: string, make = (number: number): Uint8Array => bytes(`carrie
   for (let number = 0; number < store.capacity; number++) {
     const drop = make(number);
     const id = dropId(drop);
-    store.insert(shortIdLow(id), shortIdHigh(id), drop, 0, drop.length, HEAT_CAP, 0);
+    store.insert(insertion(shortIdLow(id), shortIdHigh(id), drop, { heatKey: HEAT_CAP }));
     store.markVerified(store.lastSlot);
   }
   close();

@@ -26,7 +26,7 @@ test.serial("link and reconciler of four sessions fit into 24 KB, and the table 
       assemblies = new Assemblies();
     }),
     reconciler: bytesOf(() => {
-      reconciliation = new Reconciliation(store, assemblies, random, new Uint8Array(0), true);
+      reconciliation = new Reconciliation({ store, assemblies, random, beaconNonce: new Uint8Array(0), takesV2: true });
     }),
     contacts: bytesOf(() => {
       const owner = { store, assemblies, reconciliation, events: SILENT, own } as unknown as ContactOwner;

@@ -10,6 +10,7 @@ import { FileFlash } from "../hosts/store/file-flash.ts";
 import { Store } from "../modules/store/store.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { flashContract } from "./flash-contract.ts";
+import { insertion } from "./insertion.ts";
 import { dropBytes, highOf, lowOf, SMALL_CAPACITY, SMALL_SECTORS } from "./store-histories.ts";
 
 const SEED = Number(process.env.SEED ?? 1);
@@ -42,7 +43,7 @@ test("file flash: one process at a time, a dead holder is taken over from, anoth
   t.throws(() => new FileFlash(path), { message: /in use by process \d+; stop that process/ });
   const store = new Store(flash);
   t.is(store.mount(), "formatted");
-  t.is(store.insert(1, 2, dropBytes(1, 2048), 0, 2048, 0, 0), "stored");
+  t.is(store.insert(insertion(1, 2, dropBytes(1, 2048))), "stored");
   flash.close();
   flash.close();
   // A process id that is ours, but of a process that began at another time; one that cannot be; one half-written.

@@ -12,6 +12,7 @@ import { CORRUPT } from "../modules/store/marks.ts";
 import { Store } from "../modules/store/store.ts";
 import { NorFlash, PowerCut } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
+import { insertion } from "./insertion.ts";
 import { highOf, lowOf, SMALL_CAPACITY, SMALL_SECTORS } from "./store-histories.ts";
 
 const SIZE_BYTES = SMALL_SECTORS * 4096;
@@ -75,7 +76,9 @@ class Life {
     this.#now += 300;
     const bytes = new TextEncoder().encode(text).slice(0, size);
     const heat = id * 10 + random.below(200);
-    return this.#store.insert(lowOf(id), highOf(id), bytes, 0, size, heat, this.#now);
+    return this.#store.insert(
+      insertion(lowOf(id), highOf(id), bytes, { lengthBytes: size, heatKey: heat, now: this.#now }),
+    );
   }
 }
 

@@ -12,6 +12,7 @@ import { SeededRandom } from "../sim/random.ts";
 import { WornOut } from "./around-flash.ts";
 import formatOne from "./fixtures/store-v1.json" with { type: "json" };
 import formatTwo from "./fixtures/store-v2.json" with { type: "json" };
+import { insertion } from "./insertion.ts";
 import { dropBytes, highOf, lowOf, powerFails, SMALL_CAPACITY, SMALL_SECTORS } from "./store-histories.ts";
 
 const SEED = Number(process.env.SEED ?? 1);
@@ -25,7 +26,7 @@ test("formats what is empty or foreign, and never what is newer or of another sh
   const store = new Store(foreign, SMALL_CAPACITY);
   t.is(store.mount(), "formatted");
   for (let id = 1; id < 60; id++) {
-    t.is(store.insert(lowOf(id), highOf(id), dropBytes(id, 2048), 0, 2048, id, 0), "stored");
+    t.is(store.insert(insertion(lowOf(id), highOf(id), dropBytes(id, 2048), { heatKey: id })), "stored");
   }
   t.is(new Store(foreign, SMALL_CAPACITY).mount(), "mounted");
 
@@ -40,7 +41,7 @@ test("formats what is empty or foreign, and never what is newer or of another sh
   t.is(refused.mount(), "newer");
   t.is(newer.counters.programs, before.programs);
   t.is(newer.counters.erases, before.erases);
-  t.throws(() => refused.insert(1, 1, noise, 0, 1, 0, 0), { message: /not mounted/ });
+  t.throws(() => refused.insert(insertion(1, 1, noise, { lengthBytes: 1 })), { message: /not mounted/ });
 
   const other = new NorFlash({ sizeBytes: SMALL_BYTES });
   new Store(other, SMALL_CAPACITY).mount();
@@ -93,7 +94,7 @@ const sorted = (fixture: Fixture): Fixture["drops"] => [...fixture.drops].sort((
 function liveOn(store: Store, count: number): void {
   for (let id = 1; id <= count; id++) {
     const now = store.epoch + id;
-    const outcome = store.insert(id, id, dropBytes(id, 2048), 0, 2048, 2 ** 24 + id, now);
+    const outcome = store.insert(insertion(id, id, dropBytes(id, 2048), { heatKey: 2 ** 24 + id, now }));
     if (outcome !== "stored") throw new Error(outcome);
     store.markVerified(store.lastSlot);
     store.clean(now);

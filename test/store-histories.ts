@@ -4,6 +4,7 @@ import { CAUSE_NAMES, COLDEST, FLOOD, REMOVED } from "../modules/store/marks.ts"
 import { Store, type StoreOutcome } from "../modules/store/store.ts";
 import { type FlashImage, NorFlash, type NorFlashOptions, PowerCut } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
+import { insertion } from "./insertion.ts";
 
 const HOTTEST = 2 ** 30;
 
@@ -34,7 +35,9 @@ interface Insert {
 export type Displace = (store: Store, step: Insert, victim: number, now: number) => StoreOutcome;
 
 const displace: Displace = (store, { id, sizeBytes, heat }, victim, now) =>
-  store.insert(lowOf(id), highOf(id), dropBytes(id, sizeBytes), 0, sizeBytes, heat, now, victim, FLOOD);
+  store.insert(
+    insertion(lowOf(id), highOf(id), dropBytes(id, sizeBytes), { heatKey: heat, now, victim, cause: FLOOD }),
+  );
 
 interface Expected {
   verified: boolean;
@@ -146,7 +149,13 @@ export class Witness {
       const { erases } = store;
       const outcome = newcomer
         ? this.displace(store, step, victim, this.time)
-        : store.insert(lowOf(step.id), highOf(step.id), bytes, 0, step.sizeBytes, step.heat, this.time);
+        : store.insert(
+            insertion(lowOf(step.id), highOf(step.id), bytes, {
+              lengthBytes: step.sizeBytes,
+              heatKey: step.heat,
+              now: this.time,
+            }),
+          );
       const erased = store.erases - erases;
       if (erased > this.erasesMax) throw new Error(`${erased} sectors erased in one insert`);
       if (outcome === "flash") throw new Error("insert gave flash");

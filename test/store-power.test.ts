@@ -7,6 +7,7 @@ import { Store } from "../modules/store/store.ts";
 import { NorFlash, PowerCut } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { Around } from "./around-flash.ts";
+import { insertion } from "./insertion.ts";
 import {
   cutEverywhere,
   type Displace,
@@ -113,7 +114,7 @@ test("canary: the power cut test finds a victim that dies before the newcomer is
     const full = store.count >= store.room;
     const [low, high] = [store.idLow(victim), store.idHigh(victim)];
     if (full) store.remove(victim, FLOOD);
-    const outcome = store.insert(lowOf(id), highOf(id), dropBytes(id, sizeBytes), 0, sizeBytes, heat, now);
+    const outcome = store.insert(insertion(lowOf(id), highOf(id), dropBytes(id, sizeBytes), { heatKey: heat, now }));
     store.evicted = full;
     store.lastEvictedSlot = victim;
     store.lastEvictedLow = low;
@@ -135,7 +136,9 @@ function fullStore(flash: NorFlash): Store {
   const store = new Store(flash, SMALL_CAPACITY);
   store.mount();
   for (let id = 0; id < SMALL_CAPACITY; id++) {
-    store.insert(lowOf(id), highOf(id), dropBytes(id, 900), 0, 900, 1000 + 10 * id + (id % 3 === 0 ? 1 : 0), 0);
+    store.insert(
+      insertion(lowOf(id), highOf(id), dropBytes(id, 900), { heatKey: 1000 + 10 * id + (id % 3 === 0 ? 1 : 0) }),
+    );
   }
   return store;
 }
@@ -154,7 +157,9 @@ for (const [name, victim, cause] of [
         const slot = store.find(lowOf(victim), highOf(victim));
         flash.cutAt(cut);
         const failed = powerFails(() => {
-          const outcome = store.insert(lowOf(id), highOf(id), dropBytes(id, 900), 0, 900, 1, 9, slot, cause);
+          const outcome = store.insert(
+            insertion(lowOf(id), highOf(id), dropBytes(id, 900), { heatKey: 1, now: 9, victim: slot, cause }),
+          );
           t.is(outcome, "stored");
         });
         flash.cutAt(undefined);
@@ -233,7 +238,7 @@ for (const worn of [0, 1, 2]) {
       try {
         const store = new Store(flash, SMALL_CAPACITY);
         store.mount();
-        store.insert(lowOf(id), highOf(id), dropBytes(id, 2048), 0, 2048, id, 0);
+        store.insert(insertion(lowOf(id), highOf(id), dropBytes(id, 2048), { heatKey: id }));
         id++;
       } catch (error) {
         if (!(error instanceof PowerCut)) throw error;
@@ -244,7 +249,7 @@ for (const worn of [0, 1, 2]) {
     t.is(store.mount(), "mounted");
     for (let i = 0; i < 100; i++) {
       id++;
-      t.is(store.insert(lowOf(id), highOf(id), dropBytes(id, 2048), 0, 2048, id, 0), "stored");
+      t.is(store.insert(insertion(lowOf(id), highOf(id), dropBytes(id, 2048), { heatKey: id })), "stored");
     }
     t.is(store.room, SMALL_CAPACITY - 2 * store.retiredSectors);
   });

@@ -10,6 +10,7 @@ import { NorFlash, PowerCut } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { World } from "../sim/world.ts";
 import { Around } from "./around-flash.ts";
+import { insertion } from "./insertion.ts";
 import { dropBytes, highOf, lowOf, randomSteps, SMALL_CAPACITY, Witness } from "./store-histories.ts";
 
 const SEED = Number(process.env.SEED ?? 1);
@@ -43,7 +44,8 @@ test("a full store whose log moves over worn sectors gives up no Drop, however m
     const store = new Store(flash);
     store.mount();
     const drop = new Uint8Array(DROP_BYTES);
-    for (let i = 0; i < store.capacity; i++) store.insert(i, 7, drop, 0, drop.length, 70_000 + 10 * i, 1_000);
+    for (let i = 0; i < store.capacity; i++)
+      store.insert(insertion(i, 7, drop, { heatKey: 70_000 + 10 * i, now: 1_000 }));
     let wear = worn;
     for (let sector = 0; sector < 448 && wear > 0; sector++) {
       if (flash.erasesOf[sector] !== 0) continue;
@@ -145,7 +147,9 @@ class Decline {
     for (let i = 0; i < count; i++) {
       const id = ++this.#newest;
       const { sacrificed } = this.store.counters;
-      const outcome = this.store.insert(lowOf(id), highOf(id), dropBytes(id, DROP_BYTES), 0, DROP_BYTES, 2 * id, id);
+      const outcome = this.store.insert(
+        insertion(lowOf(id), highOf(id), dropBytes(id, DROP_BYTES), { heatKey: 2 * id, now: id }),
+      );
       if (outcome === "stored") this.#reported = id;
       else throw new Error(`insert ${id} gave ${outcome} with room for ${this.store.room}`);
       if (i % 3 === 0) this.store.clean(id);
@@ -253,7 +257,7 @@ function dies(t: ExecutionContext, before: number, named: boolean, after: number
   const store = new Store(flash, CAPACITY);
   store.mount();
   const insert = (id: number, key: number, victim = -1): string =>
-    store.insert(id, 1, dropBytes(id, 300), 0, 300, key, 0, victim, FLOOD);
+    store.insert(insertion(id, 1, dropBytes(id, 300), { heatKey: key, victim, cause: FLOOD }));
   for (let id = 0; id < CAPACITY; id++) insert(id, 1_000_000 + 2 * id);
   for (let id = 100; id < 100 + before; id++) insert(id, 2_000_000 + 2 * id);
   if (after === 1000) flash.low = 1000;
@@ -304,7 +308,7 @@ test("a Drop that the log gave up while it made room for its new record does not
     const store = new Store(flash, CAPACITY);
     store.mount();
     const inserts = 300 + 5 * first;
-    for (let id = 0; id < inserts; id++) store.insert(id, 1, dropBytes(id, 300), 0, 300, id, 0);
+    for (let id = 0; id < inserts; id++) store.insert(insertion(id, 1, dropBytes(id, 300), { heatKey: id }));
     flash.cramped = true;
     // Their marks fail, and each failing copy ends a sector of the log, until it has no more to take.
     let slot = first;

@@ -9,6 +9,7 @@ import process from "node:process";
 import { FileFlash } from "../hosts/store/file-flash.ts";
 import { Store } from "../modules/store/store.ts";
 import { SeededRandom } from "../sim/random.ts";
+import { insertion } from "./insertion.ts";
 import { dropBytes, highOf, lowOf, SMALL_CAPACITY } from "./store-histories.ts";
 
 const [path = "", firstId = "", seed = "", hasty] = process.argv.slice(2);
@@ -34,7 +35,7 @@ if (outcome !== "mounted" && outcome !== "formatted") throw new Error(outcome);
 for (let id = Number(firstId); ; id++) {
   const size = 1 + random.below(2048);
   if (hasty !== undefined) say(`stored ${id} ${size}`);
-  const inserted = store.insert(lowOf(id), highOf(id), dropBytes(id, size), 0, size, id, id);
+  const inserted = store.insert(insertion(lowOf(id), highOf(id), dropBytes(id, size), { heatKey: id, now: id }));
   if (inserted !== "stored") throw new Error(inserted);
   if (store.evicted) say(`evicted ${store.lastEvictedLow}`);
   if (hasty === undefined) say(`stored ${id} ${size}`);

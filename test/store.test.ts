@@ -23,6 +23,7 @@ import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { Around, WornOut } from "./around-flash.ts";
 import { flashContract } from "./flash-contract.ts";
+import { insertion } from "./insertion.ts";
 import {
   dropBytes,
   ERASES_PER_INSERT_MAX,
@@ -142,17 +143,23 @@ test("bounds agree with one another", (t) => {
 
 test("stores, finds, reads any part, knows what it has, forgets what it is told to", (t) => {
   const store = new Store(new NorFlash());
-  t.throws(() => store.insert(1, 2, new Uint8Array(1), 0, 1, 0, 0), { message: /not mounted/ });
+  t.throws(() => store.insert(insertion(1, 2, new Uint8Array(1), { lengthBytes: 1 })), { message: /not mounted/ });
   t.is(store.mount(), "formatted");
   const buffer = new Uint8Array(2100);
   const slots = new Map<number, number>();
   for (const [id, size] of [1, 2, 7, 8, 9, 12, 13, 200, 1999, 2047, 2048].entries()) {
     buffer.set(dropBytes(id, size), 33);
-    t.is(store.insert(lowOf(id), highOf(id), buffer, 33, size, id, 0), "stored");
+    t.is(
+      store.insert(insertion(lowOf(id), highOf(id), buffer, { offset: 33, lengthBytes: size, heatKey: id })),
+      "stored",
+    );
     slots.set(id, store.lastSlot);
     t.is(store.lengthBytes(store.lastSlot), size);
     t.false(store.verified(store.lastSlot));
-    t.is(store.insert(lowOf(id), highOf(id), buffer, 33, size, 99, 0), "known");
+    t.is(
+      store.insert(insertion(lowOf(id), highOf(id), buffer, { offset: 33, lengthBytes: size, heatKey: 99 })),
+      "known",
+    );
     t.is(store.lastSlot, slots.get(id)!);
     t.is(store.heat(store.lastSlot), id);
   }
@@ -173,8 +180,8 @@ test("stores, finds, reads any part, knows what it has, forgets what it is told 
   t.throws(() => store.read(slots.get(3)!, 0, buffer, 0, 1));
   t.is(store.mount(), "mounted");
   t.is(store.count, 10);
-  t.throws(() => store.insert(1, 1, buffer, 0, 0, 0, 0));
-  t.throws(() => store.insert(1, 1, buffer, 0, 2049, 0, 0));
+  t.throws(() => store.insert(insertion(1, 1, buffer, { lengthBytes: 0 })));
+  t.throws(() => store.insert(insertion(1, 1, buffer, { lengthBytes: 2049 })));
 });
 
 test("a full store evicts the strictly coldest, and takes nobody colder or as cold", (t) => {
@@ -182,16 +189,19 @@ test("a full store evicts the strictly coldest, and takes nobody colder or as co
   store.mount();
   const bytes = new Uint8Array(2048);
   for (let id = 0; id < DROPS_MAX; id++) {
-    t.is(store.insert(id, id, bytes, 0, 2048, 1000 + ((id * 7) % DROPS_MAX), 0), "stored");
+    t.is(
+      store.insert(insertion(id, id, bytes, { lengthBytes: 2048, heatKey: 1000 + ((id * 7) % DROPS_MAX) })),
+      "stored",
+    );
     t.false(store.evicted);
   }
   t.is(store.count, DROPS_MAX);
-  t.is(store.insert(1, 9999, bytes, 0, 2048, 999, 0), "colder");
-  t.is(store.insert(1, 9999, bytes, 0, 2048, 1000, 0), "colder");
+  t.is(store.insert(insertion(1, 9999, bytes, { lengthBytes: 2048, heatKey: 999 })), "colder");
+  t.is(store.insert(insertion(1, 9999, bytes, { lengthBytes: 2048, heatKey: 1000 })), "colder");
   for (let round = 0; round < 50; round++) {
     const doomed = [...Array(DROPS_MAX).keys()].reduce((a, b) => (store.heat(b) < store.heat(a) ? b : a));
     const [low, high] = [store.idLow(doomed), store.idHigh(doomed)];
-    t.is(store.insert(5000 + round, 1, bytes, 0, 2048, 100_000, 0), "stored");
+    t.is(store.insert(insertion(5000 + round, 1, bytes, { lengthBytes: 2048, heatKey: 100_000 })), "stored");
     t.true(store.evicted);
     t.deepEqual([store.lastEvictedSlot, store.lastEvictedLow, store.lastEvictedHigh], [doomed, low, high]);
     t.is(store.find(low, high), -1);
@@ -231,7 +241,7 @@ test("after clean had its time an insert of the largest erases nothing but, now 
   for (let id = 1; id <= 400; id++) {
     for (let steps = 0; store.clean(id); steps++) t.true(steps < 50, "clean comes to an end");
     const before = flash.counters.erases;
-    store.insert(lowOf(id), highOf(id), dropBytes(id, 2048), 0, 2048, id, id);
+    store.insert(insertion(lowOf(id), highOf(id), dropBytes(id, 2048), { heatKey: id, now: id }));
     erasing += flash.counters.erases - before;
   }
   t.true(erasing <= 400 / 50, `${erasing} erases in 400 inserts`);
@@ -258,7 +268,7 @@ test("heat and time outlive a restart by a checkpoint, and by whatever else is w
   const flash = new NorFlash({ sizeBytes: SMALL_BYTES });
   const store = new Store(flash, SMALL_CAPACITY);
   store.mount();
-  for (let id = 0; id < SMALL_CAPACITY; id++) store.insert(id, id, dropBytes(id, 900), 0, 900, id, 0);
+  for (let id = 0; id < SMALL_CAPACITY; id++) store.insert(insertion(id, id, dropBytes(id, 900), { heatKey: id }));
   for (let id = 0; id < SMALL_CAPACITY; id++) store.setHeat(store.find(id, id), 5000 - id * 300);
   store.checkpoint(70_000);
   store.setHeat(store.find(3, 3), 1_000_000);
@@ -286,10 +296,10 @@ test("a checkpoint that ends early, its flash worn out, leaves nothing that is n
   const flash = new WornOut(new NorFlash({ sizeBytes: SMALL_BYTES }));
   const store = new Store(flash, SMALL_CAPACITY);
   store.mount();
-  for (let id = 0; id < SMALL_CAPACITY; id++) store.insert(id, id, dropBytes(id, 900), 0, 900, id, 0);
+  for (let id = 0; id < SMALL_CAPACITY; id++) store.insert(insertion(id, id, dropBytes(id, 900), { heatKey: id }));
   flash.wornOut = true;
   // Whoever looks for a free sector finds that there is none.
-  for (let id = 100; store.insert(id, id, dropBytes(id, 2048), 0, 2048, id, 0) !== "flash"; id++);
+  for (let id = 100; store.insert(insertion(id, id, dropBytes(id, 2048), { heatKey: id })) !== "flash"; id++);
   let written = 0;
   for (let round = 1; round <= 100; round++) {
     for (let slot = 0; slot < SMALL_CAPACITY; slot++)
@@ -312,7 +322,7 @@ test("a checkpoint is due when it is cheap beside what was stored since, or a da
   let now = day;
   store.checkpoint(now);
   const programmed = store.programmedBytes;
-  for (let id = 0; id < 3; id++) store.insert(id, id, dropBytes(id, 2048), 0, 2048, id, now);
+  for (let id = 0; id < 3; id++) store.insert(insertion(id, id, dropBytes(id, 2048), { heatKey: id, now }));
   t.false(store.checkpointDue(now), "nothing changed");
   store.setHeat(store.find(0, 0), 1000);
   // One record of 40 bytes, which costs as much as three: 6,000 bytes pay for it.
@@ -321,7 +331,7 @@ test("a checkpoint is due when it is cheap beside what was stored since, or a da
   store.checkpoint(now);
   for (let id = 0; id < 3; id++) store.setHeat(store.find(id, id), 2000);
   now += day - 1;
-  store.insert(9, 9, dropBytes(9, 20), 0, 20, 9, now);
+  store.insert(insertion(9, 9, dropBytes(9, 20), { heatKey: 9, now }));
   t.false(store.checkpointDue(now));
   t.true(store.checkpointDue(now + 1), "an insert puts it off by nothing");
   store.checkpoint(now + 1);
@@ -333,11 +343,11 @@ test("a checkpoint of all 750 keys a day, for a year, writes 8,000 bytes of keys
   const store = new Store(flash);
   store.mount();
   const day = 9_360;
-  for (let id = 0; id < DROPS_MAX; id++) store.insert(id, 1, dropBytes(id, 2048), 0, 2048, id, 0);
+  for (let id = 0; id < DROPS_MAX; id++) store.insert(insertion(id, 1, dropBytes(id, 2048), { heatKey: id }));
   const { erases } = store;
   for (let now = day; now <= 365 * day; now += day) {
     // An insert a day, and each Drop moves: a board on a quiet square.
-    store.insert(now, 2, dropBytes(1, 2048), 0, 2048, 10_000 + now, now - 1);
+    store.insert(insertion(now, 2, dropBytes(1, 2048), { heatKey: 10_000 + now, now: now - 1 }));
     for (let slot = 0; slot < DROPS_MAX; slot++) store.setHeat(slot, store.heat(slot) + 1);
     t.true(store.checkpointDue(now), `heat time ${now}`);
     const before = flash.heatBytes;
@@ -373,7 +383,7 @@ test("who is named dies for a newcomer, in a full store only, and not for one th
   store.mount();
   const insert = (id: number, victim: number, heat = 2 * id): string => {
     const slot = store.find(victim, victim);
-    return store.insert(id, id, dropBytes(id, 2048), 0, 2048, heat, 0, slot, FLOOD);
+    return store.insert(insertion(id, id, dropBytes(id, 2048), { heatKey: heat, victim: slot, cause: FLOOD }));
   };
   for (let id = 0; id < SMALL_CAPACITY; id++) t.is(insert(id, 0), "stored");
   t.is(store.count, SMALL_CAPACITY);
@@ -399,7 +409,7 @@ test("the journal tells who died, why, when, how old and how warm, across restar
     const deaths: number[] = [];
     for (let id = 1; id <= 1500; id++) {
       const now = id * 1000;
-      t.is(store.insert(id, 7, dropBytes(id, 700), 0, 700, now, now), "stored");
+      t.is(store.insert(insertion(id, 7, dropBytes(id, 700), { heatKey: now, now })), "stored");
       const evicted = store.evicted ? store.lastEvictedLow : 0;
       if (id % 5 > 0) {
         born.set(id, now);
@@ -448,14 +458,15 @@ test("a slack lets the collector choose among the coldest, and never beyond them
   store.mount();
   const bytes = new Uint8Array(2048);
   const random = new SeededRandom(SEED, "slack");
-  for (let id = 0; id < DROPS_MAX; id++) store.insert(id, 1, bytes, 0, 2048, random.below(1e6), 0);
+  for (let id = 0; id < DROPS_MAX; id++)
+    store.insert(insertion(id, 1, bytes, { lengthBytes: 2048, heatKey: random.below(1e6) }));
   let strictly = 0;
   let stored = 0;
   for (let round = 0; round < 300; round++) {
     const keys = [...Array(DROPS_MAX).keys()].map((slot) => store.heat(slot)).sort((a, b) => a - b);
     const key = random.below(1e6);
     const before = [...Array(DROPS_MAX).keys()].map((slot) => store.heat(slot));
-    const outcome = store.insert(10_000 + round, 1, bytes, 0, 2048, key, 0);
+    const outcome = store.insert(insertion(10_000 + round, 1, bytes, { lengthBytes: 2048, heatKey: key }));
     t.is(outcome, key > keys[0]! ? "stored" : "colder");
     if (outcome === "colder") continue;
     const died = before[store.lastEvictedSlot]!;
@@ -479,7 +490,8 @@ test("no bytes of a Drop are ever taken for a header or a record", (t) => {
     encodeLogHeader(header, 1_000_000, 0, layout);
     evil.set(header, at % 64 === 0 ? at : Math.min(at, evil.length - 32));
   }
-  for (let id = 1; id <= 200; id++) store.insert(lowOf(id), highOf(id), evil, 0, 2048 - (id % 8) * 4, id, 0);
+  for (let id = 1; id <= 200; id++)
+    store.insert(insertion(lowOf(id), highOf(id), evil, { lengthBytes: 2048 - (id % 8) * 4, heatKey: id }));
   const again = new Store(flash, SMALL_CAPACITY);
   t.is(again.mount(), "mounted");
   t.is(again.count, SMALL_CAPACITY);

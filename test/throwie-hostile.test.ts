@@ -6,6 +6,7 @@ import { sameAddress } from "../modules/throwie/ports.ts";
 import type { SimNode } from "../sim/node.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { board, holdings, namesOf, overhear, seed, worldOf, write } from "./contact-world.ts";
+import { insertion } from "./insertion.ts";
 import { loneNode } from "./lone-node.ts";
 import { NOTHING_LISTED, stranger } from "./stranger.ts";
 
@@ -21,7 +22,7 @@ test("a Drop that is not what it was announced as is never served, and is forgot
   const [liar, b, c] = world.nodes as [SimNode, SimNode, SimNode];
   const { store } = liar.throwie!;
   const junk = new Uint8Array(700).fill(7);
-  t.is(store.insert(1, 2, junk, 0, junk.length, freshKey(0), 0), "stored");
+  t.is(store.insert(insertion(1, 2, junk, { heatKey: freshKey(0) })), "stored");
   store.markVerified(store.lastSlot);
   write(liar, new SeededRandom(seed, "liar"), 1);
   world.run(30);

@@ -259,9 +259,15 @@ test("four contacts run at once and a fifth node waits its turn", (t) => {
   for (const node of world.nodes) t.deepEqual(holdings(node), namesOf(drops), node.name);
 });
 
+/** A frame of a Drop with this ShortId. */
+function frameOf(shortIdLow: number): Frame {
+  return Object.assign(new Frame(), { shortIdLow });
+}
+
 test("buffers: bounded a contact, resumed after one, and not held by a peer that does not go on", (t) => {
   const assemblies = new Assemblies();
-  const lend = (id: number, contact: number, now: number) => assemblies.lend(id, 0, PAYLOAD_BYTES_V1, contact, now);
+  const lend = (id: number, contact: number, now: number) =>
+    assemblies.lend(frameOf(id), PAYLOAD_BYTES_V1, contact, now);
   const frame = new Frame();
   const bytes = new Uint8Array(FRAME_SIZE_BYTES_V1);
   decodeFrame(
@@ -286,7 +292,7 @@ test("buffers: bounded a contact, resumed after one, and not held by a peer that
 
 test("buffers: a reconciliation gets its two as soon as Drops in them are done with, and gives them back", (t) => {
   const assemblies = new Assemblies();
-  const lend = (id: number, now: number) => assemblies.lend(id, 0, PAYLOAD_BYTES_V1, 0, now);
+  const lend = (id: number, now: number) => assemblies.lend(frameOf(id), PAYLOAD_BYTES_V1, 0, now);
   const lent = [1, 2, 3, 4, 5, 6].map((id) => lend(id, 0)!);
   t.false(assemblies.reserve(10), "Drops are in all of them");
   for (const assembly of lent) assemblies.release(assembly);

@@ -7,7 +7,7 @@
  * programmed over. For the same reason mount opens none: where an earlier life stopped filling cannot be known.
  */
 import { BODY_BYTES_MIN, BODY_SECTOR, encodeSectorHeader, type Layout } from "./layout.ts";
-import { BODIES, OPEN, type Partition, RETIRED, WORN } from "./partition.ts";
+import { BODIES, OPEN, RETIRED, type Sectors, WORN } from "./sectors.ts";
 
 /** A body is copied through RAM in pieces; a multiple of every program unit. */
 const PIECE_BYTES = 256;
@@ -16,20 +16,20 @@ export class Bodies {
   /** Where `take` found room. */
   sector = 0;
   offset = 0;
-  readonly #partition: Partition;
+  readonly #sectors: Sectors;
   readonly #layout: Layout;
-  readonly #sectors: Uint16Array;
+  readonly #openSectors: Uint16Array;
   readonly #ends: Uint16Array;
   readonly #header: Uint8Array;
   readonly #piece = new Uint8Array(PIECE_BYTES);
   #count = 0;
 
-  constructor(partition: Partition) {
-    const { layout } = partition;
-    this.#partition = partition;
+  constructor(sectors: Sectors) {
+    const { layout } = sectors;
+    this.#sectors = sectors;
     this.#layout = layout;
-    this.#sectors = new Uint16Array(Math.max(1, layout.openSectorsMax));
-    this.#ends = new Uint16Array(this.#sectors.length);
+    this.#openSectors = new Uint16Array(Math.max(1, layout.openSectorsMax));
+    this.#ends = new Uint16Array(this.#openSectors.length);
     this.#header = new Uint8Array(layout.bodyStart);
   }
 
@@ -42,43 +42,43 @@ export class Bodies {
     return roomBytes === 0 || this.#bestFor(roomBytes) >= 0;
   }
 
-  /** Take the room for a Drop's body; `fits` was true. `Partition.release` gives it back as garbage. */
+  /** Take the room for a Drop's body; `fits` was true. `Sectors.release` gives it back as garbage. */
   take(roomBytes: number): void {
     const entry = this.#bestFor(roomBytes);
     const end = this.#ends[entry]! + roomBytes;
-    this.sector = this.#sectors[entry]!;
+    this.sector = this.#openSectors[entry]!;
     this.offset = this.#ends[entry]!;
     this.#ends[entry] = end;
-    this.#partition.hold(this.sector, roomBytes);
+    this.#sectors.hold(this.sector, roomBytes);
     if (end + BODY_BYTES_MIN > this.#layout.sectorSizeBytes) this.#close(entry, BODIES);
   }
 
   /** Program the body of the Drop in `bytes[offset .. offset + lengthBytes)` where `take` found room. */
   program(bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
     const { headBytes, unitBytes, sectorSizeBytes } = this.#layout;
-    const partition = this.#partition;
+    const sectors = this.#sectors;
     const address = this.sector * sectorSizeBytes + this.offset;
     const size = lengthBytes - headBytes;
     const rest = size % unitBytes;
     const whole = size - rest;
-    if (whole > 0 && !partition.program(address, bytes, offset + headBytes, whole)) return false;
+    if (whole > 0 && !sectors.program(address, bytes, offset + headBytes, whole)) return false;
     if (rest === 0) return true;
     const piece = this.#piece;
     for (let i = 0; i < unitBytes; i++) piece[i] = i < rest ? bytes[offset + headBytes + whole + i]! : 0xff;
-    return partition.program(address + whole, piece, 0, unitBytes);
+    return sectors.program(address + whole, piece, 0, unitBytes);
   }
 
   /** Copy the body of a Drop of that length to where `take` found room. */
   copy(fromSector: number, fromOffset: number, lengthBytes: number): boolean {
     const { sectorSizeBytes } = this.#layout;
-    const partition = this.#partition;
+    const sectors = this.#sectors;
     const size = this.#layout.bodyBytes(lengthBytes);
     const from = fromSector * sectorSizeBytes + fromOffset;
     const to = this.sector * sectorSizeBytes + this.offset;
     for (let done = 0; done < size; done += PIECE_BYTES) {
       const piece = Math.min(PIECE_BYTES, size - done);
-      partition.flash.read(from + done, this.#piece, 0, piece);
-      if (!partition.program(to + done, this.#piece, 0, piece)) return false;
+      sectors.flash.read(from + done, this.#piece, 0, piece);
+      if (!sectors.program(to + done, this.#piece, 0, piece)) return false;
     }
     return true;
   }
@@ -86,28 +86,28 @@ export class Bodies {
   /** Programming failed there: put nothing more in it. */
   fail(sector: number): void {
     for (let entry = 0; entry < this.#count; entry++) {
-      if (this.#sectors[entry] === sector) this.#close(entry, WORN);
+      if (this.#openSectors[entry] === sector) this.#close(entry, WORN);
     }
-    if (this.#partition.state[sector] === BODIES) this.#partition.set(sector, WORN);
+    if (this.#sectors.state[sector] === BODIES) this.#sectors.set(sector, WORN);
   }
 
   /** Begin a sector; of too many the fullest is closed. False: none could be had. */
   open(sequence: number): boolean {
-    const partition = this.#partition;
+    const sectors = this.#sectors;
     const layout = this.#layout;
     for (;;) {
-      const sector = partition.leastWornFree();
+      const sector = sectors.leastWornFree();
       if (sector < 0) return false;
-      if (!partition.erase(sector)) continue;
+      if (!sectors.erase(sector)) continue;
       this.#header.fill(0xff);
-      encodeSectorHeader(this.#header, BODY_SECTOR, partition.eraseCount(sector), sequence);
-      if (!partition.program(sector * layout.sectorSizeBytes, this.#header, 0, layout.bodyStart)) {
-        partition.set(sector, RETIRED);
+      encodeSectorHeader(this.#header, BODY_SECTOR, sectors.eraseCount(sector), sequence);
+      if (!sectors.program(sector * layout.sectorSizeBytes, this.#header, 0, layout.bodyStart)) {
+        sectors.set(sector, RETIRED);
         continue;
       }
-      if (this.#count === this.#sectors.length) this.#close(this.#fullest(), BODIES);
-      partition.set(sector, OPEN);
-      this.#sectors[this.#count] = sector;
+      if (this.#count === this.#openSectors.length) this.#close(this.#fullest(), BODIES);
+      sectors.set(sector, OPEN);
+      this.#openSectors[this.#count] = sector;
       this.#ends[this.#count] = layout.bodyStart;
       this.#count++;
       return true;
@@ -131,11 +131,11 @@ export class Bodies {
   }
 
   #close(entry: number, state: number): void {
-    const sector = this.#sectors[entry]!;
+    const sector = this.#openSectors[entry]!;
     const last = --this.#count;
-    this.#sectors[entry] = this.#sectors[last]!;
+    this.#openSectors[entry] = this.#openSectors[last]!;
     this.#ends[entry] = this.#ends[last]!;
-    this.#partition.set(sector, state);
-    this.#partition.settle(sector);
+    this.#sectors.set(sector, state);
+    this.#sectors.reclaim(sector);
   }
 }

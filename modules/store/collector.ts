@@ -14,8 +14,8 @@ import type { Bodies } from "./bodies.ts";
 import type { StoreCounters } from "./counters.ts";
 import { type Layout, NOWHERE } from "./layout.ts";
 import { LOG_FULL, SECTOR_RETIRED } from "./marks.ts";
-import { BODIES, type Partition } from "./partition.ts";
 import type { RecordLog } from "./record-log.ts";
+import { BODIES, type Sectors } from "./sectors.ts";
 import type { Slots } from "./slots.ts";
 
 /** Sectors tried for one write before the part is taken to be broken. */
@@ -31,7 +31,7 @@ const INSERT_RECORDS = 2;
 const LEVELLING_INTERVAL_ERASES = 16;
 
 export class Collector {
-  readonly #partition: Partition;
+  readonly #sectors: Sectors;
   readonly #layout: Layout;
   readonly #slots: Slots;
   readonly #log: RecordLog;
@@ -41,17 +41,10 @@ export class Collector {
   readonly #doomed: Uint16Array;
   #levelledAt = 0;
 
-  constructor(
-    partition: Partition,
-    slots: Slots,
-    log: RecordLog,
-    bodies: Bodies,
-    counters: StoreCounters,
-    slack: number,
-  ) {
-    this.#partition = partition;
-    this.#layout = partition.layout;
-    this.#slots = slots;
+  constructor(log: RecordLog, bodies: Bodies, counters: StoreCounters, slack: number) {
+    this.#sectors = log.sectors;
+    this.#layout = log.sectors.layout;
+    this.#slots = log.slots;
     this.#log = log;
     this.#bodies = bodies;
     this.#counters = counters;
@@ -60,14 +53,14 @@ export class Collector {
 
   /** Drops that there is room for. */
   get room(): number {
-    const usable = this.#layout.sectorCount - this.#partition.retired;
+    const usable = this.#layout.sectorCount - this.#sectors.retired;
     return Math.max(0, Math.min(this.#slots.capacity, this.#layout.roomIn(usable)));
   }
 
   /** One step of what the next inserts would otherwise wait for. False: nothing to do, or nothing that can be done. */
   clean(): boolean {
     if (!this.shrink()) return false;
-    const failing = this.#partition.failing();
+    const failing = this.#sectors.failing();
     if (failing >= 0 && this.#allowance() >= 2) return this.#empty(failing);
     if (this.#level()) return true;
     if (this.#bodies.fits(this.#layout.bodyRoom(DROP_SIZE_BYTES_MAX))) return false;
@@ -76,7 +69,7 @@ export class Collector {
 
   /** Free sectors that bodies may have. One is always kept, for cleaning to begin with. */
   #allowance(): number {
-    return this.#partition.free - this.#log.claims;
+    return this.#sectors.free - this.#log.claims;
   }
 
   /** Make an insert of a body of `room` bytes possible: a record's room in the log, and an open sector. */
@@ -103,7 +96,7 @@ export class Collector {
 
   giveUp(sector: number, room: number): void {
     this.#bodies.fail(sector);
-    this.#partition.release(sector, room);
+    this.#sectors.release(sector, room);
   }
 
   /**
@@ -111,24 +104,24 @@ export class Collector {
    * with a single Drop qualify; there always is one (docs/store.md, "Why cleaning never gets stuck").
    */
   #cleanCheapest(): boolean {
-    const sector = this.#partition.cheapest(this.#allowance() >= 2 ? 0xff : 1);
+    const sector = this.#sectors.cheapest(this.#allowance() >= 2 ? 0xff : 1);
     return sector >= 0 && this.#empty(sector);
   }
 
   /** Give a sector that is erased too seldom its turn. */
   #level(): boolean {
-    const partition = this.#partition;
-    if (partition.erases - this.#levelledAt < LEVELLING_INTERVAL_ERASES || this.#allowance() < 2) return false;
-    this.#levelledAt = partition.erases;
-    const sector = partition.laggard();
+    const sectors = this.#sectors;
+    if (sectors.erases - this.#levelledAt < LEVELLING_INTERVAL_ERASES || this.#allowance() < 2) return false;
+    this.#levelledAt = sectors.erases;
+    const sector = sectors.laggard();
     return sector >= 0 && this.#empty(sector);
   }
 
   /** Move all bodies out of the sector. */
   #empty(sector: number): boolean {
     const slots = this.#slots;
-    if (!this.ensureLog(this.#partition.drops[sector]!)) return false;
-    for (let slot = 0; slot < slots.capacity && this.#partition.drops[sector]! > 0; slot++) {
+    if (!this.ensureLog(this.#sectors.drops[sector]!)) return false;
+    for (let slot = 0; slot < slots.capacity && this.#sectors.drops[sector]! > 0; slot++) {
       if (slots.bodySector[slot] === sector && slots.occupied(slot) && !this.#move(slot)) return false;
     }
     return true;
@@ -146,13 +139,13 @@ export class Collector {
         continue;
       }
       if (!this.rewrite(slot, sector, start)) {
-        this.#partition.release(sector, room);
+        this.#sectors.release(sector, room);
         return false;
       }
       const from = slots.bodySector[slot]!;
       slots.bodySector[slot] = sector;
       slots.bodyOffset[slot] = start;
-      this.#partition.release(from, room);
+      this.#sectors.release(from, room);
       this.#counters.moved++;
       return true;
     }
@@ -164,10 +157,10 @@ export class Collector {
     const log = this.#log;
     // A log that had to be emptied on the way may have given up this very Drop.
     if (!this.ensureLog(1) || !this.#slots.occupied(slot)) return false;
-    this.#partition.flash.sync();
+    this.#sectors.flash.sync();
     log.putCopy(slot, bodySector, bodyOffset);
     if (!log.append()) return false;
-    this.#partition.flash.sync();
+    this.#sectors.flash.sync();
     log.supersede(slot);
     log.bind(slot);
     return true;
@@ -181,7 +174,7 @@ export class Collector {
       // Which may have given up some already.
       if (slots.count <= this.room) break;
       this.drop(slots.surplus(), SECTOR_RETIRED);
-      this.#partition.flash.sync();
+      this.#sectors.flash.sync();
       this.#counters.sacrificed++;
     }
     return true;
@@ -197,7 +190,7 @@ export class Collector {
     let least = Infinity;
     for (let i = 0; i < count; i++) {
       const sector = slots.bodySector[doomed[i]!]!;
-      const live = this.#partition.state[sector] === BODIES ? this.#partition.live[sector]! : Infinity;
+      const live = this.#sectors.state[sector] === BODIES ? this.#sectors.live[sector]! : Infinity;
       if (live < least) {
         least = live;
         best = doomed[i]!;
@@ -214,7 +207,7 @@ export class Collector {
     // Not before: `ensure` copies the record of whoever has a slot, and counts it.
     log.unbind(slot);
     const sector = slots.bodySector[slot]!;
-    if (sector !== NOWHERE) this.#partition.release(sector, this.#layout.bodyRoom(slots.lengthBytes[slot]!));
+    if (sector !== NOWHERE) this.#sectors.release(sector, this.#layout.bodyRoom(slots.lengthBytes[slot]!));
     slots.remove(slot);
   }
 

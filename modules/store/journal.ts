@@ -19,7 +19,6 @@ import {
   word,
 } from "./layout.ts";
 import { ageOf, causeOf, isVerified, SUPERSEDED, timeKnown, timeOf } from "./marks.ts";
-import type { Partition } from "./partition.ts";
 import type { RecordLog } from "./record-log.ts";
 
 export interface Death {
@@ -37,13 +36,13 @@ export interface Death {
 }
 
 /** All deaths that the log still tells of, in the order in which the Drops' last records were written. */
-export function readJournal(partition: Partition, log: RecordLog): Death[] {
-  const { flash, layout } = partition;
+export function readJournal(log: RecordLog): Death[] {
+  const { flash, layout } = log.sectors;
   const bytes = new Uint8Array(layout.recordBytes);
   const deaths: Death[] = [];
   const byPlace = new Map<number, Death>();
   for (let sequence = log.tail; sequence <= log.head; sequence++) {
-    const sector = log.sectors[sequence % log.rows]!;
+    const sector = log.sectorOfRow[sequence % log.rows]!;
     if (sector === NOWHERE) continue;
     for (let number = 0; number < layout.recordsPerSector; number++) {
       flash.read(layout.recordAddress(sector, number), bytes, 0, layout.recordBytes);

@@ -10,6 +10,7 @@
  * Invariants: a record's place is programmed at most once; the log never takes a free sector that `ensure` was not asked
  * for; in its usual size it gives back one for each it takes. Refuses to choose what is evicted.
  */
+import type { Insertion } from "./insertion.ts";
 import {
   blank,
   DROP_RECORD,
@@ -33,7 +34,7 @@ import {
   word,
 } from "./layout.ts";
 import { isVerified, putDead, putVerified, SUPERSEDED, timeKnown, timeOf } from "./marks.ts";
-import { FREE, LOG, type Partition, RETIRED, WORN } from "./partition.ts";
+import { FREE, LOG, RETIRED, type Sectors, WORN } from "./sectors.ts";
 import type { Slots } from "./slots.ts";
 
 const NONE = 0xffff;
@@ -54,22 +55,22 @@ export class RecordLog {
   /** A record to be appended; the caller fills it with one of the `put` functions. */
   readonly record: Uint8Array;
   /** Sector of each row, 0xffff when mount did not find it; a row is a sequence modulo `rows`. */
-  readonly sectors: Uint16Array;
+  readonly sectorOfRow: Uint16Array;
   readonly rows: number;
-  readonly #partition: Partition;
+  readonly sectors: Sectors;
+  readonly slots: Slots;
   readonly #layout: Layout;
-  readonly #slots: Slots;
   /** The slot that a record was written for, by row and number. True only while the slot's record is that one. */
   readonly #slotAt: Uint16Array;
   readonly #mark: Uint8Array;
 
-  constructor(partition: Partition, slots: Slots) {
-    const { layout } = partition;
-    this.#partition = partition;
+  constructor(sectors: Sectors, slots: Slots) {
+    const { layout } = sectors;
+    this.sectors = sectors;
     this.#layout = layout;
-    this.#slots = slots;
+    this.slots = slots;
     this.rows = layout.logSectorsMax;
-    this.sectors = new Uint16Array(this.rows);
+    this.sectorOfRow = new Uint16Array(this.rows);
     this.#slotAt = new Uint16Array(this.rows * layout.recordsPerSector);
     this.record = new Uint8Array(Math.max(layout.recordBytes, layout.logStart));
     this.#mark = new Uint8Array(layout.unitBytes);
@@ -82,7 +83,7 @@ export class RecordLog {
     this.next = this.#layout.recordsPerSector;
     this.now = 0;
     this.recordedTime = 0;
-    this.sectors.fill(NONE);
+    this.sectorOfRow.fill(NONE);
     this.#slotAt.fill(NONE);
   }
 
@@ -132,7 +133,7 @@ export class RecordLog {
     const { crcAt, recordsPerSector, recordBytes, verifiedAt, deadAt } = this.#layout;
     if (this.next >= recordsPerSector) return false;
     const { record } = this;
-    const sector = this.sectors[this.head % this.rows]!;
+    const sector = this.sectorOfRow[this.head % this.rows]!;
     const number = this.next++;
     putWord(record, crcAt, recordCrc(record, crcAt, this.head, number));
     // A copy of a verified record brings its mark along; of all others the marks are still to come.
@@ -140,7 +141,7 @@ export class RecordLog {
     record.fill(0xff, crcAt + 4, verifiedAt);
     record.fill(0xff, programBytes, recordBytes);
     this.lastNumber = number;
-    if (this.#partition.program(this.#layout.recordAddress(sector, number), record, 0, programBytes)) return true;
+    if (this.sectors.program(this.#layout.recordAddress(sector, number), record, 0, programBytes)) return true;
     this.#endHead();
     return false;
   }
@@ -148,7 +149,7 @@ export class RecordLog {
   /** The record appended last is the slot's. */
   bind(slot: number): void {
     this.bindAt(slot, this.head, this.lastNumber);
-    this.#slots.written(slot);
+    this.slots.written(slot);
   }
 
   bindAt(slot: number, sequence: number, number: number): void {
@@ -158,63 +159,55 @@ export class RecordLog {
 
   /** A record in that sector counts from now on: the sector is kept, though the record may have no slot yet. */
   hold(sequence: number): void {
-    const sector = this.sectors[sequence % this.rows]!;
-    this.#partition.live[sector] = this.#partition.live[sector]! + 1;
+    const sector = this.sectorOfRow[sequence % this.rows]!;
+    this.sectors.live[sector] = this.sectors.live[sector]! + 1;
   }
 
   /** The record that was bound to another slot, or held for none, is this one's now. */
   moveTo(slot: number, row: number, number: number): void {
-    this.#slots.recordRow[slot] = row;
-    this.#slots.recordNumber[slot] = number;
+    this.slots.recordRow[slot] = row;
+    this.slots.recordNumber[slot] = number;
     this.#slotAt[row * this.#layout.recordsPerSector + number] = slot;
   }
 
   /** The slot's record no longer is. */
   unbind(slot: number): void {
-    const sector = this.sectors[this.#slots.recordRow[slot]!]!;
-    this.#partition.live[sector] = this.#partition.live[sector]! - 1;
+    const sector = this.sectorOfRow[this.slots.recordRow[slot]!]!;
+    this.sectors.live[sector] = this.sectors.live[sector]! - 1;
   }
 
   /** The slot whose newest record is that one, -1 when none's is. */
   slotOf(row: number, number: number): number {
     const slot = this.#slotAt[row * this.#layout.recordsPerSector + number]!;
-    if (slot === NONE || !this.#slots.occupied(slot)) return -1;
-    return this.#slots.recordRow[slot] === row && this.#slots.recordNumber[slot] === number ? slot : -1;
+    if (slot === NONE || !this.slots.occupied(slot)) return -1;
+    return this.slots.recordRow[slot] === row && this.slots.recordNumber[slot] === number ? slot : -1;
   }
 
   /** Does the slot's record stand in the oldest sector? */
   inTail(slot: number): boolean {
-    return this.#slots.recordRow[slot] === this.tail % this.rows;
+    return this.slots.recordRow[slot] === this.tail % this.rows;
   }
 
   /** Address of the slot's record. */
   addressOf(slot: number): number {
-    return this.#layout.recordAddress(this.sectors[this.#slots.recordRow[slot]!]!, this.#slots.recordNumber[slot]!);
+    return this.#layout.recordAddress(this.sectorOfRow[this.slots.recordRow[slot]!]!, this.slots.recordNumber[slot]!);
   }
 
   /** Fill `record` for a Drop whose first bytes stand in `bytes` from `offset` on. */
-  putDrop(
-    verified: boolean,
-    low: number,
-    high: number,
-    heatKey: number,
-    bodySector: number,
-    bodyOffset: number,
-    bytes: Uint8Array,
-    offset: number,
-    lengthBytes: number,
-  ): void {
+  putDrop(drop: Insertion, bodySector: number, bodyOffset: number): void {
     const { record } = this;
-    this.#putFields(verified, low, high, heatKey, bodySector, bodyOffset, lengthBytes);
-    for (let i = 0; i < this.#layout.headBytes; i++) record[HEAD_AT + i] = i < lengthBytes ? bytes[offset + i]! : 0xff;
+    const { bytes, offset, lengthBytes } = drop;
+    this.#putPlace(false, bodySector, bodyOffset);
+    this.#putDrop(drop.shortIdLow, drop.shortIdHigh, lengthBytes, drop.heatKey);
+    for (let i = 0; i < this.#layout.headBytes; i++) record[HEAD_AT + i] = i < lengthBytes ? bytes![offset + i]! : 0xff;
   }
 
   /** Fill `record` with a copy of the slot's, its heat as it is now, its body in another place. */
   putCopy(slot: number, bodySector: number, bodyOffset: number): void {
     const { record } = this;
-    const slots = this.#slots;
+    const slots = this.slots;
     const { crcAt, deadAt, verifiedAt, unitBytes } = this.#layout;
-    this.#partition.flash.read(this.addressOf(slot), record, 0, deadAt);
+    this.sectors.flash.read(this.addressOf(slot), record, 0, deadAt);
     const sequence = this.#sequenceOf(slots.recordRow[slot]!);
     if (word(record, crcAt) !== recordCrc(record, crcAt, sequence, slots.recordNumber[slot]!)) {
       // All but the head is known; whether that is whole, only the Drop's hash can tell.
@@ -223,21 +216,14 @@ export class RecordLog {
     }
     // A mark that was cut, or that version 1 left out, says nothing of the time.
     if (!isVerified(record, verifiedAt, unitBytes)) record.fill(0, verifiedAt, deadAt);
-    this.#putFields(
-      slots.verified(slot),
-      slots.low[slot]!,
-      slots.high[slot]!,
-      slots.heat[slot]!,
-      bodySector,
-      bodyOffset,
-      slots.lengthBytes[slot]!,
-    );
+    this.#putPlace(slots.verified(slot), bodySector, bodyOffset);
+    this.#putDrop(slots.low[slot]!, slots.high[slot]!, slots.lengthBytes[slot]!, slots.heat[slot]!);
   }
 
   /** Fill `record` with heat keys that changed, from slot `from` on. Returns the slot to go on from. */
   putHeat(from: number): number {
     const { record } = this;
-    const slots = this.#slots;
+    const slots = this.slots;
     const { heatEntries } = this.#layout;
     record.fill(0, 0, this.#layout.crcAt);
     let entries = 0;
@@ -258,7 +244,7 @@ export class RecordLog {
 
   /** The record that `putHeat` filled from slot `from` to `to` is in flash. */
   heatWritten(from: number, to: number): void {
-    for (let slot = from; slot < to; slot++) if (this.#slots.heatChanged(slot)) this.#slots.written(slot);
+    for (let slot = from; slot < to; slot++) if (this.slots.heatChanged(slot)) this.slots.written(slot);
   }
 
   /** Mark the slot's record DEAD, and why. False: its sector failed, and the mark may not be there at the next mount. */
@@ -280,9 +266,9 @@ export class RecordLog {
 
   /** After `markDead` failed: say the same in the head, by a copy of the record that is DEAD at once. Room is the caller's. */
   bury(slot: number, cause: number): boolean {
-    this.putCopy(slot, this.#slots.bodySector[slot]!, this.#slots.bodyOffset[slot]!);
+    this.putCopy(slot, this.slots.bodySector[slot]!, this.slots.bodyOffset[slot]!);
     if (!this.append()) return false;
-    const sector = this.sectors[this.head % this.rows]!;
+    const sector = this.sectorOfRow[this.head % this.rows]!;
     if (this.#programDead(this.#layout.recordAddress(sector, this.lastNumber), cause)) return true;
     this.#endHead();
     return false;
@@ -293,9 +279,9 @@ export class RecordLog {
     const { verifiedAt, unitBytes } = this.#layout;
     const mark = this.#mark;
     const address = this.addressOf(slot);
-    this.#partition.flash.read(address, mark, 0, 1);
+    this.sectors.flash.read(address, mark, 0, 1);
     if (mark[0] === VERIFIED_DROP_RECORD) return true;
-    this.#partition.flash.read(address + verifiedAt, mark, 0, unitBytes);
+    this.sectors.flash.read(address + verifiedAt, mark, 0, unitBytes);
     return isVerified(mark, 0, unitBytes);
   }
 
@@ -303,7 +289,7 @@ export class RecordLog {
   verifiedSince(slot: number): number | undefined {
     const { verifiedAt, unitBytes } = this.#layout;
     const mark = this.#mark;
-    this.#partition.flash.read(this.addressOf(slot) + verifiedAt, mark, 0, unitBytes);
+    this.sectors.flash.read(this.addressOf(slot) + verifiedAt, mark, 0, unitBytes);
     return isVerified(mark, 0, unitBytes) && timeKnown(mark, 0) ? timeOf(mark, 0, this.now) : undefined;
   }
 
@@ -315,42 +301,40 @@ export class RecordLog {
     const { verifiedAt, unitBytes } = this.#layout;
     const mark = this.#mark;
     const address = this.addressOf(slot) + verifiedAt;
-    this.#partition.flash.read(address, mark, 0, unitBytes);
+    this.sectors.flash.read(address, mark, 0, unitBytes);
     if (!blank(mark, 0, unitBytes)) return false;
     putVerified(mark, 0, unitBytes, this.now);
-    return this.#partition.program(address, mark, 0, unitBytes);
+    return this.sectors.program(address, mark, 0, unitBytes);
   }
 
   /** The head failed: the next record needs another. */
   #endHead(): void {
-    this.#partition.set(this.sectors[this.head % this.rows]!, WORN);
+    this.sectors.set(this.sectorOfRow[this.head % this.rows]!, WORN);
     this.next = this.#layout.recordsPerSector;
   }
 
   #programDead(recordAddress: number, cause: number): boolean {
     const { deadAt, unitBytes } = this.#layout;
     putDead(this.#mark, unitBytes, this.now, cause);
-    return this.#partition.program(recordAddress + deadAt, this.#mark, 0, unitBytes);
+    return this.sectors.program(recordAddress + deadAt, this.#mark, 0, unitBytes);
   }
 
-  #putFields(
-    verified: boolean,
-    low: number,
-    high: number,
-    heatKey: number,
-    bodySector: number,
-    bodyOffset: number,
-    lengthBytes: number,
-  ): void {
+  /** What a record says of where the body is, and whether the hash was checked. */
+  #putPlace(verified: boolean, bodySector: number, bodyOffset: number): void {
     const { record } = this;
     record[0] = verified ? VERIFIED_DROP_RECORD : DROP_RECORD;
-    record[1] = bodySector === NONE ? 0 : this.#partition.eraseCount(bodySector) & 0xff;
+    record[1] = bodySector === NONE ? 0 : this.sectors.eraseCount(bodySector) & 0xff;
+    putHalf(record, 16, bodySector);
+    putHalf(record, 18, bodyOffset);
+  }
+
+  /** What a record says of the Drop itself. */
+  #putDrop(low: number, high: number, lengthBytes: number, heatKey: number): void {
+    const { record } = this;
     putHalf(record, 2, lengthBytes);
     putWord(record, 4, low);
     putWord(record, 8, high);
     putWord(record, 12, heatKey);
-    putHalf(record, 16, bodySector);
-    putHalf(record, 18, bodyOffset);
   }
 
   #sequenceOf(row: number): number {
@@ -359,7 +343,7 @@ export class RecordLog {
 
   /** Copy the living records of the oldest sector to the end. There must be room. */
   #cleanOldest(): boolean {
-    const slots = this.#slots;
+    const slots = this.slots;
     const row = this.tail % this.rows;
     for (let number = 0; number < this.#layout.recordsPerSector; number++) {
       const slot = this.slotOf(row, number);
@@ -376,7 +360,7 @@ export class RecordLog {
   /** Say that the oldest sectors, which hold nothing living, no longer count. */
   #dropTail(): void {
     const tail = this.#firstLiving();
-    this.#partition.flash.sync();
+    this.sectors.flash.sync();
     this.record.fill(0, 0, this.#layout.crcAt);
     this.record[0] = TAIL_RECORD;
     putWord(this.record, 4, tail);
@@ -391,42 +375,42 @@ export class RecordLog {
   }
 
   #living(sequence: number): number {
-    const sector = this.sectors[sequence % this.rows]!;
-    return sector === NONE ? 0 : this.#partition.live[sector]!;
+    const sector = this.sectorOfRow[sequence % this.rows]!;
+    return sector === NONE ? 0 : this.sectors.live[sector]!;
   }
 
   #release(tail: number): void {
-    const partition = this.#partition;
+    const sectors = this.sectors;
     for (; this.tail < tail; this.tail++) {
-      const sector = this.sectors[this.tail % this.rows]!;
+      const sector = this.sectorOfRow[this.tail % this.rows]!;
       if (sector === NONE) continue;
-      partition.set(sector, partition.state[sector] === WORN ? RETIRED : FREE);
+      sectors.set(sector, sectors.state[sector] === WORN ? RETIRED : FREE);
     }
   }
 
   /** Begin a new sector, and let go of the oldest ones that hold nothing living. */
   #open(): boolean {
-    const partition = this.#partition;
+    const sectors = this.sectors;
     const layout = this.#layout;
     const { record } = this;
     const tail = this.head === 0 ? 1 : this.#firstLiving();
     const sequence = this.head + 1;
     if (sequence - tail >= this.rows) return false;
     for (;;) {
-      const sector = partition.leastWornFree();
+      const sector = sectors.leastWornFree();
       if (sector < 0) return false;
-      if (!partition.erase(sector)) continue;
+      if (!sectors.erase(sector)) continue;
       record.fill(0xff, LOG_HEADER_BYTES, layout.logStart);
-      encodeSectorHeader(record, LOG_SECTOR, partition.eraseCount(sector), sequence);
+      encodeSectorHeader(record, LOG_SECTOR, sectors.eraseCount(sector), sequence);
       encodeLogHeader(record, tail, this.now, layout);
-      if (!partition.program(sector * layout.sectorSizeBytes, record, 0, layout.logStart)) {
-        partition.set(sector, RETIRED);
+      if (!sectors.program(sector * layout.sectorSizeBytes, record, 0, layout.logStart)) {
+        sectors.set(sector, RETIRED);
         continue;
       }
-      partition.set(sector, LOG);
+      sectors.set(sector, LOG);
       const row = sequence % this.rows;
       this.#slotAt.fill(NONE, row * layout.recordsPerSector, (row + 1) * layout.recordsPerSector);
-      this.sectors[row] = sector;
+      this.sectorOfRow[row] = sector;
       this.head = sequence;
       this.next = 0;
       this.recordedTime = this.now;
@@ -439,7 +423,7 @@ export class RecordLog {
   /** The first records of every sector: what is worn out, so that no later life tries it again. */
   #nameRetired(): void {
     const { record } = this;
-    const { state } = this.#partition;
+    const { state } = this.sectors;
     const { crcAt, retiredEntries } = this.#layout;
     let entries = 0;
     for (let sector = 0; sector < state.length; sector++) {

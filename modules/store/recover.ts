@@ -2,7 +2,7 @@
  * Mount: from the headers of all sectors and the records of the log to the index in RAM. Bodies are not read.
  *
  * The head of the log is the log sector of the highest sequence; it says where the tail is. From tail to head each
- * record overrides what came before it. What a power cut can have left behind is settled here:
+ * record overrides what came before it. What a power cut can have left behind is put right here:
  * - a torn record fails its CRC and is passed over;
  * - a Drop's older record that a newer copy replaced, but that was not marked, is marked DEAD now;
  * - one Drop too many, its insert cut before the eviction: the coldest is evicted now, but no newcomer (odd keys);
@@ -37,39 +37,38 @@ import {
   word,
 } from "./layout.ts";
 import { COLDEST, isDead, isVerified } from "./marks.ts";
-import { BODIES, FREE, LOG, type Partition, WORN } from "./partition.ts";
 import type { RecordLog } from "./record-log.ts";
-import type { Slots } from "./slots.ts";
+import { BODIES, FREE, LOG, type Sectors, WORN } from "./sectors.ts";
 
 /** `newer`: of a later format, untouched. `geometry`: of another shape, or too small for the capacity; untouched. */
 export type MountOutcome = "mounted" | "formatted" | "newer" | "geometry" | "flash";
 
-export function recover(partition: Partition, slots: Slots, log: RecordLog, counters: StoreCounters): MountOutcome {
-  partition.clear();
+export function recover(log: RecordLog, counters: StoreCounters): MountOutcome {
+  const { sectors, slots } = log;
+  sectors.clear();
   slots.clear();
   log.clear();
   // What is read here is acted upon, so it must be there to stay: another process may have written it and crashed.
-  partition.flash.sync();
-  const obstacle = readHeaders(partition, log);
+  sectors.flash.sync();
+  const obstacle = readHeaders(log);
   if (obstacle !== undefined) return obstacle;
   if (log.head === 0) {
-    for (let sector = 0; sector < partition.state.length; sector++) partition.set(sector, FREE);
+    for (let sector = 0; sector < sectors.state.length; sector++) sectors.set(sector, FREE);
     return log.ensure(1) ? "formatted" : "flash";
   }
-  readTail(partition, log);
-  readWindow(partition, log);
+  readTail(log);
+  readWindow(log);
   log.now = log.recordedTime;
-  for (let sequence = log.tail; sequence <= log.head; sequence++)
-    readRecords(sequence, partition, slots, log, counters);
+  for (let sequence = log.tail; sequence <= log.head; sequence++) readRecords(sequence, log, counters);
   log.now = log.recordedTime;
-  evictSurplus(slots, log, counters);
-  const { layout } = partition;
+  evictSurplus(log, counters);
+  const { layout } = sectors;
   for (let slot = 0; slot < slots.capacity; slot++) {
     const sector = slots.bodySector[slot]!;
-    if (slots.occupied(slot) && sector !== NOWHERE) partition.hold(sector, layout.bodyRoom(slots.lengthBytes[slot]!));
+    if (slots.occupied(slot) && sector !== NOWHERE) sectors.hold(sector, layout.bodyRoom(slots.lengthBytes[slot]!));
   }
-  for (let sector = 0; sector < partition.state.length; sector++) partition.settle(sector);
-  if (older(partition, log)) {
+  for (let sector = 0; sector < sectors.state.length; sector++) sectors.reclaim(sector);
+  if (older(log)) {
     // Before anything else is written: from here on a version that does not know these records and marks keeps away.
     log.next = layout.recordsPerSector;
     if (!log.ensure(1)) return "flash";
@@ -78,15 +77,16 @@ export function recover(partition: Partition, slots: Slots, log: RecordLog, coun
 }
 
 /** Is the head of the log of an older version? */
-function older(partition: Partition, log: RecordLog): boolean {
-  const { flash, layout } = partition;
-  flash.read(log.sectors[log.head % log.rows]! * layout.sectorSizeBytes, log.record, 0, SECTOR_HEADER_BYTES);
+function older(log: RecordLog): boolean {
+  const { flash, layout } = log.sectors;
+  flash.read(log.sectorOfRow[log.head % log.rows]! * layout.sectorSizeBytes, log.record, 0, SECTOR_HEADER_BYTES);
   return log.record[2]! < FORMAT_VERSION;
 }
 
 /** Learn what each sector is and how worn, and where the log's head is. `live` serves to tell whose wear is known. */
-function readHeaders(partition: Partition, log: RecordLog): MountOutcome | undefined {
-  const { flash, layout, live } = partition;
+function readHeaders(log: RecordLog): MountOutcome | undefined {
+  const { sectors } = log;
+  const { flash, layout, live } = sectors;
   const bytes = log.record;
   let known = 0;
   let sum = 0;
@@ -97,40 +97,40 @@ function readHeaders(partition: Partition, log: RecordLog): MountOutcome | undef
     if (refusal === "version" && bytes[2]! > FORMAT_VERSION) return "newer";
     if (refusal !== undefined) continue;
     const erases = word(bytes, 4) >>> 0;
-    partition.learnEraseCount(sector, erases, known === 0);
+    sectors.learnEraseCount(sector, erases, known === 0);
     live[sector] = 1;
     known++;
     sum += erases;
     if (bytes[3] === BODY_SECTOR) {
-      partition.set(sector, BODIES);
+      sectors.set(sector, BODIES);
       continue;
     }
     flash.read(address + SECTOR_HEADER_BYTES, bytes, SECTOR_HEADER_BYTES, LOG_HEADER_BYTES - SECTOR_HEADER_BYTES);
     if (!logHeaderWhole(bytes)) continue;
     if (!sameGeometry(bytes, layout)) return "geometry";
-    partition.set(sector, LOG);
+    sectors.set(sector, LOG);
     const sequence = word(bytes, 8) >>> 0;
     if (sequence > log.head) {
       log.head = sequence;
       log.tail = word(bytes, 16) >>> 0;
-      log.sectors[sequence % log.rows] = sector;
+      log.sectorOfRow[sequence % log.rows] = sector;
     }
     log.recordedTime = Math.max(log.recordedTime, word(bytes, 20));
   }
   // A sector that lost its header in a cut erase has worn about as much as the others.
   const mean = known === 0 ? 0 : Math.floor(sum / known);
   for (let sector = 0; sector < layout.sectorCount; sector++) {
-    if (live[sector] === 0) partition.learnEraseCount(sector, mean, false);
+    if (live[sector] === 0) sectors.learnEraseCount(sector, mean, false);
     live[sector] = 0;
   }
   return undefined;
 }
 
 /** Find the end of the head, and whether a tail record there moved the tail. */
-function readTail(partition: Partition, log: RecordLog): void {
-  const { flash, layout } = partition;
+function readTail(log: RecordLog): void {
+  const { flash, layout } = log.sectors;
   const bytes = log.record;
-  const sector = log.sectors[log.head % log.rows]!;
+  const sector = log.sectorOfRow[log.head % log.rows]!;
   let last = -1;
   for (let number = 0; number < layout.recordsPerSector; number++) {
     flash.read(layout.recordAddress(sector, number), bytes, 0, layout.recordBytes);
@@ -146,29 +146,24 @@ function readTail(partition: Partition, log: RecordLog): void {
 }
 
 /** Enter the sectors of the log from tail to head; log sectors outside are free. */
-function readWindow(partition: Partition, log: RecordLog): void {
-  const { flash, layout, state } = partition;
+function readWindow(log: RecordLog): void {
+  const { sectors } = log;
+  const { flash, layout, state } = sectors;
   const bytes = log.record;
-  log.sectors.fill(NOWHERE);
+  log.sectorOfRow.fill(NOWHERE);
   for (let sector = 0; sector < layout.sectorCount; sector++) {
     if (state[sector] !== LOG) continue;
     flash.read(sector * layout.sectorSizeBytes, bytes, 0, SECTOR_HEADER_BYTES);
     const sequence = word(bytes, 8) >>> 0;
-    if (sequence < log.tail || sequence > log.head) partition.set(sector, FREE);
-    else log.sectors[sequence % log.rows] = sector;
+    if (sequence < log.tail || sequence > log.head) sectors.set(sector, FREE);
+    else log.sectorOfRow[sequence % log.rows] = sector;
   }
 }
 
-function readRecords(
-  sequence: number,
-  partition: Partition,
-  slots: Slots,
-  log: RecordLog,
-  counters: StoreCounters,
-): void {
-  const { flash, layout } = partition;
+function readRecords(sequence: number, log: RecordLog, counters: StoreCounters): void {
+  const { flash, layout } = log.sectors;
   const bytes = log.record;
-  const sector = log.sectors[sequence % log.rows]!;
+  const sector = log.sectorOfRow[sequence % log.rows]!;
   if (sector === NOWHERE) {
     counters.corrupt++;
     return;
@@ -179,14 +174,14 @@ function readRecords(
     const refusal = refuseRecord(bytes, layout, sequence, number);
     if (refusal === "crc") counters.torn++;
     if (refusal !== undefined) continue;
-    if (bytes[0] === HEAT_RECORD) applyHeat(sequence, slots, log);
-    else if (bytes[0] === RETIRED_RECORD) applyRetired(bytes, partition);
-    else if (bytes[0] !== TAIL_RECORD) applyDrop(sequence, number, partition, slots, log, counters);
+    if (bytes[0] === HEAT_RECORD) applyHeat(sequence, log);
+    else if (bytes[0] === RETIRED_RECORD) applyRetired(log);
+    else if (bytes[0] !== TAIL_RECORD) applyDrop(sequence, number, log, counters);
   }
 }
 
-function applyHeat(sequence: number, slots: Slots, log: RecordLog): void {
-  const bytes = log.record;
+function applyHeat(sequence: number, log: RecordLog): void {
+  const { record: bytes, slots } = log;
   log.recordedTime = Math.max(log.recordedTime, word(bytes, 2));
   for (let entry = 0; entry < bytes[1]!; entry++) {
     const at = HEAT_ENTRIES_AT + entry * HEAT_ENTRY_BYTES;
@@ -198,24 +193,18 @@ function applyHeat(sequence: number, slots: Slots, log: RecordLog): void {
 }
 
 /** Worn and not retired yet: should a Drop still lie there, it is moved out first. */
-function applyRetired(bytes: Uint8Array, partition: Partition): void {
-  const { state } = partition;
+function applyRetired(log: RecordLog): void {
+  const { record: bytes, sectors } = log;
+  const { state } = sectors;
   for (let entry = 0; entry < bytes[1]!; entry++) {
     const sector = half(bytes, RETIRED_ENTRIES_AT + entry * RETIRED_ENTRY_BYTES);
-    if (sector < state.length && state[sector] !== LOG) partition.set(sector, WORN);
+    if (sector < state.length && state[sector] !== LOG) sectors.set(sector, WORN);
   }
 }
 
-function applyDrop(
-  sequence: number,
-  number: number,
-  partition: Partition,
-  slots: Slots,
-  log: RecordLog,
-  counters: StoreCounters,
-): void {
-  const { layout } = partition;
-  const bytes = log.record;
+function applyDrop(sequence: number, number: number, log: RecordLog, counters: StoreCounters): void {
+  const { record: bytes, sectors, slots } = log;
+  const { layout } = sectors;
   const low = word(bytes, 4) >>> 0;
   const high = word(bytes, 8) >>> 0;
   const heatKey = word(bytes, 12);
@@ -226,7 +215,7 @@ function applyDrop(
     slots.remove(older);
     return;
   }
-  if (!bodyInPlace(bytes, partition)) {
+  if (!bodyInPlace(bytes, sectors)) {
     counters.corrupt++;
     return;
   }
@@ -234,7 +223,7 @@ function applyDrop(
   if (older >= 0) {
     log.supersede(older);
   } else {
-    if (slots.count === slots.length) evictOne(slots, log, counters);
+    if (slots.count === slots.length) evictOne(log, counters);
     slot = slots.add(low, high, half(bytes, 2), heatKey);
   }
   slots.lengthBytes[slot] = half(bytes, 2);
@@ -249,8 +238,9 @@ function applyDrop(
  * An insert that was cut before its eviction leaves one Drop too many. Then bring the rest into slots below the
  * capacity.
  */
-function evictSurplus(slots: Slots, log: RecordLog, counters: StoreCounters): void {
-  while (slots.count > slots.capacity) evictOne(slots, log, counters);
+function evictSurplus(log: RecordLog, counters: StoreCounters): void {
+  const { slots } = log;
+  while (slots.count > slots.capacity) evictOne(log, counters);
   for (let from = slots.capacity; from < slots.length; from++) {
     if (!slots.occupied(from)) continue;
     // So that the next slot handed out is none of the spare ones, which removing them makes free.
@@ -271,7 +261,8 @@ function evictSurplus(slots: Slots, log: RecordLog, counters: StoreCounters): vo
   slots.closeSpares();
 }
 
-function evictOne(slots: Slots, log: RecordLog, counters: StoreCounters): void {
+function evictOne(log: RecordLog, counters: StoreCounters): void {
+  const { slots } = log;
   const slot = slots.surplus();
   log.kill(slot, COLDEST);
   slots.remove(slot);
@@ -279,8 +270,8 @@ function evictOne(slots: Slots, log: RecordLog, counters: StoreCounters): void {
 }
 
 /** Does the record name a place that still is what it was when the body was put there? */
-function bodyInPlace(bytes: Uint8Array, partition: Partition): boolean {
-  const { layout, state } = partition;
+function bodyInPlace(bytes: Uint8Array, sectors: Sectors): boolean {
+  const { layout, state } = sectors;
   const lengthBytes = half(bytes, 2);
   const sector = half(bytes, 16);
   const offset = half(bytes, 18);
@@ -290,7 +281,7 @@ function bodyInPlace(bytes: Uint8Array, partition: Partition): boolean {
   return (
     sector < layout.sectorCount &&
     (state[sector] === BODIES || state[sector] === WORN) &&
-    (partition.eraseCount(sector) & 0xff) === bytes[1] &&
+    (sectors.eraseCount(sector) & 0xff) === bytes[1] &&
     offset >= layout.bodyStart &&
     offset + room <= layout.sectorSizeBytes
   );

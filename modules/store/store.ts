@@ -3,7 +3,7 @@
  *
  *     const store = new Store(flash);
  *     const outcome = store.mount();            // "mounted" or "formatted", else do not use it
- *     store.insert(low, high, bytes, 0, bytes.length, heatKey, now);
+ *     store.insert(insertion);                  // a record that the caller fills anew for each Drop
  *
  * A log of records says what is stored; bodies lie in sectors of their own. A Drop is written body first, then record: the
  * record's CRC commits it. Full means that the strictly coldest dies, or whom the caller names. Heat keys live in RAM and go to flash with
@@ -22,12 +22,13 @@ import { Bodies } from "./bodies.ts";
 import { Collector } from "./collector.ts";
 import { StoreCounters } from "./counters.ts";
 import type { Flash } from "./flash.ts";
+import { type Insertion, NOBODY } from "./insertion.ts";
 import { type Death, readJournal } from "./journal.ts";
 import { HEAD_AT, Layout, NOWHERE } from "./layout.ts";
-import { COLDEST, CORRUPT, REMOVED } from "./marks.ts";
-import { Partition } from "./partition.ts";
+import { CORRUPT, REMOVED } from "./marks.ts";
 import { RecordLog } from "./record-log.ts";
 import { type MountOutcome, recover } from "./recover.ts";
+import { Sectors } from "./sectors.ts";
 import { Slots } from "./slots.ts";
 
 export type { MountOutcome } from "./recover.ts";
@@ -47,7 +48,6 @@ const CHECKPOINT_SHARE = 50;
 const HEAT_RECORD_COST = 3;
 /** Sectors tried for one write before the part is taken to be broken. */
 const ATTEMPTS_MAX = 4;
-const NOBODY = -1;
 
 export class Store {
   readonly capacity: number;
@@ -63,7 +63,7 @@ export class Store {
   lastEvictedHigh = 0;
   readonly #flash: Flash;
   readonly #layout: Layout;
-  readonly #partition: Partition;
+  readonly #sectors: Sectors;
   readonly #slots: Slots;
   readonly #log: RecordLog;
   readonly #bodies: Bodies;
@@ -82,11 +82,11 @@ export class Store {
     this.capacity = capacity;
     this.#flash = flash;
     this.#layout = new Layout(flash, capacity);
-    this.#partition = new Partition(flash, this.#layout);
+    this.#sectors = new Sectors(flash, this.#layout);
     this.#slots = new Slots(capacity);
-    this.#log = new RecordLog(this.#partition, this.#slots);
-    this.#bodies = new Bodies(this.#partition);
-    this.#collector = new Collector(this.#partition, this.#slots, this.#log, this.#bodies, this.counters, slack);
+    this.#log = new RecordLog(this.#sectors, this.#slots);
+    this.#bodies = new Bodies(this.#sectors);
+    this.#collector = new Collector(this.#log, this.#bodies, this.counters, slack);
   }
 
   /** Read headers and records, not bodies; format what carries no store. May be called again, as after a restart. */
@@ -94,7 +94,7 @@ export class Store {
     this.#mounted = false;
     if (!this.#layout.fits) return "geometry";
     this.#bodies.clear();
-    const outcome = recover(this.#partition, this.#slots, this.#log, this.counters);
+    const outcome = recover(this.#log, this.counters);
     if (outcome !== "mounted" && outcome !== "formatted") return outcome;
     this.epoch = this.#log.recordedTime;
     this.#programmedBefore = this.programmedBytes;
@@ -117,11 +117,11 @@ export class Store {
 
   /** Sectors erased, and bytes programmed, since the constructor. */
   get erases(): number {
-    return this.#partition.erases;
+    return this.#sectors.erases;
   }
 
   get programmedBytes(): number {
-    return this.#partition.programmedBytes;
+    return this.#sectors.programmedBytes;
   }
 
   /** Drops that it takes: fewer than the capacity once many sectors are worn out. */
@@ -131,7 +131,7 @@ export class Store {
 
   /** Sectors that failed, in this life or an earlier one, and are no longer used. */
   get retiredSectors(): number {
-    return this.#partition.retired;
+    return this.#sectors.retired;
   }
 
   /** The slot of the Drop with this ShortId, -1 when it is not here. Verified or not makes no difference. */
@@ -140,26 +140,19 @@ export class Store {
   }
 
   /**
-   * Store `bytes[offset .. offset + lengthBytes)` as an unverified Drop: 1 to DROP_SIZE_BYTES_MAX bytes. When full, the
+   * Store the insertion's bytes as an unverified Drop: 1 to DROP_SIZE_BYTES_MAX bytes, else it throws. When full, the
    * coldest goes if the newcomer is strictly hotter; or the Drop in slot `victim`, of `cause`, whatever their heat: then the
    * newcomer's key is odd, by which mount knows it after a cut. Durable on return; nobody dies for one that did not come in.
    */
-  insert(
-    low: number,
-    high: number,
-    bytes: Uint8Array,
-    offset: number,
-    lengthBytes: number,
-    heatKey: number,
-    now: number,
-    victim: number = NOBODY,
-    cause: number = COLDEST,
-  ): StoreOutcome {
-    this.#use(now);
-    if (lengthBytes < 1 || lengthBytes > DROP_SIZE_BYTES_MAX) throw new Error("store: a Drop is 1 to 2,048 bytes");
+  insert(insertion: Insertion): StoreOutcome {
+    const { shortIdLow, shortIdHigh, bytes, lengthBytes, heatKey, victim } = insertion;
+    this.#use(insertion.now);
+    if (bytes === undefined || lengthBytes < 1 || lengthBytes > DROP_SIZE_BYTES_MAX) {
+      throw new Error("store: a Drop is 1 to 2,048 bytes");
+    }
     this.evicted = false;
     const slots = this.#slots;
-    const known = slots.find(low, high);
+    const known = slots.find(shortIdLow, shortIdHigh);
     if (known >= 0) {
       this.lastSlot = known;
       return "known";
@@ -173,14 +166,14 @@ export class Store {
       if (!this.#collector.makeRoom(room)) return "flash";
       const sector = this.#collector.takeRoom(room);
       const start = this.#bodies.offset;
-      if (sector !== NOWHERE && !this.#bodies.program(bytes, offset, lengthBytes)) {
+      if (sector !== NOWHERE && !this.#bodies.program(bytes, insertion.offset, lengthBytes)) {
         this.#collector.giveUp(sector, room);
         continue;
       }
       this.#flash.sync();
-      this.#log.putDrop(false, low, high, heatKey, sector, start, bytes, offset, lengthBytes);
+      this.#log.putDrop(insertion, sector, start);
       if (!this.#log.append()) {
-        if (sector !== NOWHERE) this.#partition.release(sector, room);
+        if (sector !== NOWHERE) this.#sectors.release(sector, room);
         continue;
       }
       // The newcomer is committed; a cut from here on leaves one Drop too many, and mount evicts another one.
@@ -190,9 +183,9 @@ export class Store {
         this.#flash.sync();
         const dies = named ? victim : this.#collector.victim(heatKey);
         // A log that had to be emptied on the way may have given up that one already.
-        if (slots.occupied(dies)) this.#evict(dies, cause);
+        if (slots.occupied(dies)) this.#evict(dies, insertion.cause);
       }
-      this.lastSlot = slots.add(low, high, lengthBytes, heatKey);
+      this.lastSlot = slots.add(shortIdLow, shortIdHigh, lengthBytes, heatKey);
       slots.bodySector[this.lastSlot] = sector;
       slots.bodyOffset[this.lastSlot] = start;
       this.#log.moveTo(this.lastSlot, head % this.#log.rows, lastNumber);
@@ -248,6 +241,7 @@ export class Store {
   }
 
   /** Copy the Drop's bytes from its byte `from` on into `into[offset .. offset + lengthBytes)`. */
+  // biome-ignore lint/complexity/useMaxParams: source, at, into, offset, length, as every copy of bytes
   read(slot: number, from: number, into: Uint8Array, offset: number, lengthBytes: number): void {
     const slots = this.#slots;
     if (!slots.occupied(slot)) throw new Error("store: no Drop in this slot");
@@ -376,7 +370,7 @@ export class Store {
   /** The latest deaths, and why: reads the whole log and allocates, so for an operator who asks. */
   journal(): Death[] {
     if (!this.#mounted) throw new Error("store: not mounted");
-    return readJournal(this.#partition, this.#log);
+    return readJournal(this.#log);
   }
 
   #use(now: number): void {

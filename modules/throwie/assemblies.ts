@@ -11,6 +11,7 @@
  * no further Drop begins there for RESERVED_MS, which is long for a Drop, and whoever wanted to reconcile comes again within it.
  */
 import { Assembly } from "../glacier/assembly.ts";
+import type { Frame } from "../glacier/frame.ts";
 
 /**
  * Four keep a contact's air busy while one frame in ten is lost, six while three in ten are: a Drop with holes waits for several
@@ -70,14 +71,12 @@ export class Assemblies {
     this.#owners[INBOUND] = this.#owners[OUTBOUND] = ORPHAN;
   }
 
-  /** A buffer for the Drop, with what is already here of it; undefined when another contact has it or none is free. */
-  lend(
-    shortIdLow: number,
-    shortIdHigh: number,
-    fragmentBytes: number,
-    contact: number,
-    now: number,
-  ): Assembly | undefined {
+  /**
+   * A buffer for the Drop that the frame is of, with what is already here of it; undefined when another contact has it or
+   * none is free.
+   */
+  lend(frame: Frame, fragmentBytes: number, contact: number, now: number): Assembly | undefined {
+    const { shortIdLow, shortIdHigh } = frame;
     let best = -1;
     let held = 0;
     let same = -1;

@@ -32,6 +32,18 @@ const HEADER: Readonly<FrameHeader> = /* @__PURE__ */ Object.assign(new FrameHea
   payloadBytes: BEACON_PAYLOAD_BYTES,
 });
 
+export interface BeaconsOptions {
+  store: Store;
+  random: Random;
+  intervalMs: number;
+  /** This node's radio takes bodies of ESP-NOW v2. */
+  takesV2: boolean;
+  /** Clock milliseconds. */
+  now: number;
+  /** The first beacon is due now, not at some moment of the first interval. */
+  atOnce: boolean;
+}
+
 export class Beacons {
   readonly nonce = new Uint8Array(NONCE_BYTES);
   /** The nonce of the beacon last read. */
@@ -53,14 +65,14 @@ export class Beacons {
   readonly #peer = new Uint8Array(FINGERPRINT_SIZE_BYTES);
   readonly #chance = new Uint8Array(2);
 
-  constructor(store: Store, random: Random, intervalMs: number, takesV2: boolean, now: number, atOnce: boolean) {
-    this.#store = store;
-    this.#random = random;
-    this.#intervalMs = intervalMs;
-    this.#takesV2 = takesV2;
-    random.fill(this.nonce);
+  constructor(options: BeaconsOptions) {
+    this.#store = options.store;
+    this.#random = options.random;
+    this.#intervalMs = options.intervalMs;
+    this.#takesV2 = options.takesV2;
+    options.random.fill(this.nonce);
     this.recount();
-    this.dueMs = atOnce ? now : now + this.#jitterMs();
+    this.dueMs = options.atOnce ? options.now : options.now + this.#jitterMs();
   }
 
   add(shortIdLow: number, shortIdHigh: number): void {

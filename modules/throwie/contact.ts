@@ -304,7 +304,7 @@ export class Contact implements MessageSource, MessageSink {
         this.#beaconMs = now;
         return undefined;
       }
-      return this.#node.assemblies.lend(frame.shortIdLow, frame.shortIdHigh, this.link.fragmentBytes, this.index, now);
+      return this.#node.assemblies.lend(frame, this.link.fragmentBytes, this.index, now);
     }
     if (!this.reconciling) return undefined;
     const { inbound } = this.#node.reconciliation;

@@ -34,6 +34,16 @@ const NOBODY = -1;
 /** The number is the message's handle on the link, which has 16 bits. */
 const OUTBOUND_NUMBER_MAX = 0xffff;
 
+export interface ReconciliationOptions {
+  store: Store;
+  assemblies: Assemblies;
+  random: Random;
+  /** Of this node's own beacons; an OPEN that answers another is refused. */
+  beaconNonce: Uint8Array;
+  /** This node's radio takes bodies of ESP-NOW v2. */
+  takesV2: boolean;
+}
+
 export class Reconciliation {
   /** Index of the contact that has the workspace, -1 when it is free. */
   owner = NOBODY;
@@ -56,14 +66,15 @@ export class Reconciliation {
   /** The part of `outbound` behind an OPEN's prefix. */
   readonly #summaries: Uint8Array;
 
-  constructor(store: Store, assemblies: Assemblies, random: Random, beaconNonce: Uint8Array, takesV2: boolean) {
+  constructor(options: ReconciliationOptions) {
+    const { store, assemblies } = options;
     this.#assemblies = assemblies;
     this.inbound = assemblies.inbound;
     this.outbound = assemblies.outbound;
     this.#store = store;
-    this.#random = random;
-    this.#beaconNonce = beaconNonce;
-    this.#takesV2 = takesV2;
+    this.#random = options.random;
+    this.#beaconNonce = options.beaconNonce;
+    this.#takesV2 = options.takesV2;
     this.#set = new SaltedSet(store.capacity);
     this.#reconciler = new Reconciler({ capacity: store.capacity });
     this.#summaries = this.outbound.subarray(OPEN_PREFIX_BYTES);

@@ -24,6 +24,7 @@ import {
 } from "../glacier/frame.ts";
 import type { LinkRefusal } from "../glacier/link.ts";
 import { MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
+import { Insertion } from "../store/insertion.ts";
 import { CORRUPT } from "../store/marks.ts";
 import type { Store, StoreOutcome } from "../store/store.ts";
 import {
@@ -133,6 +134,7 @@ export class Throwie implements ContactOwner {
   /** Of the frame in `#frameOut`, if it is a contact's. */
   readonly #headerOut = new FrameHeader();
   readonly #cast: Cast;
+  readonly #insertion = new Insertion();
   readonly #chance = new Uint8Array(2);
   #upkeepMs = 0;
   #doubtMs: number;
@@ -153,21 +155,17 @@ export class Throwie implements ContactOwner {
     this.#doubtMs = options.clock.now();
     const takesV2 = options.radio.frameSizeBytesMax >= FRAME_SIZE_BYTES_V2;
     this.#frameOut = new Uint8Array(takesV2 ? FRAME_SIZE_BYTES_V2 : FRAME_SIZE_BYTES_V1);
-    this.#beacons = new Beacons(
-      options.store,
-      options.random,
-      options.beaconIntervalMs ?? BEACON_INTERVAL_MS_DEFAULT,
+    const { store, random } = options;
+    this.#beacons = new Beacons({
+      store,
+      random,
+      intervalMs: options.beaconIntervalMs ?? BEACON_INTERVAL_MS_DEFAULT,
       takesV2,
-      options.clock.now(),
-      options.beaconAtOnce ?? false,
-    );
-    this.reconciliation = new Reconciliation(
-      options.store,
-      this.assemblies,
-      options.random,
-      this.#beacons.nonce,
-      takesV2,
-    );
+      now: options.clock.now(),
+      atOnce: options.beaconAtOnce ?? false,
+    });
+    const beaconNonce = this.#beacons.nonce;
+    this.reconciliation = new Reconciliation({ store, assemblies: this.assemblies, random, beaconNonce, takesV2 });
     this.#verification = new Verification(options.store);
     this.#admission = new Admission(options.store, this.heatNow());
     this.#contacts = new Contacts(this);
@@ -213,7 +211,16 @@ export class Throwie implements ContactOwner {
     const key = origin === "own" ? freshKey(now) : coldKey(now - (now % WIRE_STEP));
     // A person here waits for no turn; what nobody carried is no newcomer, and only what is colder makes room for it.
     const verdict = origin === "own" ? this.judge(shortIdLow(id)) : "free";
-    const outcome = this.#insert(shortIdLow(id), shortIdHigh(id), drop, 0, drop.length, key, verdict);
+    const insertion = this.#insertion;
+    insertion.shortIdLow = shortIdLow(id);
+    insertion.shortIdHigh = shortIdHigh(id);
+    insertion.bytes = drop;
+    insertion.offset = 0;
+    insertion.lengthBytes = drop.length;
+    insertion.heatKey = key;
+    const outcome = this.#insert(verdict);
+    // The caller's Drop is not kept alive.
+    insertion.bytes = undefined;
     if (outcome === "turn") return "colder";
     if (outcome !== "stored") return outcome;
     const slot = this.store.lastSlot;
@@ -259,15 +266,14 @@ export class Throwie implements ContactOwner {
     const now = this.heatNow();
     const verdict = this.judge(assembly.shortIdLow);
     if (verdict === "departed" || (verdict === "turn" && from.turns <= 0)) return verdict;
-    const outcome = this.#insert(
-      assembly.shortIdLow,
-      assembly.shortIdHigh,
-      assembly.bytes,
-      MESSAGE_PREFIX_BYTES,
-      assembly.bodyBytes,
-      keyOfClaim(assembly.claim, now),
-      verdict,
-    );
+    const insertion = this.#insertion;
+    insertion.shortIdLow = assembly.shortIdLow;
+    insertion.shortIdHigh = assembly.shortIdHigh;
+    insertion.bytes = assembly.bytes;
+    insertion.offset = MESSAGE_PREFIX_BYTES;
+    insertion.lengthBytes = assembly.bodyBytes;
+    insertion.heatKey = keyOfClaim(assembly.claim, now);
+    const outcome = this.#insert(verdict);
     if (outcome !== "stored") return outcome;
     // It has moved once more, but that is no reason to take it in: of two full stores each would then want the other's coldest.
     this.warm(this.store.lastSlot);
@@ -278,24 +284,21 @@ export class Throwie implements ContactOwner {
     return outcome;
   }
 
-  #insert(
-    low: number,
-    high: number,
-    bytes: Uint8Array,
-    offset: number,
-    lengthBytes: number,
-    key: number,
-    verdict: Verdict,
-  ): StoreOutcome | "turn" {
+  /** Store the Drop that `#insertion` names, once who dies for it is entered there. */
+  #insert(verdict: Verdict): StoreOutcome | "turn" {
     const { store } = this;
     const admission = this.#admission;
+    const insertion = this.#insertion;
+    const { shortIdLow: low, shortIdHigh: high, heatKey } = insertion;
     const now = this.heatNow();
     const newcomer = verdict !== "free" && store.find(low, high) < 0;
     const victim = newcomer ? admission.victim : -1;
     if (newcomer && victim < 0 && store.count >= store.room && store.room > 0) return "turn";
-    const entryKey = newcomer ? newcomerKey(key) : settledKey(key);
-    const cause = admission.causeOf(victim);
-    const outcome = store.insert(low, high, bytes, offset, lengthBytes, entryKey, now, victim, cause);
+    insertion.heatKey = newcomer ? newcomerKey(heatKey) : settledKey(heatKey);
+    insertion.now = now;
+    insertion.victim = victim;
+    insertion.cause = admission.causeOf(victim);
+    const outcome = store.insert(insertion);
     if (outcome !== "stored") return outcome;
     if (store.evicted) {
       if (newcomer) admission.displaced(store.lastEvictedSlot, store.lastEvictedLow);

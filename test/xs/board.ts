@@ -27,6 +27,7 @@ import {
 } from "../../sim/power.ts";
 import { Medium } from "../../sim/radio.ts";
 import { SeededRandom } from "../../sim/random.ts";
+import { insertion } from "../insertion.ts";
 
 declare function resetMeter(limit: number, bytecodes: number): number;
 
@@ -149,7 +150,7 @@ function fill(flash: NorFlash, drops: number): void {
   const drop = new Uint8Array(DROP_BYTES);
   random.fill(drop);
   for (let i = 0; i < drops; i++) {
-    store.insert(random.u32(), random.u32(), drop, 0, DROP_BYTES, freshKey(0), 0);
+    store.insert(insertion(random.u32(), random.u32(), drop, { lengthBytes: DROP_BYTES, heatKey: freshKey(0) }));
     store.markVerified(store.lastSlot);
   }
 }
@@ -163,7 +164,7 @@ function give(flash: NorFlash, drops: number): void {
   for (let i = 0; i < drops; i++) {
     random.fill(drop);
     const id = dropId(drop);
-    store.insert(shortIdLow(id), shortIdHigh(id), drop, 0, DROP_BYTES, freshKey(0), 0);
+    store.insert(insertion(shortIdLow(id), shortIdHigh(id), drop, { lengthBytes: DROP_BYTES, heatKey: freshKey(0) }));
     store.markVerified(store.lastSlot);
   }
 }

@@ -29,6 +29,7 @@ import { Throwie } from "../../modules/throwie/throwie.ts";
 import { SeededRandom } from "../../sim/random.ts";
 import { type Arrays, arraysOf } from "../array-bytes.ts";
 import { headerOf } from "../frames.ts";
+import { insertion } from "../insertion.ts";
 
 const DROPS = 750;
 const DIFFERENCES = 50;
@@ -292,7 +293,7 @@ function dropChosen(): Operation {
   store.mount();
   const drop = randomDrop();
   for (let i = 0; i < DROPS; i++) {
-    store.insert(random.u32(), random.u32(), drop, 0, 100, random.below(KEY_SPAN), 0);
+    store.insert(insertion(random.u32(), random.u32(), drop, { lengthBytes: 100, heatKey: random.below(KEY_SPAN) }));
     store.markVerified(store.lastSlot);
   }
   const offers = new Offers(store, new Uint8Array(DROPS));
@@ -436,7 +437,7 @@ function fullStore(flash: Flash = new NativeFlash()): Store {
   store.mount();
   const drop = randomDrop();
   for (let number = 0; store.count < store.capacity; number++) {
-    store.insert(number, random.u32(), drop, 0, DROP_BYTES, random.below(KEY_SPAN), 0);
+    store.insert(insertion(number, random.u32(), drop, { heatKey: random.below(KEY_SPAN) }));
   }
   return store;
 }
@@ -447,9 +448,9 @@ function fullStore(flash: Flash = new NativeFlash()): Store {
  */
 function coldestChosen(): Operation {
   const store = fullStore();
-  const drop = randomDrop();
+  const colder = insertion(0xffff_ffff, 1, randomDrop(), { heatKey: -1 });
   return () => {
-    if (store.insert(0xffff_ffff, 1, drop, 0, DROP_BYTES, -1, 0) !== "colder") throw new Error("not colder");
+    if (store.insert(colder) !== "colder") throw new Error("not colder");
   };
 }
 
@@ -466,11 +467,16 @@ function storeMounted(): Operation {
 function dropInserted(): Operation {
   const store = new Store(new NativeFlash());
   store.mount();
-  const drop = randomDrop();
+  // One record for all, as a node has it.
+  const record = insertion(0, 0, randomDrop());
   let number = 0;
   const insert = (): void => {
     number++;
-    const outcome = store.insert(number, random.u32(), drop, 0, DROP_BYTES, freshKey(number), number);
+    record.shortIdLow = number;
+    record.shortIdHigh = random.u32();
+    record.heatKey = freshKey(number);
+    record.now = number;
+    const outcome = store.insert(record);
     if (outcome !== "stored") throw new Error(outcome);
   };
   while (store.count < store.capacity) insert();
@@ -482,7 +488,7 @@ function dropFound(): Operation {
   store.mount();
   const drop = randomDrop();
   const ids = Array.from({ length: DROPS }, () => [random.u32(), random.u32()] as const);
-  for (const [low, high] of ids) store.insert(low, high, drop, 0, 100, freshKey(0), 0);
+  for (const [low, high] of ids) store.insert(insertion(low, high, drop, { lengthBytes: 100, heatKey: freshKey(0) }));
   let next = 0;
   return () => {
     const [low, high] = ids[next++ % DROPS]!;

@@ -21,7 +21,7 @@ const BASE_MARGIN = 20_000;
 /** A sector this many erases behind the most erased one is worth emptying, whatever lives in it. */
 export const WEAR_SPREAD_MAX = 8;
 
-export class Partition {
+export class Sectors {
   readonly flash: Flash;
   readonly layout: Layout;
   readonly state: Uint8Array;
@@ -139,11 +139,11 @@ export class Partition {
   release(sector: number, bytes: number): void {
     this.live[sector] = this.live[sector]! - bytes;
     this.drops[sector] = this.drops[sector]! - 1;
-    this.settle(sector);
+    this.reclaim(sector);
   }
 
-  /** An empty sector that nobody fills is free, or never again to be. */
-  settle(sector: number): void {
+  /** A sector of bodies that holds none any more, and is not being filled, is free; one that failed is retired. */
+  reclaim(sector: number): void {
     if (this.drops[sector] !== 0) return;
     if (this.state[sector] === BODIES) this.set(sector, FREE);
     else if (this.state[sector] === WORN) this.set(sector, RETIRED);

@@ -1,0 +1,29 @@
+/**
+ * What `Store.insert` takes: one Drop, and which Drop dies for it.
+ *
+ * The caller makes one record, and fills all of it anew for each Drop: an insert on a board makes no garbage, and no
+ * argument can be lost between two callers. The store reads the record, and the bytes that the record names, during the
+ * call only, and changes neither.
+ */
+import { COLDEST } from "./marks.ts";
+
+/** No slot. As a victim: no Drop is named. */
+export const NOBODY = -1;
+
+export class Insertion {
+  /** The Drop's ShortId: two unsigned 32-bit integers. */
+  shortIdLow = 0;
+  shortIdHigh = 0;
+  /** The Drop is `bytes[offset .. offset + lengthBytes)`: 1 to DROP_SIZE_BYTES_MAX bytes. */
+  bytes: Uint8Array | undefined = undefined;
+  offset = 0;
+  lengthBytes = 0;
+  /** A signed 32-bit integer (modules/temperature/temperature.ts). */
+  heatKey = 0;
+  /** Heat time, in units of 1/65,536 half-life. */
+  now = 0;
+  /** Slot of the Drop that dies when the store is full, whatever its heat. */
+  victim = NOBODY;
+  /** What the victim dies of: a cause of marks.ts. */
+  cause = COLDEST;
+}
