@@ -1,9 +1,11 @@
 /**
- * Who is to die when a board is full? The coldest by admission's rule, as built, beside the coldest without it, first in first out,
- * least recently moved, and chance: the same seeded town, whose nodes have room for a seventh of what is written.
+ * Which Drop should die when a board is full? This bench compares the rule of admission, as built, with simpler
+ * policies: the coldest without admission, first in first out, the least recently moved, and chance. All run in the
+ * same seeded town, whose nodes have room for a seventh of the Drops that are written.
  *
- * Nodes are those of the simulator, and only the choice is replaced: before each insert into a full store the policy's victim is made the
- * coldest. A store's own order, by which Drops are offered, stays. All figures are simulated, so they are the same on every machine.
+ * The nodes are those of the simulator, and only the choice is replaced: before each insert into a full store, the
+ * bench makes the victim of the policy the coldest Drop. The order in which a store offers its Drops stays. All figures
+ * are simulated, so they are the same on every machine.
  */
 import type { SimNode } from "../sim/node.ts";
 import { SeededRandom } from "../sim/random.ts";
@@ -18,19 +20,22 @@ const DROPS = 400;
 const HOUR_S = 3_600;
 const DURATION_S = 6 * HOUR_S;
 const MULES = 8;
-/** How much of a node's room is written within a half-life: about the share of newcomers, or more than all of it. */
+/**
+ * The half-life in seconds. Within it, about a fifth of a node's room is written (the share of newcomers), or more than
+ * all of it.
+ */
 const LOADS = { "a fifth": 600, "all and more": HOUR_S };
-/** From so many movements at a node on, a Drop counts as carried often there. */
+/** A Drop with at least this many movements at a node counts as carried often there. */
 const OFTEN = 4;
 const COLDEST_POSSIBLE = -(2 ** 31);
 
-/** What a policy may go by, for each slot: sequence numbers of events at this node. */
+/** What a policy knows of each slot: the sequence numbers of events at this node. */
 interface History {
   arrived: number[];
   moved: number[];
 }
 
-/** The rank of a slot: the least dies. */
+/** The rank of a slot. The Drop with the least rank dies. */
 type Policy = (history: History, slot: number, random: SeededRandom) => number;
 
 const POLICIES: Record<string, Policy | "admission" | "coldest"> = {
@@ -74,7 +79,7 @@ function town(halfLifeS: number): Scenario {
 interface Figures {
   delivered: number;
   medianS: number;
-  /** Drops that were carried often at a node, and those of them that it still has. */
+  /** How many Drops were carried often at a node, and how many of these the node still has. */
   often: number;
   survived: number;
 }
@@ -145,7 +150,7 @@ function run(policy: Policy | "admission" | "coldest", halfLifeS: number, seed: 
 
 export async function eviction(): Promise<{ bench: "eviction"; results: Result[] }> {
   const results: Result[] = [];
-  // A Drop that its own author's store refused is one that nobody got.
+  // A Drop that its own author's store refused counts as wanted too: no node got it.
   const wanted = SEEDS.length * DROPS * (MULES - 1);
   const share = (part: number, whole: number): number => Math.round((1_000 * part) / whole) / 10;
   for (const [load, halfLifeS] of Object.entries(LOADS)) {

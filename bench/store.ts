@@ -1,12 +1,15 @@
 /**
- * What the store costs its flash: 10,000 inserts, each of which evicts, on a full store of 750 Drops in 1.75 MB, heat
- * unrelated to place. Counts, not times: they repeat. The littlefs figures are its own C code on the same work
- * (one file a Drop, 16-byte pages); it needs 4 MB for 750 full-size Drops, of which 426 fit in 1.75 MB.
+ * Flash wears with each erase. This bench measures what the store costs its flash: 10,000 inserts, each of which evicts
+ * a Drop, on a full store of 750 Drops in 1.75 MB. The heat of a Drop does not depend on its place.
  *
- * `heat` is the same work with 5 heat changes for each insert, the node's own rule (`checkpointDue`) asked after every so many
- * inserts, as between contacts that bring that many; `heat.kept` says how many inserts at most came between two checkpoints.
+ * Figures are counts, not times, so they repeat. The littlefs figures come from its own C code on the same work (one
+ * file for each Drop, 16-byte pages). littlefs needs 4 MB for 750 full-size Drops; in 1.75 MB it holds 426.
  *
- * `slack` is the same work again with the coldest 2 % of the Drops taken for equally cold: what strictness costs.
+ * - `heat` is the same work with 5 heat changes for each insert. The node's own rule (`checkpointDue`) is asked after
+ *   every so many inserts, as between contacts that bring so many Drops. `heat.kept` is the largest number of inserts
+ *   between two checkpoints.
+ * - `slack` is the same work with the coldest 2 % of the Drops taken for equally cold. It shows what a strict order
+ *   costs.
  */
 import { Store } from "../modules/store/store.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
@@ -27,7 +30,7 @@ const CAPACITY = 750;
 const CYCLES = 10_000;
 const SEED = 1;
 const HEAT_CHANGES_PER_INSERT = 5;
-/** Drops that a contact brings, before there is time to think of heat. */
+/** How many Drops a contact brings before a checkpoint may be written. */
 const INSERTS_PER_CONTACT = [1, 10, 100, 1_000] as const;
 const HEAT_OVERHEAD_PERCENT_MAX = 2;
 const WEAR_MAX = 1.35;
@@ -35,7 +38,7 @@ const MOUNT_READ_BYTES_MAX = 65_536;
 const INDEX_RAM_BYTES_MAX = 24_576;
 const DROP_BYTES_MAX = 2_048;
 const KEY_SPAN = 2 ** 30;
-/** The coldest 2 %. */
+/** 2 % of the Drops. */
 const SLACK_DROPS = 15;
 
 const WORKS: Work[] = [
@@ -72,7 +75,11 @@ class Churn {
     for (let i = 0; i < CAPACITY; i++) this.#insert();
   }
 
-  /** Returns the bytes inserted. With heat changes, checkpoints come when they are due after a contact. */
+  /**
+   * Runs the work. If heat changes, a checkpoint is written after a contact when it is due.
+   *
+   * Returns the bytes inserted, the most erases in one insert, and the most inserts between two checkpoints.
+   */
   run(heatChanges = 0, insertsPerContact = 1): { payloadBytes: number; erasesPerInsertMost: number; lagMost: number } {
     const { store, flash } = this;
     const random = this.#random;
@@ -81,7 +88,7 @@ class Churn {
     let lagMost = 0;
     let checkpointed = 0;
     for (let i = 0; i < CYCLES; i++) {
-      // Any Drop may be the next to die: heat has nothing to do with place.
+      // Any Drop may be the next to die, because heat does not depend on place.
       store.setHeat(random.below(CAPACITY), -1 - this.#inserts);
       for (let k = 0; k < heatChanges; k++) {
         const slot = random.below(CAPACITY);
@@ -106,13 +113,13 @@ class Churn {
     const outcome = store.insert(
       insertion(random.u32(), random.u32(), this.#bytes, { lengthBytes: size, heatKey: key, now: this.#inserts++ }),
     );
-    if (outcome !== "stored") throw new Error(`bench: insert gave ${outcome}`);
+    if (outcome !== "stored") throw new Error(`bench store: the Drop was not stored: ${outcome}`);
     store.markVerified(store.lastSlot);
     return size;
   }
 }
 
-/** Bytes of every typed array that a Store of this capacity takes, its buffers included. */
+/** The bytes of all typed arrays of a Store, buffers included. */
 function indexRamBytes(): number {
   const flash = new NorFlash();
   const arrays = [Uint8Array, Uint16Array, Uint32Array, Int32Array] as const;

@@ -1,4 +1,7 @@
-/** The command as a person types it: what it prints, what it refuses, and what other programs can read of it. */
+/**
+ * A person types the command, and other programs read its output. These tests run it as a process: what it prints, what
+ * it refuses, and what a program can read of it.
+ */
 import { spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -27,7 +30,7 @@ function run(program: string, words: string[], input = "") {
 
 const throwie = (words: string[], input?: string) => run("hosts/cli/throwie", words, input);
 
-test("write, then read: with the passphrase, with another, in another spelling of Unicode", (t) => {
+test("read opens a message with its passphrase, in any spelling of Unicode, and not with another one", (t) => {
   const store = ["--store", join(folder, "phrase.flash")];
   const written = throwie(["write", ...store, "--passphrase", "café lanterns", "--json", "Bring a lamp."]);
   t.is(written.status, 0, written.stderr);
@@ -41,7 +44,7 @@ test("write, then read: with the passphrase, with another, in another spelling o
   t.is(wrong.stdout, "This passphrase or place opens none of the 1 Drops in the store.\n");
 });
 
-test("a place opens what was left there, from anywhere within its square", (t) => {
+test("a place opens the message that was left there, from anywhere within its square", (t) => {
   const store = ["--store", join(folder, "place.flash")];
   t.is(throwie(["write", ...store, "--place", "57.64911,10.40744"], "from standard input").status, 0);
   const read = throwie(["read", ...store, "--place", "57.6492,10.4075,7", "--json"]);
@@ -50,7 +53,7 @@ test("a place opens what was left there, from anywhere within its square", (t) =
   t.deepEqual(JSON.parse(elsewhere.stdout).messages, []);
 });
 
-test("what a stranger wrote cannot steer the reader's terminal", (t) => {
+test("a stranger's message cannot control the reader's terminal", (t) => {
   const store = ["--store", join(folder, "escape.flash"), "--passphrase", "x"];
   throwie(["write", ...store, "red \u001b[31m alert"]);
   t.false(throwie(["read", ...store]).stdout.includes("\u001b"));
@@ -64,9 +67,9 @@ for (const [name, words, expected] of [
   ["no such place", ["read", "--store", "LICENSE", "--place", "91,0"], /latitude/i],
   ["a place without longitude", ["read", "--store", "LICENSE", "--place", "51"], /LATITUDE,LONGITUDE/],
   ["no such store", ["read", "--store", "nowhere.flash", "--passphrase", "a"], /no store nowhere\.flash/],
-  ["no store to tell of", ["journal", "--store", "nowhere.flash"], /no store nowhere\.flash/],
+  ["a journal of no store", ["journal", "--store", "nowhere.flash"], /no store nowhere\.flash/],
   ["no such scenario", ["sim", "atlantis"], /no scenario atlantis/],
-  ["a seed that is none", ["sim", "pair", "--seed", "-1"], /whole number from 0/],
+  ["a seed that is no whole number", ["sim", "pair", "--seed", "-1"], /whole number from 0/],
   ["no such command", ["fly"], /unknown command/],
   [
     "a peer without an id",
@@ -91,12 +94,12 @@ for (const [name, words, expected] of [
     const { status, stdout, stderr } = throwie(words);
     t.is(status, 1, stdout);
     t.regex(stderr, expected);
-    t.notRegex(stderr, /\n {4}at /, "a stack is not an answer");
+    t.notRegex(stderr, /\n {4}at /, "the answer shows no stack");
     t.is(stdout, "");
   });
 }
 
-test("a store that another process has open is refused by name", (t) => {
+test("a store that another process has open is refused, with its name", (t) => {
   const path = join(folder, "busy.flash");
   const { close } = openDropStore(path);
   const { status, stderr } = throwie(["read", "--store", path, "--passphrase", "a"]);
@@ -106,7 +109,7 @@ test("a store that another process has open is refused by name", (t) => {
   t.is(throwie(["read", "--store", path, "--passphrase", "a"]).status, 0);
 });
 
-test("a store of a newer version is refused in one sentence, and not touched", (t) => {
+test("a store of a newer version is refused in one sentence, and not changed", (t) => {
   const path = join(folder, "newer.flash");
   openDropStore(path).close();
   const image = readFileSync(path);
@@ -126,7 +129,7 @@ test("a store of a newer version is refused in one sentence, and not touched", (
   t.deepEqual(readFileSync(path), image);
 });
 
-test("the journal says who died in a full store, and why", (t) => {
+test("the journal lists the Drops that died in a full store, and why", (t) => {
   const path = join(folder, "full.flash");
   const { store, close } = openDropStore(path);
   const drop = new Uint8Array(300);
@@ -153,7 +156,7 @@ test("the journal says who died in a full store, and why", (t) => {
 
 const isolatedTest = process.env.THROWIE_LOOPBACK_ONLY === "1" ? test : test.skip;
 
-isolatedTest("a gateway that cannot listen says so and ends, and leaves its store free", async (t) => {
+isolatedTest("a gateway that cannot listen says so, ends, and releases its store", async (t) => {
   const taken = createSocket("udp4");
   await new Promise<void>((resolve) => taken.bind(0, "127.0.0.1", resolve));
   const listen = `127.0.0.1:${taken.address().port}`;
@@ -165,7 +168,7 @@ isolatedTest("a gateway that cannot listen says so and ends, and leaves its stor
   openDropStore(join(data, "drops.flash")).close();
 });
 
-test("a scenario that is wrong is refused by the name of its field", (t) => {
+test("an invalid scenario is refused with the name of its field", (t) => {
   const file = join(folder, "bad.json");
   writeFileSync(
     file,
@@ -178,7 +181,7 @@ test("a scenario that is wrong is refused by the name of its field", (t) => {
   t.regex(throwie(["sim", file]).stderr, /not JSON/);
 });
 
-test("help names every command, and each command its options", (t) => {
+test("help names every command, and the help of each command its options", (t) => {
   const { status, stdout } = throwie(["--help"]);
   t.is(status, 0);
   for (const command of ["write", "read", "mule", "gateway", "sim"]) {
@@ -187,7 +190,7 @@ test("help names every command, and each command its options", (t) => {
   }
 });
 
-test("sim: the seed first, then the figures; the same seed the same trace, another seed another", (t) => {
+test("sim prints the seed and the figures; only the same seed gives the same trace", (t) => {
   const text = throwie(["sim", "pair", "--seed", "3"]);
   t.is(text.status, 0, text.stderr);
   t.regex(text.stdout, /^seed 3: pair\./);
@@ -203,7 +206,7 @@ test("sim: the seed first, then the figures; the same seed the same trace, anoth
   for (const field of ["p50", "p90", "p99"]) t.true(first.latencySeconds[field] > 0);
 });
 
-test("bench: a cost above its limit and a capacity below it are missed promises", (t) => {
+test("bench: a cost above its limit and a capacity below its limit are missed promises", (t) => {
   const result = (name: string, value: number, limit?: number) => ({ name, value, unit: "", ...(limit && { limit }) });
   t.true(missed(result("d50", 1_401, 1_400)));
   t.false(missed(result("d50", 1_400, 1_400)));
@@ -212,7 +215,7 @@ test("bench: a cost above its limit and a capacity below it are missed promises"
   t.false(missed(result("loss10", 9)));
 });
 
-test("bench: JSON with names, values and units; an unknown name is told which there are", (t) => {
+test("bench prints JSON with names, values and units, and answers an unknown name with the known ones", (t) => {
   const { status, stdout } = run("bench/bench", ["rbsr", "--json"]);
   t.is(status, 0);
   const { bench, results } = JSON.parse(stdout);

@@ -1,3 +1,10 @@
+/**
+ * Nodes of any implementation must understand each other's frames, and a link must deliver its messages through bad
+ * air. These tests compare modules/glacier with its vectors. They also run pairs of links over a channel that loses,
+ * repeats and delays frames.
+ *
+ * Replay the random parts with SEED=n.
+ */
 import test from "ava";
 import { Ack, decodeAck, encodeAck } from "../modules/glacier/ack.ts";
 import { Assembly } from "../modules/glacier/assembly.ts";
@@ -30,7 +37,7 @@ test("the CRC is CRC-16/ARC", (t) => {
   t.is(crc16(new TextEncoder().encode("123456789"), 9), 0xbb3d);
 });
 
-test("every valid frame decodes to its fields, and they encode to it", (t) => {
+test("every valid frame decodes to its fields, and the fields encode to the frame", (t) => {
   for (const vector of vectors.valid) {
     const bytes = hex(vector.frame);
     const frame = new Frame();
@@ -63,7 +70,7 @@ test("every invalid frame is refused for its reason", (t) => {
   }
 });
 
-test("constants agree: frames fit ESP-NOW bodies, a Drop is 10 frames or 2, and so is the largest message", (t) => {
+test("constants agree: frames fit ESP-NOW bodies, a Drop takes 10 frames or 2, and so does the largest message", (t) => {
   t.is(FRAME_SIZE_BYTES_V1, FRAME_HEADER_BYTES + PAYLOAD_BYTES_V1 + FRAME_TRAILER_BYTES);
   t.true(FRAME_SIZE_BYTES_V1 <= 250);
   t.is(FRAME_SIZE_BYTES_V2, 1_470);
@@ -73,7 +80,7 @@ test("constants agree: frames fit ESP-NOW bodies, a Drop is 10 frames or 2, and 
   t.true(fragmentCount(MESSAGE_BODY_BYTES_MAX, PAYLOAD_BYTES_V1) < FRAGMENTS_MAX, "no fragment has the last index");
 });
 
-test("every valid acknowledgement decodes to its fields and they encode to it; every other is refused", (t) => {
+test("every valid acknowledgement decodes to its fields and the fields encode to it; every invalid one is refused", (t) => {
   const frame = new Frame();
   const ack = new Ack();
   for (const vector of vectors.acknowledgements.valid) {
@@ -148,29 +155,45 @@ test("an assembly takes fragments in any order, for every length", (t) => {
   }
 });
 
-test("an assembly refuses what cannot belong to the message", (t) => {
+test("an assembly refuses fragments that cannot belong to its message", (t) => {
   const frames = fragmentsOf(new Uint8Array(500).fill(9));
   const assembly = new Assembly();
   assembly.begin(1, 2, PAYLOAD_BYTES_V1, 0);
   const absurd = Object.assign(new Frame(), frames[0], { bytes: frames[0]!.bytes.slice() });
   absurd.bytes.set([0xbb, 0x1a], FRAME_HEADER_BYTES);
-  t.is(assembly.put(absurd, 0), "misfit", "a body of 33 fragments, whose mask would wrap to that of one");
+  t.is(assembly.put(absurd, 0), "misfit", "a body of 33 fragments, whose mask would wrap to the mask of one fragment");
   t.is(assembly.put(frames[2]!, 0), "new");
   t.is(
     assembly.put(Object.assign(new Frame(), frames[2], { fragment: 3 }), 0),
     "misfit",
-    "past the short last fragment",
+    "a fragment after the short last one",
   );
-  t.is(assembly.put(Object.assign(new Frame(), frames[1], { payloadBytes: 100 }), 0), "misfit", "short in the middle");
-  t.is(assembly.put(fragmentsOf(new Uint8Array(800))[0]!, 0), "misfit", "another length");
-  t.is(assembly.put(Object.assign(new Frame(), frames[0], { payloadBytes: 3 }), 0), "misfit", "no body");
-  t.is(assembly.put(Object.assign(new Frame(), frames[1], { fragment: 12 }), 0), "misfit", "past the buffer");
-  t.is(assembly.put(fragmentsOf(new Uint8Array(500), PAYLOAD_BYTES_V2)[0]!, 0), "misfit", "cut for v2");
+  t.is(
+    assembly.put(Object.assign(new Frame(), frames[1], { payloadBytes: 100 }), 0),
+    "misfit",
+    "a short fragment in the middle",
+  );
+  t.is(assembly.put(fragmentsOf(new Uint8Array(800))[0]!, 0), "misfit", "a body of another length");
+  t.is(
+    assembly.put(Object.assign(new Frame(), frames[0], { payloadBytes: 3 }), 0),
+    "misfit",
+    "a message without a body",
+  );
+  t.is(
+    assembly.put(Object.assign(new Frame(), frames[1], { fragment: 12 }), 0),
+    "misfit",
+    "a fragment past the buffer",
+  );
+  t.is(
+    assembly.put(fragmentsOf(new Uint8Array(500), PAYLOAD_BYTES_V2)[0]!, 0),
+    "misfit",
+    "a fragment that was cut for v2",
+  );
   t.is(assembly.put(frames[0]!, 0), "new");
   t.is(assembly.put(frames[1]!, 0), "new");
   t.true(assembly.complete);
   t.true(assembly.holds(1, 2, PAYLOAD_BYTES_V1));
-  t.false(assembly.holds(1, 2, PAYLOAD_BYTES_V2), "the same message cut otherwise is begun anew");
+  t.false(assembly.holds(1, 2, PAYLOAD_BYTES_V2), "the same message begins anew if it is cut in another way");
 });
 
 for (const { name, lossPerMille, duplicatePerMille, delayMs } of [
@@ -189,13 +212,13 @@ for (const { name, lossPerMille, duplicatePerMille, delayMs } of [
       const replay = `SEED=${seed + run}`;
       t.deepEqual(pair.received(1), pair.offered(0), replay);
       t.deepEqual(pair.received(0), pair.offered(1), replay);
-      t.true(pair.quiet, `${replay}: the link goes on talking`);
-      if (lossPerMille === 0 && delayMs === 0) t.is(pair.lost, 0, "nothing that was received is sent again");
+      t.true(pair.quiet, `${replay}: the link still sends frames`);
+      if (lossPerMille === 0 && delayMs === 0) t.is(pair.lost, 0, "a frame that was received is not sent again");
     }
   });
 }
 
-test("sequence numbers wrap: 5,000 messages over one link", (t) => {
+test("sequence numbers wrap, over 5,000 messages on one link", (t) => {
   const pair = new LinkPair(new SeededRandom(3, "wrap"), { lossPerMille: 20, duplicatePerMille: 10, delayMs: 5 }, 40);
   pair.offer(0, 5_000);
   pair.run(2_000_000);
@@ -203,7 +226,7 @@ test("sequence numbers wrap: 5,000 messages over one link", (t) => {
   t.true(pair.quiet);
 });
 
-test("a receiver that stalls for 300 ms is neither drowned nor abandoned", (t) => {
+test("a receiver that stalls for 300 ms gets few frames meanwhile, and all messages afterwards", (t) => {
   const pair = new LinkPair(new SeededRandom(5, "stall"), { lossPerMille: 0, duplicatePerMille: 0, delayMs: 0 });
   pair.offer(0, 20);
   pair.run(100);
@@ -216,16 +239,16 @@ test("a receiver that stalls for 300 ms is neither drowned nor abandoned", (t) =
   t.deepEqual(pair.received(1), pair.offered(0));
 });
 
-test("a message whose buffer another contact took over, and completed, is finished at its next fragment", (t) => {
+test("a message whose buffer another contact took over and completed is finished at its next fragment", (t) => {
   const assembly = new Assembly();
-  let here = false;
+  let stored = false;
   const receiver = new Receiver({
-    wants: () => !here,
+    wants: () => !stored,
     assembly: () => {
       assembly.begin(1, 2, PAYLOAD_BYTES_V1, 0);
       return assembly;
     },
-    owns: () => !here,
+    owns: () => !stored,
     complete: () => "kept",
     credit: 4,
     window: 32,
@@ -233,7 +256,7 @@ test("a message whose buffer another contact took over, and completed, is finish
   receiver.begin();
   const [first, second] = fragmentsOf(new Uint8Array(500).fill(3)) as [Frame, Frame];
   t.is(receiver.receive(first, 0), undefined);
-  here = true;
+  stored = true;
   assembly.begin(8, 9, PAYLOAD_BYTES_V1, 0);
   t.is(receiver.receive(second, 0), undefined);
   const ack = new Ack();
@@ -241,7 +264,7 @@ test("a message whose buffer another contact took over, and completed, is finish
   t.like(ack, { base: 1, kept: 0 });
 });
 
-test("what the peer had and gave up goes again, but one that does so for ever makes no progress", (t) => {
+test("fragments that the peer gave up are sent again, but a peer that gives up for ever makes no progress", (t) => {
   let opened = false;
   const sender = new Sender({
     get waiting() {
@@ -253,7 +276,7 @@ test("what the peer had and gave up goes again, but one that does so for ever ma
       return opened;
     },
     read: () => {},
-    finished: () => t.fail("nothing is finished"),
+    finished: () => t.fail("the message must not be finished"),
     abandoned: () => {},
   });
   sender.begin(0);
@@ -277,28 +300,28 @@ test("what the peer had and gave up goes again, but one that does so for ever ma
   const outcomes: string[] = [];
   for (let round = 1; round <= 20; round++) {
     outcomes.push(say(0b111, round));
-    t.deepEqual(fragments(round), [], "all of it is there");
+    t.deepEqual(fragments(round), [], "the peer has all fragments");
     say(0, round);
-    t.deepEqual(fragments(round), [0, 1, 2], "none of it any more");
+    t.deepEqual(fragments(round), [0, 1, 2], "the peer has no fragment any more");
   }
   t.is(outcomes[0], "news");
   t.is(outcomes.at(-1), "nothing");
 });
 
-test("a peer that had no room is told when there is some", (t) => {
+test("a link sends on when a peer that had no room has room again", (t) => {
   const pair = new LinkPair(new SeededRandom(6, "credit"), { lossPerMille: 300, duplicatePerMille: 0, delayMs: 5 });
   pair.offer(0, 10);
   pair.run(60);
   pair.full = true;
   pair.run(1_000);
   const before = pair.received(1).length;
-  t.true(before > 0 && before < 10, `${before} before`);
+  t.true(before > 0 && before < 10, `${before} messages arrived before`);
   pair.full = false;
   pair.run(20_000);
   t.deepEqual(pair.received(1), pair.offered(0));
 });
 
-test("a sender is told of each message whether it was kept or of no use, whatever is lost on the way", (t) => {
+test("a sender learns of each message whether it was kept or unwanted, whatever is lost on the way", (t) => {
   const pair = new LinkPair(
     new SeededRandom(8, "kept"),
     { lossPerMille: 200, duplicatePerMille: 50, delayMs: 20 },
@@ -311,7 +334,7 @@ test("a sender is told of each message whether it was kept or of no use, whateve
   t.deepEqual(pair.told(0), { kept: all.filter((i) => i % 3 !== 2), unwanted: all.filter((i) => i % 3 === 2) });
 });
 
-test("canary: a link whose receiver forgets to say what it has is caught", (t) => {
+test("canary: a link whose receiver acknowledges nothing is caught", (t) => {
   const pair = new LinkPair(new SeededRandom(1, "canary"), { lossPerMille: 100, duplicatePerMille: 0, delayMs: 0 });
   pair.muteAcknowledgements = true;
   pair.offer(0, 60);

@@ -1,4 +1,4 @@
-/** Two links over a channel that loses, repeats and delays frames, driven by simulated milliseconds. */
+/** Two links without nodes, over a channel that loses, repeats and delays frames. Time is simulated milliseconds. */
 import { Assembly } from "../modules/glacier/assembly.ts";
 import {
   ACK,
@@ -17,7 +17,7 @@ import type { SeededRandom } from "../sim/random.ts";
 interface Weather {
   lossPerMille: number;
   duplicatePerMille: number;
-  /** Each frame arrives up to this much later than it was sent, so frames overtake each other. */
+  /** The longest delay of a frame. Delays differ, so frames overtake each other. */
   delayMs: number;
 }
 
@@ -26,11 +26,11 @@ const WINDOW_FRAMES = 32;
 /** A 226-byte frame at 1 Mbit/s takes 2.7 ms. */
 const FRAME_INTERVAL_MS = 3;
 
-/** A node's worth of messages, each named by its number. */
+/** The owner of one link: its messages, each named by its number, and what became of them. */
 class Peer implements MessageSource, MessageSink {
   readonly offered: string[] = [];
   readonly received: string[] = [];
-  /** Handles of own messages, by what the peer said of them. */
+  /** The handles of own messages that the other peer kept, and of those that it did not want. */
   readonly kept: number[] = [];
   readonly unwanted: number[] = [];
   readonly link = new Link(this, this);
@@ -89,7 +89,7 @@ class Peer implements MessageSource, MessageSink {
   }
 
   full = false;
-  /** Every so manyth message is of no use. */
+  /** Of every so many messages, the last is unwanted. */
   unwantedEvery = Infinity;
 
   get credit(): number {
@@ -103,7 +103,7 @@ export class LinkPair {
   /** The peer that hears nothing: 0, 1, or -1 for neither. */
   deaf = -1;
   muteAcknowledgements = false;
-  /** Whether peer 1 has room for no more messages, and says so. */
+  /** Whether peer 1 has no room for more messages, and says so. */
   set full(full: boolean) {
     this.#peers[1].full = full;
   }
@@ -124,12 +124,12 @@ export class LinkPair {
     for (const { link } of this.#peers) link.begin(0x1234, 0);
   }
 
-  /** What peer 1 does with messages: of every so many, the last is unwanted. */
+  /** Of every so many messages, the last is unwanted by peer 1. */
   set unwantedEvery(every: number) {
     this.#peers[1].unwantedEvery = every;
   }
 
-  /** What the sender of `from` was told of its messages. */
+  /** The messages of `from` of which its sender was told that they are kept, and that they are unwanted. */
   told(from: 0 | 1): { kept: number[]; unwanted: number[] } {
     const { kept, unwanted } = this.#peers[from];
     return { kept: [...kept].sort((a, b) => a - b), unwanted: [...unwanted].sort((a, b) => a - b) };
@@ -143,7 +143,7 @@ export class LinkPair {
     }
   }
 
-  /** All that was offered by a peer, and all that a peer received, each in sorted order. */
+  /** All messages that a peer offered. Like those of `received`, they are in sorted order. */
   offered(by: 0 | 1): string[] {
     return [...this.#peers[by].offered].sort();
   }

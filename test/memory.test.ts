@@ -1,4 +1,7 @@
-/** The table of docs/protocol.md, "Memory": what link and reconciler take, counted as they are made. */
+/**
+ * A board has little memory. This test counts the bytes of link and reconciler as they are made, and compares them with
+ * the table of docs/protocol.md, "Memory".
+ */
 import test from "ava";
 import { FRAME_SIZE_BYTES_V2 } from "../modules/glacier/frame.ts";
 import { Store } from "../modules/store/store.ts";
@@ -15,7 +18,7 @@ const BYTES_MAX = 24 * 1024;
 
 const bytesOf = (make: () => void): number => arraysOf(make).bytes;
 
-test.serial("link and reconciler of four sessions fit into 24 KB, and the table in the docs says how", (t) => {
+test.serial("link and reconciler of four sessions fit into 24 KB, part by part as the docs say", (t) => {
   const random = new SeededRandom(1, "memory");
   const store = new Store(new NorFlash({ sizeBytes: 448 * 4096 }));
   const own = new Uint8Array(store.capacity);

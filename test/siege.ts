@@ -1,10 +1,13 @@
 /**
- * A board under siege, in the simulator: a full store whose Drops were each carried at least twice, attackers who have all the junk,
- * addresses and patience they want, and people who walk past meanwhile (docs/temperature.md, "Admission").
+ * Attackers may flood a board with junk. This file plays a siege in the simulator: a full store whose Drops were each
+ * carried at least twice, attackers with all the junk, addresses and patience they want, and people who walk past
+ * meanwhile (docs/temperature.md, "Admission").
  *
- * An attacker is an honest node's radio with a liar above it: all its junk claims the greatest heat, is new each time, and is given under
- * as many addresses as the strategy says. It takes nothing, unless it is a taker: that takes junk alone, to heat it, forgets it and
- * takes it again. What was displaced is read from the board's own store at the end.
+ * An attacker is the radio of an honest node with a liar above it. All its junk claims the greatest heat and is new
+ * each time. The attacker gives it under as many addresses as the strategy says. A giver takes no Drops. A taker takes
+ * only junk, to heat it; then it forgets the junk and takes it again.
+ *
+ * The Drops that were displaced are counted in the board's own store at the end.
  */
 import { dropId, shortIdLow } from "../modules/drop/drop.ts";
 import { DROP, decodeFrame, Frame, sealFrame } from "../modules/glacier/frame.ts";
@@ -18,22 +21,23 @@ import { World } from "../sim/world.ts";
 
 export interface Strategy {
   name: string;
-  /** Radios that give junk, and that take it. */
+  /** How many radios give junk. */
   givers: number;
+  /** How many radios take junk, to heat it. */
   takers?: number;
-  /** A new address after each contact. */
+  /** Whether attackers take a new address after each contact. */
   addresses?: boolean;
-  /** On for `onS`, off for `offS`, over and over. */
+  /** Attackers are on for `onS` and off for `offS`, again and again. */
   visits?: { onS: number; offS: number };
-  /** Junk at hand at once: 1 is a drip. */
+  /** How many junk Drops a giver has at a time. With 1 the junk drips. */
   stock?: number;
-  /** Givers let a new fragment out only so often, and are heard in between. */
+  /** Givers send a new fragment only once in so many seconds, and repeat the last one in between. */
   trickleS?: number;
-  /** Junk is so long; 60 unless said. */
+  /** The size of a junk Drop; 60 if not given. */
   junkBytes?: number;
-  /** Junk is not what its name says. */
+  /** Whether the bytes of junk have another ShortId than the giver says. */
   lies?: boolean;
-  /** The board loses power so often. */
+  /** The board loses its power once in so many seconds. */
   restartsEveryS?: number;
 }
 
@@ -41,19 +45,22 @@ export interface Siege {
   capacity: number;
   durationS: number;
   halfLifeS?: number;
-  /** For so many half-lives nobody has come past before it begins. */
+  /** For so many half-lives before the siege no node has come past. */
   cooledHalfLives?: number;
-  /** People come past so often, from this time on, each with one new Drop; after `afterS` comes one who takes what there is. */
+  /**
+   * From `fromS` on, once in `everyS`, an author comes past with one new Drop and stays for `stayS`. After `afterS` a
+   * reader comes, who takes the Drops that the board has.
+   */
   people?: { fromS: number; everyS: number; stayS: number; afterS: number };
-  /** Change the board, as a canary does. */
+  /** A change that a canary makes to the board. */
   board?: (node: SimNode) => void;
 }
 
 export interface Outcome {
-  /** Different junk Drops that there were, and those that came in. */
+  /** How many different junk Drops were offered, and how many the board stored. */
   junkOffered: number;
   junkStored: number;
-  /** Of the Drops that were there before. */
+  /** How many of the Drops that the board had before are gone. */
   displaced: number;
   displacedOfHottestHalf: number;
   honest: number;
@@ -66,7 +73,7 @@ const STOCK = 40;
 const READER_ROOM = 600;
 const REPEATED_US = 1_000_000;
 
-/** From now on each Drop is read with a bit turned over. */
+/** From now on each Drop is read with one bit flipped. */
 function lie(store: Store): void {
   const read = store.read.bind(store);
   // biome-ignore lint/complexity/useMaxParams: source, at, into, offset, length, as every copy of bytes
@@ -89,7 +96,7 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
       comings.push(atS + random.below(1_000) / 1_000);
     comings.forEach((atS, i) => {
       nodes.push({ name: `author-${i}`, role: "mule", path: passing(atS, stayS) });
-      // A reader that is full itself would be under siege as the board is.
+      // A reader without free room would be under siege like the board.
       nodes.push({
         name: `reader-${i}`,
         role: "mule",
@@ -134,7 +141,7 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
     random.fill(drop);
     return drop;
   };
-  /** An attacker's node lies and takes what it likes. */
+  /** Makes an attacker's node lie and take only what the attacker likes. */
   const prepare = (node: SimNode): void => {
     const giver = node.name.startsWith("giver");
     if (!giver && !node.name.startsWith("taker")) {
@@ -176,7 +183,7 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
   const old: Uint8Array[] = [];
   const before: { low: number; high: number }[] = [];
 
-  // The store fills, and each of its Drops is carried twice to ten times, before anyone else is switched on.
+  // The store fills, and each of its Drops is carried twice to ten times, before any other node is switched on.
   for (const node of world.nodes) if (node !== board) world.kernel.at(1_000_000, () => node.crash());
   world.run(1.1);
   begun = true;
@@ -184,7 +191,7 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
   for (let i = 0; i < capacity; i++) {
     const drop = fresh();
     old.push(drop);
-    if (board.publish(drop) !== "stored") throw new Error("siege: the store took no Drop");
+    if (board.publish(drop) !== "stored") throw new Error("siege: the board did not store its Drop");
     for (let times = 2 + random.below(9); times > 0; times--) board.throwie!.warm(store.lastSlot);
     const cooledUnits = (siege.cooledHalfLives ?? 0) * HEAT_UNITS_PER_HALF_LIFE;
     store.setHeat(store.lastSlot, store.heat(store.lastSlot) - cooledUnits);
@@ -203,7 +210,7 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
       honest.set(shortIdLow(dropId(drop)), { stored: false, offeredOn: false, reader });
     });
     world.kernel.at(micros(atS + people!.stayS + 4), () => author.crash());
-    // Whoever comes to read has been here before: what is new to it is what came in since.
+    // A reader has been here before. So only the Drops that came in since are new to it.
     world.kernel.at(micros(atS + people!.afterS - 2), () => {
       reader.start();
       for (const drop of old) reader.publish(drop, "wire");
@@ -248,13 +255,14 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
   };
 }
 
-/** A radio that seems to be slow. In place of a fragment that it keeps back it repeats the last, and asks for an answer. */
+/** Makes a radio seem slow. It keeps fragments back, repeats the last one instead, and asks for an answer. */
 function trickle(station: Station, everyUs: number, now: () => number): void {
   const send = station.send.bind(station);
   const frame = new Frame();
   const sessions = new Map<number, { last: Uint8Array; newUs: number; sentUs: number }>();
   station.send = (bytes, lengthBytes, to) => {
-    if (decodeFrame(bytes, lengthBytes, frame) !== undefined) throw new Error("siege: not a frame");
+    if (decodeFrame(bytes, lengthBytes, frame) !== undefined)
+      throw new Error("siege: a giver sent bytes that are no frame");
     if (frame.type !== DROP) return send(bytes, lengthBytes, to);
     const { sessionId } = frame;
     let session = sessions.get(sessionId);

@@ -1,4 +1,4 @@
-/** Somebody who is no node: it hears the first node of a world, and opens contacts with it as it likes. */
+/** A station that is no node. It hears the first node of a world, and opens contacts with it as a test likes. */
 import {
   BEACON,
   FRAME_HEADER_BYTES,
@@ -18,17 +18,17 @@ import { headerOf } from "./frames.ts";
 export function stranger(world: World, x: number) {
   const station = world.medium.add(new Fixed(x, 0));
   const heard: Uint8Array[] = [];
-  const victim = world.nodes[0]!.station.address;
+  const firstNode = world.nodes[0]!.station.address;
   station.handlers.onFrame = (bytes, lengthBytes, from) => {
-    if (sameAddress(from, victim)) heard.push(bytes.slice(0, lengthBytes));
+    if (sameAddress(from, firstNode)) heard.push(bytes.slice(0, lengthBytes));
   };
   const out = new Uint8Array(FRAME_SIZE_BYTES_V1);
   const send = (header: Partial<FrameHeader>, payload: Uint8Array): void => {
     out.set(payload, FRAME_HEADER_BYTES);
-    station.send(out, sealFrame(out, headerOf({ ...header, payloadBytes: payload.length })), victim);
+    station.send(out, sealFrame(out, headerOf({ ...header, payloadBytes: payload.length })), firstNode);
     world.run(world.nowS + 0.01);
   };
-  /** Send an OPEN as message `sequence` of a session; it answers the first beacon that was heard. */
+  /** Sends an OPEN as message `sequence` of a session. The OPEN answers the first beacon that the station heard. */
   const open = (sessionId: number, sequence = 0, summaries = TWO_PARTS): void => {
     const { name, payload } = openingFor(heard.find((frame) => typeOf(frame) === BEACON)!, summaries);
     send({ type: OPEN, sessionId, sequence, shortIdLow: name[0], shortIdHigh: name[1] }, payload);
@@ -36,12 +36,12 @@ export function stranger(world: World, x: number) {
   return { open, send, address: station.address };
 }
 
-/** The space in two parts that differ: what follows is a reconciliation. */
+/** Summaries of two parts of the space, both different. A reconciliation must follow. */
 const TWO_PARTS = "0304050102030405060708050102030405060708";
-/** A list of nothing: all that there is to say is said. */
+/** An empty list. Nothing remains to be reconciled after it. */
 export const NOTHING_LISTED = "0200";
 
-/** The single fragment of an OPEN that answers the beacon, and its message's name. */
+/** The only fragment of an OPEN that answers the beacon, and the name of its message. */
 export function openingFor(beacon: Uint8Array, summaries = TWO_PARTS): { name: [number, number]; payload: Uint8Array } {
   const nonce = beacon.subarray(FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + 2);
   const body = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, ...nonce, 0, ...Buffer.from(summaries, "hex"));
