@@ -147,7 +147,7 @@ export async function rehearse(instrumented: boolean): Promise<void> {
     image = readFileSync(flash);
     truncateSync(flash);
     mule.write(1);
-    console.log("The board's flash was emptied while it runs. The Mule has one more Drop.");
+    console.log("The board's flash was emptied while the board runs. The Mule has one more Drop.");
     await mule.patience(crashTold);
     console.log("The board recorded the crash, restarted with its flash as before, and reported the crash.");
 

@@ -30,7 +30,7 @@ export const CONTENT_KEY_BYTES = 32;
 export const NONCE_BYTES = 24;
 /** A tag of Poly1305. A sealed Drop ends with its tag. */
 export const TAG_BYTES = 16;
-/** A sealed Drop is longer than its plaintext by so many bytes. */
+/** A sealed Drop is this many bytes longer than its plaintext. */
 export const SEAL_OVERHEAD_BYTES = NONCE_BYTES + TAG_BYTES;
 /** The longest plaintext that fits into a Drop: 2,008 bytes. */
 export const PLAINTEXT_SIZE_BYTES_MAX = DROP_SIZE_BYTES_MAX - SEAL_OVERHEAD_BYTES;
