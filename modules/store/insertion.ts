@@ -10,13 +10,17 @@ import { COLDEST } from "./marks.ts";
 /** No slot. As a victim: no Drop is named. */
 export const NOBODY = -1;
 
+/** A Drop for `Store.insert`. */
 export class Insertion {
-  /** The Drop's ShortId: two unsigned 32-bit integers. */
+  /** The low word of the Drop's ShortId, unsigned. */
   shortIdLow = 0;
+  /** The high word of the Drop's ShortId, unsigned. */
   shortIdHigh = 0;
   /** The Drop is `bytes[offset .. offset + lengthBytes)`: 1 to DROP_SIZE_BYTES_MAX bytes. */
   bytes: Uint8Array | undefined = undefined;
+  /** Where the Drop begins in `bytes`. */
   offset = 0;
+  /** The size of the Drop. */
   lengthBytes = 0;
   /** A signed 32-bit integer (modules/temperature/temperature.ts). */
   heatKey = 0;

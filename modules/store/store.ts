@@ -31,12 +31,20 @@ import { type MountOutcome, recover } from "./recover.ts";
 import { Sectors } from "./sectors.ts";
 import { Slots } from "./slots.ts";
 
+/**
+ * "mounted": the partition held a store. "formatted": it was empty, and holds one now. "newer": a newer format is on
+ * it, and nothing was changed. "geometry": its size fits no store of this capacity. "flash": no sector could be
+ * written.
+ */
 export type { MountOutcome } from "./recover.ts";
 
 /** What 1.75 MB holds at the largest size with room left for cleaning. */
 export const DROPS_MAX = 750;
 
-/** `colder`: full, and the newcomer would be the coldest or equal it. `flash`: no sector could be written. */
+/**
+ * "stored": the Drop is durable. "known": a Drop of this ShortId was here before, and is unchanged. "colder": the store
+ * is full, and this Drop is no hotter than its coldest. "flash": no sector could be written.
+ */
 export type StoreOutcome = "stored" | "known" | "colder" | "flash";
 /** Heat time passes this much before a checkpoint with nothing else to say is written: an hour, at a week's half-life. */
 const TIME_STEP = 390;
@@ -49,17 +57,29 @@ const HEAT_RECORD_COST = 3;
 /** Sectors tried for one write before the part is taken to be broken. */
 const ATTEMPTS_MAX = 4;
 
+/**
+ * Drops on one flash (docs/store.md). Times and heat keys are signed 32-bit integers in units of 1/65,536 half-life
+ * (docs/temperature.md), a ShortId is two unsigned 32-bit words, and a slot is a number below the capacity.
+ *
+ * What the flash does is an outcome or a counter. Errors are bugs of the caller, and throw: a store that is not
+ * mounted, a slot without a Drop, a Drop of another size than 1 to 2,048 bytes, a read beyond the Drop.
+ */
 export class Store {
+  /** Drops that it holds at most, while no sector is worn out. */
   readonly capacity: number;
+  /** What happened since the constructor, for an operator. */
   readonly counters = new StoreCounters();
   /** Heat time goes on from here after a restart: the latest that was on flash at mount. Does not change until the next. */
   epoch = 0;
   /** Slot of the Drop that `insert` last stored or found known. */
   lastSlot = -1;
-  /** Whether the last `insert` evicted a Drop, and which. */
+  /** Whether the last `insert` evicted a Drop. */
   evicted = false;
+  /** The slot that the Drop had which was evicted last. */
   lastEvictedSlot = -1;
+  /** The low word of its ShortId. */
   lastEvictedLow = 0;
+  /** The high word of its ShortId. */
   lastEvictedHigh = 0;
   readonly #flash: Flash;
   readonly #layout: Layout;
@@ -75,8 +95,8 @@ export class Store {
   #mounted = false;
 
   /**
-   * `slack`: so many of the coldest Drops count as equally cold, and of them the one dies that makes most room. 1 is
-   * strict.
+   * Takes all memory; reads and writes nothing. `slack`: so many of the coldest Drops count as equally cold, and of
+   * them the one dies that makes most room. 1 is strict.
    */
   constructor(flash: Flash, capacity: number = DROPS_MAX, slack = 1) {
     this.capacity = capacity;
@@ -115,11 +135,12 @@ export class Store {
     return this.#slots.unverified;
   }
 
-  /** Sectors erased, and bytes programmed, since the constructor. */
+  /** Sectors erased since the constructor. */
   get erases(): number {
     return this.#sectors.erases;
   }
 
+  /** Bytes programmed since the constructor. */
   get programmedBytes(): number {
     return this.#sectors.programmedBytes;
   }
@@ -209,22 +230,27 @@ export class Store {
     return this.#slots.coldest();
   }
 
+  /** Whether the slot holds a Drop. */
   occupied(slot: number): boolean {
     return this.#slots.occupied(slot);
   }
 
+  /** The low word of the ShortId of the slot's Drop. */
   idLow(slot: number): number {
     return this.#slots.low[slot]!;
   }
 
+  /** The high word of the ShortId of the slot's Drop. */
   idHigh(slot: number): number {
     return this.#slots.high[slot]!;
   }
 
+  /** The size of the slot's Drop. */
   lengthBytes(slot: number): number {
     return this.#slots.lengthBytes[slot]!;
   }
 
+  /** The heat key of the slot's Drop. */
   heat(slot: number): number {
     return this.#slots.heat[slot]!;
   }
@@ -306,10 +332,12 @@ export class Store {
     this.#slots.pin(slot);
   }
 
+  /** How often the slot's Drop is pinned. */
   pins(slot: number): number {
     return this.#slots.pins(slot);
   }
 
+  /** Take one pin back; nothing happens where none is left. */
   unpin(slot: number): void {
     this.#slots.unpin(slot);
   }
