@@ -54,7 +54,8 @@ export function monitorBoard(board: string, port: string | undefined): void {
   checkBoard(board);
   const environment = ready(espIdf());
   const project = join(OUTPUT, "tmp", "esp32", board, "release", basename(packageFolder()), `xsProj-${board}`);
-  if (!existsSync(project)) throw new Error(`Nothing was built for ${board} yet: run npm run firmware -- --board ${board}`);
+  if (!existsSync(project))
+    throw new Error(`Nothing was built for ${board} yet: run npm run firmware -- --board ${board}`);
   run("idf.py", ["-C", project, ...(port === undefined ? [] : ["-p", port]), "monitor"], environment);
 }
 
