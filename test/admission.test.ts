@@ -1,4 +1,10 @@
-/** Admission, on a store without a node: who is let in, who dies for it, and that a restart changes neither. */
+/**
+ * Admission decides which Drops from the air come into a full store, and which Drop dies for a newcomer. These tests
+ * run it on a store without a node: which Drops may come in, which Drop is the victim, and that a restart changes
+ * neither.
+ *
+ * Replay the random history with SEED=n.
+ */
 import test from "ava";
 import { CORRUPT, FLOOD } from "../modules/store/marks.ts";
 import { Store } from "../modules/store/store.ts";
@@ -27,7 +33,7 @@ const CAPACITY = 50;
 const SHARE = CAPACITY / NEWCOMERS_SHARE;
 const HALF_LIFE = HEAT_UNITS_PER_HALF_LIFE;
 
-/** A full store whose Drops, numbered from 0, were carried the more often the higher their number. */
+/** A full store. Its Drops are numbered from 0, and a Drop with a higher number was carried more often. */
 class Board {
   store: Store;
   admission: Admission;
@@ -48,7 +54,7 @@ class Board {
     const outcome = this.store.insert(
       insertion(number, 0, Uint8Array.of(number), { lengthBytes: 1, heatKey: key, now: this.now, victim, cause }),
     );
-    if (outcome !== "stored") throw new Error(`not stored: ${outcome}`);
+    if (outcome !== "stored") throw new Error(`the board did not store the Drop: ${outcome}`);
     this.store.markVerified(this.store.lastSlot);
   }
 
@@ -77,7 +83,9 @@ class Board {
     return this.store.find(number, 0) >= 0;
   }
 
-  /** How many of the first Drops are gone; they must be the coldest. */
+  /**
+   * How many of the first Drops are gone. Infinity if another Drop is gone, because only the coldest may be displaced.
+   */
   get displaced(): number {
     const { capacity } = this.store;
     let count = 0;
@@ -87,20 +95,20 @@ class Board {
   }
 }
 
-test("a newcomer displaces the coldest, however cold it is itself, until a fifth are newcomers; then the oldest of them", (t) => {
+test("a newcomer of any heat displaces the coldest Drop, or the oldest newcomer once a fifth are newcomers", (t) => {
   const board = new Board();
   for (let i = 0; i < SHARE; i++) t.is(board.offer(100 + i, board.now), "newcomer");
   t.is(board.displaced, SHARE);
   for (let i = 0; i < 3 * SHARE; i++) {
     board.now++;
     t.is(board.offer(200 + i), "turn");
-    t.false(board.has(i < SHARE ? 100 + i : 200 + i - SHARE), "the oldest newcomer went");
+    t.false(board.has(i < SHARE ? 100 + i : 200 + i - SHARE), "the oldest newcomer died");
   }
   t.is(board.displaced, SHARE);
   t.is(board.store.journal().filter(({ cause }) => cause === FLOOD).length, 3 * SHARE);
 });
 
-test("however cold all have become, newcomers displace a fifth of them and no more within a half-life", (t) => {
+test("newcomers displace a fifth of the store within a half-life and no more, however cold all Drops have become", (t) => {
   const board = new Board();
   for (const halfLives of [1, 2, 5, 20]) {
     board.now += halfLives * HALF_LIFE;
@@ -111,7 +119,7 @@ test("however cold all have become, newcomers displace a fifth of them and no mo
   }
 });
 
-test("who died for a newcomer does not come back as one", (t) => {
+test("a Drop that died for a newcomer does not come back as one", (t) => {
   const board = new Board();
   for (let i = 0; i < 2 * SHARE; i++) board.offer(100 + i);
   t.is(board.offer(100), "departed");
@@ -119,7 +127,7 @@ test("who died for a newcomer does not come back as one", (t) => {
   t.is(board.offer(300), "turn");
 });
 
-test("who departed is forgotten after 8 half-lives, and nobody is taken for another", (t) => {
+test("a departed Drop is forgotten after 8 half-lives, and no other Drop is taken for it", (t) => {
   const board = new Board();
   for (let i = 0; i < SHARE; i++) board.offer(100 + i);
   t.is(board.admission.judge(0, board.now), "departed");
@@ -144,15 +152,15 @@ test("the smallest stores take newcomers too, one at a time", (t) => {
   }
 });
 
-test("a newcomer's key is odd, and not above the key that it is made of", (t) => {
+test("the key of a newcomer is odd, and not above the key that it is made of", (t) => {
   for (const key of [-HEAT_RANGE, -1, 0, 1, 2, HEAT_CAP, 1_000 + HEAT_CAP, HEAT_TIME_MAX + HEAT_CAP]) {
     t.true(isNewcomer(newcomerKey(key)) && !isNewcomer(settledKey(key)));
     t.true(newcomerKey(key) <= key && newcomerKey(key) >= key - 1);
-    t.is(newcomerKey(newcomerKey(key)), newcomerKey(key), "nor lowered again");
+    t.is(newcomerKey(newcomerKey(key)), newcomerKey(key), "a newcomer's key is not lowered again");
   }
 });
 
-test("after a half-life a newcomer is like any other", (t) => {
+test("after a half-life a newcomer is settled", (t) => {
   const board = new Board();
   for (let slot = 0; slot < CAPACITY; slot++)
     board.store.setHeat(slot, settledKey(board.store.heat(slot) + 3 * HALF_LIFE));
@@ -165,7 +173,7 @@ test("after a half-life a newcomer is like any other", (t) => {
   t.is(board.displaced, SHARE);
 });
 
-test("a newcomer that is read is not the one to die, and nobody is when all are", (t) => {
+test("a newcomer that is being read is no victim, and while all are being read there is none", (t) => {
   const board = new Board();
   for (let i = 0; i < SHARE; i++) board.offer(100 + i);
   board.store.pin(board.store.find(100, 0));
@@ -179,7 +187,10 @@ test("a newcomer that is read is not the one to die, and nobody is when all are"
   t.is(board.admission.victim, -1);
 });
 
-/** Junk that is not what it is announced as is removed when its hash is known, and leaves its place empty. */
+/**
+ * Offers junk again and again. The board removes every other junk Drop, because its hash is false, and so frees a slot.
+ * Returns how many Drops were displaced.
+ */
 function wearDown(board: Board): number {
   for (let i = 0; i < 4 * CAPACITY; i++) {
     board.offer(1_000 + i, board.now + HEAT_CAP);
@@ -191,7 +202,7 @@ function wearDown(board: Board): number {
   return board.displaced;
 }
 
-test("a place that false junk left is no place to settle in", (t) => {
+test("a slot that false junk left lets no junk settle", (t) => {
   t.is(wearDown(new Board()), SHARE);
 });
 
@@ -206,13 +217,13 @@ test("such a place is taken by turns, but one that was free before a restart at 
   t.deepEqual([board.offer(2_000), board.offer(3_000)], ["turn", "newcomer"]);
 });
 
-test("canary: were it one, junk would settle all over the store", (t) => {
+test("canary: reusing the slots of corrupt Drops lets junk settle all over the store", (t) => {
   const board = new Board();
   board.admission.left = () => board.admission.recount();
   t.true(wearDown(board) > SHARE);
 });
 
-test("a restart changes nothing: newcomers stay newcomers, in their order, and the bound holds", (t) => {
+test("after a restart newcomers are still newcomers, in their order, and the bound holds", (t) => {
   const board = new Board();
   for (let i = 0; i < SHARE - 2; i++) {
     board.now += 3;
@@ -233,7 +244,7 @@ test("a restart changes nothing: newcomers stay newcomers, in their order, and t
   t.is(board.displaced, SHARE);
 });
 
-test("canary: were newcomers not told from others after a restart, each would cost a fifth", (t) => {
+test("canary: if a restart forgot which Drops are newcomers, each restart would cost a fifth of the store", (t) => {
   const board = new Board();
   for (let i = 0; i < 60; i++) {
     if (i % 20 === 0) {
@@ -245,10 +256,10 @@ test("canary: were newcomers not told from others after a restart, each would co
   t.true(board.displaced > SHARE);
 });
 
-test("in any half-life, over histories of offers, movements, false junk and restarts, a fifth at most", (t) => {
+test("over offers, movements, false junk and restarts, at most a fifth is displaced in any half-life", (t) => {
   const random = new SeededRandom(seed, "admission");
   const board = new Board();
-  // Warm for as long as this takes.
+  // The Drops stay warm for the whole test.
   for (let slot = 0; slot < CAPACITY; slot++)
     board.store.setHeat(slot, settledKey(board.store.heat(slot) + 6 * HALF_LIFE));
   const deaths: number[] = [];
@@ -270,13 +281,13 @@ test("in any half-life, over histories of offers, movements, false junk and rest
       board.admission.left(slot);
     }
     const lately = deaths.filter((time) => board.now - time < HALF_LIFE).length;
-    if (lately > SHARE) t.fail(`seed ${seed}: ${lately} within a half-life, at Drop ${number}`);
+    if (lately > SHARE) t.fail(`seed ${seed}: ${lately} Drops were displaced within a half-life, at Drop ${number}`);
     if (board.displaced === Infinity) break;
   }
-  t.true(deaths.length >= SHARE, `seed ${seed}: ${deaths.length}`);
+  t.true(deaths.length >= SHARE, `seed ${seed}: only ${deaths.length} Drops were displaced`);
 });
 
-test("no claim places a Drop above one that was carried twice, be it from the coldest, at that moment", (t) => {
+test("no claim places a Drop above one that was just carried twice, even if that one was the coldest before", (t) => {
   const now = 5 * HALF_LIFE;
   const twice = raise(raise(keyOfClaim(0, now), now), now);
   for (let claimed = 0; claimed <= 255; claimed++) t.true(raise(keyOfClaim(claimed, now), now) < twice);

@@ -1,8 +1,9 @@
 /**
- * Floods (docs/temperature.md, "Admission"): whatever the attacker does, at most a fifth of a full store whose Drops were carried is
- * displaced, none of the hottest half, and honest Drops still come in and are offered on.
+ * An attacker may flood a board with junk (docs/temperature.md, "Admission"). Whatever the attacker does, at most a
+ * fifth of a full store whose Drops were carried is displaced, and no Drop of the hottest half. Honest Drops still come
+ * in and are offered on.
  *
- * More of the same: SIEGE_SEEDS=20 npx ava build/test/flood.test.js
+ * To run more seeds: SIEGE_SEEDS=20 npx ava build/test/flood.test.js
  */
 import test, { type ExecutionContext } from "ava";
 import { HEAT_CAP } from "../modules/temperature/temperature.ts";
@@ -35,7 +36,7 @@ function add(a: Outcome, b: Outcome): Outcome {
   return sum;
 }
 
-/** What holds for each seed, and for all together. Returns the sum. */
+/** Checks what must hold for each seed, and for all seeds together. Returns the sum of the outcomes. */
 function keepsItsPromise(t: ExecutionContext, outcomes: Outcome[]): Outcome {
   for (const [i, { displaced, displacedOfHottestHalf }] of outcomes.entries()) {
     t.true(displaced <= SMALL.capacity / 5, `seed ${seed + i}: ${displaced} displaced`);
@@ -43,9 +44,10 @@ function keepsItsPromise(t: ExecutionContext, outcomes: Outcome[]): Outcome {
   }
   const total = outcomes.reduce(add);
   t.log(`seeds ${seed} to ${seed + SEEDS - 1}: ${JSON.stringify(total)}`);
-  t.true(total.junkStored > 0, "the flood came in");
+  t.true(total.junkStored > 0, "the board stored junk, so there was a flood");
   t.true(total.honestStored >= 0.9 * total.honest);
-  // One seed in twenty may fail a person; of a few seeds only all strategies together tell a share.
+  // One seed in twenty may fail a person. With a few seeds, one strategy says nothing about the share of people; only
+  // all strategies together do.
   if (SEEDS >= 10) t.true(total.honestOfferedOn >= 0.9 * total.honest);
   return total;
 }
@@ -59,13 +61,13 @@ for (const strategy of STRATEGIES) {
   });
 }
 
-test("flood: of all honest Drops, whatever the attacker does, nine in ten are offered on", (t) => {
+test("flood: nine in ten of all honest Drops are offered on, whatever the attacker does", (t) => {
   t.is(totals.length, STRATEGIES.length);
   const total = totals.reduce(add);
   t.true(total.honestOfferedOn >= 0.9 * total.honest, JSON.stringify(total));
 });
 
-/** The attacker's best, on ground that has been quiet for long. */
+/** The attacker's best strategies, against boards that no node came past for many half-lives. */
 const COOLED: [number, Strategy][] = [
   [2, STRATEGIES[3]!],
   [5, STRATEGIES[2]!],
@@ -73,7 +75,7 @@ const COOLED: [number, Strategy][] = [
 ];
 
 for (const [cooledHalfLives, strategy] of COOLED) {
-  test(`flood: on Drops that have cooled for ${cooledHalfLives} half-lives, ${strategy.name}`, (t) => {
+  test(`flood: ${strategy.name}, on Drops that have cooled for ${cooledHalfLives} half-lives`, (t) => {
     const outcomes = Array.from({ length: SEEDS }, (_, i) =>
       besiege(strategy, { ...SMALL, cooledHalfLives }, seed + i),
     );
@@ -81,7 +83,7 @@ for (const [cooledHalfLives, strategy] of COOLED) {
   });
 }
 
-test("canary: were cold Drops anybody's to displace, one visit would wash them all out", (t) => {
+test("canary: if any Drop could displace cold Drops, one visit would displace them all", (t) => {
   const board = (node: SimNode): void => {
     const { judge } = node.throwie!;
     node.throwie!.judge = (low) => {
@@ -96,7 +98,7 @@ test("canary: were cold Drops anybody's to displace, one visit would wash them a
   t.true(outcome.displaced > 70 && outcome.displacedOfHottestHalf > 30);
 });
 
-test("flood: a board of 750, four radios, 3,500 junk Drops, for six minutes", (t) => {
+test("flood: a board of 750 Drops keeps the bound for six minutes against four radios and 3,500 junk Drops", (t) => {
   const outcome = besiege(
     { name: "pour", givers: 4, addresses: true, stock: 700 },
     { capacity: 750, durationS: 400, people: { fromS: 100, everyS: 150, stayS: 25, afterS: 180 } },
@@ -119,7 +121,7 @@ test("flood: a board that loses power again and again keeps the bound", (t) => {
   }
 });
 
-test("canary: were a contact never to make room, who trickles would keep people out", (t) => {
+test("canary: if a contact never made room, attackers that trickle would keep people out", (t) => {
   const lingers = Object.getOwnPropertyDescriptor(Contact.prototype, "lingers")!;
   Object.defineProperty(Contact.prototype, "lingers", { get: () => false, configurable: true });
   const siege: Siege = { capacity: 150, durationS: 270, people: { fromS: 60, everyS: 75, stayS: 30, afterS: 34 } };
@@ -132,7 +134,7 @@ test("canary: were a contact never to make room, who trickles would keep people 
   t.true(total.honestOfferedOn < 0.5 * total.honest);
 });
 
-test("canary: without admission, believing what is claimed, one visit washes the store clean", (t) => {
+test("canary: a board without admission that believes every claim loses its store in one visit", (t) => {
   const outcome = besiege(
     { name: "one visit", givers: 1 },
     {
