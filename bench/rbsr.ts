@@ -91,7 +91,7 @@ export class Side {
   }
 }
 
-/** The key of a session whose nonces these words are. */
+/** A session key whose two nonces are four random words. */
 export function randomKey(words: () => number): Mix {
   const nonces = new Uint8Array(16);
   for (let at = 0; at < nonces.length; at += 4) writeWord(nonces, at, words());

@@ -55,7 +55,7 @@ function timeOf(world: World, node: SimNode, count: number): number {
     if (node.throwie!.store.count >= count) return world.kernel.nowUs;
     world.run(world.nowS + 0.001);
   }
-  throw new Error(`only ${node.throwie!.store.count} of ${count} Drops`);
+  throw new Error(`${node.name} has only ${node.throwie!.store.count} of ${count} Drops after a minute`);
 }
 
 for (const cast of ["broadcast", "unicast"] as const) {
@@ -97,7 +97,7 @@ for (const { ends, giver, taker, frames } of ENDS) {
       world.run(10);
       t.deepEqual(holdings(b), namesOf(drops));
       t.is(sent.size, frames);
-      t.is(world.medium.counters.lost.long, 0, "nobody is sent what it cannot take");
+      t.is(world.medium.counters.lost.long, 0, "no node gets a frame that is too long for it");
     }
   });
 }

@@ -51,7 +51,7 @@ function sessionOf(items: Item[], limit = 0): NegentropySession {
 }
 
 function accepted(answer: ReturnType<NegentropySession["receive"]>): Answer {
-  if (typeof answer === "string") throw new Error(`refused: ${answer}`);
+  if (typeof answer === "string") throw new Error(`the message was refused: ${answer}`);
   return answer;
 }
 

@@ -104,8 +104,8 @@ export class CoveredModules<Exports> {
   }
 
   /**
-   * The lines that never ran whole, each with the path of its module, and the number of all lines in functions. Only
-   * modules whose path begins with `path` count.
+   * The lines in which some code never ran, each with the path of its module, and the number of all lines in functions.
+   * Only modules whose path begins with `path` count.
    */
   unreached(path: string): { lines: string[]; of: number } {
     const lines: string[] = [];

@@ -3,8 +3,8 @@
  * and the next inputs are mutations of the corpus. The fuzzer is seeded, and its length is counted in executions, never
  * in time.
  *
- * To ask for coverage costs more than an execution. So the fuzzer asks once for each batch, and runs a batch that ran
- * new code again, input by input.
+ * A question for coverage costs more than an execution, so the fuzzer asks once for each batch. If a batch ran new
+ * code, the fuzzer runs the batch again, one input at a time.
  *
  * Rejected: Jazzer.js. Its engine is a native library that needs a newer C library than an LTS system has.
  *
