@@ -25,14 +25,9 @@ import { parseNodeAddress, parseNodeId, parseSocket } from "../hosts/distsoc/nod
 import { openPost, POST_BYTES_MAX, POST_DOMAIN, signPost } from "../hosts/distsoc/post.ts";
 import { openIrohTransport } from "../hosts/distsoc/transport/iroh-transport.ts";
 import { MemoryNetwork } from "../hosts/distsoc/transport/memory-transport.ts";
-import {
-  ALPN,
-  ERROR_CODES,
-  errorName,
-  INBOUND_STREAMS_MAX,
-  MESSAGE_BYTES_MAX,
-} from "../hosts/distsoc/transport/transport.ts";
+import { ALPN, INBOUND_CONNECTIONS_MAX, INBOUND_STREAMS_MAX } from "../hosts/distsoc/transport/transport.ts";
 import { decodeCbor, encodeCbor, equalBytes } from "../hosts/distsoc/wire/cbor.ts";
+import { ERROR_CODES, errorName } from "../hosts/distsoc/wire/error-codes.ts";
 import {
   type Answer,
   decodeAnswer,
@@ -40,11 +35,12 @@ import {
   encodeAnswer,
   encodeRequest,
   errorOf,
-  MESSAGE_TYPES,
+  MESSAGE_BOUNDS,
+  MESSAGES,
+  REQUESTS,
   type Request,
 } from "../hosts/distsoc/wire/messages.ts";
 import { identityOf, transportContract } from "./transport-contract.ts";
-import vectors from "./vectors/distsoc.json" with { type: "json" };
 
 interface Vector {
   op: string;
@@ -60,8 +56,21 @@ interface Vector {
   fields?: Record<string, unknown>;
   bytes?: string;
 }
-const valid = vectors.valid as Vector[];
-const invalid = vectors.invalid as Vector[];
+/** A message that comes later may bring a file of its own. */
+const VECTOR_FILES = readdirSync("test/vectors").filter((name) => /^distsoc.*\.json$/.test(name));
+const vectors = VECTOR_FILES.map((name) => ({
+  name,
+  ...(JSON.parse(readFileSync(join("test/vectors", name), "utf8")) as { valid: Vector[]; invalid: Vector[] }),
+}));
+const valid = vectors.flatMap((file) => file.valid);
+const invalid = vectors.flatMap((file) => file.invalid);
+
+const entries = Object.values(MESSAGES);
+const spoken = entries.filter((entry) => "decode" in entry);
+const spokenCodes: number[] = [...new Set(spoken.map(({ code }) => code))];
+/** Entries that open a stream, by their type byte. */
+const requestCodes = new Set<number>(REQUESTS.map((name) => MESSAGES[name].code));
+const knownCodes = new Set<number>(entries.map(({ code }) => code));
 
 const SEED = Number(process.env.SEED ?? 20_260_101) >>> 0;
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
@@ -159,7 +168,11 @@ test("posts agree with OpenSSL's Ed25519 and another BLAKE3, byte positions as d
 test("vectors: messages", (t) => {
   const requests = valid.filter(({ op }) => op === "request");
   const answers = valid.filter(({ op }) => op === "answer");
-  t.deepEqual([requests.length, answers.length], [3, 5]);
+  const first = vectors.find(({ name }) => name === "distsoc.json")!;
+  t.deepEqual(
+    ["request", "answer"].map((kind) => first.valid.filter(({ op }) => op === kind).length),
+    [3, 5],
+  );
   for (const { note, fields, bytes } of requests) {
     t.is(hex(encodeRequest(taken(fields!) as unknown as Request)), bytes!, note);
     t.deepEqual(shown(decodeRequest(unhex(bytes)) as object), fields!, note);
@@ -182,34 +195,82 @@ test("every reason there is has a vector or a test of its own", (t) => {
   for (const reason of ["bad-field", "bad-signature", "empty", "unknown-type", "unsupported-type", "unexpected-type"]) {
     t.true(reasons.has(reason), reason);
   }
-  t.is(decodeRequest(new Uint8Array(MESSAGE_BYTES_MAX + 1).fill(MESSAGE_TYPES.PushPost)), "too-large");
-});
-
-test("the table of types is the seed's, and all but three open no stream here", (t) => {
-  t.is(Object.keys(MESSAGE_TYPES).length, 21);
-  const known = new Set<number>(Object.values(MESSAGE_TYPES));
-  t.is(known.size, 21);
-  for (let type = 0; type < 256; type += 1) {
-    const refused = decodeRequest(Uint8Array.of(type, 0xa0));
-    if (type === 0x30 || type === 0x35 || type === 0x42) t.is(refused, "bad-field");
-    else if (type === 0x31) t.is(refused, "unexpected-type");
-    else t.is(refused, known.has(type) ? "unsupported-type" : "unknown-type");
-    t.true(typeof refused === "string" && errorOf(refused) in ERROR_CODES);
+  for (const { code, sizeBytesMax } of spoken) {
+    t.is(decodeRequest(new Uint8Array(sizeBytesMax + 1).fill(code)), "too-large");
+  }
+  for (const to of REQUESTS) {
+    const { code, sizeBytesMax } = MESSAGES[MESSAGES[to].answeredBy];
+    t.is(decodeAnswer(to, new Uint8Array(sizeBytesMax + 1).fill(code)), "too-large");
   }
 });
 
+test("every message that is spoken has vectors of what it takes and of what it refuses", (t) => {
+  for (const { name, code, answeredBy } of spoken) {
+    const op = answeredBy === undefined ? "answer" : "request";
+    t.true(
+      valid.some((vector) => vector.op === op && vector.fields?.type === name),
+      name,
+    );
+    const refused = invalid.filter((vector) => vector.op === op && unhex(vector.bytes)[0] === code);
+    t.true(refused.length > 0, name);
+  }
+});
+
+test("the table has the 21 types of the seed, and each type byte is taken or refused as the table says", (t) => {
+  t.is(knownCodes.size, 21);
+  t.is(new Set(REQUESTS).size, requestCodes.size, "no two messages that open a stream share a type byte");
+  for (const [key, { name, code, answeredBy }] of Object.entries(MESSAGES)) {
+    t.is<string, string>(name, key);
+    t.true(answeredBy === undefined || answeredBy in MESSAGES || answeredBy === `${name}Answer`, name);
+    // An answer that repeats a type byte is named after the message that it answers.
+    const first = entries.find((entry) => entry.code === code)!.name;
+    t.true(name === first || name === `${first}Answer`, name);
+  }
+  for (let type = 0; type < 256; type += 1) {
+    const refused = decodeRequest(Uint8Array.of(type, 0xa0));
+    if (requestCodes.has(type)) t.is(decodeRequest(Uint8Array.of(type, 0x80)), "bad-field");
+    else if (spokenCodes.includes(type)) t.is(refused, "unexpected-type");
+    else t.is(refused, knownCodes.has(type) ? "unsupported-type" : "unknown-type");
+    if (typeof refused === "string") t.true(errorOf(refused) in ERROR_CODES);
+  }
+  for (const type of [0x30, 0x35, 0x42]) t.is(decodeRequest(Uint8Array.of(type, 0xa0)), "bad-field");
+  t.is(decodeRequest(Uint8Array.of(0x31, 0xa0)), "unexpected-type");
+});
+
 test("docs/distsoc.md has the same tables of types and codes", (t) => {
-  const rows = [...readFileSync("docs/distsoc.md", "utf8").matchAll(/^\| (0x[0-9a-f]{2}) \| ([\w-]+) \|/gm)];
-  const documented = (names: RegExp) =>
-    Object.fromEntries(rows.filter((row) => names.test(row[2]!)).map((row) => [row[2], Number(row[1])]));
-  t.deepEqual(documented(/^[A-Z]/), MESSAGE_TYPES);
-  t.deepEqual(documented(/^[a-z]/), ERROR_CODES);
+  const rows = readFileSync("docs/distsoc.md", "utf8")
+    .split("\n")
+    .filter((line) => /^\| 0x[0-9a-f]{2} \| [\w-]+ \|/.test(line))
+    .map((line) => line.split("|").map((cell) => cell.trim()))
+    .map((cells) => cells.slice(1, -1));
+  const isType = (row: string[]): boolean => /^[A-Z]/.test(row[1]!);
+  t.deepEqual(
+    rows.filter(isType),
+    entries.map((entry) => {
+      const type = `0x${entry.code.toString(16).padStart(2, "0")}`;
+      const head = [type, entry.name, entry.layer, entry.answeredBy ?? ""];
+      if (!("decode" in entry)) return [...head, "", "refused, 0x02"];
+      const sizeBytesMax = entry.sizeBytesMax.toLocaleString("en");
+      return [...head, sizeBytesMax, entry.answeredBy === undefined ? "answers" : "served"];
+    }),
+  );
+  const codes = rows.filter((row) => !isType(row)).map(([code, name]) => [name, Number(code)] as const);
+  t.deepEqual(Object.fromEntries(codes), ERROR_CODES);
 });
 
 test("sizes fit each other", (t) => {
   const largest = encodeRequest({ type: "PushPost", record: new Uint8Array(POST_BYTES_MAX) });
   t.is(largest.length, 2175);
-  t.true(largest.length <= MESSAGE_BYTES_MAX);
+  for (const { sizeBytesMax } of [MESSAGES.FileRequest, MESSAGES.FileResponse, MESSAGES.PostNotification]) {
+    t.is(sizeBytesMax, 4096);
+  }
+  t.is(MESSAGES.PushPost.sizeBytesMax, 4096);
+  for (const { sizeBytesMax, answeredBy } of spoken) {
+    const { requestSizeBytesMax, answerSizeBytesMax } = MESSAGE_BOUNDS;
+    t.true(sizeBytesMax <= (answeredBy === undefined ? answerSizeBytesMax : requestSizeBytesMax));
+  }
+  // What strangers can have a node hold at once. A larger message needs a transport that reads the type byte first.
+  t.true(INBOUND_CONNECTIONS_MAX * INBOUND_STREAMS_MAX * MESSAGE_BOUNDS.requestSizeBytesMax <= 16 * 1024 * 1024);
   t.is(new Set(Object.values(ERROR_CODES)).size, Object.keys(ERROR_CODES).length);
   t.is(errorName(5), "refused");
   t.is(errorName(77), "code 77");
@@ -223,7 +284,7 @@ test("random and mutated bytes are refused or mean what they say, never thrown o
     let bytes: Uint8Array;
     if (round % 2 === 0) {
       bytes = randomBytes(next, next(80));
-      if (bytes.length > 0) bytes[0] = [0x30, 0x31, 0x35, 0x42][next(4)]!;
+      if (bytes.length > 0) bytes[0] = spokenCodes[next(spokenCodes.length)]!;
     } else {
       bytes = Uint8Array.from(bases[next(bases.length)]!);
       for (let flips = 1 + next(3); flips > 0; flips -= 1) bytes[next(Math.min(bytes.length, 90))] = next(256);
@@ -232,7 +293,7 @@ test("random and mutated bytes are refused or mean what they say, never thrown o
     const where = `SEED=${SEED} round ${round}: ${hex(bytes)}`;
     const request = decodeRequest(bytes);
     if (typeof request !== "string" && !equalBytes(encodeRequest(request), bytes)) t.fail(where);
-    for (const to of ["FileRequest", "PostNotification", "PushPost"] as const) {
+    for (const to of REQUESTS) {
       const answer = decodeAnswer(to, bytes);
       if (typeof answer !== "string" && !equalBytes(encodeAnswer(answer), bytes)) t.fail(where);
     }
@@ -247,8 +308,8 @@ test("random and mutated bytes are refused or mean what they say, never thrown o
 });
 
 test("CBOR that is deep, huge by its own word, or of odd types is a reason", (t) => {
-  t.is(decodeCbor(new Uint8Array(MESSAGE_BYTES_MAX - 1).fill(0x81)), "malformed");
-  t.is(decodeCbor(new Uint8Array(MESSAGE_BYTES_MAX - 1).fill(0xa1)), "malformed");
+  t.is(decodeCbor(new Uint8Array(MESSAGE_BOUNDS.requestSizeBytesMax - 1).fill(0x81)), "malformed");
+  t.is(decodeCbor(new Uint8Array(MESSAGE_BOUNDS.requestSizeBytesMax - 1).fill(0xa1)), "malformed");
   t.is(decodeCbor(Uint8Array.of(0x5b, 0, 0, 0, 1, 0, 0, 0, 0)), "malformed");
   t.is(decodeCbor(Uint8Array.of(0x9b, 0, 0, 0, 1, 0, 0, 0, 0)), "malformed");
   t.is(decodeCbor(Uint8Array.of(0xbb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)), "malformed");
@@ -363,7 +424,7 @@ async function foreignEndpoint(alpn: string): Promise<Endpoint> {
 }
 
 quic(`QUIC${why}: an ill-behaved peer gets codes, and others are served on`, async (t) => {
-  const own = await openIrohTransport({ identity: identityOf(1), listen: "127.0.0.1:0" });
+  const own = await openIrohTransport({ identity: identityOf(1), listen: "127.0.0.1:0", bounds: MESSAGE_BOUNDS });
   const foreign = await foreignEndpoint(ALPN);
   t.teardown(() =>
     Promise.all([own.close(), Promise.race([foreign.close(), new Promise((r) => setTimeout(r, 2000))])]).then(),
@@ -384,7 +445,10 @@ quic(`QUIC${why}: an ill-behaved peer gets codes, and others are served on`, asy
     );
   };
   t.is(await ask([1, 2, 3]), "3 bytes");
-  t.is(await ask(new Array(MESSAGE_BYTES_MAX + 1).fill(1)), `Read(Reset(${ERROR_CODES["too-large"]}))`);
+  t.is(
+    await ask(new Array(MESSAGE_BOUNDS.requestSizeBytesMax + 1).fill(1)),
+    `Read(Reset(${ERROR_CODES["too-large"]}))`,
+  );
   t.is(await ask(new Array(1_000_000).fill(1)), `Read(Reset(${ERROR_CODES["too-large"]}))`);
   const abandoned = await connection.openBi();
   await abandoned.send.writeAll([1]);
@@ -406,7 +470,7 @@ quic(`QUIC${why}: an ill-behaved peer gets codes, and others are served on`, asy
 });
 
 quic(`QUIC${why}: another protocol name is turned away, a taken port is one sentence`, async (t) => {
-  const own = await openIrohTransport({ identity: identityOf(1), listen: "127.0.0.1:0" });
+  const own = await openIrohTransport({ identity: identityOf(1), listen: "127.0.0.1:0", bounds: MESSAGE_BOUNDS });
   const foreign = await foreignEndpoint("distsoc/1");
   t.teardown(() =>
     Promise.all([own.close(), Promise.race([foreign.close(), new Promise((r) => setTimeout(r, 2000))])]).then(),
@@ -414,7 +478,10 @@ quic(`QUIC${why}: another protocol name is turned away, a taken port is one sent
   const to = new EndpointAddr(EndpointId.fromString(own.self), null, [...own.addresses]);
   await t.throwsAsync(foreign.connect(to, numbers(Buffer.from("distsoc/1"))));
   t.is(own.addresses.length, 1);
-  await t.throwsAsync(openIrohTransport({ identity: identityOf(2), listen: own.addresses[0]! }), {
-    message: /^address: cannot listen on 127\.0\.0\.1/,
-  });
+  await t.throwsAsync(
+    openIrohTransport({ identity: identityOf(2), listen: own.addresses[0]!, bounds: MESSAGE_BOUNDS }),
+    {
+      message: /^address: cannot listen on 127\.0\.0\.1/,
+    },
+  );
 });

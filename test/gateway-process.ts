@@ -12,6 +12,7 @@ import { pino } from "pino";
 import { loadIdentity } from "../hosts/distsoc/identity.ts";
 import { parseNodeAddress } from "../hosts/distsoc/node-id.ts";
 import { openIrohTransport } from "../hosts/distsoc/transport/iroh-transport.ts";
+import { MESSAGE_BOUNDS } from "../hosts/distsoc/wire/messages.ts";
 import { type Air, Gateway, openDatabase } from "../hosts/gateway/gateway.ts";
 import type { PublishOutcome } from "../hosts/node/message.ts";
 
@@ -54,7 +55,7 @@ const air = new FileAir(airPath!);
 const keyPath = join(dataPath!, "identity.key");
 const identity = loadIdentity(keyPath);
 const database = openDatabase(dataPath!, identity.nodeId);
-const transport = await openIrohTransport({ identity, listen: listen! });
+const transport = await openIrohTransport({ identity, listen: listen!, bounds: MESSAGE_BOUNDS });
 const gateway = new Gateway(
   {
     ...{ dataPath: dataPath!, identity, transport, air, logger },

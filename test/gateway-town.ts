@@ -14,6 +14,7 @@ import type { Identity } from "../hosts/distsoc/identity.ts";
 import type { NodeAddress } from "../hosts/distsoc/node-id.ts";
 import type { MemoryNetwork } from "../hosts/distsoc/transport/memory-transport.ts";
 import type { Connection, Transport } from "../hosts/distsoc/transport/transport.ts";
+import { MESSAGE_BOUNDS } from "../hosts/distsoc/wire/messages.ts";
 import type { Counts, GatewayDatabase } from "../hosts/gateway/database/database.ts";
 import { type Air, Gateway, openDatabase } from "../hosts/gateway/gateway.ts";
 import type { PublishOutcome } from "../hosts/node/message.ts";
@@ -172,7 +173,7 @@ export class Town {
           ...QUICK,
           dataPath: this.#dataPath,
           identity: this.identity,
-          transport: powered(this.power, this.#network.open(this.identity.nodeId)),
+          transport: powered(this.power, this.#network.open(this.identity.nodeId, { bounds: MESSAGE_BOUNDS })),
           air: this.power.feed(this.air),
           follow: follow.map(({ address }) => address),
           audience: audience.map(({ address }) => address),

@@ -7,6 +7,7 @@ import { NAMED_PEERS_MAX, Peers } from "../hosts/distsoc/connections/peers.ts";
 import type { NodeId } from "../hosts/distsoc/node-id.ts";
 import { MemoryNetwork } from "../hosts/distsoc/transport/memory-transport.ts";
 import type { Connection, Transport } from "../hosts/distsoc/transport/transport.ts";
+import { MESSAGE_BOUNDS } from "../hosts/distsoc/wire/messages.ts";
 import { RETRY_TIMINGS } from "../hosts/retry/backoff.ts";
 import type { Timers } from "../hosts/retry/timers.ts";
 import { KernelTimers } from "./kernel-timers.ts";
@@ -46,7 +47,7 @@ class World {
     const note = (event: string, peer: NodeId): void =>
       void this.history.push(`${this.#timers.now()} ms: ${number} ${event} ${numberOf(peer)}`);
     const peers = new Peers({
-      transport: this.#counted(this.#network.open(idOf(number))),
+      transport: this.#counted(this.#network.open(idOf(number), { bounds: MESSAGE_BOUNDS })),
       named: DISTANCES.map((distance) => ({ id: idOf((number + distance) % NODES), sockets: ["memory"] })),
       timers: this.#timers,
       timings: RETRY_TIMINGS,

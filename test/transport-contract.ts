@@ -7,15 +7,23 @@ import { Identity } from "../hosts/distsoc/identity.ts";
 import type { NodeAddress } from "../hosts/distsoc/node-id.ts";
 import {
   type Connection,
-  ERROR_CODES,
   INBOUND_STREAMS_MAX,
-  MESSAGE_BYTES_MAX,
+  type MessageBounds,
   ProtocolError,
   type Transport,
   TransportError,
 } from "../hosts/distsoc/transport/transport.ts";
+import { ERROR_CODES } from "../hosts/distsoc/wire/error-codes.ts";
 
-export type OpenTransport = (identity: Identity, options?: { inboundConnectionsMax?: number }) => Promise<Transport>;
+export interface OpenOptions {
+  bounds: MessageBounds;
+  inboundConnectionsMax?: number;
+}
+
+export type OpenTransport = (identity: Identity, options: OpenOptions) => Promise<Transport>;
+
+const SIZE_BYTES_MAX = 4096;
+const BOUNDS: MessageBounds = { requestSizeBytesMax: SIZE_BYTES_MAX, answerSizeBytesMax: SIZE_BYTES_MAX };
 
 const DEADLINE = { deadlineMs: 5000 };
 
@@ -49,7 +57,13 @@ interface Pair {
 }
 
 /** Registers the suite. `test` is ava's `test.serial` or `test.skip`. */
-export function transportContract(test: TestFn["serial"] | TestFn["skip"], name: string, open: OpenTransport): void {
+export function transportContract(
+  test: TestFn["serial"] | TestFn["skip"],
+  name: string,
+  openWith: OpenTransport,
+): void {
+  const open = (identity: Identity, options: Partial<OpenOptions> = {}): Promise<Transport> =>
+    openWith(identity, { bounds: BOUNDS, ...options });
   const check = (title: string, body: (t: ExecutionContext) => Promise<void>): void => {
     test(`${name}: ${title}`, body);
   };
@@ -74,14 +88,14 @@ export function transportContract(test: TestFn["serial"] | TestFn["skip"], name:
     t.false(inbound.dialled);
   });
 
-  check("messages of 0 to MESSAGE_BYTES_MAX bytes arrive whole, both ways on one connection", async (t) => {
+  check("messages of 0 to SIZE_BYTES_MAX bytes arrive whole, both ways on one connection", async (t) => {
     const { near, far, out, in: inbound } = await pair(t);
     const seen: string[] = [];
     near.onMessage(async (from, message) => {
       seen.push(from);
       return message;
     });
-    for (const length of [0, 1, 2048, MESSAGE_BYTES_MAX]) {
+    for (const length of [0, 1, 2048, SIZE_BYTES_MAX]) {
       t.deepEqual(await out.request(pattern(length), DEADLINE), pattern(length));
       t.deepEqual(await inbound.request(pattern(length), DEADLINE), pattern(length));
     }
@@ -94,14 +108,14 @@ export function transportContract(test: TestFn["serial"] | TestFn["skip"], name:
       if (message[0] === 1) throw new ProtocolError("refused");
       if (message[0] === 2) throw new ProtocolError(4321);
       if (message[0] === 3) throw new Error("our own bug");
-      if (message[0] === 4) return new Uint8Array(MESSAGE_BYTES_MAX + 1);
+      if (message[0] === 4) return new Uint8Array(SIZE_BYTES_MAX + 1);
       return message;
     });
     t.is(await failure(t, out.request(Uint8Array.of(1), DEADLINE)), `protocol ${ERROR_CODES.refused}`);
     t.is(await failure(t, out.request(Uint8Array.of(2), DEADLINE)), "protocol 4321");
     t.is(await failure(t, out.request(Uint8Array.of(3), DEADLINE)), `protocol ${ERROR_CODES.internal}`);
     t.is(await failure(t, out.request(Uint8Array.of(4), DEADLINE)), `protocol ${ERROR_CODES.internal}`);
-    t.is(await failure(t, out.request(new Uint8Array(MESSAGE_BYTES_MAX + 1), DEADLINE)), "transport too-large");
+    t.is(await failure(t, out.request(new Uint8Array(SIZE_BYTES_MAX + 1), DEADLINE)), "transport too-large");
     t.deepEqual(await out.request(Uint8Array.of(9), DEADLINE), Uint8Array.of(9));
   });
 

@@ -6,6 +6,7 @@ import pino from "pino";
 import { loadIdentity } from "../distsoc/identity.ts";
 import { parseNodeAddress } from "../distsoc/node-id.ts";
 import { openIrohTransport } from "../distsoc/transport/iroh-transport.ts";
+import { MESSAGE_BOUNDS } from "../distsoc/wire/messages.ts";
 import { DROPS_FILE, Gateway, IDENTITY_FILE } from "../gateway/gateway.ts";
 import { radioAir } from "../gateway/radio-air.ts";
 import { HostNode, radioAddress } from "../node/host-node.ts";
@@ -26,7 +27,7 @@ export async function gateway(options: GatewayOptions): Promise<void> {
   mkdirSync(options.data, { recursive: true, mode: 0o700 });
   const identity = loadIdentity(join(options.data, IDENTITY_FILE));
   const address = radioAddress(identity.publicKey);
-  const transport = await openIrohTransport({ identity, listen: options.listen });
+  const transport = await openIrohTransport({ identity, listen: options.listen, bounds: MESSAGE_BOUNDS });
   const node = await HostNode.open({
     storePath: join(options.data, DROPS_FILE),
     openRadio: (handlers) => openRadio(handlers, address),

@@ -15,13 +15,8 @@ import type { Logger } from "pino";
 import type { Peers } from "../distsoc/connections/peers.ts";
 import type { NodeId } from "../distsoc/node-id.ts";
 import type { Post } from "../distsoc/post.ts";
-import {
-  type Connection,
-  ERROR_CODES,
-  errorName,
-  ProtocolError,
-  TransportError,
-} from "../distsoc/transport/transport.ts";
+import { type Connection, ProtocolError, TransportError } from "../distsoc/transport/transport.ts";
+import { ERROR_CODES, errorName } from "../distsoc/wire/error-codes.ts";
 import { decodeAnswer, encodeRequest } from "../distsoc/wire/messages.ts";
 import type { RetryTimings } from "../retry/backoff.ts";
 import type { Timers } from "../retry/timers.ts";

@@ -20,15 +20,10 @@ import { Peers } from "../distsoc/connections/peers.ts";
 import type { Identity } from "../distsoc/identity.ts";
 import type { NodeAddress, NodeId } from "../distsoc/node-id.ts";
 import { isSigned, type Post, readPost, signPost } from "../distsoc/post.ts";
-import { errorName, ProtocolError, type Transport, TransportError } from "../distsoc/transport/transport.ts";
-import {
-  decodeAnswer,
-  decodeRequest,
-  encodeAnswer,
-  encodeRequest,
-  errorOf,
-  type PostNotification,
-} from "../distsoc/wire/messages.ts";
+import { ProtocolError, type Transport, TransportError } from "../distsoc/transport/transport.ts";
+import { errorName } from "../distsoc/wire/error-codes.ts";
+import type { PostNotification } from "../distsoc/wire/files.ts";
+import { decodeAnswer, decodeRequest, encodeAnswer, encodeRequest, errorOf } from "../distsoc/wire/messages.ts";
 import type { PublishOutcome } from "../node/message.ts";
 import { RETRY_TIMINGS, type RetryTimings } from "../retry/backoff.ts";
 import { SYSTEM_TIMERS, type Timers } from "../retry/timers.ts";

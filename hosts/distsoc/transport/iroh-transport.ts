@@ -28,18 +28,17 @@ import {
 import { SYSTEM_TIMERS } from "../../retry/timers.ts";
 import type { Identity } from "../identity.ts";
 import { type NodeAddress, type NodeId, nodeIdBytes, nodeIdOf, parseSocket } from "../node-id.ts";
+import { ERROR_CODES, type ErrorName } from "../wire/error-codes.ts";
 import {
   ALPN,
   answerTo,
   CLOSE_DEADLINE_MS,
   type Connection,
-  ERROR_CODES,
-  type ErrorName,
   INBOUND_CONNECTIONS_MAX,
   INBOUND_HANDSHAKE_DEADLINE_MS,
   INBOUND_MESSAGE_DEADLINE_MS,
   INBOUND_STREAMS_MAX,
-  MESSAGE_BYTES_MAX,
+  type MessageBounds,
   type MessageHandler,
   ProtocolError,
   type RequestOptions,
@@ -52,6 +51,7 @@ export interface IrohTransportOptions {
   identity: Identity;
   /** `ip:port`; port 0 for any free one. Only this address is opened to others. */
   listen: string;
+  bounds: MessageBounds;
   inboundConnectionsMax?: number;
 }
 
@@ -82,6 +82,7 @@ class IrohTransport implements Transport {
   readonly self: NodeId;
   readonly addresses: readonly string[];
   readonly #endpoint: Endpoint;
+  readonly #bounds: MessageBounds;
   readonly #inboundMax: number;
   readonly #connections = new Set<QuicConnection>();
   /** Open ones and handshakes under way. */
@@ -90,8 +91,9 @@ class IrohTransport implements Transport {
   #handler: MessageHandler | undefined;
   #onConnection: (connection: Connection) => void = () => {};
 
-  constructor(endpoint: Endpoint, { identity, listen, inboundConnectionsMax }: IrohTransportOptions) {
+  constructor(endpoint: Endpoint, { identity, listen, bounds, inboundConnectionsMax }: IrohTransportOptions) {
     this.#endpoint = endpoint;
+    this.#bounds = bounds;
     this.self = identity.nodeId;
     const bracketed = listen.startsWith("[");
     this.addresses = endpoint.boundSockets().filter((socket) => socket.startsWith("[") === bracketed);
@@ -154,7 +156,9 @@ class IrohTransport implements Transport {
   }
 
   #take(iroh: IrohConnection, dialled: boolean): QuicConnection {
-    const connection = new QuicConnection(iroh, dialled, (from, message) => answerTo(this.#handler, from, message));
+    const bounds = this.#bounds;
+    const answer: Answering = (from, message) => answerTo(this.#handler, from, message, bounds);
+    const connection = new QuicConnection({ iroh, dialled, answer, bounds });
     this.#connections.add(connection);
     void connection.closed.then(() => this.#connections.delete(connection));
     return connection;
@@ -163,21 +167,30 @@ class IrohTransport implements Transport {
 
 type Answering = (from: NodeId, message: Uint8Array) => Promise<Uint8Array | ProtocolError>;
 
+interface QuicConnectionOptions {
+  iroh: IrohConnection;
+  dialled: boolean;
+  answer: Answering;
+  bounds: MessageBounds;
+}
+
 class QuicConnection implements Connection {
   readonly peer: NodeId;
   readonly dialled: boolean;
   readonly closed: Promise<number | undefined>;
   readonly #iroh: IrohConnection;
   readonly #answer: Answering;
+  readonly #bounds: MessageBounds;
   #open = true;
   #inboundStreams = 0;
   #streamEnded: () => void = () => {};
   #closedHere!: (code: number | undefined) => void;
 
-  constructor(iroh: IrohConnection, dialled: boolean, answer: Answering) {
+  constructor({ iroh, dialled, answer, bounds }: QuicConnectionOptions) {
     this.#iroh = iroh;
     this.dialled = dialled;
     this.#answer = answer;
+    this.#bounds = bounds;
     this.peer = nodeIdOf(toBytes(iroh.remoteId().toBytes()));
     this.closed = new Promise((resolve) => {
       this.#closedHere = resolve;
@@ -192,7 +205,7 @@ class QuicConnection implements Connection {
   }
 
   async request(message: Uint8Array, { deadlineMs }: RequestOptions): Promise<Uint8Array> {
-    if (message.length > MESSAGE_BYTES_MAX) throw new TransportError("too-large");
+    if (message.length > this.#bounds.requestSizeBytesMax) throw new TransportError("too-large");
     if (!this.#open) throw new TransportError("closed");
     return within(SYSTEM_TIMERS, deadlineMs, this.#exchange(toNumbers(message)));
   }
@@ -218,7 +231,7 @@ class QuicConnection implements Connection {
       // A peer that refuses early stops our side; its reset of the other side then says why.
       const sent = sending.writeAll(message).then(() => sending.finish());
       sent.catch(() => {});
-      return toBytes(await receiving.readToEnd(MESSAGE_BYTES_MAX));
+      return toBytes(await receiving.readToEnd(this.#bounds.answerSizeBytesMax));
     } catch (error) {
       const reason = firstLine(error);
       const code = codeIn(reason, /^Read\(Reset\((\d+)\)\)$/);
@@ -268,7 +281,8 @@ class QuicConnection implements Connection {
   async #read(receiving: RecvStream, sending: SendStream): Promise<Uint8Array | ProtocolError | undefined> {
     let message: number[];
     try {
-      message = await within(SYSTEM_TIMERS, INBOUND_MESSAGE_DEADLINE_MS, receiving.readToEnd(MESSAGE_BYTES_MAX));
+      const reading = receiving.readToEnd(this.#bounds.requestSizeBytesMax);
+      message = await within(SYSTEM_TIMERS, INBOUND_MESSAGE_DEADLINE_MS, reading);
     } catch (error) {
       if (error instanceof TransportError) {
         this.close("too-slow");

@@ -13,14 +13,13 @@
  */
 import { pause, SYSTEM_TIMERS, type Timers } from "../../retry/timers.ts";
 import type { NodeAddress, NodeId } from "../node-id.ts";
+import { ERROR_CODES, type ErrorName } from "../wire/error-codes.ts";
 import {
   answerTo,
   type Connection,
-  ERROR_CODES,
-  type ErrorName,
   INBOUND_CONNECTIONS_MAX,
   INBOUND_STREAMS_MAX,
-  MESSAGE_BYTES_MAX,
+  type MessageBounds,
   type MessageHandler,
   ProtocolError,
   type RequestOptions,
@@ -40,10 +39,11 @@ export class MemoryNetwork {
   }
 
   /** A node of this name, which was not there; anybody's name can be taken, since nobody outside the process is fooled. */
-  open(self: NodeId, options: { inboundConnectionsMax?: number } = {}): Transport {
+  open(self: NodeId, options: { bounds: MessageBounds; inboundConnectionsMax?: number }): Transport {
     if (this.#nodes.has(self)) throw new TransportError("address", "a node of this name is on the network");
     const node = new MemoryTransport({
       self,
+      bounds: options.bounds,
       inboundConnectionsMax: options.inboundConnectionsMax ?? INBOUND_CONNECTIONS_MAX,
       timers: this.#timers,
       find: (id) => this.#nodes.get(id),
@@ -61,6 +61,7 @@ export class MemoryNetwork {
 
 interface MemoryTransportOptions {
   self: NodeId;
+  bounds: MessageBounds;
   inboundConnectionsMax: number;
   timers: Timers;
   find(id: NodeId): MemoryTransport | undefined;
@@ -71,6 +72,7 @@ class MemoryTransport implements Transport {
   readonly self: NodeId;
   readonly addresses = [SOCKET];
   readonly timers: Timers;
+  readonly bounds: MessageBounds;
   readonly connections = new Set<MemoryConnection>();
   handler: MessageHandler | undefined;
   #onConnection: (connection: Connection) => void = () => {};
@@ -80,6 +82,7 @@ class MemoryTransport implements Transport {
   constructor(options: MemoryTransportOptions) {
     this.self = options.self;
     this.timers = options.timers;
+    this.bounds = options.bounds;
     this.#options = options;
   }
 
@@ -156,7 +159,7 @@ class MemoryConnection implements Connection {
   }
 
   async request(message: Uint8Array, { deadlineMs }: RequestOptions): Promise<Uint8Array> {
-    if (message.length > MESSAGE_BYTES_MAX) throw new TransportError("too-large");
+    if (message.length > this.#own.bounds.requestSizeBytesMax) throw new TransportError("too-large");
     if (!this.#open) throw new TransportError("closed");
     let lost!: () => void;
     const loss = new Promise<never>((_, reject) => {
@@ -174,6 +177,7 @@ class MemoryConnection implements Connection {
       this.#pending.delete(lost);
     }
     if (answer instanceof ProtocolError) throw new ProtocolError(answer.code);
+    if (answer.length > this.#own.bounds.answerSizeBytesMax) throw new TransportError("too-large", "the answer");
     return Uint8Array.from(answer);
   }
 
@@ -192,11 +196,12 @@ class MemoryConnection implements Connection {
 
   async #serve(message: Uint8Array): Promise<Uint8Array | ProtocolError> {
     await pause(this.#own.timers, 0);
+    if (message.length > this.#own.bounds.requestSizeBytesMax) return new ProtocolError("too-large");
     while (this.#inboundStreams >= INBOUND_STREAMS_MAX) await new Promise<void>((next) => this.#waiting.push(next));
     if (!this.#open) throw new TransportError("closed");
     this.#inboundStreams += 1;
     try {
-      return await answerTo(this.#own.handler, this.peer, message);
+      return await answerTo(this.#own.handler, this.peer, message, this.#own.bounds);
     } finally {
       this.#inboundStreams -= 1;
       this.#waiting.shift()?.();

@@ -5,7 +5,8 @@
  * A transport carries whole messages between nodes whose NodeIds it has proven. A message and its answer share one
  * bidirectional stream: the asker sends the message and ends its side, the other sends the answer and ends its own.
  * To refuse, the other resets the stream with a code of `ERROR_CODES`; the connection lives on. What the bytes mean is
- * the wire's business (wire.ts); the transport looks at none of them.
+ * the wire's business (wire/messages.ts); the transport looks at none of them. How long a message or an answer may be
+ * follows from what it means, so the owner of a transport says so when it opens one.
  *
  * Invariant: `iroh-transport.ts` (QUIC) and `memory-transport.ts` (one process) pass one contract suite
  * (test/transport-contract.ts), so what is tried on the second holds on the first.
@@ -17,50 +18,20 @@
  */
 import type { Timer, Timers } from "../../retry/timers.ts";
 import type { NodeAddress, NodeId } from "../node-id.ts";
+import { ERROR_CODES, type ErrorName, errorName } from "../wire/error-codes.ts";
 
 /** One protocol, one handshake a peer. */
 export const ALPN = "distsoc/2";
-/** The largest message today is 2,175 bytes (wire.ts); some room, so that what is newer is refused for the right reason. */
-export const MESSAGE_BYTES_MAX = 4096;
 /** Inbound streams that a connection has served at once; further ones wait unread, which slows their sender down. */
 export const INBOUND_STREAMS_MAX = 32;
 /** Connections that others opened to us, of the 101 that a desktop node holds (design section 9); more are turned away. */
 export const INBOUND_CONNECTIONS_MAX = 101;
 /** A handshake that takes longer gives its place back. */
 export const INBOUND_HANDSHAKE_DEADLINE_MS = 5000;
-/** A message of 4 KB that has not arrived whole by then comes from a peer that is gone, or that holds the stream on purpose. */
+/** A message that has not arrived whole by then comes from a peer that is gone, or that holds the stream on purpose. */
 export const INBOUND_MESSAGE_DEADLINE_MS = 5000;
 /** How long `close` may take, whatever the library does. */
 export const CLOSE_DEADLINE_MS = 2000;
-
-/**
- * Application error codes of QUIC streams and connections. They are on the wire: add, never renumber.
- * The first two differ so that a peer can tell "learn a newer protocol" from "ask someone who implements this".
- */
-export const ERROR_CODES = {
-  done: 0x00,
-  "unknown-type": 0x01,
-  "unsupported-type": 0x02,
-  malformed: 0x03,
-  "too-large": 0x04,
-  refused: 0x05,
-  busy: 0x06,
-  internal: 0x07,
-  "too-slow": 0x08,
-  full: 0x09,
-  "bad-signature": 0x0a,
-  duplicate: 0x0b,
-} as const;
-
-export type ErrorName = keyof typeof ERROR_CODES;
-
-const NAMES = new Map<number, ErrorName>();
-for (const [name, code] of Object.entries(ERROR_CODES)) NAMES.set(code, name as ErrorName);
-
-/** The name of a code, which a peer may have invented: then "code 1234". */
-export function errorName(code: number): string {
-  return NAMES.get(code) ?? `code ${code}`;
-}
 
 /** The other node refused one message. Thrown by a message handler, it is sent; received, it is thrown by `request`. */
 export class ProtocolError extends Error {
@@ -76,7 +47,7 @@ export class ProtocolError extends Error {
 
 /**
  * unreachable: no connection was made. deadline: no answer in time. closed: the connection or the transport is gone.
- * too-large: the message, or what came for an answer, is beyond MESSAGE_BYTES_MAX. address: cannot listen there.
+ * too-large: the message, or what came for an answer, is beyond its bound. address: cannot listen there.
  */
 export type TransportFailure = "unreachable" | "deadline" | "closed" | "too-large" | "address";
 
@@ -88,6 +59,12 @@ export class TransportError extends Error {
     super(detail === undefined ? failure : `${failure}: ${detail}`);
     this.failure = failure;
   }
+}
+
+/** The most bytes that a transport sends or reads: of a message that opens a stream, and of an answer. */
+export interface MessageBounds {
+  readonly requestSizeBytesMax: number;
+  readonly answerSizeBytesMax: number;
 }
 
 export interface RequestOptions {
@@ -142,11 +119,12 @@ export async function answerTo(
   handler: MessageHandler | undefined,
   from: NodeId,
   message: Uint8Array,
+  { answerSizeBytesMax }: MessageBounds,
 ): Promise<Uint8Array | ProtocolError> {
   if (handler === undefined) return new ProtocolError("busy");
   try {
     const answer = await handler(from, message);
-    return answer.length > MESSAGE_BYTES_MAX ? new ProtocolError("internal") : answer;
+    return answer.length > answerSizeBytesMax ? new ProtocolError("internal") : answer;
   } catch (error) {
     return error instanceof ProtocolError ? error : new ProtocolError("internal");
   }

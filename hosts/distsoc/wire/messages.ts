@@ -1,99 +1,137 @@
 /**
- * The messages of distsoc/2 (seed table of types; design section 9; docs/distsoc.md, "Messages").
+ * The messages of distsoc/2 as one table (seed table of types; design section 9; docs/distsoc.md, "Messages").
  *
  * | offset | size | field | meaning                                                                   |
  * |--------|------|-------|---------------------------------------------------------------------------|
- * | 0      | 1    | type  | `MESSAGE_TYPES`                                                           |
- * | 1      | n    | body  | one deterministic CBOR map (cbor.ts), keys as in the table of its message |
+ * | 0      | 1    | type  | `code` of `MESSAGES`                                                      |
+ * | 1      | n    | body  | one deterministic CBOR map (cbor.ts), keys as in the codec of its message |
  *
- * A stream carries one message one way and its answer the other. An answer has a type of its own where the table names
- * one (0x30 is answered by 0x31); otherwise it repeats the type of what it answers.
+ * A stream carries one message one way and its answer the other. An answer has a type of its own where the seed names
+ * one (0x30 is answered by 0x31); otherwise the answer repeats the type byte of its message, and its entry here is named
+ * after that message with "Answer" behind it.
  *
- * Invariant: what `decodeRequest` and `decodeAnswer` take, the encoders give back byte for byte.
+ * All 21 types of the seed are here. An entry with a codec is spoken; the others are refused as `unsupported-type`, and a
+ * byte that no entry has as `unknown-type`. What their entries say of the answer is what the seed's names suggest.
  *
- * All types of the table are known by name. Those that this version does not speak are refused as `unsupported-type`, a
- * byte that is in no table as `unknown-type`. Malformed input is a reason out of a closed set, never an exception.
+ * A new message is a codec in its layer's file, spread into its entry, and vectors in test/vectors/distsoc*.json. All
+ * else follows from the table, and the compiler names what is missing: the codec of the answer, a name or a `type` that
+ * is not the entry's, the node's handler.
+ *
+ * Invariant: what `decodeRequest` and `decodeAnswer` take, the encoders give back byte for byte. Malformed input is a
+ * reason out of a closed set, never an exception.
  */
-
-import { NODE_ID_BYTES, type NodeId, nodeIdBytes, nodeIdOf } from "../node-id.ts";
-import { POST_BYTES_MAX, POST_ID_BYTES } from "../post.ts";
-import { type ErrorName, MESSAGE_BYTES_MAX } from "../transport/transport.ts";
 import { type CborRefusal, decodeCbor, encodeCbor, ProtocolMap } from "./cbor.ts";
+import { type Codec, ONE_POST_SIZE_BYTES_MAX } from "./codec.ts";
+import type { ErrorName } from "./error-codes.ts";
+import { fileRequest, fileResponse, postNotification, postNotificationAnswer } from "./files.ts";
+import { pushPost, pushPostAnswer } from "./social.ts";
 
-export const MESSAGE_TYPES = {
-  RoutingDiff: 0x01,
-  InitialMapSync: 0x02,
-  WormRequest: 0x10,
-  WormQuery: 0x11,
-  WormResponse: 0x12,
-  AddressRequest: 0x20,
-  AddressResponse: 0x21,
-  FileRequest: 0x30,
-  FileResponse: 0x31,
-  AuthorUpdateRequest: 0x32,
-  AuthorUpdateResponse: 0x33,
-  AuthorUpdatePush: 0x34,
-  PostNotification: 0x35,
-  PullSyncRequest: 0x40,
-  PullSyncResponse: 0x41,
-  PushPost: 0x42,
-  AudienceRequest: 0x43,
-  AudienceResponse: 0x44,
-  ProfileUpdate: 0x50,
-  DeleteRecord: 0x51,
-  VisibilityUpdate: 0x52,
-} as const;
+/** `answeredBy` is undefined for what only answers and never opens a stream. */
+export const MESSAGES = {
+  RoutingDiff: { code: 0x01, name: "RoutingDiff", layer: "discovery", answeredBy: "RoutingDiffAnswer" },
+  InitialMapSync: { code: 0x02, name: "InitialMapSync", layer: "discovery", answeredBy: "InitialMapSync" },
+  WormRequest: { code: 0x10, name: "WormRequest", layer: "discovery", answeredBy: "WormResponse" },
+  WormQuery: { code: 0x11, name: "WormQuery", layer: "discovery", answeredBy: "WormResponse" },
+  WormResponse: { code: 0x12, name: "WormResponse", layer: "discovery", answeredBy: undefined },
+  AddressRequest: { code: 0x20, name: "AddressRequest", layer: "discovery", answeredBy: "AddressResponse" },
+  AddressResponse: { code: 0x21, name: "AddressResponse", layer: "discovery", answeredBy: undefined },
+  FileRequest: { code: 0x30, name: "FileRequest", layer: "files", answeredBy: "FileResponse", ...fileRequest },
+  FileResponse: { code: 0x31, name: "FileResponse", layer: "files", answeredBy: undefined, ...fileResponse },
+  AuthorUpdateRequest: { code: 0x32, name: "AuthorUpdateRequest", layer: "files", answeredBy: "AuthorUpdateResponse" },
+  AuthorUpdateResponse: { code: 0x33, name: "AuthorUpdateResponse", layer: "files", answeredBy: undefined },
+  AuthorUpdatePush: { code: 0x34, name: "AuthorUpdatePush", layer: "files", answeredBy: "AuthorUpdatePushAnswer" },
+  PostNotification: {
+    code: 0x35,
+    name: "PostNotification",
+    layer: "files",
+    answeredBy: "PostNotificationAnswer",
+    ...postNotification,
+  },
+  PostNotificationAnswer: {
+    code: 0x35,
+    name: "PostNotificationAnswer",
+    layer: "files",
+    answeredBy: undefined,
+    ...postNotificationAnswer,
+  },
+  PullSyncRequest: { code: 0x40, name: "PullSyncRequest", layer: "social", answeredBy: "PullSyncResponse" },
+  PullSyncResponse: { code: 0x41, name: "PullSyncResponse", layer: "social", answeredBy: undefined },
+  PushPost: { code: 0x42, name: "PushPost", layer: "social", answeredBy: "PushPostAnswer", ...pushPost },
+  PushPostAnswer: { code: 0x42, name: "PushPostAnswer", layer: "social", answeredBy: undefined, ...pushPostAnswer },
+  AudienceRequest: { code: 0x43, name: "AudienceRequest", layer: "social", answeredBy: "AudienceResponse" },
+  AudienceResponse: { code: 0x44, name: "AudienceResponse", layer: "social", answeredBy: undefined },
+  ProfileUpdate: { code: 0x50, name: "ProfileUpdate", layer: "general", answeredBy: "ProfileUpdateAnswer" },
+  DeleteRecord: { code: 0x51, name: "DeleteRecord", layer: "general", answeredBy: "DeleteRecordAnswer" },
+  VisibilityUpdate: { code: 0x52, name: "VisibilityUpdate", layer: "general", answeredBy: "VisibilityUpdateAnswer" },
+} as const satisfies Record<string, Head>;
 
-const KNOWN_TYPES: ReadonlySet<number> = new Set(Object.values(MESSAGE_TYPES));
-
-/** Asks for a post by its id. */
-export interface FileRequest {
-  readonly type: "FileRequest";
-  readonly postId: Uint8Array;
+/** What an entry has besides its codec. */
+interface Head {
+  readonly code: number;
+  readonly name: string;
+  readonly layer: "discovery" | "files" | "social" | "general";
+  readonly answeredBy: string | undefined;
 }
 
-/** Tells that a post is there to be asked for; carries no content, so it costs little where it is not wanted. */
-export interface PostNotification {
-  readonly type: "PostNotification";
-  readonly author: NodeId;
-  readonly sequence: number;
-  readonly postId: Uint8Array;
+type Table = typeof MESSAGES;
+
+/** What the codecs of the table read, by name. */
+type Spoken = {
+  [N in keyof Table as Table[N] extends { decode: unknown } ? N : never]: Table[N] extends Codec<infer M> ? M : never;
+};
+
+/** Messages that have a codec. */
+export type SpokenName = keyof Spoken;
+
+/** Of those, the ones that open a stream. */
+export type RequestName = { [N in SpokenName]: Table[N]["answeredBy"] extends string ? N : never }[SpokenName];
+
+type AnswerNameOf = { readonly [N in RequestName]: Table[N]["answeredBy"] };
+
+/** The message of this name, or any of several. */
+export type Message<N extends SpokenName = SpokenName> = { [P in N]: Spoken[P] & { readonly type: P } }[N];
+
+/** A message that opens a stream. */
+export type Request<N extends RequestName = RequestName> = Message<N>;
+
+/** What answers the request of this name. */
+export type AnswerOf<N extends RequestName> = Message<AnswerNameOf[N]>;
+
+export type Answer = AnswerOf<RequestName>;
+
+interface Entry<N extends SpokenName> extends Codec<Message<N>> {
+  readonly code: number;
+  readonly name: N;
 }
 
-/** An author's post for one of its audience. The record is judged by post.ts. */
-export interface PushPost {
-  readonly type: "PushPost";
-  readonly record: Uint8Array;
+/**
+ * The table by name, so that the compiler keeps a name, its message and its answer together. A codec that is missing or
+ * of another message is an error in one of these lines.
+ */
+const SPOKEN: { readonly [N in SpokenName]: Entry<N> } = MESSAGES;
+const ANSWERED: { readonly [N in RequestName]: { readonly answeredBy: AnswerNameOf[N] } } = MESSAGES;
+
+const CODES = new Set<number>();
+const SPOKEN_CODES = new Set<number>();
+const REQUEST_NAMES = new Map<number, RequestName>();
+for (const entry of Object.values(MESSAGES)) {
+  CODES.add(entry.code);
+  if (!("decode" in entry)) continue;
+  SPOKEN_CODES.add(entry.code);
+  if (entry.answeredBy !== undefined) REQUEST_NAMES.set(entry.code, entry.name);
 }
 
-/** Messages that open a stream. */
-export type Request = FileRequest | PostNotification | PushPost;
+/** Messages that open a stream, in the order of the table. */
+export const REQUESTS: readonly RequestName[] = [...REQUEST_NAMES.values()];
 
-/** The record asked for, or none when it is not held. */
-export interface FileResponse {
-  readonly type: "FileResponse";
-  readonly record?: Uint8Array;
-}
+/** Of a type that nobody reads: the bound of the messages that there have been so far. */
+const UNREAD_SIZE_BYTES_MAX = ONE_POST_SIZE_BYTES_MAX;
 
-/** The same for everyone, always: whether the author is followed is nobody's business. */
-export interface PostNotificationAnswer {
-  readonly type: "PostNotificationAnswer";
-}
-
-/** stored: durable as of now. known: it was before. Either way the sender's duty is done. */
-export interface PushPostAnswer {
-  readonly type: "PushPostAnswer";
-  readonly outcome: "stored" | "known";
-}
-
-export type Answer = FileResponse | PostNotificationAnswer | PushPostAnswer;
-
-/** What answers what. */
-export interface AnswerOf {
-  FileRequest: FileResponse;
-  PostNotification: PostNotificationAnswer;
-  PushPost: PushPostAnswer;
-}
+/** The most bytes of any message that opens a stream, and of any answer: what a transport has to read. */
+export const MESSAGE_BOUNDS = {
+  requestSizeBytesMax: Math.max(UNREAD_SIZE_BYTES_MAX, ...REQUESTS.map((name) => SPOKEN[name].sizeBytesMax)),
+  answerSizeBytesMax: Math.max(...REQUESTS.map((name) => SPOKEN[ANSWERED[name].answeredBy].sizeBytesMax)),
+};
 
 /**
  * empty: no type byte. unexpected-type: a type of the table, where it cannot stand (an answer that opens a stream).
@@ -108,123 +146,70 @@ export type WireRefusal =
   | "unexpected-type"
   | "bad-field";
 
+const ERROR_OF: Readonly<Record<WireRefusal, ErrorName>> = {
+  empty: "malformed",
+  "too-large": "too-large",
+  "unknown-type": "unknown-type",
+  "unsupported-type": "unsupported-type",
+  "unexpected-type": "malformed",
+  malformed: "malformed",
+  trailing: "malformed",
+  "not-canonical": "malformed",
+  "bad-field": "malformed",
+};
+
 /** The code that a refused request is answered with. */
 export function errorOf(refusal: WireRefusal): ErrorName {
-  if (refusal === "unknown-type" || refusal === "unsupported-type" || refusal === "too-large") return refusal;
-  return "malformed";
+  return ERROR_OF[refusal];
 }
 
-const OUTCOMES = ["stored", "known"] as const;
-
 export function encodeRequest(request: Request): Uint8Array {
-  switch (request.type) {
-    case "FileRequest":
-      return message(MESSAGE_TYPES.FileRequest, [[1, request.postId]]);
-    case "PostNotification":
-      return message(MESSAGE_TYPES.PostNotification, [
-        [1, nodeIdBytes(request.author)],
-        [2, request.sequence],
-        [3, request.postId],
-      ]);
-    case "PushPost":
-      return message(MESSAGE_TYPES.PushPost, [[1, request.record]]);
-  }
+  return encode(request);
 }
 
 export function encodeAnswer(answer: Answer): Uint8Array {
-  switch (answer.type) {
-    case "FileResponse":
-      return message(MESSAGE_TYPES.FileResponse, answer.record === undefined ? [] : [[1, answer.record]]);
-    case "PostNotificationAnswer":
-      return message(MESSAGE_TYPES.PostNotification, []);
-    case "PushPostAnswer":
-      return message(MESSAGE_TYPES.PushPost, [[1, OUTCOMES.indexOf(answer.outcome)]]);
-  }
+  return encode(answer);
 }
 
 export function decodeRequest(bytes: Uint8Array): Request | WireRefusal {
-  const map = body(bytes);
-  if (typeof map === "string") return map;
-  let request: Request | undefined;
-  switch (bytes[0]) {
-    case MESSAGE_TYPES.FileRequest:
-      request = fileRequest(map);
-      break;
-    case MESSAGE_TYPES.PostNotification:
-      request = postNotification(map);
-      break;
-    case MESSAGE_TYPES.PushPost:
-      request = pushPost(map);
-      break;
-    default:
-      return "unexpected-type";
-  }
-  return request !== undefined && map.exhausted ? request : "bad-field";
+  const name = REQUEST_NAMES.get(bytes[0] ?? 0);
+  const body = bodyOf(bytes, name === undefined ? UNREAD_SIZE_BYTES_MAX : SPOKEN[name].sizeBytesMax);
+  if (typeof body === "string") return body;
+  if (name === undefined) return "unexpected-type";
+  return whole(SPOKEN[name].decode(body), body);
 }
 
-/** Decodes what came back for a request of this type. */
-export function decodeAnswer<T extends Request["type"]>(to: T, bytes: Uint8Array): AnswerOf[T] | WireRefusal {
-  const map = body(bytes);
-  if (typeof map === "string") return map;
-  if (bytes[0] !== (to === "FileRequest" ? MESSAGE_TYPES.FileResponse : MESSAGE_TYPES[to])) return "unexpected-type";
-  const answer = to === "FileRequest" ? fileResponse(map) : to === "PushPost" ? pushPostAnswer(map) : NOTIFIED;
-  return answer !== undefined && map.exhausted ? (answer as AnswerOf[T]) : "bad-field";
+/** Decodes what came back for a request of this name. */
+export function decodeAnswer<N extends RequestName>(to: N, bytes: Uint8Array): AnswerOf<N> | WireRefusal {
+  const { code, sizeBytesMax, decode } = SPOKEN[ANSWERED[to].answeredBy];
+  const body = bodyOf(bytes, sizeBytesMax);
+  if (typeof body === "string") return body;
+  return bytes[0] === code ? whole(decode(body), body) : "unexpected-type";
 }
 
-const NOTIFIED: PostNotificationAnswer = { type: "PostNotificationAnswer" };
+/** Throws a RangeError on a message beyond its own bound, which is our own bug. */
+function encode<N extends SpokenName>(message: Message<N>): Uint8Array {
+  const entry = SPOKEN[message.type];
+  const body = encodeCbor(new Map(entry.encode(message)));
+  const bytes = new Uint8Array(1 + body.length);
+  if (bytes.length > entry.sizeBytesMax) throw new RangeError(`messages: a ${entry.name} of ${bytes.length} bytes`);
+  bytes[0] = entry.code;
+  bytes.set(body, 1);
+  return bytes;
+}
 
-/** Types whose bodies this version reads; FileResponse only as an answer. */
-const SPOKEN_TYPES: ReadonlySet<number> = new Set([
-  MESSAGE_TYPES.FileRequest,
-  MESSAGE_TYPES.FileResponse,
-  MESSAGE_TYPES.PostNotification,
-  MESSAGE_TYPES.PushPost,
-]);
-
-function body(bytes: Uint8Array): ProtocolMap | WireRefusal {
-  const type = bytes[0];
-  if (type === undefined) return "empty";
-  if (bytes.length > MESSAGE_BYTES_MAX) return "too-large";
-  if (!KNOWN_TYPES.has(type)) return "unknown-type";
-  if (!SPOKEN_TYPES.has(type)) return "unsupported-type";
+function bodyOf(bytes: Uint8Array, sizeBytesMax: number): ProtocolMap | WireRefusal {
+  const code = bytes[0];
+  if (code === undefined) return "empty";
+  if (bytes.length > sizeBytesMax) return "too-large";
+  if (!CODES.has(code)) return "unknown-type";
+  if (!SPOKEN_CODES.has(code)) return "unsupported-type";
   const decoded = decodeCbor(bytes.subarray(1));
   if (typeof decoded === "string") return decoded;
   return ProtocolMap.of(decoded.value) ?? "bad-field";
 }
 
-function fileRequest(map: ProtocolMap): FileRequest | undefined {
-  const postId = map.bytes(1, POST_ID_BYTES);
-  return postId && { type: "FileRequest", postId };
-}
-
-function fileResponse(map: ProtocolMap): FileResponse | undefined {
-  if (!map.has(1)) return { type: "FileResponse" };
-  const record = map.bytes(1, 1, POST_BYTES_MAX);
-  return record && { type: "FileResponse", record };
-}
-
-function postNotification(map: ProtocolMap): PostNotification | undefined {
-  const author = map.bytes(1, NODE_ID_BYTES);
-  const sequence = map.unsigned(2);
-  const postId = map.bytes(3, POST_ID_BYTES);
-  if (author === undefined || sequence === undefined || sequence < 1 || postId === undefined) return undefined;
-  return { type: "PostNotification", author: nodeIdOf(author), sequence, postId };
-}
-
-function pushPost(map: ProtocolMap): PushPost | undefined {
-  const record = map.bytes(1, 1, POST_BYTES_MAX);
-  return record && { type: "PushPost", record };
-}
-
-function pushPostAnswer(map: ProtocolMap): PushPostAnswer | undefined {
-  const outcome = OUTCOMES[map.unsigned(1) ?? OUTCOMES.length];
-  return outcome && { type: "PushPostAnswer", outcome };
-}
-
-function message(type: number, entries: [number, unknown][]): Uint8Array {
-  const encoded = encodeCbor(new Map(entries));
-  const bytes = new Uint8Array(1 + encoded.length);
-  bytes[0] = type;
-  bytes.set(encoded, 1);
-  return bytes;
+/** A message is taken only if every key of its map was asked for. */
+function whole<M>(message: M | undefined, body: ProtocolMap): M | "bad-field" {
+  return message !== undefined && body.exhausted ? message : "bad-field";
 }
