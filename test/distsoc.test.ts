@@ -20,6 +20,7 @@ import process from "node:process";
 import { Endpoint, EndpointAddr, EndpointId, presetMinimal, RelayMode } from "@number0/iroh";
 import test from "ava";
 import { blake3 as blake3Wasm } from "hash-wasm";
+import type { Handlers } from "../hosts/distsoc/exchange.ts";
 import { Identity, IdentityError, loadIdentity } from "../hosts/distsoc/identity.ts";
 import { parseNodeAddress, parseNodeId, parseSocket } from "../hosts/distsoc/node-id.ts";
 import { openPost, POST_BYTES_MAX, POST_DOMAIN, signPost } from "../hosts/distsoc/post.ts";
@@ -235,6 +236,25 @@ test("the table has the 21 types of the seed, and each type byte is taken or ref
   }
   for (const type of [0x30, 0x35, 0x42]) t.is(decodeRequest(Uint8Array.of(type, 0xa0)), "bad-field");
   t.is(decodeRequest(Uint8Array.of(0x31, 0xa0)), "unexpected-type");
+});
+
+test("canary: the compiler wants a handler for each request, with the answer that belongs to it", (t) => {
+  const whole: Handlers = {
+    FileRequest: () => ({ type: "FileResponse" }),
+    PostNotification: () => ({ type: "PostNotificationAnswer" }),
+    PushPost: () => ({ type: "PushPostAnswer", outcome: "stored" }),
+  };
+  const { PushPost, ...rest } = whole;
+  // @ts-expect-error PushPost has no handler.
+  const lacking: Handlers = rest;
+  // @ts-expect-error A PushPost is not answered by a FileResponse.
+  const wrong: Handlers = { ...rest, PushPost: () => ({ type: "FileResponse" }) };
+  t.deepEqual(Object.keys(whole), [...REQUESTS]);
+  t.false("PushPost" in lacking);
+  t.not(wrong.PushPost, PushPost);
+  const answer = decodeAnswer("PostNotification", Uint8Array.of(0x35, 0xa0));
+  // @ts-expect-error What answers a PostNotification has no outcome.
+  t.is(typeof answer === "string" ? undefined : answer.outcome, undefined);
 });
 
 test("docs/distsoc.md has the same tables of types and codes", (t) => {

@@ -13,7 +13,8 @@ import { loadIdentity } from "../hosts/distsoc/identity.ts";
 import { parseNodeAddress } from "../hosts/distsoc/node-id.ts";
 import { openIrohTransport } from "../hosts/distsoc/transport/iroh-transport.ts";
 import { MESSAGE_BOUNDS } from "../hosts/distsoc/wire/messages.ts";
-import { type Air, Gateway, openDatabase } from "../hosts/gateway/gateway.ts";
+import type { Air } from "../hosts/gateway/bridge.ts";
+import { Gateway, openDatabase } from "../hosts/gateway/gateway.ts";
 import type { PublishOutcome } from "../hosts/node/message.ts";
 
 /** A line is a Drop once its line feed is on the disk. */

@@ -15,8 +15,9 @@ import type { NodeAddress } from "../hosts/distsoc/node-id.ts";
 import type { MemoryNetwork } from "../hosts/distsoc/transport/memory-transport.ts";
 import type { Connection, Transport } from "../hosts/distsoc/transport/transport.ts";
 import { MESSAGE_BOUNDS } from "../hosts/distsoc/wire/messages.ts";
+import type { Air } from "../hosts/gateway/bridge.ts";
 import type { Counts, GatewayDatabase } from "../hosts/gateway/database/database.ts";
-import { type Air, Gateway, openDatabase } from "../hosts/gateway/gateway.ts";
+import { Gateway, openDatabase } from "../hosts/gateway/gateway.ts";
 import type { PublishOutcome } from "../hosts/node/message.ts";
 import { identityOf, sleep } from "./transport-contract.ts";
 

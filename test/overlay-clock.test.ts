@@ -1,16 +1,20 @@
 /**
- * A thousand nodes in one process on simulated time: hosts/distsoc/connections over the in-process network and the
- * simulator's kernel. Nothing waits, and one history is played each time.
+ * A thousand nodes in one process on simulated time: hosts/distsoc over the in-process network and the simulator's kernel.
+ * Nothing waits, and one history is played each time. First the connections alone, then whole nodes with posts.
  */
 import test from "ava";
 import { NAMED_PEERS_MAX, Peers } from "../hosts/distsoc/connections/peers.ts";
-import type { NodeId } from "../hosts/distsoc/node-id.ts";
+import { OverlayNode } from "../hosts/distsoc/node.ts";
+import type { NodeAddress, NodeId } from "../hosts/distsoc/node-id.ts";
+import type { KeptPost, LogLine, Posts } from "../hosts/distsoc/ports.ts";
+import { type Post, signPost } from "../hosts/distsoc/post.ts";
 import { MemoryNetwork } from "../hosts/distsoc/transport/memory-transport.ts";
 import type { Connection, Transport } from "../hosts/distsoc/transport/transport.ts";
 import { MESSAGE_BOUNDS } from "../hosts/distsoc/wire/messages.ts";
 import { RETRY_TIMINGS } from "../hosts/retry/backoff.ts";
 import type { Timers } from "../hosts/retry/timers.ts";
 import { KernelTimers } from "./kernel-timers.ts";
+import { identityOf } from "./transport-contract.ts";
 
 const NODES = 1000;
 /** Whom a node names, by distance; the first and the last make neighbours dial each other at one instant. */
@@ -156,4 +160,127 @@ test("canary: chance in the timers is another history", async (t) => {
     },
   }));
   t.notDeepEqual(history, (await play()).history);
+});
+
+/** Posts in memory, durable as long as this object lives. */
+class MemoryPosts implements Posts {
+  readonly #posts: Post[] = [];
+  readonly #owed = new Map<NodeId, Set<number>>();
+  readonly #byId = new Map<string, Post>();
+
+  get count(): number {
+    return this.#posts.length;
+  }
+
+  get owedCount(): number {
+    return [...this.#owed.values()].reduce((sum, { size }) => sum + size, 0);
+  }
+
+  publish(post: Post, audience: readonly NodeId[]): void {
+    const number = this.#add(post);
+    for (const peer of audience) this.#owed.set(peer, (this.#owed.get(peer) ?? new Set()).add(number));
+  }
+
+  holdsPost(postId: Uint8Array): boolean {
+    return this.#byId.has(String(postId));
+  }
+
+  record(postId: Uint8Array): Uint8Array | undefined {
+    return this.#byId.get(String(postId))?.record;
+  }
+
+  keep(post: Post): "stored" | "known" {
+    if (this.holdsPost(post.id)) return "known";
+    this.#add(post);
+    return "stored";
+  }
+
+  owed(peer: NodeId, after: number, countMax: number): KeptPost[] {
+    const numbers = [...(this.#owed.get(peer) ?? [])].filter((number) => number > after).slice(0, countMax);
+    return numbers.map((number) => ({ number, post: this.#posts[number - 1]! }));
+  }
+
+  delivered(number: number, peer: NodeId): void {
+    this.#owed.get(peer)!.delete(number);
+  }
+
+  #add(post: Post): number {
+    this.#byId.set(String(post.id), post);
+    return this.#posts.push(post);
+  }
+}
+
+const TOWNS = 200;
+/** A node's audience is the next node; it follows the one before it, and one that it is no audience of. */
+const AUDIENCE_DISTANCE = 1;
+const FOLLOW_DISTANCE = 50;
+const AUTHORS = Array.from({ length: 20 }, (_, index) => index * 10 + 5);
+const identities = Array.from({ length: TOWNS }, (_, number) => identityOf(number + 1));
+
+/** All nodes start, ten lose their power before the authors post, and have it back if `back`. */
+async function playPosts(back: boolean): Promise<{ lines: string[]; kept: number[]; owed: number }> {
+  const kernel = new KernelTimers();
+  const network = new MemoryNetwork(kernel);
+  const lines: string[] = [];
+  const posts = identities.map(() => new MemoryPosts());
+  const address = (number: number): NodeAddress => {
+    const { nodeId } = identities[(number + TOWNS) % TOWNS]!;
+    return { id: nodeId, sockets: ["memory"] };
+  };
+  const start = (number: number): OverlayNode => {
+    const note = (line: LogLine): void => void lines.push(`${kernel.now()} ${number} ${JSON.stringify(line)}`);
+    const node = new OverlayNode({
+      transport: network.open(identities[number]!.nodeId, { bounds: MESSAGE_BOUNDS }),
+      posts: posts[number]!,
+      follow: [address(number - AUDIENCE_DISTANCE), address(number + FOLLOW_DISTANCE)],
+      audience: [address(number + AUDIENCE_DISTANCE)],
+      timers: kernel,
+      timings: RETRY_TIMINGS,
+      log: { debug: note, info: note, warn: note, error: note },
+      onKept: () => void lines.push(`${kernel.now()} ${number} kept`),
+    });
+    node.start();
+    return node;
+  };
+  const nodes = identities.map((_, number) => start(number));
+  await kernel.runTo(PHASE_MS);
+  const absent = AUTHORS.filter((_, index) => index % 2 === 0).map((author) => author + AUDIENCE_DISTANCE);
+  for (const number of absent) network.cut(identities[number]!.nodeId);
+  for (const number of absent) void nodes[number]!.stop();
+  await kernel.runTo(PHASE_MS + 1000);
+  for (const author of AUTHORS) {
+    const post = signPost(identities[author]!, 1, Uint8Array.of(author));
+    posts[author]!.publish(post, nodes[author]!.audience);
+    nodes[author]!.published(post);
+  }
+  await kernel.runTo(2 * PHASE_MS);
+  if (back) for (const number of absent) nodes[number] = start(number);
+  await kernel.runTo(3 * PHASE_MS);
+  for (const node of nodes) void node.stop();
+  await kernel.runTo(3 * PHASE_MS + 1);
+  const owed = posts.reduce((sum, { owedCount }) => sum + owedCount, 0);
+  return { lines, kept: posts.map(({ count }) => count), owed };
+}
+
+test("200 whole nodes push and fetch posts on simulated time, twice with one log", async (t) => {
+  const first = await playPosts(true);
+  const expected = new Array<number>(TOWNS).fill(0);
+  for (const author of AUTHORS) {
+    for (const number of [author, author + AUDIENCE_DISTANCE, author - FOLLOW_DISTANCE]) {
+      expected[(number + TOWNS) % TOWNS]! += 1;
+    }
+  }
+  t.deepEqual(first.kept, expected);
+  t.is(first.owed, 0);
+  const count = (part: string): number => first.lines.filter((line) => line.includes(part)).length;
+  t.is(count('"event":"pushed"'), AUTHORS.length);
+  t.is(count('"event":"fetched"'), AUTHORS.length);
+  t.is(count(" kept"), 2 * AUTHORS.length);
+  t.is(count('"event":"fault"'), 0);
+  t.log(`${first.lines.length} lines`);
+  t.deepEqual(await playPosts(true), first);
+});
+
+test("canary: nodes that stay away are owed their posts", async (t) => {
+  t.is((await playPosts(false)).owed, AUTHORS.length / 2);
 });

@@ -19,6 +19,19 @@ const sources: Source[] = files
   .filter((path) => path.endsWith(".ts") && !path.endsWith(".d.ts"))
   .map((path) => ({ path, text: readFileSync(path, "utf8") }));
 
+/** What a layer's room of the overlay may import: everything but the node and the other layers. */
+const OF_A_LAYER = [
+  "hosts/distsoc/connections/",
+  "hosts/distsoc/exchange.ts",
+  "hosts/distsoc/node-id.ts",
+  "hosts/distsoc/ports.ts",
+  "hosts/distsoc/post.ts",
+  "hosts/distsoc/transport/",
+  "hosts/distsoc/wire/",
+  "hosts/retry/",
+  "@noble/hashes/",
+];
+
 /** What each folder may import besides itself; design section 3. The first entry that a path begins with counts. */
 const ARROWS: [folder: string, imports: string[]][] = [
   ["modules/drop/", ["@noble/"]],
@@ -57,11 +70,32 @@ const ARROWS: [folder: string, imports: string[]][] = [
   ["hosts/radio/", ["modules/dongle/", "modules/throwie/ports.ts", "hosts/retry/", "node:", "serialport"]],
   ["hosts/node/", ["modules/drop/", "modules/store/", "modules/throwie/", "hosts/radio/", "hosts/store/", "node:"]],
   ["hosts/negentropy/", ["@noble/"]],
-  ["hosts/distsoc/", ["modules/drop/", "hosts/retry/", "node:", "@noble/", "@number0/iroh", "cborg"]],
+  // The overlay: what a node and a post are, what is said of them, who carries it, and the node that uses all of that.
+  ["hosts/distsoc/node-id.ts", ["node:net", "@noble/hashes/"]],
+  ["hosts/distsoc/identity.ts", ["hosts/distsoc/node-id.ts", "node:", "@noble/curves/"]],
+  ["hosts/distsoc/post.ts", ["modules/drop/", "hosts/distsoc/node-id.ts", "hosts/distsoc/wire/cbor.ts", "@noble/"]],
+  ["hosts/distsoc/ports.ts", ["hosts/distsoc/node-id.ts", "hosts/distsoc/post.ts"]],
+  ["hosts/distsoc/wire/", ["hosts/distsoc/node-id.ts", "hosts/distsoc/post.ts", "cborg"]],
   [
-    "hosts/gateway/",
-    ["modules/drop/", "hosts/distsoc/", "hosts/node/", "hosts/retry/", "node:", "@noble/", "libsql", "pino"],
+    "hosts/distsoc/transport/",
+    [
+      "hosts/distsoc/identity.ts",
+      "hosts/distsoc/node-id.ts",
+      "hosts/distsoc/wire/error-codes.ts",
+      "hosts/retry/timers.ts",
+      "@number0/iroh",
+    ],
   ],
+  ["hosts/distsoc/exchange.ts", ["hosts/distsoc/node-id.ts", "hosts/distsoc/transport/", "hosts/distsoc/wire/"]],
+  ["hosts/distsoc/connections/", ["hosts/distsoc/node-id.ts", "hosts/distsoc/transport/", "hosts/retry/"]],
+  ["hosts/distsoc/files/", OF_A_LAYER],
+  ["hosts/distsoc/social/", OF_A_LAYER],
+  ["hosts/distsoc/node.ts", ["modules/drop/", "hosts/distsoc/", "hosts/retry/", "@noble/hashes/"]],
+  [
+    "hosts/gateway/database/",
+    ["modules/drop/", "hosts/distsoc/node-id.ts", "hosts/distsoc/ports.ts", "hosts/distsoc/post.ts", "libsql"],
+  ],
+  ["hosts/gateway/", ["modules/drop/", "hosts/distsoc/", "hosts/node/", "hosts/retry/", "node:", "@noble/", "pino"]],
   [
     "hosts/firmware/",
     ["modules/", "hosts/machine/", "hosts/node/", "hosts/radio/", "hosts/store/", "node:", "commander", "esbuild"],
@@ -164,6 +198,15 @@ test("imports run one way", (t) => {
   t.is(againstArrows({ path: "sim/x.ts", text: 'import type { A } from "../hosts/radio/udp-radio.ts";' }).length, 1);
   t.is(againstArrows({ path: "hosts/gateway/x.ts", text: 'export { A } from "../../sim/kernel.ts";' }).length, 1);
   t.is(againstArrows({ path: "hosts/radio/x.ts", text: 'import "../gateway/outbox.ts";' }).length, 1);
+  t.is(againstArrows({ path: "hosts/distsoc/wire/x.ts", text: 'import "../transport/transport.ts";' }).length, 1);
+  t.is(againstArrows({ path: "hosts/distsoc/transport/x.ts", text: 'import "../wire/messages.ts";' }).length, 1);
+  t.is(againstArrows({ path: "hosts/distsoc/social/x.ts", text: 'import "../files/announcements.ts";' }).length, 1);
+  t.is(
+    againstArrows({ path: "hosts/distsoc/node.ts", text: 'import { x } from "pino"; import "../gateway/gateway.ts";' })
+      .length,
+    2,
+  );
+  t.is(againstArrows({ path: "hosts/distsoc/x.ts", text: "" }).length, 1);
   t.is(againstArrows({ path: "hosts/store/x.ts", text: 'import { x } from "pino";' }).length, 1);
   t.is(againstArrows({ path: "hosts/x.ts", text: "" }).length, 1);
   t.is(againstArrows({ path: "modules/rbsr/x.ts", text: 'import { x } from "cborg";' }).length, 1);

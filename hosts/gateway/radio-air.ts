@@ -4,7 +4,7 @@
  * Refuses nothing and decides nothing: what the node answers is what the gateway hears.
  */
 import type { HostNode } from "../node/host-node.ts";
-import type { Air } from "./gateway.ts";
+import type { Air } from "./bridge.ts";
 
 export function radioAir(node: HostNode): Air {
   return {

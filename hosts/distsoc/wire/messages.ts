@@ -15,7 +15,7 @@
  *
  * A new message is a codec in its layer's file, spread into its entry, and vectors in test/vectors/distsoc*.json. All
  * else follows from the table, and the compiler names what is missing: the codec of the answer, a name or a `type` that
- * is not the entry's, the node's handler.
+ * is not the entry's, and the node's handler (`Handlers` in exchange.ts).
  *
  * Invariant: what `decodeRequest` and `decodeAnswer` take, the encoders give back byte for byte. Malformed input is a
  * reason out of a closed set, never an exception.

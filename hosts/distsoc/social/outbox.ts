@@ -1,7 +1,7 @@
 /**
  * Delivers own posts to the audience (docs/distsoc.md, "Delivery").
  *
- * What is owed stands in the database; this only works it off, for each peer one post at a time and oldest first, as long
+ * What is owed stands in `Posts`; this only works it off, for each peer one post at a time and oldest first, as long
  * as there is a connection. After a failure it tries again with growing delays, and at once when the peer comes back.
  *
  * Invariant: a delivery is closed by nothing but the peer's word that it has the post, "stored" or "known". A lost answer
@@ -11,17 +11,16 @@
  * the longest delay; only a post that a peer cannot read is passed over until the next round, so that it blocks no other.
  */
 import { bytesToHex } from "@noble/hashes/utils.js";
-import type { Logger } from "pino";
-import type { Peers } from "../distsoc/connections/peers.ts";
-import type { NodeId } from "../distsoc/node-id.ts";
-import type { Post } from "../distsoc/post.ts";
-import { type Connection, ProtocolError, TransportError } from "../distsoc/transport/transport.ts";
-import { ERROR_CODES, errorName } from "../distsoc/wire/error-codes.ts";
-import { decodeAnswer, encodeRequest } from "../distsoc/wire/messages.ts";
-import type { RetryTimings } from "../retry/backoff.ts";
-import type { Timers } from "../retry/timers.ts";
-import { Worker } from "../retry/worker.ts";
-import type { GatewayDatabase } from "./database/database.ts";
+import type { RetryTimings } from "../../retry/backoff.ts";
+import type { Timers } from "../../retry/timers.ts";
+import { Worker } from "../../retry/worker.ts";
+import type { Peers } from "../connections/peers.ts";
+import { ask } from "../exchange.ts";
+import type { NodeId } from "../node-id.ts";
+import type { Log, Posts } from "../ports.ts";
+import type { Post } from "../post.ts";
+import { type Connection, ProtocolError, TransportError } from "../transport/transport.ts";
+import { ERROR_CODES, errorName } from "../wire/error-codes.ts";
 
 /** Posts read at once: 35 KB of memory a peer. */
 const BATCH_POSTS = 16;
@@ -34,13 +33,13 @@ const ABOUT_THE_POST: ReadonlySet<number> = new Set([
 ]);
 
 export interface OutboxOptions {
-  database: GatewayDatabase;
+  posts: Posts;
   peers: Peers;
   audience: readonly NodeId[];
   timers: Timers;
   timings: RetryTimings;
   requestDeadlineMs: number;
-  logger: Logger;
+  log: Log;
   onFault(error: unknown): void;
 }
 
@@ -70,17 +69,17 @@ export class Outbox {
   }
 
   async #workOff(peer: NodeId): Promise<"done" | "again"> {
-    const { database, peers } = this.#options;
+    const { posts, peers } = this.#options;
     let result: "done" | "again" = "done";
     let after = 0;
     for (;;) {
-      const owed = database.owed(peer, after, BATCH_POSTS);
+      const owed = posts.owed(peer, after, BATCH_POSTS);
       if (owed.length === 0) return result;
       for (const { number, post } of owed) {
         const connection = peers.connection(peer);
         if (connection === undefined) return "done";
         const outcome = await this.#push(connection, post);
-        if (outcome === "delivered") database.delivered(number, peer);
+        if (outcome === "delivered") posts.delivered(number, peer);
         else if (outcome === "stop") return "again";
         else result = "again";
         after = number;
@@ -89,24 +88,24 @@ export class Outbox {
   }
 
   async #push(connection: Connection, post: Post): Promise<"delivered" | "skip" | "stop"> {
-    const { logger, requestDeadlineMs } = this.#options;
+    const { log, requestDeadlineMs } = this.#options;
     const line = { event: "pushed", peer: connection.peer, post: bytesToHex(post.id) };
     try {
-      const message = encodeRequest({ type: "PushPost", record: post.record });
-      const answer = decodeAnswer("PushPost", await connection.request(message, { deadlineMs: requestDeadlineMs }));
+      const request = { type: "PushPost", record: post.record } as const;
+      const answer = await ask(connection, request, { deadlineMs: requestDeadlineMs });
       if (typeof answer === "string") {
-        logger.warn({ ...line, outcome: `answered ${answer}` });
+        log.warn({ ...line, outcome: `answered ${answer}` });
         return "stop";
       }
-      logger.info({ ...line, outcome: answer.outcome });
+      log.info({ ...line, outcome: answer.outcome });
       return "delivered";
     } catch (error) {
       if (error instanceof ProtocolError) {
-        logger.warn({ ...line, outcome: errorName(error.code) });
+        log.warn({ ...line, outcome: errorName(error.code) });
         return ABOUT_THE_POST.has(error.code) ? "skip" : "stop";
       }
       if (!(error instanceof TransportError)) throw error;
-      logger.info({ ...line, outcome: error.failure });
+      log.info({ ...line, outcome: error.failure });
       // No word in time: the peer is gone or stuck, and dialling anew finds out which.
       if (error.failure === "deadline") connection.close("too-slow");
       return "stop";

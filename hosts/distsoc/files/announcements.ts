@@ -1,0 +1,103 @@
+/**
+ * Posts that are announced: own ones to connected nodes, others' fetched from whoever announced them (docs/distsoc.md,
+ * "Delivery").
+ *
+ * A PostNotification names a post and carries no content. Who wants the post asks for it with a FileRequest.
+ *
+ * Invariant: an announcement is tried once each way. One that is lost, or a fetch that fails, is announced again by
+ * nobody, and is left to a later pull; so nothing here is kept on the disk.
+ *
+ * Refuses a fetched post that is not the announced one, and announcements beyond FETCHES_MAX.
+ */
+import { bytesToHex } from "@noble/hashes/utils.js";
+import type { RetryTimings } from "../../retry/backoff.ts";
+import type { Timers } from "../../retry/timers.ts";
+import { Worker } from "../../retry/worker.ts";
+import type { Peers } from "../connections/peers.ts";
+import { ask } from "../exchange.ts";
+import type { NodeId } from "../node-id.ts";
+import type { Log } from "../ports.ts";
+import { type Post, readPost } from "../post.ts";
+import { ProtocolError, TransportError } from "../transport/transport.ts";
+import { errorName } from "../wire/error-codes.ts";
+import type { PostNotification } from "../wire/files.ts";
+
+/** Announced posts that wait to be fetched, about 20 KB; what is announced beyond it is left to a later pull. */
+export const FETCHES_MAX = 256;
+
+export interface AnnouncementsOptions {
+  peers: Peers;
+  timers: Timers;
+  timings: RetryTimings;
+  requestDeadlineMs: number;
+  log: Log;
+  /** Keeps the post of a record that was fetched. Throws the ProtocolError that a push of the record would be refused with. */
+  receive(from: NodeId, record: Uint8Array): string;
+  onFault(error: unknown): void;
+}
+
+export class Announcements {
+  readonly #options: AnnouncementsOptions;
+  readonly #worker: Worker;
+  /** By hexadecimal PostId; who announced it last. */
+  readonly #fetches = new Map<string, { from: NodeId; notification: PostNotification }>();
+
+  constructor(options: AnnouncementsOptions) {
+    this.#options = options;
+    this.#worker = new Worker({ ...options, job: () => this.#fetchAll() });
+  }
+
+  /** Tells these nodes, as far as they are connected, that the post is there to be asked for. */
+  announce({ id, author, sequence }: Post, to: readonly NodeId[]): void {
+    const { peers, requestDeadlineMs } = this.#options;
+    for (const peer of to) {
+      const connection = peers.connection(peer);
+      if (connection === undefined) continue;
+      const notification: PostNotification = { type: "PostNotification", author, sequence, postId: id };
+      ask(connection, notification, { deadlineMs: requestDeadlineMs }).catch((error: unknown) => {
+        if (error instanceof TransportError && error.failure === "deadline") connection.close("too-slow");
+      });
+    }
+  }
+
+  /** A peer announced a post that is wanted: fetch it, once the peer has its answer. */
+  note(from: NodeId, notification: PostNotification): void {
+    if (this.#fetches.size >= FETCHES_MAX) return;
+    this.#fetches.set(bytesToHex(notification.postId), { from, notification });
+    this.#options.timers.after(0, () => this.#worker.wake());
+  }
+
+  stop(): void {
+    this.#worker.stop();
+  }
+
+  async #fetchAll(): Promise<"done"> {
+    for (const [id, { from, notification }] of this.#fetches) {
+      let outcome: string;
+      try {
+        outcome = await this.#fetch(from, notification);
+      } catch (error) {
+        if (error instanceof ProtocolError) outcome = errorName(error.code);
+        else if (error instanceof TransportError) outcome = error.failure;
+        else throw error;
+      } finally {
+        this.#fetches.delete(id);
+      }
+      this.#options.log.info({ event: "fetched", peer: from, post: id, outcome });
+    }
+    return "done";
+  }
+
+  async #fetch(from: NodeId, { author, postId }: PostNotification): Promise<string> {
+    const { peers, requestDeadlineMs, receive } = this.#options;
+    const connection = peers.connection(from);
+    if (connection === undefined) return "closed";
+    const answer = await ask(connection, { type: "FileRequest", postId }, { deadlineMs: requestDeadlineMs });
+    if (typeof answer === "string") return `answered ${answer}`;
+    if (answer.record === undefined) return "absent";
+    const post = readPost(answer.record);
+    if (typeof post === "string") return post;
+    if (bytesToHex(post.id) !== bytesToHex(postId) || post.author !== author) return "another post";
+    return receive(from, answer.record);
+  }
+}
