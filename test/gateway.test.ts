@@ -34,7 +34,8 @@ import {
   MESSAGE_BOUNDS,
   MESSAGES,
 } from "../hosts/distsoc/wire/messages.ts";
-import { DatabaseError, GatewayDatabase } from "../hosts/gateway/database/database.ts";
+import { GatewayDatabase } from "../hosts/gateway/database/database.ts";
+import { DatabaseError } from "../hosts/gateway/database/schema.ts";
 import { Gateway } from "../hosts/gateway/gateway.ts";
 import { type Breakage, folder, hex, QUICK, settled, Town, TownAir, unbroken, until } from "./gateway-town.ts";
 import { addressOf, identityOf, sleep } from "./transport-contract.ts";
