@@ -247,7 +247,7 @@ export function folder(t: ExecutionContext): string {
   return path;
 }
 
-export function settled(...towns: Town[]): boolean {
+export function nothingDue(...towns: Town[]): boolean {
   return towns.every((town) => {
     const { owed, awaiting } = town.counts();
     return owed === 0 && awaiting === 0;

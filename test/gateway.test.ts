@@ -37,7 +37,7 @@ import {
 import { GatewayDatabase } from "../hosts/gateway/database/database.ts";
 import { DatabaseError } from "../hosts/gateway/database/schema.ts";
 import { Gateway } from "../hosts/gateway/gateway.ts";
-import { type Breakage, folder, hex, QUICK, settled, Town, TownAir, unbroken, until } from "./gateway-town.ts";
+import { type Breakage, folder, hex, nothingDue, QUICK, Town, TownAir, unbroken, until } from "./gateway-town.ts";
 import { addressOf, identityOf, sleep } from "./transport-contract.ts";
 
 const SEED = Number(process.env.SEED ?? 20_260_102) >>> 0;
@@ -56,6 +56,14 @@ function chance(seed: number): (below: number) => number {
 
 const DROPS = [text("to the other town"), text("and one more")];
 
+interface JourneyOptions {
+  who: "A" | "B";
+  /** The use of database, air or transport at which the power goes; 0 for never. */
+  cutAt: number;
+  broken: Breakage;
+  patienceMs: number;
+}
+
 interface Journey {
   faults: string[];
   /** Whether the cut happened. */
@@ -63,17 +71,11 @@ interface Journey {
 }
 
 /** Two Drops heard at A, for B; the power of one goes at its nth use and comes back. Both follow and push to each other. */
-async function journey(
-  path: string,
-  who: "A" | "B",
-  cutAt: number,
-  broken: Breakage,
-  patienceMs: number,
-): Promise<Journey> {
+async function journey(path: string, { who, cutAt, broken, patienceMs }: JourneyOptions): Promise<Journey> {
   const network = new MemoryNetwork();
   const a = new Town(network, 1, path);
   const b = new Town(network, 2, path);
-  const victim = who === "A" ? a : b;
+  const killed = who === "A" ? a : b;
   const other = who === "A" ? b : a;
   const start = (town: Town, at: number): void =>
     town.start([town === a ? b : a], [town === a ? b : a], { cutAt: at, broken });
@@ -81,15 +83,15 @@ async function journey(
   start(b, who === "B" ? cutAt : 0);
   for (const drop of DROPS) a.hear(drop);
   const arrived = (): boolean => DROPS.every((drop) => b.air.drops.has(hex(drop)));
-  const quiet = (): boolean => victim.power.dead || (arrived() && settled(a, b));
+  const quiet = (): boolean => killed.power.dead || (arrived() && nothingDue(a, b));
   await until(quiet, patienceMs);
-  const cut = victim.power.dead;
+  const cut = killed.power.dead;
   if (cut) {
-    await victim.bury();
-    start(victim, 0);
+    await killed.bury();
+    start(killed, 0);
   }
   const faults: string[] = [];
-  if (!(await until(() => arrived() && settled(a, b), patienceMs))) faults.push("it did not arrive");
+  if (!(await until(() => arrived() && nothingDue(a, b), patienceMs))) faults.push("it did not arrive");
   // A round of the longest delay, in which a Drop could come a second time.
   await sleep(QUICK.timings.capMs + 10);
   for (const drop of DROPS) {
@@ -114,7 +116,7 @@ async function sweep(t: ExecutionContext, who: "A" | "B", broken = unbroken, pat
   const faults: string[] = [];
   let cuts = 0;
   for (let cutAt = 1; cutAt <= 400; cutAt += 1) {
-    const result = await journey(join(path, String(cutAt)), who, cutAt, broken, patienceMs);
+    const result = await journey(join(path, String(cutAt)), { who, cutAt, broken, patienceMs });
     faults.push(...result.faults.map((fault) => `power of ${who} cut at use ${cutAt}: ${fault}`));
     if (!result.cut) break;
     cuts += 1;
@@ -164,7 +166,7 @@ const forgetfulOutbox: Breakage = (database) => {
   });
 };
 
-/** Answers from memory, and writes when the air's turn comes, an instant later. */
+/** Answers from memory, and writes an instant later, when the Drops for the air are looked up. */
 const hastyAnswer: Breakage = (database) => {
   const unwritten: Post[] = [];
   return variant(database, {
@@ -195,7 +197,7 @@ for (const [name, who, broken] of [
   ["a Drop marked before the air has it", "B", earlyMark],
 ] as const) {
   test.serial(`canary: ${name} is caught by the sweep`, async (t) => {
-    const whole = await journey(join(folder(t), "whole"), who, 0, broken, 3000);
+    const whole = await journey(join(folder(t), "whole"), { who, cutAt: 0, broken, patienceMs: 3000 });
     t.deepEqual(whole, { faults: [], cut: false }, "without a cut nobody would notice");
     const { faults } = await sweep(t, who, broken, 400);
     t.true(faults.length > 0);
@@ -258,7 +260,7 @@ test("a Drop heard before the gateway ran is posted, once; delivered when the pe
   a.start([], [b]);
   t.true(await until(() => a.gateway!.status().owed === 1));
   b.start([a], []);
-  t.true(await until(() => settled(a, b) && b.air.drops.size === 1));
+  t.true(await until(() => nothingDue(a, b) && b.air.drops.size === 1));
   t.is(a.logged("posted").length, 1);
   t.is(b.logged("received").length, 1);
   t.like(b.logged("to-air"), [{ outcome: "stored" }]);
@@ -281,9 +283,9 @@ test("a Drop that both towns heard, and three gateways that all follow each othe
   towns[0]!.hear(text("twice heard"));
   towns[1]!.hear(text("twice heard"));
   towns[2]!.hear(text("once heard"));
-  t.true(await until(() => settled(...towns) && towns.every((one) => one.air.drops.size === 2)));
+  t.true(await until(() => nothingDue(...towns) && towns.every((one) => one.air.drops.size === 2)));
   await sleep(100);
-  t.true(settled(...towns));
+  t.true(nothingDue(...towns));
   t.deepEqual(
     towns.map((one) => one.logged("posted").length),
     [1, 1, 1],
@@ -320,7 +322,7 @@ test("an air that is busy or full is asked again until it takes the Drop", async
   b.start([a], []);
   a.start([], [b]);
   a.hear(text("patient"));
-  t.true(await until(() => b.air.drops.size === 1 && settled(b)));
+  t.true(await until(() => b.air.drops.size === 1 && nothingDue(b)));
   t.is(b.air.moods.length, 0);
   t.is(b.logged("to-air").length, 1);
 });
@@ -333,7 +335,7 @@ test("an air store that cannot be written is told of once, and asked again until
   b.start([a], []);
   a.start([], [b]);
   a.hear(text("patient"));
-  t.true(await until(() => b.air.drops.size === 1 && settled(b)));
+  t.true(await until(() => b.air.drops.size === 1 && nothingDue(b)));
   t.deepEqual(
     b.logged("to-air").map(({ level, outcome }) => [level, outcome]),
     [
@@ -357,7 +359,7 @@ test("a refused delivery stays owed, and is made once the peer follows", async (
   t.is(b.gateway!.status().posts, 0);
   await b.stop();
   b.start([a], []);
-  t.true(await until(() => settled(a, b) && b.air.drops.size === 1));
+  t.true(await until(() => nothingDue(a, b) && b.air.drops.size === 1));
 });
 
 test("a peer that goes silent is noticed by the deadline and dialled again", async (t) => {
@@ -376,7 +378,7 @@ test("a peer that goes silent is noticed by the deadline and dialled again", asy
   t.true(await until(() => a.logged("peer-down").length >= 1));
   t.like(a.logged("pushed")[0], { outcome: "deadline" });
   silent = false;
-  t.true(await until(() => settled(a)));
+  t.true(await until(() => nothingDue(a)));
   t.like(a.logged("pushed").at(-1), { outcome: "known" });
   await deaf.close();
 });
@@ -662,12 +664,12 @@ quic(`QUIC${why}: two processes, killed at random places again and again: every 
     }
   };
   for (let round = 0; round < 8; round += 1) {
-    const victim = round % 2 === 0 ? "b" : "a";
+    const killed = round % 2 === 0 ? "b" : "a";
     for (let count = 0; count < 3; count += 1) hear(next(2) === 0 ? "a" : "b");
     await sleep(next(120));
-    processes[victim].child.kill("SIGKILL");
-    await processes[victim].gone;
-    processes[victim] = await start(victim);
+    processes[killed].child.kill("SIGKILL");
+    await processes[killed].gone;
+    processes[killed] = await start(killed);
   }
   const complete = (): boolean =>
     (["a", "b"] as const).every((name) => drops.every((drop) => held(name).includes(drop)));

@@ -1,5 +1,5 @@
 /**
- * One message and its answer over a connection, as values instead of bytes: `ask` on one side, `handle` on the other.
+ * One message and its answer over a connection, as values instead of bytes: `ask` on one side, `answer` on the other.
  *
  * Invariant: the compiler knows which answer belongs to which request, on both sides, by the table of wire/messages.ts.
  * A message that gets a codec there is an error here until a node has a handler for it.
@@ -21,7 +21,7 @@ export type Handlers = {
 };
 
 /** The answer of the one handler that is for this request. */
-export function handle<N extends RequestName>(
+export function answer<N extends RequestName>(
   handlers: Handlers,
   from: NodeId,
   request: Request<N>,

@@ -21,7 +21,7 @@ import { dropId } from "../../modules/drop/drop.ts";
 import type { RetryTimings } from "../retry/backoff.ts";
 import type { Timers } from "../retry/timers.ts";
 import { Peers } from "./connections/peers.ts";
-import { type Handlers, handle } from "./exchange.ts";
+import { answer, type Handlers } from "./exchange.ts";
 import { Announcements } from "./files/announcements.ts";
 import type { NodeAddress, NodeId } from "./node-id.ts";
 import type { Log, Posts } from "./ports.ts";
@@ -140,7 +140,7 @@ export class OverlayNode {
       throw new ProtocolError(errorOf(request));
     }
     try {
-      return encodeAnswer(await handle(this.#handlers, from, request));
+      return encodeAnswer(await answer(this.#handlers, from, request));
     } catch (error) {
       if (!(error instanceof ProtocolError)) this.#fault(error);
       throw error;
