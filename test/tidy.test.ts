@@ -6,6 +6,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import test from "ava";
+import { ARROWS, printedArrows } from "./arrows.ts";
 
 interface Source {
   path: string;
@@ -18,107 +19,6 @@ const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclud
 const sources: Source[] = files
   .filter((path) => path.endsWith(".ts") && !path.endsWith(".d.ts"))
   .map((path) => ({ path, text: readFileSync(path, "utf8") }));
-
-/** What a layer's room of the overlay may import: everything but the node and the other layers. */
-const OF_A_LAYER = [
-  "hosts/distsoc/connections/",
-  "hosts/distsoc/exchange.ts",
-  "hosts/distsoc/node-id.ts",
-  "hosts/distsoc/ports.ts",
-  "hosts/distsoc/post.ts",
-  "hosts/distsoc/transport/",
-  "hosts/distsoc/wire/",
-  "hosts/retry/",
-  "@noble/hashes/",
-];
-
-/** What each folder may import besides itself; design section 3. The first entry that a path begins with counts. */
-const ARROWS: [folder: string, imports: string[]][] = [
-  ["modules/drop/", ["@noble/"]],
-  ["modules/glacier/", ["modules/drop/"]],
-  ["modules/rbsr/", []],
-  ["modules/temperature/", []],
-  ["modules/store/", ["modules/drop/", "modules/temperature/"]],
-  [
-    "modules/throwie/",
-    ["modules/drop/", "modules/glacier/", "modules/rbsr/", "modules/temperature/", "modules/store/"],
-  ],
-  ["modules/dongle/", ["modules/store/crc32.ts", "modules/throwie/ports.ts"]],
-  // Firmware only: what a board is. Nothing that also runs elsewhere may import it.
-  ["modules/espnow/", ["modules/throwie/ports.ts"]],
-  ["modules/serial/", []],
-  [
-    "modules/board/",
-    [
-      "modules/dongle/",
-      "modules/espnow/",
-      "modules/serial/",
-      "modules/store/",
-      "modules/temperature/",
-      "modules/throwie/",
-      "crc",
-      "embedded:",
-      "timer",
-    ],
-  ],
-  ["main.ts", ["modules/", "mc/config"]],
-  ["sim/", ["modules/", "@noble/"]],
-  // Between the hosts' rooms, and which room may use which package.
-  ["hosts/retry/", []],
-  ["hosts/machine/", ["node:"]],
-  ["hosts/store/", ["modules/store/", "node:"]],
-  ["hosts/radio/", ["modules/dongle/", "modules/throwie/ports.ts", "hosts/retry/", "node:", "serialport"]],
-  ["hosts/node/", ["modules/drop/", "modules/store/", "modules/throwie/", "hosts/radio/", "hosts/store/", "node:"]],
-  ["hosts/negentropy/", ["@noble/"]],
-  // The overlay: what a node and a post are, what is said of them, who carries it, and the node that uses all of that.
-  ["hosts/distsoc/node-id.ts", ["node:net", "@noble/hashes/"]],
-  ["hosts/distsoc/identity.ts", ["hosts/distsoc/node-id.ts", "node:", "@noble/curves/"]],
-  ["hosts/distsoc/post.ts", ["modules/drop/", "hosts/distsoc/node-id.ts", "hosts/distsoc/wire/cbor.ts", "@noble/"]],
-  ["hosts/distsoc/ports.ts", ["hosts/distsoc/node-id.ts", "hosts/distsoc/post.ts"]],
-  ["hosts/distsoc/wire/", ["hosts/distsoc/node-id.ts", "hosts/distsoc/post.ts", "cborg"]],
-  [
-    "hosts/distsoc/transport/",
-    [
-      "hosts/distsoc/identity.ts",
-      "hosts/distsoc/node-id.ts",
-      "hosts/distsoc/wire/error-codes.ts",
-      "hosts/retry/timers.ts",
-      "@number0/iroh",
-    ],
-  ],
-  ["hosts/distsoc/exchange.ts", ["hosts/distsoc/node-id.ts", "hosts/distsoc/transport/", "hosts/distsoc/wire/"]],
-  ["hosts/distsoc/connections/", ["hosts/distsoc/node-id.ts", "hosts/distsoc/transport/", "hosts/retry/"]],
-  ["hosts/distsoc/files/", OF_A_LAYER],
-  ["hosts/distsoc/social/", OF_A_LAYER],
-  ["hosts/distsoc/node.ts", ["modules/drop/", "hosts/distsoc/", "hosts/retry/", "@noble/hashes/"]],
-  [
-    "hosts/gateway/database/",
-    ["modules/drop/", "hosts/distsoc/node-id.ts", "hosts/distsoc/ports.ts", "hosts/distsoc/post.ts", "libsql"],
-  ],
-  ["hosts/gateway/", ["modules/drop/", "hosts/distsoc/", "hosts/node/", "hosts/retry/", "node:", "@noble/", "pino"]],
-  [
-    "hosts/firmware/",
-    ["modules/", "hosts/machine/", "hosts/node/", "hosts/radio/", "hosts/store/", "node:", "commander", "esbuild"],
-  ],
-  [
-    "hosts/demo/",
-    [
-      "modules/",
-      "sim/",
-      "hosts/distsoc/",
-      "hosts/gateway/",
-      "hosts/machine/",
-      "hosts/node/",
-      "hosts/radio/",
-      "hosts/store/",
-      "node:",
-    ],
-  ],
-  // The command line is where the rooms meet.
-  ["hosts/cli/", ["modules/", "hosts/", "sim/", "node:", "cli-progress", "cli-table3", "commander", "pino"]],
-  ["bench/", ["modules/", "hosts/", "sim/", "test/", "package", "main.ts"]],
-  ["test/", ["modules/", "hosts/", "sim/", "bench/", "package", "main.ts"]],
-];
 
 function withoutComments(text: string): string {
   return text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|[^:"'`])\/\/.*$/gm, "$1");
@@ -211,6 +111,21 @@ test("imports run one way", (t) => {
   t.is(againstArrows({ path: "hosts/x.ts", text: "" }).length, 1);
   t.is(againstArrows({ path: "modules/rbsr/x.ts", text: 'import { x } from "cborg";' }).length, 1);
   t.is(againstArrows({ path: "modules/throwie/x.ts", text: 'import "../board/board.ts";' }).length, 1);
+});
+
+test("docs/architecture.md prints the arrows, and each of them is used", (t) => {
+  const [, printed] =
+    /<!-- arrows: .*-->\n([\s\S]*?)\n<!-- \/arrows -->/.exec(readFileSync("docs/architecture.md", "utf8")) ?? [];
+  t.is(printed, printedArrows(), "print the table anew between the marks");
+  const unused = ARROWS.flatMap(([folder, allowed], number) => {
+    const targets = sources
+      .filter(({ path }) => ARROWS.findIndex(([first]) => path.startsWith(first)) === number)
+      .flatMap(importsOf);
+    return allowed
+      .filter((name) => name !== "package" && !targets.some((target) => target.startsWith(name)))
+      .map((name) => `${folder} does not import ${name}`);
+  });
+  t.deepEqual(unused, []);
 });
 
 test("no circles", (t) => {

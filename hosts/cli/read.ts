@@ -26,7 +26,7 @@ function print(messages: { dropId: string; text: string }[], held: number): void
   for (const { dropId, text } of messages) {
     console.log(`${dropId.slice(0, 16)}  ${printable(text).replaceAll("\n", `\n${" ".repeat(18)}`)}`);
   }
-  if (messages.length === 0) console.log(`This passphrase or place opens none of the ${held} Drops in the store.`);
+  if (messages.length === 0) console.log(`None of the ${held} Drops here opens with that passphrase or place.`);
 }
 
 /** JSON without the control characters that JSON allows. Some terminals obey them. */

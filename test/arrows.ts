@@ -1,0 +1,160 @@
+/**
+ * Which room may import which: the shape of the tree (design section 3). `test/tidy.test.ts` holds this table against every
+ * import, and against the table in docs/architecture.md, which is printed from it.
+ */
+
+/** What a layer's room of the overlay may import: everything but the node and the other layers. */
+const OF_A_LAYER = [
+  "hosts/distsoc/connections/",
+  "hosts/distsoc/exchange.ts",
+  "hosts/distsoc/node-id.ts",
+  "hosts/distsoc/ports.ts",
+  "hosts/distsoc/post.ts",
+  "hosts/distsoc/transport/",
+  "hosts/distsoc/wire/",
+  "hosts/retry/",
+  "@noble/hashes/",
+];
+
+/** What each folder may import besides itself; design section 3. The first entry that a path begins with counts. */
+export const ARROWS: [folder: string, imports: string[]][] = [
+  ["modules/drop/", ["@noble/"]],
+  ["modules/glacier/", ["modules/drop/"]],
+  ["modules/rbsr/", []],
+  ["modules/temperature/", []],
+  ["modules/store/", ["modules/drop/"]],
+  [
+    "modules/throwie/",
+    ["modules/drop/", "modules/glacier/", "modules/rbsr/", "modules/temperature/", "modules/store/"],
+  ],
+  ["modules/dongle/", ["modules/store/crc32.ts", "modules/throwie/ports.ts"]],
+  // Firmware only: what a board is. Nothing that also runs elsewhere may import it.
+  ["modules/espnow/", ["modules/throwie/ports.ts"]],
+  ["modules/serial/", []],
+  [
+    "modules/board/",
+    [
+      "modules/dongle/",
+      "modules/espnow/",
+      "modules/serial/",
+      "modules/store/",
+      "modules/temperature/",
+      "modules/throwie/",
+      "crc",
+      "embedded:",
+      "timer",
+    ],
+  ],
+  ["main.ts", ["modules/board/", "modules/espnow/", "modules/store/", "modules/throwie/", "mc/config"]],
+  ["sim/", ["modules/drop/", "modules/store/", "modules/throwie/", "@noble/"]],
+  // Between the hosts' rooms, and which room may use which package.
+  ["hosts/retry/", []],
+  ["hosts/machine/", ["node:"]],
+  ["hosts/store/", ["modules/store/", "node:"]],
+  ["hosts/radio/", ["modules/dongle/", "modules/throwie/ports.ts", "hosts/retry/", "node:", "serialport"]],
+  ["hosts/node/", ["modules/drop/", "modules/store/", "modules/throwie/", "hosts/radio/", "hosts/store/", "node:"]],
+  ["hosts/negentropy/", ["@noble/"]],
+  // The overlay: what a node and a post are, what is said of them, who carries it, and the node that uses all of that.
+  ["hosts/distsoc/node-id.ts", ["node:net", "@noble/hashes/"]],
+  ["hosts/distsoc/identity.ts", ["hosts/distsoc/node-id.ts", "node:", "@noble/curves/"]],
+  ["hosts/distsoc/post.ts", ["modules/drop/", "hosts/distsoc/node-id.ts", "hosts/distsoc/wire/cbor.ts", "@noble/"]],
+  ["hosts/distsoc/ports.ts", ["hosts/distsoc/node-id.ts", "hosts/distsoc/post.ts"]],
+  ["hosts/distsoc/wire/", ["hosts/distsoc/node-id.ts", "hosts/distsoc/post.ts", "cborg"]],
+  [
+    "hosts/distsoc/transport/",
+    [
+      "hosts/distsoc/identity.ts",
+      "hosts/distsoc/node-id.ts",
+      "hosts/distsoc/wire/error-codes.ts",
+      "hosts/retry/timers.ts",
+      "@number0/iroh",
+    ],
+  ],
+  ["hosts/distsoc/exchange.ts", ["hosts/distsoc/node-id.ts", "hosts/distsoc/transport/", "hosts/distsoc/wire/"]],
+  ["hosts/distsoc/connections/", ["hosts/distsoc/node-id.ts", "hosts/distsoc/transport/", "hosts/retry/"]],
+  ["hosts/distsoc/files/", OF_A_LAYER],
+  ["hosts/distsoc/social/", OF_A_LAYER],
+  ["hosts/distsoc/node.ts", ["modules/drop/", "hosts/distsoc/", "hosts/retry/", "@noble/hashes/"]],
+  [
+    "hosts/gateway/database/",
+    ["modules/drop/", "hosts/distsoc/node-id.ts", "hosts/distsoc/ports.ts", "hosts/distsoc/post.ts", "libsql"],
+  ],
+  ["hosts/gateway/", ["modules/drop/", "hosts/distsoc/", "hosts/node/", "hosts/retry/", "node:", "@noble/", "pino"]],
+  [
+    "hosts/firmware/",
+    [
+      "modules/board/",
+      "modules/drop/",
+      "modules/throwie/",
+      "hosts/machine/",
+      "hosts/node/",
+      "hosts/radio/",
+      "hosts/store/",
+      "node:",
+      "commander",
+      "esbuild",
+    ],
+  ],
+  [
+    "hosts/demo/",
+    [
+      "modules/drop/",
+      "modules/glacier/",
+      "modules/store/",
+      "modules/temperature/",
+      "modules/throwie/",
+      "sim/",
+      "hosts/distsoc/",
+      "hosts/gateway/",
+      "hosts/machine/",
+      "hosts/node/",
+      "hosts/radio/",
+      "hosts/store/",
+      "node:",
+    ],
+  ],
+  // The command line is where the rooms meet.
+  [
+    "hosts/cli/",
+    [
+      "modules/drop/",
+      "modules/store/",
+      "modules/temperature/",
+      "modules/throwie/",
+      "sim/",
+      "hosts/distsoc/",
+      "hosts/gateway/",
+      "hosts/machine/",
+      "hosts/negentropy/",
+      "hosts/node/",
+      "hosts/radio/",
+      "hosts/store/",
+      "node:",
+      "cli-progress",
+      "cli-table3",
+      "commander",
+      "pino",
+    ],
+  ],
+  ["bench/", ["modules/", "hosts/", "sim/", "test/", "package"]],
+  ["test/", ["modules/", "hosts/", "sim/", "bench/", "package"]],
+];
+
+/** The table as docs/architecture.md shows it: `modules/{drop, store}` are two rooms of one folder. */
+export function printedArrows(): string {
+  const rows = ARROWS.map(([folder, allowed]) => {
+    const rooms = new Map<string, string[]>();
+    for (const name of allowed.filter(isOurs)) {
+      const [top, ...rest] = name.replace(/\/$/, "").split("/");
+      rooms.set(top!, [...(rooms.get(top!) ?? []), rest.join("/")]);
+    }
+    const ours = [...rooms].map(([top, names]) => (names[0] === "" ? top : `${top}/{${names.join(", ")}}`));
+    const others = allowed.filter((name) => !isOurs(name)).map((name) => name.replace(/[:/]$/, ""));
+    return `| ${folder.replace(/\/$/, "")} | ${ours.join(", ") || "-"} | ${others.join(", ") || "-"} |`;
+  });
+  return ["| room | may import of ours | and of others |", "|---|---|---|", ...rows].join("\n");
+}
+
+function isOurs(name: string): boolean {
+  return /^(modules|hosts|sim|test|bench)\//.test(name);
+}
