@@ -11,7 +11,13 @@
  *
  * The fields under "Contention" belong to the medium (radio.ts); a node does not use them.
  */
-import { ADDRESS_BYTES, type MacAddress, type Radio, type RadioHandlers } from "../modules/throwie/ports.ts";
+import {
+  ADDRESS_BYTES,
+  checkFrame,
+  type MacAddress,
+  type Radio,
+  type RadioHandlers,
+} from "../modules/throwie/ports.ts";
 import type { Timer } from "./kernel.ts";
 import type { LossCause } from "./loss.ts";
 import type { Path } from "./mobility.ts";
@@ -114,15 +120,14 @@ export class Station implements Radio {
     this.path = path;
   }
 
+  /** A station without power is full, as a closed radio is. */
   get full(): boolean {
-    return this.#queue.isFull(this);
+    return !this.powered || this.#queue.isFull(this);
   }
 
   /** Queues a copy of one frame, `frame[0 .. lengthBytes)`. False when the queue is full or the power is off. */
   send(frame: Uint8Array, lengthBytes: number, to: MacAddress): boolean {
-    if (!(lengthBytes >= 1 && lengthBytes <= this.frameSizeBytesMax && lengthBytes <= frame.length)) {
-      throw new Error("station: a frame is 1 to frameSizeBytesMax bytes");
-    }
+    checkFrame(this, frame, lengthBytes);
     return this.#queue.enqueue(this, frame.slice(0, lengthBytes), to);
   }
 

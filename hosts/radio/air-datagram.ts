@@ -12,8 +12,9 @@
  * SENT stands for ESP-NOW's send callback, so that the air paces a sender, not the socket. A datagram of any other form
  * is dropped.
  */
-import { ADDRESS_BYTES, type MacAddress } from "../../modules/throwie/ports.ts";
+import { ADDRESS_BYTES, type MacAddress, sameAddress } from "../../modules/throwie/ports.ts";
 
+const EVERYONE: MacAddress = new Uint8Array(ADDRESS_BYTES).fill(0xff);
 const FRAME = 1;
 const SENT = 2;
 const FRAME_AT = 1 + 2 * ADDRESS_BYTES;
@@ -35,6 +36,11 @@ export function encodeFrameDatagram({ from, to, frame }: AirFrame): Uint8Array {
   datagram.set(to, 1 + ADDRESS_BYTES);
   datagram.set(frame, FRAME_AT);
   return datagram;
+}
+
+/** Whether the radio of this address hands the frame over: another radio sent it, to this one or to everyone. */
+export function isFor({ from, to }: AirFrame, address: MacAddress): boolean {
+  return !sameAddress(from, address) && (sameAddress(to, address) || sameAddress(to, EVERYONE));
 }
 
 /** Undefined when the datagram is neither a FRAME nor a SENT. */

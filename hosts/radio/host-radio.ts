@@ -2,5 +2,6 @@
 import type { Radio } from "../../modules/throwie/ports.ts";
 
 export interface HostRadio extends Radio {
+  /** Idempotent. Frames that have not left are lost, and the radio is full from now on. */
   close(): void;
 }

@@ -10,8 +10,8 @@
  * forwards.
  */
 import { createSocket, type Socket } from "node:dgram";
-import { ADDRESS_BYTES, type MacAddress, type RadioHandlers, sameAddress } from "../../modules/throwie/ports.ts";
-import { AIR_FRAME_BYTES_MAX, decodeDatagram, encodeFrameDatagram } from "./air-datagram.ts";
+import { checkFrame, type MacAddress, type RadioHandlers } from "../../modules/throwie/ports.ts";
+import { AIR_FRAME_BYTES_MAX, decodeDatagram, encodeFrameDatagram, isFor } from "./air-datagram.ts";
 import type { HostRadio } from "./host-radio.ts";
 
 /** The same values as in espnow-lin.c; test/espnow.test.ts compares them. */
@@ -19,7 +19,6 @@ export const AIR_GROUP = "239.255.84.104";
 export const AIR_PORT_BASE = 47_000;
 const CHANNEL_MAX = 11;
 const LOOPBACK = "127.0.0.1";
-const EVERYONE: MacAddress = new Uint8Array(ADDRESS_BYTES).fill(0xff);
 
 /** The queue of a board (modules/espnow/sender.h), with the frame that is on its way. */
 const QUEUE_FRAMES = 2;
@@ -40,6 +39,7 @@ export class MulticastRadio implements HostRadio {
   readonly #port: number;
   readonly #handlers: RadioHandlers;
   readonly #timers = new Set<NodeJS.Timeout>();
+  #closed = false;
   #queued = 0;
   /** When the last queued frame will have left, on the clock of performance.now(). */
   #busyUntilMs = 0;
@@ -83,10 +83,11 @@ export class MulticastRadio implements HostRadio {
   }
 
   get full(): boolean {
-    return this.#queued >= QUEUE_FRAMES;
+    return this.#closed || this.#queued >= QUEUE_FRAMES;
   }
 
   send(frame: Uint8Array, lengthBytes: number, to: MacAddress): boolean {
+    checkFrame(this, frame, lengthBytes);
     if (this.full) return false;
     this.#queued++;
     const datagram = encodeFrameDatagram({ from: this.address, to, frame: frame.subarray(0, lengthBytes) });
@@ -104,14 +105,15 @@ export class MulticastRadio implements HostRadio {
   }
 
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     for (const timer of this.#timers) clearTimeout(timer);
     this.#socket.close();
   }
 
   #take(datagram: Uint8Array): void {
     const decoded = decodeDatagram(datagram);
-    if (decoded === undefined || decoded === "sent" || sameAddress(decoded.from, this.address)) return;
-    if (!sameAddress(decoded.to, this.address) && !sameAddress(decoded.to, EVERYONE)) return;
+    if (decoded === undefined || decoded === "sent" || !isFor(decoded, this.address)) return;
     this.#handlers.onFrame(decoded.frame, decoded.frame.length, decoded.from);
   }
 }

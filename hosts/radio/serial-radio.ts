@@ -14,7 +14,7 @@ import { randomFillSync } from "node:crypto";
 import { SerialPort } from "serialport";
 import { DongleHost } from "../../modules/dongle/dongle-host.ts";
 import { LINE_BAUD, VERSION } from "../../modules/dongle/message.ts";
-import type { MacAddress, RadioHandlers } from "../../modules/throwie/ports.ts";
+import { checkFrame, type MacAddress, type RadioHandlers } from "../../modules/throwie/ports.ts";
 import { Backoff } from "../retry/backoff.ts";
 import type { HostRadio } from "./host-radio.ts";
 
@@ -94,6 +94,7 @@ export class SerialRadio implements HostRadio {
   }
 
   send(frame: Uint8Array, lengthBytes: number, to: MacAddress): boolean {
+    checkFrame(this, frame, lengthBytes);
     if (this.full || !this.#host.send(frame, lengthBytes, to)) return false;
     this.#turnSoon();
     return true;

@@ -7,8 +7,8 @@
  */
 import { createSocket, type Socket } from "node:dgram";
 import { isIPv4 } from "node:net";
-import type { MacAddress, RadioHandlers } from "../../modules/throwie/ports.ts";
-import { decodeDatagram, encodeFrameDatagram } from "./air-datagram.ts";
+import { checkFrame, type MacAddress, type RadioHandlers } from "../../modules/throwie/ports.ts";
+import { decodeDatagram, encodeFrameDatagram, isFor } from "./air-datagram.ts";
 import type { HostRadio } from "./host-radio.ts";
 
 /** The size of an ESP-NOW v1 body, as the simulated town's air takes it. */
@@ -43,6 +43,7 @@ export class UdpRadio implements HostRadio {
   readonly #handlers: RadioHandlers;
   /** Whether an air has ever confirmed a frame. */
   answered = false;
+  #closed = false;
   #queued = 0;
   #timeout: NodeJS.Timeout | undefined;
 
@@ -72,10 +73,11 @@ export class UdpRadio implements HostRadio {
   }
 
   get full(): boolean {
-    return this.#queued >= QUEUE_FRAMES;
+    return this.#closed || this.#queued >= QUEUE_FRAMES;
   }
 
   send(frame: Uint8Array, lengthBytes: number, to: MacAddress): boolean {
+    checkFrame(this, frame, lengthBytes);
     if (this.full) return false;
     this.#queued++;
     this.#timeout ??= setTimeout(() => this.#drain(this.#queued), SENT_TIMEOUT_MS);
@@ -84,6 +86,8 @@ export class UdpRadio implements HostRadio {
   }
 
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     clearTimeout(this.#timeout);
     this.#socket.close();
   }
@@ -93,7 +97,7 @@ export class UdpRadio implements HostRadio {
     if (decoded === "sent") {
       this.answered = true;
       this.#drain(1);
-    } else if (decoded !== undefined && decoded.frame.length <= FRAME_BYTES_MAX) {
+    } else if (decoded !== undefined && decoded.frame.length <= FRAME_BYTES_MAX && isFor(decoded, this.address)) {
       this.#handlers.onFrame(decoded.frame, decoded.frame.length, decoded.from);
     }
   }

@@ -15,35 +15,50 @@ export function sameAddress(a: MacAddress, b: MacAddress): boolean {
 }
 
 /**
- * A radio that sends and receives datagrams (docs/protocol.md, "Frames"). It may lose, repeat and re-order them; it
- * delivers a frame whole or not at all.
+ * A radio that sends and receives datagrams (docs/protocol.md, "Frames"). A frame arrives with all its bytes or not at
+ * all. A disturbed air may lose, repeat and re-order frames, and change bits of them. test/radio-contract.ts tests every
+ * rule that stands here, for every radio.
  */
 export interface Radio {
   /** This radio's own address. */
   readonly address: MacAddress;
-  /** Largest frame in bytes, sent or received: 250 for ESP-NOW v1, 1,470 for v2. */
+  /** Largest frame in bytes, sent or received, at least 1: 250 for ESP-NOW v1, 1,470 for v2. */
   readonly frameSizeBytesMax: number;
-  /** Received frames that can wait for the node. Peers are asked to have no more in flight. */
+  /** Received frames that can wait for the node, at least 1. Peers are asked to have no more in flight. */
   readonly receiveQueueFrames: number;
-  /** `send` would refuse now: it saves building the frame. */
+  /** `send` would refuse now: it saves building the frame. A closed radio is full. */
   readonly full: boolean;
   /**
-   * Queue one frame. The radio copies it before it returns. False: the queue is full, nothing was taken; the host calls
-   * `turn()` again when there is room. True promises transmission, not reception.
+   * Queue `frame[0 .. lengthBytes)`, which the radio copies before this returns. False when the radio is full, and only
+   * then: nothing was taken, and the radio calls `onRoom` when it has room.
+   *
+   * True promises transmission, not reception. Only the radio with the address `to` hands the frame over; every radio in
+   * range does if all bytes of `to` are ones, but never the sender. On an undisturbed air the frames of one sender arrive in
+   * the order in which they were sent.
+   *
+   * Throws a RangeError, and takes nothing, if `lengthBytes` is not 1 to `frameSizeBytesMax` or the buffer is shorter: that
+   * is a bug of the caller.
    */
   send(frame: Uint8Array, lengthBytes: number, to: MacAddress): boolean;
 }
 
-/** What every radio calls, between two runs of the node and never from inside `send`. */
+/** What a radio calls: one handler at a time, never from inside `send`, and none after the radio was closed. */
 export interface RadioHandlers {
   /**
-   * The radio `from` sent the frame `bytes[0 .. lengthBytes)` to this radio or to every node in range. Both buffers belong
-   * to the radio, which uses them again: the handler only reads them, and only during the call. `bytes` may be longer than
+   * The radio `from` sent the frame `bytes[0 .. lengthBytes)`. Both buffers belong to the radio, which uses them again: they
+   * stay as they are during the call, and a handler only reads them, and only during the call. `bytes` may be longer than
    * the frame.
    */
   onFrame(bytes: Uint8Array, lengthBytes: number, from: MacAddress): void;
-  /** A place in the send queue came free. */
+  /** A place in the send queue came free: at least once after the radio was full. */
   onRoom(): void;
+}
+
+/** Throws the RangeError that `Radio.send` has to throw. */
+export function checkFrame(radio: Radio, frame: Uint8Array, lengthBytes: number): void {
+  if (!(lengthBytes >= 1 && lengthBytes <= radio.frameSizeBytesMax && lengthBytes <= frame.length)) {
+    throw new RangeError("radio: a frame is 1 to frameSizeBytesMax bytes, all of them in its buffer");
+  }
 }
 
 /** The node's clock. The node takes no time from anywhere else. */
