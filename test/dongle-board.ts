@@ -26,6 +26,8 @@ export type Order =
   | { order: "noise"; flipped: number; dropped: number; added: number }
   /** The radio receives `frames` frames, `rate` a second. */
   | { order: "hear"; frames: number; rate: number }
+  /** The radio receives one frame of this size. */
+  | { order: "hearLarge"; frameSizeBytes: number }
   | { order: "radio"; frameSizeBytesMax: number; address: string }
   | { order: "version"; version: number }
   /** Starts a second node on this air, with this number of Drops. */
@@ -232,6 +234,9 @@ async function obey(order: Order): Promise<void> {
       return;
     case "hear":
       return hear(order.frames, order.rate);
+    case "hearLarge":
+      radioHandlers.onFrame(new Uint8Array(order.frameSizeBytes), order.frameSizeBytes, new Uint8Array(6));
+      return;
     case "radio":
       radio.frameSizeBytesMax = order.frameSizeBytesMax;
       radio.address = Uint8Array.from(Buffer.from(order.address, "hex"));

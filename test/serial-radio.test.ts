@@ -223,6 +223,10 @@ test.serial("another dongle may replace the first, but not a dongle whose larges
     [[2, 0, 0, 0, 0, 0xd1], 250, false],
     "the radio keeps the frame size of the first dongle, for which the node was made",
   );
+  const { taken } = (await host.report).counters!;
+  await board.tell({ order: "hearLarge", frameSizeBytes: 251 });
+  t.true(await until(async () => (await host.report).counters!.taken > taken));
+  t.deepEqual((await host.report).faults, [], "a frame that is longer than the radio's largest is not handed over");
   await swap(200, "0200000000d2");
   const refused = (news: HostReport["news"][number]): boolean =>
     "reason" in news && /takes frames of 200 bytes, the one before it 250/.test(news.reason);

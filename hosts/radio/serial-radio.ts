@@ -57,7 +57,10 @@ export class SerialRadio implements HostRadio {
       line: { write: (bytes, offset, lengthBytes) => this.#write(bytes, offset, lengthBytes) },
       clock: { now },
       random: { fill: (bytes) => void randomFillSync(bytes) },
-      onFrame: (bytes, lengthBytes, from) => handlers.onFrame(bytes, lengthBytes, from),
+      onFrame: (bytes, lengthBytes, from) => {
+        // A later dongle may hear longer frames than the node has room for.
+        if (lengthBytes <= this.frameSizeBytesMax) handlers.onFrame(bytes, lengthBytes, from);
+      },
     });
   }
 
