@@ -1,4 +1,8 @@
-/** The store in a file: the flash contract, the lock, and a process that is killed at any moment. */
+/**
+ * On a computer the store lies in a file, and its process may be killed at any moment. These tests check the file flash
+ * against the flash contract, its lock against dead and living holders, and a writer that is killed again and again
+ * against what it reported.
+ */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,7 +19,10 @@ import { dropBytes, highOf, lowOf, SMALL_CAPACITY, SMALL_SECTORS } from "./store
 
 const SEED = Number(process.env.SEED ?? 1);
 const KILLS = 200;
-/** Stores that are written and killed at the same time, so that processes start while others run. */
+/**
+ * The number of stores that are written, each by its own process, at the same time. So processes start while others
+ * run.
+ */
 const CHAINS = 4;
 
 flashContract(test, "file flash", () => {
@@ -35,7 +42,7 @@ flashContract(test, "file flash", () => {
   };
 });
 
-test("file flash: one process at a time, a dead holder is taken over from, another size is refused", (t) => {
+test("file flash serves one process at a time, takes the lock of a dead process, and refuses another size", (t) => {
   const folder = mkdtempSync(join(tmpdir(), "throwie-lock-"));
   const path = join(folder, "store");
   const flash = new FileFlash(path);
@@ -46,7 +53,7 @@ test("file flash: one process at a time, a dead holder is taken over from, anoth
   t.is(store.insert(insertion(1, 2, dropBytes(1, 2048))), "stored");
   flash.close();
   flash.close();
-  // A process id that is ours, but of a process that began at another time; one that cannot be; one half-written.
+  // Locks of dead holders: our process id with another start time, an impossible process id, and two torn files.
   for (const holder of [`${process.pid} 1\n`, "4194305 77\n", "", "no number"]) {
     writeFileSync(`${path}.lock`, holder);
     const next = new FileFlash(path);
@@ -85,17 +92,19 @@ async function killAndCheck({ folder, writer, seed, kills, hasty = false }: Kill
       if (what === "stored") sizes.set(Number(first), Number(second));
       if (what === "evicted") for (const id of sizes.keys()) if (lowOf(id) === Number(first)) sizes.delete(id);
     }
-    // The last insert may have been done and not said: one more is there, and of a full store one less.
+    // The writer may have stored its last Drop without a report. Then this Drop is there, and a full store lost
+    // another.
     const unsaid = Math.max(firstId - 1, ...sizes.keys()) + 1;
     const flash = new FileFlash(path);
     const store = new Store(flash, SMALL_CAPACITY);
     const outcome = store.mount();
-    if (outcome !== "mounted" && outcome !== "formatted") throw new Error(`kill ${kill}: mount gave ${outcome}`);
+    if (outcome !== "mounted" && outcome !== "formatted") throw new Error(`kill ${kill}: mount answered ${outcome}`);
     const held = [...sizes.keys()].filter((id) => store.find(lowOf(id), highOf(id)) >= 0);
     const arrived = store.find(lowOf(unsaid), highOf(unsaid)) >= 0;
     const missing = sizes.size - held.length;
     if (missing > 0 && !(missing === 1 && arrived)) throw new Error(`kill ${kill}: ${missing} Drops are missing`);
-    if (store.count !== held.length + Number(arrived)) throw new Error(`kill ${kill}: there is more than was stored`);
+    if (store.count !== held.length + Number(arrived))
+      throw new Error(`kill ${kill}: the store holds more than the writer stored`);
     for (const id of held) {
       const wanted = dropBytes(id, sizes.get(id)!);
       const bytes = new Uint8Array(wanted.length);
@@ -109,7 +118,7 @@ async function killAndCheck({ folder, writer, seed, kills, hasty = false }: Kill
   }
 }
 
-/** Start the writer, kill it with SIGKILL when it said so many lines, and give all that it said until it was dead. */
+/** Starts the writer and kills it with SIGKILL after it wrote `count` lines. Returns all whole lines that it wrote. */
 function linesUntilKilled(words: string[], count: number): Promise<string[]> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "pipe"] });
@@ -147,7 +156,7 @@ async function withWriter(use: (folder: string, writer: string) => Promise<void>
   }
 }
 
-test(`kill -9 at any moment, ${KILLS} times, loses nothing that was reported stored`, async (t) => {
+test(`a writer killed at any moment, ${KILLS} times, loses no Drop that it reported as stored`, async (t) => {
   await withWriter(async (folder, writer) => {
     const chains = Array.from({ length: CHAINS }, (_, i) =>
       killAndCheck({ folder, writer, seed: SEED + i, kills: KILLS / CHAINS }),
@@ -156,7 +165,7 @@ test(`kill -9 at any moment, ${KILLS} times, loses nothing that was reported sto
   });
 });
 
-test("canary: the kill test finds who reports a Drop stored before it is", async (t) => {
+test("canary: the kill test finds a writer that reports a Drop before it stores the Drop", async (t) => {
   await withWriter(async (folder, writer) => {
     const killed = killAndCheck({ folder, writer, seed: SEED, kills: KILLS, hasty: true });
     await t.throwsAsync(killed, { message: /missing|more than/ });

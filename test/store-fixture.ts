@@ -1,8 +1,12 @@
 /**
- * Makes the fixture of a format before its release (docs/store.md, "Versions"): a small partition with a life behind it, whose
- * log went around, with heat, marks, a retired sector, and a record that a power cut tore. Once released it is never made again.
+ * A later version must read what a released version wrote. This program makes a fixture of the present format before
+ * its release (docs/store.md, "Versions"). Once a format is released, its fixture is never made again.
  *
- *     npx esbuild test/store-fixture.ts --bundle --platform=node --format=esm | node --input-type=module > test/fixtures/store-v2.json
+ * The fixture is a small partition that was in use for long: its log went around, and it holds heat, marks, a retired
+ * sector, and a record that a power cut tore.
+ *
+ *     npx esbuild test/store-fixture.ts --bundle --platform=node --format=esm |
+ *       node --input-type=module > test/fixtures/store-v2.json
  */
 import { createHash } from "node:crypto";
 import process from "node:process";
@@ -16,7 +20,7 @@ import { insertion } from "./insertion.ts";
 import { highOf, lowOf, SMALL_CAPACITY, SMALL_SECTORS } from "./store-histories.ts";
 
 const SIZE_BYTES = SMALL_SECTORS * 4096;
-/** Three more is a multiple of nine: a Drop of the largest size. */
+/** INSERTS + 3 is a multiple of nine, so `tear` inserts a Drop of the largest size. */
 const INSERTS = 420;
 const WORN_SECTOR = 11;
 
@@ -49,14 +53,17 @@ class Life {
     this.#store.checkpoint(this.#now);
   }
 
-  /** Power fails in a record: the second operation of an insert of the largest size into a sector that is open already. */
+  /**
+   * Cuts the power in a record. The record is the second operation of an insert of the largest size into a sector that
+   * is open already.
+   */
   tear(): void {
     this.#insert(INSERTS + 1);
     while (this.#store.clean(this.#now));
     this.flash.cutAt(2);
     try {
       this.#insert(INSERTS + 3);
-      throw new Error("fixture: no power cut");
+      throw new Error("fixture: the power did not fail; the insert had only one operation");
     } catch (error) {
       if (!(error instanceof PowerCut)) throw error;
     }

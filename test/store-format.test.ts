@@ -1,4 +1,7 @@
-/** What the store makes of a partition that it did not write: empty, foreign, older, newer, of another shape. */
+/**
+ * A store may find a partition that this version did not write: empty, foreign, older, newer, or of another shape. It
+ * must read what an older release left, must not touch what is newer, and may format only what is no store.
+ */
 
 import { createHash } from "node:crypto";
 import process from "node:process";
@@ -18,7 +21,7 @@ import { dropBytes, highOf, lowOf, powerFails, SMALL_CAPACITY, SMALL_SECTORS } f
 const SEED = Number(process.env.SEED ?? 1);
 const SMALL_BYTES = SMALL_SECTORS * 4096;
 
-test("formats what is empty or foreign, and never what is newer or of another shape", (t) => {
+test("a store formats an empty or foreign partition, and never a newer one or one of another shape", (t) => {
   const foreign = new NorFlash({ sizeBytes: SMALL_BYTES });
   const noise = new Uint8Array(SMALL_BYTES);
   new SeededRandom(SEED, "noise").fill(noise);
@@ -49,7 +52,11 @@ test("formats what is empty or foreign, and never what is newer or of another sh
   const image = other.snapshot();
   larger.restore(image);
   t.is(new Store(larger, SMALL_CAPACITY).mount(), "geometry");
-  t.is(new Store(new NorFlash({ sizeBytes: 8 * 4096 }), 750).mount(), "geometry", "too small");
+  t.is(
+    new Store(new NorFlash({ sizeBytes: 8 * 4096 }), 750).mount(),
+    "geometry",
+    "a partition too small for 750 Drops",
+  );
 });
 
 interface Fixture {
@@ -67,7 +74,7 @@ interface Fixture {
 
 const FORMATS: { format: number; images: Fixture[] }[] = [formatOne, formatTwo];
 
-/** A part that holds what a released version left behind, powered off in the middle of an insert. */
+/** Flash with the partition of a released version, which lost power in the middle of an insert. */
 function flashOf(fixture: Fixture): NorFlash {
   const options = { sizeBytes: fixture.sectors * 4096, programSizeBytes: fixture.unitBytes };
   const flash = new NorFlash({ ...options, chance: new SeededRandom(SEED, "fixture") });
@@ -90,7 +97,7 @@ function drops(store: Store): Fixture["drops"] {
 
 const sorted = (fixture: Fixture): Fixture["drops"] => [...fixture.drops].sort((a, b) => a.low - b.low);
 
-/** Newcomers so hot that they push out all there was. */
+/** Inserts Drops that are so hot that they displace all earlier Drops. */
 function liveOn(store: Store, count: number): void {
   for (let id = 1; id <= count; id++) {
     const now = store.epoch + id;
@@ -105,7 +112,7 @@ for (const { format, images } of FORMATS) {
   for (const fixture of images) {
     const name = `format ${format}, unit ${fixture.unitBytes}`;
 
-    test(`a partition that a release left is read whole, and lived on: ${name}`, (t) => {
+    test(`a store reads the whole partition of a release and goes on with it: ${name}`, (t) => {
       const flash = flashOf(fixture);
       const store = new Store(flash, fixture.capacity);
       t.is(store.mount(), "mounted");
@@ -114,7 +121,10 @@ for (const { format, images } of FORMATS) {
       t.is(store.counters.torn, fixture.torn);
       t.is(store.retiredSectors, fixture.retiredSectors ?? 0);
       t.deepEqual(JSON.parse(JSON.stringify(store.journal())), fixture.deaths ?? []);
-      t.true(versionsOf(flash).includes(FORMAT_VERSION), "from now on an older version keeps away");
+      t.true(
+        versionsOf(flash).includes(FORMAT_VERSION),
+        "a header must carry the new version, so that an older release refuses the partition",
+      );
       liveOn(store, 600);
       const again = new Store(flash, fixture.capacity);
       t.is(again.mount(), "mounted");
@@ -123,7 +133,7 @@ for (const { format, images } of FORMATS) {
       t.true(again.journal().every(({ age }) => age !== undefined && age < 600));
     });
 
-    test(`an upgrade for which no sector is left is refused, and costs nothing: ${name}`, (t) => {
+    test(`a store without a free sector refuses an upgrade and loses nothing: ${name}`, (t) => {
       const flash = flashOf(fixture);
       const around = new WornOut(flash);
       around.wornOut = true;
@@ -135,7 +145,7 @@ for (const { format, images } of FORMATS) {
       t.deepEqual(drops(store), sorted(fixture));
     });
 
-    test(`no power cut during the upgrade loses anything: ${name}`, (t) => {
+    test(`a power cut during an upgrade loses no Drop: ${name}`, (t) => {
       const whole = flashOf(fixture).snapshot();
       const flash = flashOf(fixture);
       let cuts = 0;
@@ -145,7 +155,7 @@ for (const { format, images } of FORMATS) {
         const failed = powerFails(() => {
           const store = new Store(flash, fixture.capacity);
           store.mount();
-          // Marks in old sectors, bodies out of old sectors, and the log all around once.
+          // This puts marks into old sectors, moves bodies out of old sectors, and goes once around the log's ring.
           for (let slot = 0; slot < store.capacity; slot++) if (store.occupied(slot)) store.markVerified(slot);
           for (let round = 1; round < 60; round++) {
             for (let slot = 0; slot < 6; slot++) store.setHeat(slot, 2 ** 20 + round);
@@ -157,7 +167,8 @@ for (const { format, images } of FORMATS) {
         const after = new Store(flash, fixture.capacity);
         t.is(after.mount(), "mounted", `cut ${cut}`);
         const bodies = ({ low, sha256 }: Fixture["drops"][number]): string => `${low} ${sha256}`;
-        if (drops(after).map(bodies).join() !== sorted(fixture).map(bodies).join()) t.fail(`cut ${cut} loses Drops`);
+        if (drops(after).map(bodies).join() !== sorted(fixture).map(bodies).join())
+          t.fail(`cut ${cut} loses or changes Drops`);
         if (!failed) break;
         cuts++;
       }
@@ -167,7 +178,7 @@ for (const { format, images } of FORMATS) {
   }
 }
 
-test("canary: the fixtures are really compared, bodies and all", (t) => {
+test("canary: a changed bit in a fixture's body is caught", (t) => {
   const fixture = FORMATS[0]!.images[0]!;
   const flash = flashOf(fixture);
   const [low] = sorted(fixture).map((drop) => drop.low);

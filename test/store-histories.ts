@@ -1,4 +1,8 @@
-/** Random histories of a store, a model of what must be in it, and power cuts anywhere in them. */
+/**
+ * A store must keep its promises in every history and at every power cut, and no list of written cases covers that.
+ * This file makes random histories, runs them on a store beside a model of what the store must hold (`Witness`), and
+ * cuts the power at each operation of a history (`cutEverywhere`). Other tests of the store use its parts.
+ */
 import type { Flash } from "../modules/store/flash.ts";
 import { CAUSE_NAMES, COLDEST, FLOOD, REMOVED } from "../modules/store/marks.ts";
 import { Store, type StoreOutcome } from "../modules/store/store.ts";
@@ -8,12 +12,12 @@ import { insertion } from "./insertion.ts";
 
 const HOTTEST = 2 ** 30;
 
-/** Few sectors, so that short histories clean, roll the log over and evict. */
+/** So few sectors that short histories already clean sectors, evict Drops, and go once around the log's ring. */
 export const SMALL_SECTORS = 18;
-/** As many as fit there: cleaning moves bodies all the time. */
+/** As many Drops as fit into that. So cleaning moves bodies all the time. */
 export const SMALL_CAPACITY = 19;
 
-/** An open, a cleaning that opens one, a levelling that opens one, and a log sector. */
+/** An insert erases at most: a sector that it opens, one for cleaning, one for wear levelling, and a log sector. */
 export const ERASES_PER_INSERT_MAX = 4;
 
 export type Step =
@@ -22,7 +26,7 @@ export type Step =
   | { kind: "heat"; choice: number; heat: number }
   | { kind: "checkpoint" | "clean" | "mount" };
 
-/** `choice`: a newcomer, for which that Drop dies, whatever their heat. */
+/** With `choice`, the Drop comes in as a newcomer. The Drop that `choice` picks dies for it, whatever their heat. */
 interface Insert {
   kind: "insert";
   id: number;
@@ -31,7 +35,7 @@ interface Insert {
   choice?: number;
 }
 
-/** How a newcomer comes in, with the slot of who dies for it. */
+/** Inserts a newcomer. `victim` is the slot of the Drop that dies for it. */
 export type Displace = (store: Store, step: Insert, victim: number, now: number) => StoreOutcome;
 
 const displace: Displace = (store, { id, sizeBytes, heat }, victim, now) =>
@@ -43,7 +47,7 @@ interface Expected {
   verified: boolean;
 }
 
-/** The bytes of the Drop number `id`: its length too follows from it. */
+/** The bytes of Drop number `id`. They follow from `id` and the size. */
 export function dropBytes(id: number, sizeBytes: number): Uint8Array {
   const bytes = new Uint8Array(sizeBytes);
   new SeededRandom(id, "drop").fill(bytes);
@@ -53,17 +57,17 @@ export function dropBytes(id: number, sizeBytes: number): Uint8Array {
 export const lowOf = (id: number): number => Math.imul(id, 0x9e3779b1) >>> 0;
 export const highOf = (id: number): number => (Math.imul(id, 0x85ebca6b) ^ 0x5bd1e995) >>> 0;
 
-/** `heavy`: all of the largest size, so that the store is as full as it gets. */
+/** Random steps with Drops from `firstId` on. `heavy`: all Drops have the largest size, so that flash is full. */
 export function randomSteps(random: SeededRandom, count: number, firstId: number, heavy = false): Step[] {
   const steps: Step[] = [];
   for (let i = 0; i < count; i++) {
     const draw = random.below(100);
     const choice = random.below(1000);
-    // Later Drops are hotter on the whole, so most get in; enough are not.
+    // Later Drops are hotter on average, so the store takes most of them and refuses enough of them.
     const heat = 2 * (random.below(500) + (firstId + i) * 20);
     const insert = { kind: "insert", id: firstId + i, sizeBytes: heavy ? 2048 : sizeOf(random) } as const;
     if (draw < 46) steps.push({ ...insert, heat });
-    // Colder than all others, and odd.
+    // A newcomer is colder than all others, and its heat key is odd.
     else if (draw < 55) steps.push({ ...insert, heat: -heat - 1, choice });
     else if (draw < 65) steps.push({ kind: "verify", choice });
     else if (draw < 70) steps.push({ kind: "remove", choice });
@@ -84,29 +88,32 @@ function sizeOf(random: SeededRandom): number {
 
 export interface Subject {
   flash: NorFlash;
-  /** What the store sees: the flash, or something broken around it. */
+  /** The flash that the store uses: `flash` itself, or a broken variant around it. */
   seen: Flash;
 }
 
-/** A store and what must be in it. A method that a PowerCut leaves has its doubt in `pending`. */
+/**
+ * A store, and a model of what it must hold. If a PowerCut ends a step, `pending` names the step: both its result and
+ * the state before it are then right.
+ */
 export class Witness {
   store: Store;
   readonly expected = new Map<number, Expected>();
   readonly sizes = new Map<number, number>();
-  /** Why each Drop died, where that is known. */
+  /** The cause of death of each Drop whose cause the model knows. */
   readonly causes = new Map<number, number>();
-  /** Who came in as a newcomer; the odd keys. */
+  /** The Drops that came in as newcomers. Their heat keys are odd. */
   readonly newcomers = new Set<number>();
-  /** Those that came more than once, and so may be in the store and in the journal. */
+  /** The Drops that were inserted more than once. Such a Drop may be in the store and also in the journal. */
   readonly reborn = new Set<number>();
   pending: Step | undefined = undefined;
   pendingId = -1;
   pendingVictim = -1;
   displace = displace;
-  /** markVerified does not sync. */
+  /** A VERIFIED mark may be missing, because `markVerified` does not sync. */
   verifiedMayBeLost = false;
   time = 0;
-  /** In one insert. */
+  /** The most sectors that one insert may erase. */
   erasesMax = ERASES_PER_INSERT_MAX;
   readonly #seen: Flash;
   readonly #capacity: number;
@@ -120,7 +127,7 @@ export class Witness {
   mount(): void {
     this.store = new Store(this.#seen, this.#capacity);
     const outcome = this.store.mount();
-    if (outcome !== "mounted" && outcome !== "formatted") throw new Error(`mount gave ${outcome}`);
+    if (outcome !== "mounted" && outcome !== "formatted") throw new Error(`mount answered ${outcome}`);
   }
 
   run(steps: Step[]): void {
@@ -157,15 +164,16 @@ export class Witness {
             }),
           );
       const erased = store.erases - erases;
-      if (erased > this.erasesMax) throw new Error(`${erased} sectors erased in one insert`);
-      if (outcome === "flash") throw new Error("insert gave flash");
+      if (erased > this.erasesMax)
+        throw new Error(`one insert erased ${erased} sectors; the limit is ${this.erasesMax}`);
+      if (outcome === "flash") throw new Error("insert answered flash");
       const colder = full && !newcomer && step.heat <= store.heat(victim);
       const wanted = expected.has(step.id) ? "known" : colder ? "colder" : "stored";
-      if (!store.evicted && outcome !== wanted) throw new Error(`insert gave ${outcome}, not ${wanted}`);
+      if (!store.evicted && outcome !== wanted) throw new Error(`insert answered ${outcome}, not ${wanted}`);
       if (outcome !== "stored") return;
-      if (store.evicted !== full) throw new Error("evicted when not full, or not evicted");
+      if (store.evicted !== full) throw new Error("a full store must evict a Drop, and no other store may");
       if (store.evicted) {
-        if (store.lastEvictedSlot !== victim) throw new Error("evicted another than the coldest or the named");
+        if (store.lastEvictedSlot !== victim) throw new Error("the evicted Drop is not the victim");
         const evicted = this.#idOf(store.lastEvictedLow, store.lastEvictedHigh);
         expected.delete(evicted);
         this.causes.set(evicted, newcomer ? FLOOD : COLDEST);
@@ -210,18 +218,18 @@ export class Witness {
 
   #idOf(low: number, high: number): number {
     for (const id of this.sizes.keys()) if (lowOf(id) === low && highOf(id) === high) return id;
-    throw new Error("a Drop that was never inserted");
+    throw new Error("the store holds a Drop that was never inserted");
   }
 
-  /** Throws unless the store holds exactly what it must; of a step that was cut, done and not done are both right. */
+  /** Throws unless the store holds exactly what it must. If a step was cut, it may be done or not done. */
   check(): void {
     const { store, expected, pending, pendingId } = this;
     const found = new Set<number>();
     for (let slot = 0; slot < store.capacity; slot++) {
       if (!store.occupied(slot)) continue;
       const id = this.#idOf(store.idLow(slot), store.idHigh(slot));
-      if (found.has(id)) throw new Error(`Drop ${id} is there twice`);
-      if (store.find(store.idLow(slot), store.idHigh(slot)) !== slot) throw new Error(`Drop ${id} is not found`);
+      if (found.has(id)) throw new Error(`Drop ${id} has two slots`);
+      if (store.find(store.idLow(slot), store.idHigh(slot)) !== slot) throw new Error(`find does not find Drop ${id}`);
       found.add(id);
       const wanted = dropBytes(id, this.sizes.get(id)!);
       if (store.lengthBytes(slot) !== wanted.length) throw new Error(`Drop ${id} has another length`);
@@ -238,23 +246,23 @@ export class Witness {
         pending === undefined &&
         !this.verifiedMayBeLost
       ) {
-        throw new Error(`Drop ${id} was verified`);
+        throw new Error(`Drop ${id} has lost its verified mark`);
       }
     }
     for (const { low, high, cause } of store.journal()) {
       const id = this.#idOf(low, high);
       if (this.reborn.has(id)) continue;
-      if (found.has(id)) throw new Error(`Drop ${id} is here and in the journal`);
+      if (found.has(id)) throw new Error(`Drop ${id} is in the store and in the journal`);
       const wanted = this.causes.get(id) ?? cause;
       if (cause !== wanted) throw new Error(`Drop ${id} died of ${CAUSE_NAMES[wanted]}, not of ${CAUSE_NAMES[cause]}`);
     }
-    if (found.size !== store.count) throw new Error("count is not what is there");
+    if (found.size !== store.count) throw new Error(`the store counts ${store.count} Drops, but holds ${found.size}`);
     const missing = [...expected.keys()].filter((id) => !found.has(id));
     const extra = [...found].filter((id) => !expected.has(id));
     if (pending?.kind === "insert") {
       const arrived = extra.length === 1 && extra[0] === pendingId;
       const room = arrived && expected.size >= store.room ? 1 : 0;
-      // Cut between the newcomer's record and its victim's mark, somebody settled may have died instead.
+      // After a cut between the newcomer's record and its victim's mark, a settled Drop may have died instead.
       const settled = [...expected.keys()].some((id) => !this.newcomers.has(id));
       const fair = missing.every((id) => id === this.pendingVictim || !this.newcomers.has(id) || !settled);
       if ((extra.length === 0 || arrived) && missing.length === room && fair) return;
@@ -266,8 +274,8 @@ export class Witness {
     throw new Error(`missing [${missing}], not expected [${extra}]`);
   }
 
-  /** Take what is there for what must be: after a check, the doubt is over. */
-  settle(): void {
+  /** Makes the model equal to what the store holds. After a check, this ends the doubt about a step that was cut. */
+  acceptFound(): void {
     const { store, expected, sizes } = this;
     expected.clear();
     for (const id of sizes.keys()) {
@@ -278,7 +286,10 @@ export class Witness {
   }
 }
 
-/** What is not synced may or may not have happened, in any order: a kernel's page cache when the machine loses power. */
+/**
+ * Flash behind a kernel's page cache. The kernel writes in any order. So when the machine loses power, each write since
+ * the last sync may or may not have happened.
+ */
 export class UnsyncedFlash extends NorFlash {
   #synced = this.snapshot();
   #since: (() => void)[] = [];
@@ -313,6 +324,7 @@ export class UnsyncedFlash extends NorFlash {
     this.#since = [];
   }
 
+  /** The machine loses power: each write since the last sync happens with a chance of one half. */
   lose(): void {
     const since = this.#since;
     this.restore(this.#synced);
@@ -322,25 +334,28 @@ export class UnsyncedFlash extends NorFlash {
 }
 
 export interface CutPlan {
-  /** An even one makes heavy histories. */
+  /** An even seed makes heavy histories. */
   seed: number;
   programSizeBytes: number;
-  /** Sectors, if not SMALL_SECTORS, and how many of them can be neither programmed nor erased from the start. */
+  /** The number of sectors. The default is SMALL_SECTORS. */
   sectors?: number;
+  /** How many of the sectors can be neither programmed nor erased from the start. */
   worn?: number;
-  /** What was not synced when the power failed may or may not have happened, in any order. */
+  /** Uses UnsyncedFlash: writes since the last sync may be lost or reordered when the power fails. */
   reordered?: boolean;
-  /** Something broken between store and flash, for the canaries. */
+  /** Canaries put a broken layer between store and flash. */
   around?: (flash: NorFlash) => Flash;
+  /** Canaries insert newcomers in a wrong way. */
   displace?: Displace;
-  /** Histories are this long after a start of random length. */
+  /** The number of steps in which the power is cut. They follow a start of random length. */
   steps: number;
   startStepsMax: number;
 }
 
 /**
- * Run one history, cut at each of its operations; mount, with two more cuts in that; check. Returns how many cuts were
- * tried, or throws with the seed and the cut.
+ * Runs one history once for each of its flash operations, and cuts the power at that operation. Each time it mounts the
+ * store, with up to two more cuts during the mount, and checks the store. Returns the number of cuts. Throws an error
+ * with the seed and the cut if the store fails a check.
  */
 export function cutEverywhere(plan: CutPlan): number {
   const { seed, programSizeBytes, steps: count } = plan;
@@ -406,7 +421,7 @@ function cutOnce({ flash, around, image, start, steps, random }: CutHistory, cut
     witness.verifiedMayBeLost = true;
   }
   const { pending } = witness;
-  // Cut the mount as well, twice, if it writes that often.
+  // The power also fails during the mount, up to twice, if the mount has that many operations.
   for (const again of [1 + random.below(2), 1]) {
     flash.cutAt(again);
     const failed = powerFails(() => witness.mount());
@@ -416,17 +431,18 @@ function cutOnce({ flash, around, image, start, steps, random }: CutHistory, cut
   }
   witness.mount();
   witness.check();
-  witness.settle();
-  // And life goes on: with what is left of the history, and a last look after a last mount.
+  witness.acceptFound();
+  // The store must go on: it takes a Drop, runs the rest of the history, and passes a check after another mount.
   witness.run([{ kind: "insert", id: 999_999, sizeBytes: 2048, heat: HOTTEST }]);
-  if (witness.store.find(lowOf(999_999), highOf(999_999)) < 0) throw new Error("the next insert did not store");
+  if (witness.store.find(lowOf(999_999), highOf(999_999)) < 0)
+    throw new Error("the first insert after the cut did not store its Drop");
   witness.run(steps.slice(steps.indexOf(pending!) + 1).filter((step) => step.kind !== "insert" || step.id % 3 !== 0));
   witness.mount();
   witness.check();
   return cutHere;
 }
 
-/** Runs it; whether power failed meanwhile. */
+/** Runs the action. Returns whether the power failed during it. */
 export function powerFails(action: () => void): boolean {
   try {
     action();

@@ -1,4 +1,8 @@
-/** The store's promises when power fails: at every operation of random histories, inside it, and again inside the mount. */
+/**
+ * A board may lose power at any moment. These tests cut the power at every flash operation of random histories, in the
+ * middle of the operation, and again during the mount that follows. The store must then hold every Drop that it
+ * reported as stored, and nothing that it never took. Each canary breaks one rule of the store or the flash.
+ */
 import process from "node:process";
 import test from "ava";
 import { LOG_SECTOR } from "../modules/store/layout.ts";
@@ -20,12 +24,12 @@ import {
 } from "./store-histories.ts";
 
 const SEED = Number(process.env.SEED ?? 1);
-/** Histories that are cut everywhere; each is some sixty runs. */
+/** The number of histories. Each one is run about sixty times, once for each cut. */
 const HISTORIES = Number(process.env.HISTORIES ?? 200);
 const SMALL_BYTES = SMALL_SECTORS * 4096;
 
 for (const unit of [4, 16]) {
-  test(`power cut at every operation, and in the mount after it, unit ${unit}`, (t) => {
+  test(`a store survives a power cut at every operation and during the mount after it, unit ${unit}`, (t) => {
     let cuts = 0;
     for (let seed = SEED; seed < SEED + HISTORIES; seed++) {
       t.notThrows(() => {
@@ -37,7 +41,7 @@ for (const unit of [4, 16]) {
   });
 }
 
-/** The record goes out before the body that it commits. */
+/** Writes a record before the body that the record commits. */
 class RecordFirst extends Around {
   #late: { address: number; bytes: Uint8Array } | undefined = undefined;
 
@@ -63,7 +67,7 @@ class RecordFirst extends Around {
   }
 }
 
-/** Marks are accepted and forgotten. */
+/** Accepts marks and does not write them. */
 class NoMarks extends Around {
   override program(address: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
     const kind = new Uint8Array(1);
@@ -73,7 +77,7 @@ class NoMarks extends Around {
   }
 }
 
-/** Who was the coldest is said to have been corrupt. */
+/** Writes the cause "corrupt" for Drops that died as the coldest. */
 class WrongCause extends Around {
   override program(address: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
     const copy = bytes.slice(offset, offset + lengthBytes);
@@ -82,7 +86,7 @@ class WrongCause extends Around {
   }
 }
 
-/** Some records read with a bit of their ShortId changed. */
+/** Changes a bit of the ShortId when some of the records are read. */
 class WrongBits extends Around {
   override read(address: number, into: Uint8Array, offset: number, lengthBytes: number): void {
     super.read(address, into, offset, lengthBytes);
@@ -109,7 +113,7 @@ for (const [name, around, message] of [
   });
 }
 
-test("canary: the power cut test finds a victim that dies before the newcomer is in", (t) => {
+test("canary: the power cut test finds a store whose victim dies before the newcomer is stored", (t) => {
   const victimFirst: Displace = (store, { id, sizeBytes, heat }, victim, now) => {
     const full = store.count >= store.room;
     const [low, high] = [store.idLow(victim), store.idHigh(victim)];
@@ -131,7 +135,7 @@ test("canary: the power cut test finds a victim that dies before the newcomer is
   );
 });
 
-/** A full store, its Drops the colder the lower their number; every third is a newcomer of an earlier day. */
+/** A full store. A Drop is colder the lower its number is. Every third Drop, from 0 on, came in as a newcomer. */
 function fullStore(flash: NorFlash): Store {
   const store = new Store(flash, SMALL_CAPACITY);
   store.mount();
@@ -145,9 +149,9 @@ function fullStore(flash: NorFlash): Store {
 
 for (const [name, victim, cause] of [
   ["the oldest newcomer", 6, FLOOD],
-  ["somebody settled", 4, COLDEST],
+  ["a settled Drop", 4, COLDEST],
 ] as const) {
-  test(`a cut between a newcomer's record and the death of ${name} takes neither the newcomer nor another one`, (t) => {
+  test(`a cut between a newcomer's record and the death of ${name} costs neither newcomer nor a third Drop`, (t) => {
     const id = 1000;
     let between = 0;
     for (let draw = 0; draw < 40; draw++) {
@@ -168,27 +172,30 @@ for (const [name, victim, cause] of [
         t.is(after.count, SMALL_CAPACITY);
         const has = (number: number): boolean => after.find(lowOf(number), highOf(number)) >= 0;
         if (!failed) {
-          t.true(has(id) && !has(victim), "the named one died, not the coldest");
+          t.true(has(id) && !has(victim), "the victim must die, not the coldest Drop");
           t.is(after.journal().at(-1)?.cause, cause);
           break;
         }
-        t.true(has(id) || has(victim), `seed ${SEED + draw} cut ${cut}: neither is there`);
+        t.true(has(id) || has(victim), `seed ${SEED + draw} cut ${cut}: newcomer and victim are both gone`);
         if (has(id) && has(victim)) between++;
-        // Body, record, mark: at the third the record is whole.
+        // The operations are body, record and mark. A cut at the third leaves a whole record.
         t.is(has(id), cut === 3 || (cut === 2 && has(id)), `seed ${SEED + draw} cut ${cut}`);
         if (has(id))
-          t.true(!has(victim) || !has(1), "or the coldest of the settled, not 0, which is colder and a newcomer");
+          t.true(
+            !has(victim) || !has(1),
+            "the victim or Drop 1, the coldest settled Drop, must die, not Drop 0, a colder newcomer",
+          );
       }
     }
-    t.true(between > 0, "some marks did not begin to show");
+    t.true(between > 0, "there must be cuts after which no bit of the victim's mark is written");
   });
 }
 
-test("canary: nor flash finds whoever breaks its rules, and loses power inside an operation", (t) => {
+test("canary: the simulated NOR flash refuses a broken rule and loses power in the middle of an operation", (t) => {
   const flash = new NorFlash({ sizeBytes: 2 * 4096, chance: new SeededRandom(SEED, "cut") });
   const zeros = new Uint8Array(64);
   flash.program(0, zeros, 0, 4);
-  t.true(flash.program(0, zeros, 0, 4), "the same again does no harm");
+  t.true(flash.program(0, zeros, 0, 4), "to program the same bytes again is allowed");
   flash.program(8, Uint8Array.of(0xf0, 0xff, 0xff, 0xff), 0, 4);
   t.throws(() => flash.program(8, zeros, 0, 4), { message: /twice/ });
   flash.cutAt(2);
@@ -204,7 +211,7 @@ test("canary: nor flash finds whoever breaks its rules, and loses power inside a
   flash.read(0, halfErased, 0, 4096);
   t.true(halfErased.includes(0) && halfErased.includes(0xff));
   const other = Uint8Array.of(1, 2, 3, 4);
-  t.throws(() => flash.program(2048, other, 0, 4), { message: /twice/ }, "nobody builds on a half-erased sector");
+  t.throws(() => flash.program(2048, other, 0, 4), { message: /twice/ }, "a half-erased sector must not be programmed");
   t.true(flash.eraseSector(0));
   t.true(flash.program(0, zeros, 0, 4));
   flash.wear(1);
@@ -212,7 +219,7 @@ test("canary: nor flash finds whoever breaks its rules, and loses power inside a
   t.false(flash.eraseSector(1));
 });
 
-test("power cut at every operation, on flash of which a part is worn out", (t) => {
+test("a store survives a power cut at every operation on flash with worn sectors", (t) => {
   for (let seed = SEED; seed < SEED + HISTORIES; seed++) {
     t.notThrows(() => {
       cutEverywhere({ seed, programSizeBytes: 4, steps: 24, startStepsMax: 700, sectors: 26, worn: 4 });
@@ -220,7 +227,7 @@ test("power cut at every operation, on flash of which a part is worn out", (t) =
   }
 });
 
-test("what was reported stored outlives a kernel that writes in any order what was not synced", (t) => {
+test("Drops reported as stored survive a kernel that loses and reorders the writes since the last sync", (t) => {
   for (let seed = SEED; seed < SEED + HISTORIES; seed++) {
     t.notThrows(() => {
       cutEverywhere({ seed, programSizeBytes: 4, steps: 24, startStepsMax: 700, reordered: true });
@@ -229,7 +236,7 @@ test("what was reported stored outlives a kernel that writes in any order what w
 });
 
 for (const worn of [0, 1, 2]) {
-  test(`a log that cuts never let be cleaned does not stop the store for good, ${worn} sectors worn out`, (t) => {
+  test(`a store works again after power cuts that never let it clean its log, with ${worn} worn sectors`, (t) => {
     const flash = new NorFlash({ sizeBytes: SMALL_BYTES, chance: new SeededRandom(SEED, "storm") });
     for (let sector = 0; sector < worn; sector++) flash.wear(3 + 7 * sector);
     let id = 1;

@@ -1,4 +1,7 @@
-/** The store on flash that wears out, and whose bits flip. */
+/**
+ * Flash wears out sector by sector, and its bits flip. The store must lose nothing that can still be read, must shrink
+ * its room by whole sectors, and must notice a changed body by its hash.
+ */
 import process from "node:process";
 import test, { type ExecutionContext } from "ava";
 import { dropId, shortIdHigh, shortIdLow } from "../modules/drop/drop.ts";
@@ -18,7 +21,7 @@ const SECTORS = 44;
 const CAPACITY = 40;
 const DROP_BYTES = 2048;
 
-test("worn sectors are put out of use and lose nothing that can be read", (t) => {
+test("a store retires worn sectors and loses no Drop that can be read", (t) => {
   for (let seed = SEED; seed < SEED + 5; seed++) {
     const flash = new NorFlash({ sizeBytes: 40 * 4096 });
     const witness = new Witness(flash, SMALL_CAPACITY);
@@ -28,7 +31,7 @@ test("worn sectors are put out of use and lose nothing that can be read", (t) =>
       for (let part = 0; part < 8; part++) {
         witness.run(randomSteps(random, 60, 1 + part * 60).filter(({ kind }) => kind !== "verify"));
         flash.wear(random.below(40));
-        // One that fails costs an erase more.
+        // An erase that fails makes the store erase another sector.
         witness.erasesMax++;
         witness.check();
       }
@@ -38,7 +41,7 @@ test("worn sectors are put out of use and lose nothing that can be read", (t) =>
   }
 });
 
-test("a full store whose log moves over worn sectors gives up no Drop, however many were named before", (t) => {
+test("a full store gives up no Drop when its log meets worn sectors, however many sectors were retired before", (t) => {
   for (const worn of [13, 14, 27, 40, 52]) {
     const flash = new NorFlash({ sizeBytes: 448 * 4096 });
     const store = new Store(flash);
@@ -65,14 +68,17 @@ test("a full store whose log moves over worn sectors gives up no Drop, however m
   }
 });
 
-/** A full store whose sectors wear out one after another until there is hardly room; each Drop is hotter than all before it. */
+/**
+ * A full store whose sectors wear out one after another, until little room is left. Each Drop is hotter than all Drops
+ * before it.
+ */
 class Decline {
   readonly flash: NorFlash;
   readonly seen: Flash;
   readonly rooms: number[] = [];
   readonly worn: number[] = [];
   store: Store;
-  /** Drops that went because their room did. */
+  /** Drops that the store gave up because their room was retired. */
   sacrificed = 0;
   readonly #random: SeededRandom;
   #newest = 0;
@@ -86,7 +92,7 @@ class Decline {
     this.#insert(CAPACITY);
   }
 
-  /** Wear one more sector, live on, and restart; throws when anything is lost that should not be. */
+  /** Wears out one more sector, inserts, restarts and inserts. Throws if the store loses a Drop that it must hold. */
   step(): void {
     const left = Array.from({ length: SECTORS }, (_, sector) => sector).filter((sector) => !this.worn.includes(sector));
     const sector = left[this.#random.below(left.length)]!;
@@ -97,12 +103,12 @@ class Decline {
     const retired = this.store.retiredSectors;
     const tried = this.worn.map((one) => this.flash.erasesOf[one]!);
     this.store = this.#mounted();
-    if (this.store.retiredSectors < retired) throw new Error("a retired sector was forgotten");
+    if (this.store.retiredSectors < retired) throw new Error("the restart has forgotten a retired sector");
     this.#insert(250);
     this.#check();
     if (this.store.retiredSectors === retired) {
       const again = this.worn.filter((one, i) => this.flash.erasesOf[one]! > tried[i]! + 1);
-      if (again.length > 0) throw new Error(`sectors ${again} were tried again and again`);
+      if (again.length > 0) throw new Error(`the store tried the worn sectors ${again} more than once`);
     }
     this.rooms.push(this.store.room);
   }
@@ -111,7 +117,9 @@ class Decline {
     this.store = this.#mounted();
   }
 
-  /** Cut the power at that operation of a few inserts, look, and go back. False when they ended before. */
+  /**
+   * Cuts the power at an operation of four inserts, checks, and restores the flash. False: the inserts ended before.
+   */
   cut(operation: number): boolean {
     const image = this.flash.snapshot();
     const newest = this.#newest;
@@ -128,7 +136,8 @@ class Decline {
     this.store = this.#mounted();
     const { store } = this;
     if (this.#newest > this.#reported && store.find(lowOf(this.#newest), highOf(this.#newest)) < 0) this.#newest--;
-    if (store.count !== store.room) throw new Error(`${store.count} Drops in room for ${store.room}`);
+    if (store.count !== store.room)
+      throw new Error(`the store holds ${store.count} Drops, but has room for ${store.room}`);
     this.#check();
     this.flash.restore(image);
     this.#newest = newest;
@@ -139,7 +148,7 @@ class Decline {
   #mounted(): Store {
     const store = new Store(this.seen, CAPACITY);
     const outcome = store.mount();
-    if (outcome !== "mounted" && outcome !== "formatted") throw new Error(`mount gave ${outcome}`);
+    if (outcome !== "mounted" && outcome !== "formatted") throw new Error(`mount answered ${outcome}`);
     return store;
   }
 
@@ -151,23 +160,24 @@ class Decline {
         insertion(lowOf(id), highOf(id), dropBytes(id, DROP_BYTES), { heatKey: 2 * id, now: id }),
       );
       if (outcome === "stored") this.#reported = id;
-      else throw new Error(`insert ${id} gave ${outcome} with room for ${this.store.room}`);
+      else throw new Error(`insert ${id} answered ${outcome} with room for ${this.store.room}`);
       if (i % 3 === 0) this.store.clean(id);
       const gone = this.store.counters.sacrificed - sacrificed;
       if (gone === 0) continue;
       this.sacrificed += gone;
       const told = this.store.journal().filter(({ cause, time }) => cause === SECTOR_RETIRED && time === id);
-      if (told.length !== gone) throw new Error(`${gone} Drops went with their room, the journal knows ${told.length}`);
+      if (told.length !== gone)
+        throw new Error(`the store gave up ${gone} Drops with their room, but its journal names ${told.length}`);
     }
   }
 
-  /** The hottest are there, as many as there is room for, and their bytes are right. */
+  /** Throws unless the store holds the hottest Drops, no more than it has room for, with the right bytes. */
   #check(): void {
     const { store } = this;
     const usable = SECTORS - store.retiredSectors;
     const room = Math.min(CAPACITY, new Layout(this.flash, CAPACITY).roomIn(usable));
-    if (store.room !== room) throw new Error(`room for ${store.room}, not ${room}`);
-    if (store.count > room) throw new Error(`${store.count} Drops in room for ${room}`);
+    if (store.room !== room) throw new Error(`the store has room for ${store.room} Drops, not ${room}`);
+    if (store.count > room) throw new Error(`the store holds ${store.count} Drops, but has room for ${room}`);
     const bytes = new Uint8Array(DROP_BYTES);
     for (let id = this.#newest; id > this.#newest - store.count; id--) {
       const slot = store.find(lowOf(id), highOf(id));
@@ -178,18 +188,18 @@ class Decline {
   }
 }
 
-test("as sectors wear out the room shrinks by whole sectors, says so, and a restart does not forget", (t) => {
+test("a store whose sectors wear out shrinks by whole sectors, journals lost Drops, and remembers at restart", (t) => {
   for (let seed = SEED; seed < SEED + 4; seed++) {
     t.notThrows(() => {
       const decline = new Decline(seed);
       for (let worn = 0; worn < 24; worn++) decline.step();
-      t.true(decline.rooms.at(-1)! < CAPACITY - 10, `room for ${decline.rooms}`);
+      t.true(decline.rooms.at(-1)! < CAPACITY - 10, `the room after each step: ${decline.rooms}`);
       t.true(decline.sacrificed > 0);
     }, `replay: SEED=${seed}`);
   }
 });
 
-test("power cut at every operation of inserts into a store whose room shrank", (t) => {
+test("a store whose room has shrunk survives a power cut at every operation of its inserts", (t) => {
   for (let seed = SEED; seed < SEED + 4; seed++) {
     t.notThrows(() => {
       const decline = new Decline(seed);
@@ -204,7 +214,7 @@ test("power cut at every operation of inserts into a store whose room shrank", (
   }
 });
 
-/** Forgets which sectors were retired. */
+/** Does not write the records that name the retired sectors. */
 class Forgetful extends Around {
   override program(address: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
     if (lengthBytes === 32 && bytes[offset] === RETIRED_RECORD) return true;
@@ -218,14 +228,15 @@ test("canary: the decline test finds a store that forgets retired sectors", (t) 
     () => {
       for (let worn = 0; worn < 24; worn++) decline.step();
     },
-    { message: /forgotten/ },
+    { message: /has forgotten a retired sector/ },
   );
 });
 
-/** The sector that takes the next record of the Drop with this low half wears out right after it. */
+/** Wears out a log sector as soon as it has taken the next record of one Drop. */
 class FailingHead extends Around {
+  /** The low half of that Drop's ShortId. -1: no sector wears out. */
   low = -1;
-  /** Programs that came too late. */
+  /** Programs that failed because the sector was worn. */
   refused = 0;
   readonly #nor: NorFlash;
 
@@ -246,11 +257,15 @@ class FailingHead extends Around {
 }
 
 /**
- * A full store whose log is at any place of its ring: 1000 dies for 2000, and there the log's head fails. `after`: whose record
- * it fails after, the newcomer's, or the copy that says that 1000 is dead, whose own sector was worn by then. Returns the
- * sectors erased, -1 when nothing was refused: the newcomer's record was the last or the first of its sector.
+ * In a full store Drop 1000 dies for Drop 2000, and the head of the log fails meanwhile. `before` inserts move the log
+ * to any place of its ring. `named`: the caller names the victim. `after` is the Drop after whose record the head
+ * fails: 2000, or 1000. With 1000 the sector of its first record is worn out too, so the store must copy the record to
+ * mark it.
+ *
+ * Returns the number of sectors erased. Returns -1 if no program failed, because the newcomer's record was the first or
+ * the last of its sector.
  */
-function dies(t: ExecutionContext, before: number, named: boolean, after: number): number {
+function erasesOfDisplacement(t: ExecutionContext, before: number, named: boolean, after: number): number {
   const what = `${before} before, ${named ? "named" : "coldest"}, fails after ${after}`;
   const nor = new NorFlash({ sizeBytes: SECTORS * 4096 });
   const flash = new FailingHead(nor);
@@ -277,18 +292,18 @@ function dies(t: ExecutionContext, before: number, named: boolean, after: number
   return flash.refused > 0 ? cost : -1;
 }
 
-test("who died for a newcomer stays dead, though the log's head fails before the mark that says so", (t) => {
+test("the victim of a newcomer stays dead although the head of the log fails before the DEAD mark", (t) => {
   for (const after of [2000, 1000]) {
     const costs: number[] = [];
     for (const named of [true, false]) {
-      for (let before = 0; before < 260; before++) costs.push(dies(t, before, named, after));
+      for (let before = 0; before < 260; before++) costs.push(erasesOfDisplacement(t, before, named, after));
     }
     t.true(costs.filter((cost) => cost >= 0).length > 500);
-    t.is(Math.max(...costs), after === 2000 ? 2 : 3, "sectors erased for it and its insert");
+    t.is(Math.max(...costs), after === 2000 ? 2 : 3, "the sectors erased for the failure and the insert");
   }
 });
 
-/** While it is cramped no record of a Drop and no mark can be written, until a Drop is given up for the log's sake. */
+/** While `cramped`, no record of a Drop and no mark can be written. A mark of a Drop given up for the log ends that. */
 class CrampedLog extends Around {
   cramped = false;
 
@@ -300,7 +315,7 @@ class CrampedLog extends Around {
   }
 }
 
-test("a Drop that the log gave up while it made room for its new record does not get one", (t) => {
+test("a Drop that the log gives up while it makes room for the Drop's new record gets no record", (t) => {
   let givenUp = 0;
   let kept = 0;
   for (let first = 0; first < CAPACITY; first++) {
@@ -310,7 +325,7 @@ test("a Drop that the log gave up while it made room for its new record does not
     const inserts = 300 + 5 * first;
     for (let id = 0; id < inserts; id++) store.insert(insertion(id, 1, dropBytes(id, 300), { heatKey: id }));
     flash.cramped = true;
-    // Their marks fail, and each failing copy ends a sector of the log, until it has no more to take.
+    // The marks fail, and each failed copy of a record ends a sector of the log, until the log has no sector left.
     let slot = first;
     store.markVerified(slot);
     while (flash.cramped) {
@@ -328,7 +343,7 @@ test("a Drop that the log gave up while it made room for its new record does not
   t.true(givenUp > 0 && kept > 0, `${givenUp} given up, ${kept} kept`);
 });
 
-test("bits that flip are found by hash; the Drop goes, is counted, and comes again from a neighbour", (t) => {
+test("a node finds flipped bits by hash, removes and counts the Drop, and gets it again from a neighbour", (t) => {
   let verified = 0;
   const world = new World(
     {
@@ -357,15 +372,16 @@ test("bits that flip are found by hash; the Drop goes, is counted, and comes aga
     b!.flash.overwrite(at, flipped);
     t.false(right(b!.throwie!.store, drop));
   }
-  // A look at one Drop every ten minutes.
+  // A node checks one Drop every ten minutes.
   world.run(30 + (drops.length + 2) * 600);
   const { store } = b!.throwie!;
   t.is(store.counters.damaged, 2);
   t.is(store.journal().filter(({ cause }) => cause === CORRUPT).length, 2);
   for (const drop of drops) t.true(right(store, drop));
-  t.is(verified, 2 * drops.length + 2, "a look that finds nothing wrong is no news");
+  t.is(verified, 2 * drops.length + 2, "a check that finds no fault reports nothing");
 });
 
+/** Whether the store holds the Drop with the right bytes. */
 function right(store: Store, drop: Uint8Array): boolean {
   const id = dropId(drop);
   const slot = store.find(shortIdLow(id), shortIdHigh(id));

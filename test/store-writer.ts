@@ -1,6 +1,7 @@
 /**
- * The process that test/store-file.test.ts kills: fills a store in a file without end and says on standard output what was
- * reported stored and evicted, each before it goes on. `hasty` says so before it is true, for the canary.
+ * test/store-file.test.ts needs a process that it can kill. This program fills a store in a file without end. It writes
+ * a line to standard output for each Drop that was stored or evicted, before it goes on. With `hasty`, for the canary,
+ * it writes the line for a stored Drop before it stores the Drop.
  *
  *     node store-writer.js <file> <first id> <seed> [hasty]
  */
@@ -16,7 +17,7 @@ const [path = "", firstId = "", seed = "", hasty] = process.argv.slice(2);
 const random = new SeededRandom(Number(seed), "writer");
 const store = new Store(new FileFlash(path), SMALL_CAPACITY);
 
-/** Returns when the pipe has all of it: a reader that is slower than this makes it wait. */
+/** Writes a line. Returns when the pipe has the whole line, so a slow reader makes this program wait. */
 function say(words: string): void {
   const line = Buffer.from(`${words}\n`);
   for (let done = 0; done < line.length; ) {

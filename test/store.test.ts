@@ -1,3 +1,8 @@
+/**
+ * The store against its vectors, its bounds and a model (docs/store.md). Power cuts are in store-power.test.ts, worn
+ * flash is in store-wear.test.ts, partitions of other versions are in store-format.test.ts, and the store in a file is
+ * in store-file.test.ts.
+ */
 import process from "node:process";
 import { crc32 as zlibCrc32 } from "node:zlib";
 import test from "ava";
@@ -42,7 +47,7 @@ const SMALL_BYTES = SMALL_SECTORS * 4096;
 interface Vector {
   sector?: string | number;
   record?: string;
-  /** Marks are checked in test/xs/vectors.ts, here and on XS. */
+  /** Vectors of marks are checked in test/xs/vectors.ts, on Node and on XS. */
   mark?: string;
   version?: number;
   retired?: number[];
@@ -80,7 +85,7 @@ function fromHex(hex: string): Uint8Array {
   return Uint8Array.from(Buffer.from(hex, "hex"));
 }
 
-test("vectors: sector headers and records, bit for bit", (t) => {
+test("sector headers and records match the vectors, bit for bit", (t) => {
   for (const vector of (vectors.valid as Vector[]).filter(({ mark }) => mark === undefined)) {
     const bytes = fromHex(vector.bytes);
     const layout = layoutOf(vector.unitBytes!);
@@ -119,7 +124,7 @@ test("vectors: sector headers and records, bit for bit", (t) => {
   }
 });
 
-test("crc-32 is the one that zlib computes", (t) => {
+test("crc32 equals the CRC-32 of zlib", (t) => {
   t.is(crc32(Buffer.from("123456789"), 0, 9) >>> 0, 0xcbf43926);
   const bytes = dropBytes(SEED, 303);
   for (let size = 0; size < 300; size++) {
@@ -129,7 +134,7 @@ test("crc-32 is the one that zlib computes", (t) => {
   }
 });
 
-test("bounds agree with one another", (t) => {
+test("the bounds of the layout agree with one another", (t) => {
   for (const unit of [4, 8, 16, 32]) {
     const layout = layoutOf(unit);
     t.true(layout.fits, `unit ${unit}`);
@@ -141,7 +146,7 @@ test("bounds agree with one another", (t) => {
   }
 });
 
-test("stores, finds, reads any part, knows what it has, forgets what it is told to", (t) => {
+test("a store stores, finds and reads Drops, knows a Drop that it has, and removes a Drop", (t) => {
   const store = new Store(new NorFlash());
   t.throws(() => store.insert(insertion(1, 2, new Uint8Array(1), { lengthBytes: 1 })), { message: /not mounted/ });
   t.is(store.mount(), "formatted");
@@ -184,7 +189,7 @@ test("stores, finds, reads any part, knows what it has, forgets what it is told 
   t.throws(() => store.insert(insertion(1, 1, buffer, { lengthBytes: 2049 })));
 });
 
-test("a full store evicts the strictly coldest, and takes nobody colder or as cold", (t) => {
+test("a full store evicts its coldest Drop, and refuses a Drop that is as cold or colder", (t) => {
   const store = new Store(new NorFlash());
   store.mount();
   const bytes = new Uint8Array(2048);
@@ -209,7 +214,7 @@ test("a full store evicts the strictly coldest, and takes nobody colder or as co
   }
 });
 
-test("750 of the largest fit in 1.75 MB and stay through churn; an insert erases few sectors", (t) => {
+test("1.75 MB hold 750 Drops of the largest size through many inserts, each of which erases few sectors", (t) => {
   const flash = new NorFlash();
   const witness = new Witness(flash, DROPS_MAX);
   witness.mount();
@@ -226,29 +231,29 @@ test("750 of the largest fit in 1.75 MB and stay through churn; an insert erases
   }
   t.is(witness.store.count, DROPS_MAX);
   witness.check();
-  t.true(most <= ERASES_PER_INSERT_MAX, `${most} erases in one insert`);
+  t.true(most <= ERASES_PER_INSERT_MAX, `one insert erased ${most} sectors`);
   const bodies = flash.counters.readBytes;
   witness.mount();
   t.true(flash.counters.readBytes - bodies <= 65_536, "mount reads at most 64 KB");
   witness.check();
 });
 
-test("after clean had its time an insert of the largest erases nothing but, now and then, for the log", (t) => {
+test("in a store that was cleaned an insert of the largest size erases only an occasional log sector", (t) => {
   const flash = new NorFlash({ sizeBytes: SMALL_BYTES });
   const store = new Store(flash, SMALL_CAPACITY);
   store.mount();
   let erasing = 0;
   for (let id = 1; id <= 400; id++) {
-    for (let steps = 0; store.clean(id); steps++) t.true(steps < 50, "clean comes to an end");
+    for (let steps = 0; store.clean(id); steps++) t.true(steps < 50, "clean must come to an end");
     const before = flash.counters.erases;
     store.insert(insertion(lowOf(id), highOf(id), dropBytes(id, 2048), { heatKey: id, now: id }));
     erasing += flash.counters.erases - before;
   }
-  t.true(erasing <= 400 / 50, `${erasing} erases in 400 inserts`);
+  t.true(erasing <= 400 / 50, `400 inserts erased ${erasing} sectors`);
 });
 
 for (const unit of [4, 16]) {
-  test(`random histories end as a model says, unit ${unit}`, (t) => {
+  test(`a store agrees with the model in random histories, unit ${unit}`, (t) => {
     for (let seed = SEED; seed < SEED + 10; seed++) {
       t.notThrows(() => {
         const witness = new Witness(new NorFlash({ sizeBytes: SMALL_BYTES, programSizeBytes: unit }), SMALL_CAPACITY);
@@ -264,7 +269,7 @@ for (const unit of [4, 16]) {
   });
 }
 
-test("heat and time outlive a restart by a checkpoint, and by whatever else is written of the Drop", (t) => {
+test("heat and time survive a restart after a checkpoint, also when records are copied", (t) => {
   const flash = new NorFlash({ sizeBytes: SMALL_BYTES });
   const store = new Store(flash, SMALL_CAPACITY);
   store.mount();
@@ -278,7 +283,7 @@ test("heat and time outlive a restart by a checkpoint, and by whatever else is w
   for (let id = 0; id < SMALL_CAPACITY; id++) t.is(again.heat(again.find(id, id)), 5000 - id * 300);
   const programs = flash.counters.programs;
   again.checkpoint(70_001);
-  t.is(flash.counters.programs, programs, "a checkpoint with nothing to say says nothing");
+  t.is(flash.counters.programs, programs, "a checkpoint without changes must write nothing");
   for (let round = 1; round <= 300; round++) {
     const slot = again.find(round % SMALL_CAPACITY, round % SMALL_CAPACITY);
     again.setHeat(slot, -round);
@@ -292,13 +297,13 @@ test("heat and time outlive a restart by a checkpoint, and by whatever else is w
   }
 });
 
-test("a checkpoint that ends early, its flash worn out, leaves nothing that is not synced", (t) => {
+test("a checkpoint that ends early on worn flash leaves no write without a sync", (t) => {
   const flash = new WornOut(new NorFlash({ sizeBytes: SMALL_BYTES }));
   const store = new Store(flash, SMALL_CAPACITY);
   store.mount();
   for (let id = 0; id < SMALL_CAPACITY; id++) store.insert(insertion(id, id, dropBytes(id, 900), { heatKey: id }));
   flash.wornOut = true;
-  // Whoever looks for a free sector finds that there is none.
+  // These inserts make the store try every free sector, until it knows that none is left.
   for (let id = 100; store.insert(insertion(id, id, dropBytes(id, 2048), { heatKey: id })) !== "flash"; id++);
   let written = 0;
   for (let round = 1; round <= 100; round++) {
@@ -309,23 +314,23 @@ test("a checkpoint that ends early, its flash worn out, leaves nothing that is n
     if (store.programmedBytes > programmed) written++;
     t.is(flash.unsynced, 0, `checkpoint ${round}`);
   }
-  t.true(written > 0 && written < 100, `${written} wrote something`);
+  t.true(written > 0 && written < 100, `${written} of 100 checkpoints wrote a record`);
 });
 
-test("a checkpoint is due when it is cheap beside what was stored since, or a day after the last", (t) => {
+test("a checkpoint is due if it costs little beside the bytes stored since the last, or after a day", (t) => {
   const flash = new NorFlash({ sizeBytes: SMALL_BYTES });
   const store = new Store(flash, SMALL_CAPACITY);
   store.mount();
   const day = 9_360;
   t.false(store.checkpointDue(day - 1));
-  t.true(store.checkpointDue(day), "it is the time that is worth writing");
+  t.true(store.checkpointDue(day), "after a day the time itself is worth a record");
   let now = day;
   store.checkpoint(now);
   const programmed = store.programmedBytes;
   for (let id = 0; id < 3; id++) store.insert(insertion(id, id, dropBytes(id, 2048), { heatKey: id, now }));
-  t.false(store.checkpointDue(now), "nothing changed");
+  t.false(store.checkpointDue(now), "no heat has changed");
   store.setHeat(store.find(0, 0), 1000);
-  // One record of 40 bytes, which costs as much as three: 6,000 bytes pay for it.
+  // The checkpoint is one record of 40 bytes. It counts as three records, and 6,000 stored bytes pay for it.
   t.true(store.programmedBytes - programmed >= 6_000);
   t.true(store.checkpointDue(now));
   store.checkpoint(now);
@@ -333,12 +338,12 @@ test("a checkpoint is due when it is cheap beside what was stored since, or a da
   now += day - 1;
   store.insert(insertion(9, 9, dropBytes(9, 20), { heatKey: 9, now }));
   t.false(store.checkpointDue(now));
-  t.true(store.checkpointDue(now + 1), "an insert puts it off by nothing");
+  t.true(store.checkpointDue(now + 1), "an insert must not put off the daily checkpoint");
   store.checkpoint(now + 1);
-  t.false(store.checkpointDue(now + day), "a day from when it was written");
+  t.false(store.checkpointDue(now + day), "the day counts from the last checkpoint");
 });
 
-test("a checkpoint of all 750 keys a day, for a year, writes 8,000 bytes of keys a day and wears out nothing", (t) => {
+test("a daily checkpoint of all 750 keys writes at most 8,000 bytes of keys and wears out no sector in a year", (t) => {
   const flash = new HeatBytes(new NorFlash());
   const store = new Store(flash);
   store.mount();
@@ -346,20 +351,20 @@ test("a checkpoint of all 750 keys a day, for a year, writes 8,000 bytes of keys
   for (let id = 0; id < DROPS_MAX; id++) store.insert(insertion(id, 1, dropBytes(id, 2048), { heatKey: id }));
   const { erases } = store;
   for (let now = day; now <= 365 * day; now += day) {
-    // An insert a day, and each Drop moves: a board on a quiet square.
+    // A board on a quiet square takes one Drop a day, and each of its Drops moves once.
     store.insert(insertion(now, 2, dropBytes(1, 2048), { heatKey: 10_000 + now, now: now - 1 }));
     for (let slot = 0; slot < DROPS_MAX; slot++) store.setHeat(slot, store.heat(slot) + 1);
     t.true(store.checkpointDue(now), `heat time ${now}`);
     const before = flash.heatBytes;
     store.checkpoint(now);
-    t.true(flash.heatBytes - before <= 8_000, `${flash.heatBytes - before} bytes`);
+    t.true(flash.heatBytes - before <= 8_000, `the checkpoint wrote ${flash.heatBytes - before} bytes of keys`);
     while (store.clean(now));
   }
   const perSector = (store.erases - erases) / 448;
-  t.true(perSector <= 6, `${perSector} erases a sector`);
+  t.true(perSector <= 6, `each sector was erased ${perSector} times on average`);
 });
 
-/** Counts what is programmed in heat records. */
+/** Counts the bytes programmed in heat records. */
 class HeatBytes extends Around {
   heatBytes = 0;
 
@@ -369,6 +374,7 @@ class HeatBytes extends Around {
   }
 }
 
+/** Flash that refuses bodies while `takesBodies` is false. */
 class Choosy extends Around {
   takesBodies = true;
 
@@ -377,7 +383,7 @@ class Choosy extends Around {
   }
 }
 
-test("who is named dies for a newcomer, in a full store only, and not for one that cannot be written", (t) => {
+test("the named victim dies for a newcomer, only in a full store, and only if the newcomer could be written", (t) => {
   const flash = new Choosy(new NorFlash({ sizeBytes: SMALL_BYTES }));
   const store = new Store(flash, SMALL_CAPACITY);
   store.mount();
@@ -392,14 +398,14 @@ test("who is named dies for a newcomer, in a full store only, and not for one th
   t.is(insert(100, hottest, -1), "stored");
   t.is(store.find(hottest, hottest), -1);
   t.is(store.journal().at(-1)?.cause, FLOOD);
-  t.is(insert(101, hottest, -1), "colder", "who is gone cannot die");
+  t.is(insert(101, hottest, -1), "colder", "a victim that is gone must not die again");
   flash.takesBodies = false;
   t.is(insert(102, 5, -1), "flash");
   t.is(store.find(102, 102), -1);
   t.true(store.find(5, 5) >= 0);
 });
 
-test("the journal tells who died, why, when, how old and how warm, across restarts, and is bounded", (t) => {
+test("the journal names each dead Drop with cause, time, age and heat, survives restarts, and is bounded", (t) => {
   for (const unit of [4, 16]) {
     const flash = new NorFlash({ sizeBytes: SMALL_BYTES, programSizeBytes: unit });
     let store = new Store(flash, SMALL_CAPACITY);
@@ -415,7 +421,7 @@ test("the journal tells who died, why, when, how old and how warm, across restar
         born.set(id, now);
         store.markVerified(store.lastSlot);
       }
-      // Warmer than it came, but not out of turn.
+      // Each Drop gets warmer, but the order of the Drops stays.
       heats.set(id, now + 400);
       store.setHeat(store.lastSlot, now + 400);
       store.checkpoint(now);
@@ -429,15 +435,15 @@ test("the journal tells who died, why, when, how old and how warm, across restar
       if (death.low !== evicted)
         t.true(
           store.journal().some(({ low }) => low === evicted),
-          `unit ${unit} Drop ${evicted}`,
+          `unit ${unit}: the journal does not name Drop ${evicted}`,
         );
     }
     const journal = store.journal();
-    t.true(journal.length > 20 && journal.length < 6 * 101, `${journal.length} deaths`);
+    t.true(journal.length > 20 && journal.length < 6 * 101, `the journal holds ${journal.length} deaths`);
     t.deepEqual(
       journal.map(({ low }) => low).sort((a, b) => a - b),
       deaths.slice(-journal.length),
-      "the latest, all of them",
+      "the journal must hold the latest deaths without a gap",
     );
     for (const { low, high, lengthBytes, cause, time, age, heatKey } of journal) {
       t.deepEqual([high, lengthBytes, CAUSE_NAMES[cause]], [7, 700, "coldest"]);
@@ -452,7 +458,7 @@ test("the journal tells who died, why, when, how old and how warm, across restar
   }
 });
 
-test("a slack lets the collector choose among the coldest, and never beyond them", (t) => {
+test("with a slack of n the collector chooses its victim among the n coldest Drops", (t) => {
   const SLACK = 15;
   const store = new Store(new NorFlash(), DROPS_MAX, SLACK);
   store.mount();
@@ -470,15 +476,15 @@ test("a slack lets the collector choose among the coldest, and never beyond them
     t.is(outcome, key > keys[0]! ? "stored" : "colder");
     if (outcome === "colder") continue;
     const died = before[store.lastEvictedSlot]!;
-    t.true(died <= keys[SLACK - 1]! && died < key, `${died} died, not one of the ${SLACK} coldest`);
+    t.true(died <= keys[SLACK - 1]! && died < key, `the victim's key ${died} is not among the ${SLACK} coldest`);
     stored++;
     strictly += Number(died === keys[0]);
   }
-  t.true(strictly < stored, `${strictly} of ${stored} were the coldest of all`);
+  t.true(strictly < stored, `${strictly} of ${stored} victims were the coldest Drop of all`);
 });
 
-test("no bytes of a Drop are ever taken for a header or a record", (t) => {
-  // A Drop that is itself a partition's beginning: a log header with a high sequence, and records behind it.
+test("the store never takes the bytes of a Drop for a header or a record", (t) => {
+  // The Drop looks like the beginning of a partition: it is full of log headers with a high sequence.
   const flash = new NorFlash({ sizeBytes: SMALL_BYTES });
   const store = new Store(flash, SMALL_CAPACITY);
   store.mount();
