@@ -1,4 +1,8 @@
-/** What no frame can make a node do: a peer that lies, one that plays for time, noise, and frames that were changed on their way. */
+/**
+ * A node hears whoever is in range, and anyone may send any bytes. These tests send it lies, messages that never go on,
+ * noise, and frames that were changed on their way. The node must never serve a false Drop, must keep its bounds, and
+ * must still serve its honest peers.
+ */
 import test from "ava";
 import { DROP, FRAME_SIZE_BYTES_V2, PAYLOAD_BYTES_V1, RECONCILE } from "../modules/glacier/frame.ts";
 import { freshKey } from "../modules/temperature/temperature.ts";
@@ -12,7 +16,7 @@ import { NOTHING_LISTED, stranger } from "./stranger.ts";
 
 const SESSION = 0x7777;
 
-test("a Drop that is not what it was announced as is never served, and is forgotten", (t) => {
+test("a Drop whose hash does not match its ShortId is never served, and is removed", (t) => {
   const lost: string[] = [];
   const world = worldOf([board("liar", 0), board("b", 30), board("c", 90)], {
     observer: {
@@ -31,7 +35,7 @@ test("a Drop that is not what it was announced as is never served, and is forgot
   t.is(c.throwie!.store.count, 1);
 });
 
-test("a stranger that opens again and again, and never goes on, keeps nobody out", (t) => {
+test("a stranger that opens contact after contact and never goes on keeps no peer out", (t) => {
   let opened = 0;
   const world = worldOf([board("a", 0), board("b", 30)], {
     observer: {
@@ -48,11 +52,11 @@ test("a stranger that opens again and again, and never goes on, keeps nobody out
     open(SESSION + i);
     world.run(world.nowS + 1.2);
   }
-  t.true(opened >= 2, `${opened} contacts with the stranger`);
+  t.true(opened >= 2, `the stranger got ${opened} contacts`);
   t.deepEqual(holdings(a), namesOf(drops));
 });
 
-test("a stranger that begins Drops and lets them trickle holds no buffer that a reconciliation needs", (t) => {
+test("a stranger that begins Drops and sends them slowly cannot hold the buffers of a reconciliation", (t) => {
   const world = worldOf([board("a", 0), board("b", 30)]);
   const { open, send } = stranger(world, 10);
   const [a, b] = world.nodes as [SimNode, SimNode];
@@ -64,7 +68,7 @@ test("a stranger that begins Drops and lets them trickle holds no buffer that a 
   };
   for (let drop = 1; drop <= 6; drop++) sendOf(drop, 1);
   t.is(a.throwie!.contacts, 1);
-  t.is(a.throwie!.assemblies.credit(1), 0, "all six buffers are the stranger's");
+  t.is(a.throwie!.assemblies.credit(1), 0, "the stranger must hold all six buffers");
   const drops = write(b, new SeededRandom(seed, "trickle"), 10);
   for (let i = 0; i < 6; i++) {
     world.run(world.nowS + 2.4);
@@ -73,7 +77,7 @@ test("a stranger that begins Drops and lets them trickle holds no buffer that a 
   t.deepEqual(holdings(a), namesOf(drops));
 });
 
-test("a message that begins as a reconciliation and ends as a Drop frees no buffer under the reconciliation", (t) => {
+test("a message that begins as a reconciliation and ends as a Drop frees no buffer of the reconciliation", (t) => {
   const world = worldOf([board("a", 0)]);
   const { open, send } = stranger(world, 10);
   const { throwie } = world.nodes[0]!;
@@ -87,10 +91,10 @@ test("a message that begins as a reconciliation and ends as a Drop frees no buff
   send({ ...header, type: RECONCILE, fragment: 1 }, stream.subarray(PAYLOAD_BYTES_V1));
   send({ ...header, type: DROP, fragment: 0 }, stream.subarray(0, PAYLOAD_BYTES_V1));
   t.is(throwie!.store.count, 0);
-  if (reconciliation.owner >= 0) t.is(assemblies.credit(3), 4, "the two are still taken");
+  if (reconciliation.owner >= 0) t.is(assemblies.credit(3), 4, "the reconciliation must still hold its two buffers");
 });
 
-test("an OPEN that is not the first message of a session takes no contact", (t) => {
+test("an OPEN that is not the first message of its session opens no contact", (t) => {
   const world = worldOf([board("a", 0)]);
   const { open } = stranger(world, 10);
   world.run(4);
@@ -100,7 +104,7 @@ test("an OPEN that is not the first message of a session takes no contact", (t) 
   t.is(world.nodes[0]!.throwie!.counters.session, 1);
 });
 
-/** Frames that two nodes sent each other, to mutate. */
+/** Real frames that two nodes sent each other, as material for mutations. */
 function realFrames(random: SeededRandom): Uint8Array[] {
   const world = worldOf([board("a", 0), board("b", 30)], { radio: { lossPerMille: 50 } });
   const frames: Uint8Array[] = [];
@@ -115,7 +119,7 @@ function realFrames(random: SeededRandom): Uint8Array[] {
   return frames;
 }
 
-test("20,000 frames of noise and mutation: nothing thrown, nothing grown, each counted under its reason", (t) => {
+test("20,000 frames of noise and mutation throw no error, open at most four contacts, and are counted by reason", (t) => {
   const random = new SeededRandom(seed, "fuzz");
   const frames = realFrames(random);
   t.true(frames.length > 300);
@@ -137,7 +141,7 @@ test("20,000 frames of noise and mutation: nothing thrown, nothing grown, each c
   for (let i = 0; i < 10_000; i++) {
     const frame = frames[random.below(frames.length)]!.slice();
     for (let flips = random.below(3); flips >= 0; flips--) frame[random.below(frame.length)]! ^= 1 << random.below(8);
-    // Every other one with a CRC that fits, so that the layers above the codec are reached.
+    // Half of the frames get a correct CRC, so that they reach the layers above the codec.
     feed(random.below(2) === 0 ? frame : resealed(frame), frame.length);
   }
   const { counters } = lone.node;
@@ -146,9 +150,9 @@ test("20,000 frames of noise and mutation: nothing thrown, nothing grown, each c
     20_000,
   );
   for (const reason of ["short", "long", "magic", "version", "crc", "type", "session"] as const) {
-    t.true(counters[reason] > 0, `${reason}: ${counters[reason]}`);
+    t.true(counters[reason] > 0, `no frame was refused as ${reason}`);
   }
-  t.true(counters.used > 100, `${counters.used} used`);
+  t.true(counters.used > 100, `the node used only ${counters.used} frames`);
   lone.now += 60_000;
   lone.node.turn();
   t.is(lone.node.contacts, 0);
@@ -156,10 +160,10 @@ test("20,000 frames of noise and mutation: nothing thrown, nothing grown, each c
     t.true(turns < 100_000);
     lone.node.turn();
   }
-  t.true(lone.store.count >= held, "what was here is here");
+  t.true(lone.store.count >= held, "the node must still hold its own Drops");
 });
 
-test("10,000 mutations of frames under way, their CRC made to fit: no false Drop is served, and truth returns after", (t) => {
+test("after 10,000 mutated frames with a correct CRC no node serves a false Drop, and all nodes get all Drops", (t) => {
   const random = new SeededRandom(seed, "live");
   const world = worldOf([board("a", 0), board("b", 20), board("c", 40)]);
   let mutating = true;
@@ -181,7 +185,7 @@ test("10,000 mutations of frames under way, their CRC made to fit: no false Drop
   const before = world.nodes.map((node) => ({ ...node.throwie!.counters }));
   t.true(before.every(({ misfit, changed, ahead }) => misfit + changed + ahead > 0));
   mutating = false;
-  // Junk that a mutation made is removed once it is hashed; what it displaced comes again.
+  // A node removes a Drop that a mutation made as soon as the Drop is hashed. Drops that it displaced come again.
   world.run(world.nowS + 180);
   for (const node of world.nodes) {
     t.is(node.throwie!.unverified, 0);
@@ -189,6 +193,7 @@ test("10,000 mutations of frames under way, their CRC made to fit: no false Drop
   }
 });
 
+/** Writes the correct CRC into a mutated frame. */
 function resealed(frame: Uint8Array): Uint8Array {
   let crc = 0;
   for (const byte of frame.subarray(0, -2)) {

@@ -1,4 +1,7 @@
-/** The node, between simulated parts: what a contact does. What it does to bad air and bad peers is in contact-*.test.ts and throwie-hostile.test.ts. */
+/**
+ * The node between simulated parts. These tests show what contacts do between honest peers in good air. Bad air is in
+ * contact-*.test.ts, and bad peers are in throwie-hostile.test.ts.
+ */
 import test from "ava";
 import { dropId, shortIdHigh, shortIdLow } from "../modules/drop/drop.ts";
 import {
@@ -23,11 +26,11 @@ import { board, holdings, namesOf, seed, typeOf, worldOf, write } from "./contac
 import { headerOf } from "./frames.ts";
 import { loneNode } from "./lone-node.ts";
 
-test("constants agree: a reconciliation message fits an OPEN", (t) => {
+test("the largest reconciliation message fits into an OPEN", (t) => {
   t.is(MESSAGE_SIZE_BYTES_MAX, MESSAGE_BODY_BYTES_MAX - OPEN_PREFIX_BYTES);
 });
 
-test("two nodes end with the union, both ways in one contact, and then are quiet", (t) => {
+test("two nodes get the union of their Drops in one contact, and then send only beacons", (t) => {
   const closed: string[] = [];
   const world = worldOf([board("a", 0), board("b", 30)], {
     observer: { contactClosed: (_node, _peer, _session, reason) => closed.push(reason) },
@@ -41,10 +44,10 @@ test("two nodes end with the union, both ways in one contact, and then are quiet
   t.deepEqual(closed, ["done", "done"]);
   const { frames } = world.medium.counters;
   world.run(40);
-  t.true(world.medium.counters.frames - frames <= 2 * 24, "only beacons");
+  t.true(world.medium.counters.frames - frames <= 2 * 24, "more frames than beacons were sent");
 });
 
-test("the hottest Drop goes first", (t) => {
+test("a node gives its hottest Drop first", (t) => {
   const order: number[] = [];
   const world = worldOf([board("a", 0), board("b", 30)], {
     observer: {
@@ -68,7 +71,7 @@ test("the hottest Drop goes first", (t) => {
   );
 });
 
-test("a full store keeps the hottest: the coldest dies, at the announced capacity", (t) => {
+test("two full stores keep to their capacity and do not trade Drops for ever", (t) => {
   const world = worldOf([board("a", 0, { capacity: 20 }), board("b", 30, { capacity: 20 })]);
   const [a, b] = world.nodes as [SimNode, SimNode];
   const random = new SeededRandom(seed, "full");
@@ -78,10 +81,10 @@ test("a full store keeps the hottest: the coldest dies, at the announced capacit
   for (const node of [a, b]) t.is(node.throwie!.store.count, 20);
   const { frames } = world.medium.counters;
   world.run(180);
-  t.true((world.medium.counters.frames - frames) / 60 < 25, "two full stores do not trade for ever");
+  t.true((world.medium.counters.frames - frames) / 60 < 25, "two full stores still trade after two minutes");
 });
 
-test("two full stores of hot, different Drops try each of them once at most, and then leave each other in peace", (t) => {
+test("two full stores of hot, different Drops try each Drop once at most, and then stop", (t) => {
   const tries = new Map<string, number>();
   let openings = 0;
   const world = worldOf([board("a", 0, { capacity: 20 }), board("b", 30, { capacity: 20 })], {
@@ -104,15 +107,15 @@ test("two full stores of hot, different Drops try each of them once at most, and
     [...tries.values()].filter((times) => times !== 1),
     [],
   );
-  t.true(tries.size > 40, "newcomers came in");
+  t.true(tries.size > 40, "no newcomer came in");
   openings = 0;
   const stored = tries.size;
   world.run(1_200);
   t.is(tries.size, stored);
-  t.true(openings < 40, `${openings} contacts in ten minutes`);
+  t.true(openings < 40, `the nodes opened ${openings} contacts in ten minutes`);
 });
 
-test("honest nodes never make junk of a Drop: what is under way is not evicted for what comes in", (t) => {
+test("a Drop under way is not evicted for a Drop that comes in, so honest nodes never corrupt a Drop", (t) => {
   const lost: string[] = [];
   const world = worldOf([board("a", 0, { capacity: 60 }), board("b", 30, { capacity: 60 })], {
     observer: {
@@ -129,7 +132,7 @@ test("honest nodes never make junk of a Drop: what is under way is not evicted f
   for (const node of world.nodes) t.is(node.throwie!.store.count, 60);
 });
 
-test("a Drop that was given on is one movement warmer at its giver, and at most 2 warm at its taker", (t) => {
+test("a Drop that was given is one movement warmer at its giver, and has heat 2 at most at its taker", (t) => {
   const world = worldOf([board("a", 0), board("b", 30)]);
   const [a, b] = world.nodes as [SimNode, SimNode];
   const [drop] = write(a, new SeededRandom(seed, "warm"), 1) as [Uint8Array];
@@ -145,7 +148,7 @@ test("a Drop that was given on is one movement warmer at its giver, and at most 
   t.true(taken > 0.9 * HEAT_UNITS_PER_HALF_LIFE && taken <= HEAT_UNITS_PER_HALF_LIFE, `${taken}`);
 });
 
-test("what comes by wire displaces nothing that came by wire before it", (t) => {
+test("a Drop from the wire displaces no earlier Drop from the wire", (t) => {
   const lone = loneNode(0, new SeededRandom(seed, "wire"), 20);
   const drop = (number: number): Uint8Array => Uint8Array.of(7, number);
   for (let i = 0; i < 20; i++) {
@@ -156,7 +159,7 @@ test("what comes by wire displaces nothing that came by wire before it", (t) => 
   t.is(lone.node.publish(drop(21), "own"), "stored");
 });
 
-test("while everyone who could die is being read a Drop waits, and then comes in, in the same contact", (t) => {
+test("a Drop waits while every Drop that could die is being sent, and comes in during the same contact", (t) => {
   let contacts = 0;
   const world = worldOf([board("a", 0, { capacity: 2 }), board("b", 30, { capacity: 2 })], {
     observer: {
@@ -179,7 +182,7 @@ test("while everyone who could die is being read a Drop waits, and then comes in
   t.is(contacts, 1);
 });
 
-test("heat is written within a day when nothing comes, soon when enough was stored, and outlives a restart", (t) => {
+test("heat is written within a day, or soon after enough Drops were stored, and survives a restart", (t) => {
   const lone = loneNode(1, new SeededRandom(seed, "checkpoint"));
   const written = (): number => {
     const again = new Store(lone.flash);
@@ -200,14 +203,14 @@ test("heat is written within a day when nothing comes, soon when enough was stor
   t.is(written(), lone.store.heat(0));
 });
 
-test("a neighbour in sync costs one look, until one's own set changes", (t) => {
+test("a node looks once at a neighbour in sync, and looks again after its own set has changed", (t) => {
   const world = worldOf([board("a", 0), board("b", 30)]);
   const [a, b] = world.nodes as [SimNode, SimNode];
   const random = new SeededRandom(seed, "again");
   write(a, random, 3);
   world.run(10);
   t.is(b.throwie!.store.count, 3);
-  // b's beacons fall silent, so that only a's unchanged one can make b look.
+  // b sends no more beacons, so only the unchanged beacon of a can make b look.
   const send = b.station.send.bind(b.station);
   b.station.send = (frame, lengthBytes, to) => typeOf(frame) === BEACON || send(frame, lengthBytes, to);
   world.run(15);
@@ -216,7 +219,7 @@ test("a neighbour in sync costs one look, until one's own set changes", (t) => {
   t.is(a.throwie!.store.count, 4);
 });
 
-test("a half-received Drop is resumed at the next contact", (t) => {
+test("a node resumes a half-received Drop at the next contact", (t) => {
   const sent = new Map<number, number>();
   const world = worldOf([board("a", 0), board("b", 30)]);
   const [a, b] = world.nodes as [SimNode, SimNode];
@@ -242,11 +245,11 @@ test("a half-received Drop is resumed at the next contact", (t) => {
   t.deepEqual(holdings(b), namesOf(drops));
   const total = [...sent.values()].reduce((sum, count) => sum + count, 0);
   t.is(sent.size, 10);
-  // 6 went out before the cut; at the next contact those on their way before the first acknowledgement go again.
-  t.true(total <= 16, `${total} fragments sent for a Drop of 10`);
+  // Six fragments went out before the cut. At the next contact a may repeat some, until b's first acknowledgement.
+  t.true(total <= 16, `a sent ${total} fragments for a Drop of 10`);
 });
 
-test("four contacts run at once and a fifth node waits its turn", (t) => {
+test("a node has at most four contacts at once, and every other peer gets a contact later", (t) => {
   const world = worldOf(Array.from({ length: 6 }, (_, i) => board(`n${i}`, i)));
   const random = new SeededRandom(seed, "crowd");
   const drops = world.nodes.flatMap((node) => write(node, random, 5, 1_000));
@@ -255,7 +258,7 @@ test("four contacts run at once and a fifth node waits its turn", (t) => {
     world.run(untilS);
     for (const node of world.nodes) most = Math.max(most, node.throwie!.contacts);
   }
-  t.true(most > 1 && most <= 4, `${most} contacts at once`);
+  t.true(most > 1 && most <= 4, `a node had ${most} contacts at once`);
   for (const node of world.nodes) t.deepEqual(holdings(node), namesOf(drops), node.name);
 });
 
@@ -264,7 +267,7 @@ function frameOf(shortIdLow: number): Frame {
   return Object.assign(new Frame(), { shortIdLow });
 }
 
-test("buffers: bounded a contact, resumed after one, and not held by a peer that does not go on", (t) => {
+test("buffers are bounded for each contact, are resumed by the next, and are taken from a peer that stops", (t) => {
   const assemblies = new Assemblies();
   const lend = (id: number, contact: number, now: number) =>
     assemblies.lend(frameOf(id), PAYLOAD_BYTES_V1, contact, now);
@@ -277,27 +280,27 @@ test("buffers: bounded a contact, resumed after one, and not held by a peer that
   );
   const begun = lend(9, 0, 0)!;
   t.is(begun.put(frame, 0), "new");
-  t.is(lend(9, 1, 400), undefined, "it may still be coming");
-  t.is(lend(9, 1, 600), begun, "it does not");
+  t.is(lend(9, 1, 400), undefined, "the Drop may still be coming from the first contact");
+  t.is(lend(9, 1, 600), begun, "after 500 ms without a fragment another contact takes the buffer");
   assemblies.orphan(1);
-  t.is(lend(9, 2, 700), begun, "what is here of it is not sent again");
+  t.is(lend(9, 2, 700), begun, "the next contact resumes the half-received Drop");
   t.is(begun.mask, 2);
-  t.is(assemblies.credit(3), 5, "all of the others while it is alone");
+  t.is(assemblies.credit(3), 5, "a contact that is alone may use all other buffers");
   assemblies.contacts = 2;
   const lent = [1, 2, 3, 4, 5].map((id) => lend(id, 3, 700));
   t.is(lent.filter((assembly) => assembly !== undefined).length, 4);
   t.is(assemblies.credit(3), 4);
-  t.is(assemblies.credit(1), 1, "one is left for another contact");
+  t.is(assemblies.credit(1), 1, "one buffer is left for another contact");
 });
 
-test("buffers: a reconciliation gets its two as soon as Drops in them are done with, and gives them back", (t) => {
+test("a reconciliation gets its two buffers as soon as their Drops are finished, and gives them back", (t) => {
   const assemblies = new Assemblies();
   const lend = (id: number, now: number) => assemblies.lend(frameOf(id), PAYLOAD_BYTES_V1, 0, now);
   const lent = [1, 2, 3, 4, 5, 6].map((id) => lend(id, 0)!);
-  t.false(assemblies.reserve(10), "Drops are in all of them");
+  t.false(assemblies.reserve(10), "all buffers hold Drops");
   for (const assembly of lent) assemblies.release(assembly);
   for (const id of [11, 12, 13, 14]) t.truthy(lend(id, 20));
-  t.is(lend(15, 20), undefined, "no further Drop gets in its way");
+  t.is(lend(15, 20), undefined, "no further Drop may use the reserved buffers");
   t.true(assemblies.reserve(30));
   const inbound = new Frame();
   const bytes = new Uint8Array(FRAME_SIZE_BYTES_V1);
@@ -309,13 +312,17 @@ test("buffers: a reconciliation gets its two as soon as Drops in them are done w
   assemblies.inbound.begin(77, 0, PAYLOAD_BYTES_V1, 30);
   assemblies.inbound.put(inbound, 30);
   for (const assembly of lent.slice(0, 4)) assemblies.release(assembly);
-  t.not(lend(77, 1_000), assemblies.inbound, "a Drop that is named like its message does not get its buffer");
+  t.not(
+    lend(77, 1_000),
+    assemblies.inbound,
+    "a Drop with the ShortId of the message under way must not get its buffer",
+  );
   assemblies.orphan(0);
   assemblies.unreserve();
   t.is(assemblies.credit(0), 6);
 });
 
-test("a node whose flash fails says so to no peer: nothing is finished, and nothing is thought to have moved", (t) => {
+test("a node whose flash fails tells no peer that a message is finished, so no Drop counts as moved", (t) => {
   const closed: string[] = [];
   let sent = 0;
   const world = worldOf([board("a", 0), board("b", 30)], {
