@@ -41,7 +41,7 @@ export type TraceKind = (typeof KINDS)[number];
 
 const DETAILS = [
   ["noise", "distance", "burst", "collision", "deaf", "off", "cut", "queue", "range", "long"],
-  ["done", "silent", "superseded", "restarted", "unanswered", "refused", "flash", "turn"],
+  ["done", "silent", "superseded", "restarted", "unanswered", "refused", "flash", "yielded"],
   ["evicted", "corrupt"],
 ] as const;
 

@@ -18,11 +18,11 @@ import {
 } from "../modules/temperature/temperature.ts";
 import {
   Admission,
+  type Admittance,
   isNewcomer,
   NEWCOMERS_SHARE,
   newcomerKey,
   settledKey,
-  type Verdict,
 } from "../modules/throwie/admission.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
@@ -58,18 +58,18 @@ class Board {
     this.store.markVerified(this.store.lastSlot);
   }
 
-  /** As a node does with a Drop that came by air, its contact having a turn. */
-  offer(number: number, key = this.now + HALF_LIFE): Verdict {
-    const verdict = this.admission.judge(number, this.now);
-    if (verdict === "departed") return verdict;
-    if (verdict === "free") {
+  /** As a node does with a Drop that came by air, its contact having a token. */
+  offer(number: number, key = this.now + HALF_LIFE): Admittance {
+    const admittance = this.admission.judge(number, this.now);
+    if (admittance === "departed") return admittance;
+    if (admittance === "free") {
       this.put(number, settledKey(key));
-      return verdict;
+      return admittance;
     }
     this.put(number, newcomerKey(key), this.admission.victim);
     if (this.store.evicted) this.admission.displaced(this.store.lastEvictedSlot, this.store.lastEvictedLow);
     this.admission.entered(this.store.lastSlot, this.now);
-    return verdict;
+    return admittance;
   }
 
   restart(): void {
@@ -101,7 +101,7 @@ test("a newcomer of any heat displaces the coldest Drop, or the oldest newcomer 
   t.is(board.displaced, SHARE);
   for (let i = 0; i < 3 * SHARE; i++) {
     board.now++;
-    t.is(board.offer(200 + i), "turn");
+    t.is(board.offer(200 + i), "token");
     t.false(board.has(i < SHARE ? 100 + i : 200 + i - SHARE), "the oldest newcomer died");
   }
   t.is(board.displaced, SHARE);
@@ -124,14 +124,14 @@ test("a Drop that died for a newcomer does not come back as one", (t) => {
   for (let i = 0; i < 2 * SHARE; i++) board.offer(100 + i);
   t.is(board.offer(100), "departed");
   t.is(board.offer(0), "departed");
-  t.is(board.offer(300), "turn");
+  t.is(board.offer(300), "token");
 });
 
 test("a departed Drop is forgotten after 8 half-lives, and no other Drop is taken for it", (t) => {
   const board = new Board();
   for (let i = 0; i < SHARE; i++) board.offer(100 + i);
   t.is(board.admission.judge(0, board.now), "departed");
-  t.is(board.admission.judge(0x1_0000, board.now), "turn", "the same sixteen bits");
+  t.is(board.admission.judge(0x1_0000, board.now), "token", "the same sixteen bits");
   board.now += 8 * HALF_LIFE - 1;
   t.is(board.admission.judge(0, board.now), "departed");
   board.now++;
@@ -142,12 +142,12 @@ test("the smallest stores take newcomers too, one at a time", (t) => {
   for (let capacity = 1; capacity < NEWCOMERS_SHARE; capacity++) {
     const board = new Board(capacity);
     t.is(board.offer(100), "newcomer", `${capacity} places`);
-    for (let i = 1; i < 10; i++) t.is(board.offer(100 + i), "turn", `${capacity} places`);
+    for (let i = 1; i < 10; i++) t.is(board.offer(100 + i), "token", `${capacity} places`);
     t.true(board.has(109));
     t.is(board.displaced, 1);
     t.is(board.store.count, capacity);
     board.restart();
-    t.is(board.offer(200), "turn");
+    t.is(board.offer(200), "token");
     t.is(board.displaced, 1);
   }
 });
@@ -166,7 +166,7 @@ test("after a half-life a newcomer is settled", (t) => {
     board.store.setHeat(slot, settledKey(board.store.heat(slot) + 3 * HALF_LIFE));
   for (let i = 0; i < SHARE; i++) board.offer(100 + i, board.now + 4 * HALF_LIFE);
   board.now += HALF_LIFE - 1;
-  t.is(board.offer(200), "turn");
+  t.is(board.offer(200), "token");
   board.now++;
   t.is(board.admission.judge(201, board.now), "newcomer");
   t.is(board.admission.count, 1);
@@ -206,7 +206,7 @@ test("a slot that false junk left lets no junk settle", (t) => {
   t.is(wearDown(new Board()), SHARE);
 });
 
-test("such a place is taken by turns, but one that was free before a restart at once", (t) => {
+test("such a place is taken for tokens, but one that was free before a restart at once", (t) => {
   const board = new Board();
   for (let number = 0; number < 3; number++) board.store.remove(number, CORRUPT);
   board.restart();
@@ -214,7 +214,7 @@ test("such a place is taken by turns, but one that was free before a restart at 
   const slot = board.store.find(1_000, 0);
   board.store.remove(slot, CORRUPT);
   board.admission.left(slot);
-  t.deepEqual([board.offer(2_000), board.offer(3_000)], ["turn", "newcomer"]);
+  t.deepEqual([board.offer(2_000), board.offer(3_000)], ["token", "newcomer"]);
 });
 
 test("canary: reusing the slots of corrupt Drops lets junk settle all over the store", (t) => {
@@ -234,7 +234,7 @@ test("after a restart newcomers are still newcomers, in their order, and the bou
   board.now += 3;
   t.is(board.offer(200), "newcomer");
   t.is(board.offer(201), "newcomer");
-  t.is(board.offer(202), "turn");
+  t.is(board.offer(202), "token");
   t.false(board.has(100));
   for (let i = 0; i < 300; i++) {
     if (i % 7 === 0) board.restart();

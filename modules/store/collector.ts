@@ -108,7 +108,7 @@ export class Collector {
     return sector >= 0 && this.#empty(sector);
   }
 
-  /** Give a sector that is erased too seldom its turn. */
+  /** Empty a sector that is erased too seldom. */
   #level(): boolean {
     const sectors = this.#sectors;
     if (sectors.erases - this.#levelledAt < LEVELLING_INTERVAL_ERASES || this.#allowance() < 2) return false;

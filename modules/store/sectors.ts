@@ -107,7 +107,7 @@ export class Sectors {
     return best;
   }
 
-  /** A sector of bodies that was erased so much less than another that it should take its turn; -1 when none was. */
+  /** A sector of bodies that was erased so much less than another that it should be emptied; -1 when none was. */
   laggard(): number {
     const { state } = this;
     const worn = this.#worn;

@@ -6,10 +6,10 @@
  * newcomer for one half-life, and newcomers have a share of the store:
  *
  *   - fewer than the share: the coldest of the others dies for it, whatever the newcomer's heat;
- *   - the share is full: the oldest newcomer dies for it, and a contact brings one in for each TURN_MS that it has lasted.
+ *   - the share is full: the oldest newcomer dies for it, and a contact brings one in for each TOKEN_INTERVAL_MS that it has lasted.
  *
  * Invariant: in any half-life newcomers displace at most a NEWCOMERS_SHARE-th of the store from among the settled, the coldest
- * of them, however cold all have become; and each newcomer stays for at least share * TURN_MS / contacts at once, whatever
+ * of them, however cold all have become; and each newcomer stays for at least share * TOKEN_INTERVAL_MS / contacts at once, whatever
  * is offered meanwhile.
  *
  * A newcomer's key is odd, every other's even: so flash knows it too, for one heat unit, and a restart changes nothing.
@@ -25,15 +25,18 @@ import { HEAT_RANGE, HEAT_UNITS_PER_HALF_LIFE } from "../temperature/temperature
 /** A fifth of the store, but a place at least. */
 export const NEWCOMERS_SHARE = 5;
 /** Who walks past is there for longer: at 80 m of range a pedestrian two minutes, a cyclist half a minute. */
-export const TURN_MS = 8_000;
+export const TOKEN_INTERVAL_MS = 8_000;
 /** As long as a movement is worth half of what it was. */
 const NEWCOMER_UNITS = HEAT_UNITS_PER_HALF_LIFE;
 /** Remembered of those that died for a newcomer, for each place: what bench eviction delivers grows with it, and so does RAM. */
 const DEPARTED_PER_PLACE = 2;
 const NOBODY = -1;
 
-/** `turn`: as a newcomer, once its contact has a turn. `departed`: it died for one lately. */
-export type Verdict = "free" | "newcomer" | "turn" | "departed";
+/**
+ * `free`: it comes in, and is no newcomer. `newcomer`: it comes in as one. `token`: it does so for a token of its contact.
+ * `departed`: it died for a newcomer lately, and does not come in.
+ */
+export type Admittance = "free" | "newcomer" | "token" | "departed";
 
 /** The key of a Drop that is no newcomer: a heat unit is nine seconds of a week. */
 export function settledKey(key: number): number {
@@ -83,18 +86,18 @@ export class Admission {
   }
 
   /** May a Drop that came by air come in? */
-  judge(low: number, now: number): Verdict {
+  judge(low: number, now: number): Admittance {
     const store = this.#store;
     this.#settle(now);
     if (store.count < store.room) {
       if (this.#vacant === 0 || this.count >= this.#share) return "free";
-      // By turns, or false Drops would make way for one another faster than true ones may come.
-      return this.#forfeited > 0 ? "turn" : "newcomer";
+      // For tokens, or false Drops would make way for one another faster than true ones may come.
+      return this.#forfeited > 0 ? "token" : "newcomer";
     }
     this.#vacant = this.#forfeited = 0;
     const index = this.#departed.indexOf(low);
     if (index >= 0 && index < this.#departures) return "departed";
-    return this.count < this.#share ? "newcomer" : "turn";
+    return this.count < this.#share ? "newcomer" : "token";
   }
 
   /** Who dies for the next newcomer, -1: nobody has to, or nobody can because all are being read. */

@@ -24,7 +24,7 @@ import type { Completion, MessageSink } from "../glacier/receiver.ts";
 import type { MessageSource, Outgoing } from "../glacier/sender.ts";
 import type { Store, StoreOutcome } from "../store/store.ts";
 import { claim } from "../temperature/temperature.ts";
-import { TURN_MS, type Verdict } from "./admission.ts";
+import { type Admittance, TOKEN_INTERVAL_MS } from "./admission.ts";
 import type { Assemblies } from "./assemblies.ts";
 import type { CloseReason, NodeEvents } from "./events.ts";
 import { Offers } from "./offers.ts";
@@ -41,10 +41,13 @@ const QUIET_MS = 1_500;
 const IDLE_TIMEOUT_MS = 10_000;
 /** The workspace is wanted by others: many times the tenth of a second that a reconciliation takes. */
 const RECONCILING_TIMEOUT_MS = 3_000;
-/** A contact that has lasted for so many turns makes room, busy or not: its peer may call again, as all who wait may. */
-const TURNS_UNDISTURBED = 2;
-/** Nobody saves up turns to wash all newcomers out at once. */
-const TURNS_SAVED_MAX = 2;
+/**
+ * A contact that has earned so many tokens makes room for a peer that waits, busy or not. Its own peer may open another
+ * contact, as all that wait may.
+ */
+const TOKENS_UNDISTURBED = 2;
+/** A peer that waits for long cannot save up tokens to displace all newcomers at once. */
+const TOKENS_SAVED_MAX = 2;
 const NOTHING = -1;
 
 /** What a contact uses of the node that it belongs to. */
@@ -61,9 +64,9 @@ export interface ContactOwner {
   /** The Drop in this slot moved: raise its heat. */
   warm(slot: number): void;
   /** May the Drop with this ShortId come in? */
-  judge(low: number): Verdict;
-  /** Store a Drop that arrived whole. `turn`: not before this contact has one. */
-  keep(assembly: Assembly, from: Contact): StoreOutcome | "departed" | "turn";
+  judge(low: number): Admittance;
+  /** Store a Drop that arrived whole. `token`: not before this contact has one. */
+  keep(assembly: Assembly, from: Contact): StoreOutcome | "departed" | "token";
 }
 
 export type Phase = "free" | "opening" | "reconciling" | "transferring";
@@ -76,8 +79,8 @@ export class Contact implements MessageSource, MessageSink {
   initiator = false;
   /** Drops that moved in this contact, in either direction. */
   moved = 0;
-  /** Drops that came in here by turns (admission.ts). */
-  turnsTaken = 0;
+  /** Drops that came into a full share of newcomers by this contact (admission.ts). */
+  tokensSpent = 0;
   readonly link: Link;
   readonly #node: ContactOwner;
   /** Its place among the node's contacts. */
@@ -89,8 +92,8 @@ export class Contact implements MessageSource, MessageSink {
   #refused = false;
   /** No Drop is taken in any more; what the peer lacks is served all the same. */
   #flashFailed = false;
-  /** The Drop that the peer began last has to wait for a turn. */
-  #byTurns = false;
+  /** The Drop that the peer began last comes in for a token only. */
+  #needsToken = false;
   /** The sequence number that waits: the lowest, for a peer sends first what matters most to it. */
   #waiting = NOTHING;
   #nowMs = 0;
@@ -109,8 +112,8 @@ export class Contact implements MessageSource, MessageSink {
     this.initiator = initiator;
     this.peerNonceKnown = false;
     this.moved = 0;
-    this.turnsTaken = 0;
-    this.#byTurns = false;
+    this.tokensSpent = 0;
+    this.#needsToken = false;
     this.#waiting = NOTHING;
     this.#nowMs = now;
     this.#offers.clear();
@@ -156,14 +159,14 @@ export class Contact implements MessageSource, MessageSink {
     return done && link.peerDone && link.answered ? "done" : undefined;
   }
 
-  /** Turns that this contact has not taken yet: the longer it lasts the more. */
-  get turns(): number {
-    return Math.min(this.#turnsEarned - this.turnsTaken, TURNS_SAVED_MAX);
+  /** Tokens that this contact has earned and not spent: one for each TOKEN_INTERVAL_MS, TOKENS_SAVED_MAX at most. */
+  get tokens(): number {
+    return Math.min(this.#tokensEarned - this.tokensSpent, TOKENS_SAVED_MAX);
   }
 
-  /** A Drop came in by a turn. Turns that were saved beyond the limit are gone. */
-  takeTurn(): void {
-    this.turnsTaken = Math.max(this.turnsTaken, this.#turnsEarned - TURNS_SAVED_MAX) + 1;
+  /** A Drop came in for a token. Tokens that were saved beyond the limit are gone. */
+  spendToken(): void {
+    this.tokensSpent = Math.max(this.tokensSpent, this.#tokensEarned - TOKENS_SAVED_MAX) + 1;
   }
 
   /** A Drop went or came, and was kept. */
@@ -172,20 +175,22 @@ export class Contact implements MessageSource, MessageSink {
     this.#movedMs = this.#nowMs;
   }
 
-  get #turnsEarned(): number {
-    return Math.floor((this.#nowMs - this.link.begunMs) / TURN_MS);
+  get #tokensEarned(): number {
+    return Math.floor((this.#nowMs - this.link.begunMs) / TOKEN_INTERVAL_MS);
   }
 
   /**
-   * It may make room for another: its peer is not heard, or brought and took nothing for longer than a turn, or was here for long,
-   * or had its turn, waits for the next, and is served.
+   * May this contact make room for another? Yes when its peer is not heard; when no Drop moved for longer than a token's
+   * interval; when it has lasted for long; and when its peer spent a token, waits for the next, and has got all that it
+   * lacks.
    */
   get lingers(): boolean {
     const now = this.#nowMs;
     if (now - Math.max(this.link.heardMs, this.#beaconMs) >= QUIET_MS) return true;
-    if (now - this.#movedMs >= TURN_MS + QUIET_MS) return true;
-    if (this.#turnsEarned >= TURNS_UNDISTURBED) return true;
-    return this.#byTurns && this.turnsTaken > 0 && this.turns <= 0 && this.#offers.count === 0 && this.link.sender.idle;
+    if (now - this.#movedMs >= TOKEN_INTERVAL_MS + QUIET_MS) return true;
+    if (this.#tokensEarned >= TOKENS_UNDISTURBED) return true;
+    const served = this.#offers.count === 0 && this.link.sender.idle;
+    return this.#needsToken && this.tokensSpent > 0 && this.tokens <= 0 && served;
   }
 
   get deadline(): number {
@@ -285,21 +290,21 @@ export class Contact implements MessageSource, MessageSink {
     const known =
       store.find(shortIdLow, shortIdHigh) >= 0 || assemblies.fills(shortIdLow, shortIdHigh, this.index, now);
     // While it waits anyway there is nothing new to judge.
-    if (!known && this.#byTurns && !this.#hasTurn) {
+    if (!known && this.#needsToken && !this.#hasToken) {
       if (this.#waiting === NOTHING || precedes(sequence, this.#waiting)) this.#waiting = sequence;
       return true;
     }
-    const verdict = known ? "departed" : this.#node.judge(shortIdLow);
-    if (!known) this.#byTurns = verdict === "turn";
-    if (this.#waiting === sequence && verdict !== "turn") this.#waiting = NOTHING;
-    return verdict !== "departed";
+    const admittance = known ? "departed" : this.#node.judge(shortIdLow);
+    if (!known) this.#needsToken = admittance === "token";
+    if (this.#waiting === sequence && admittance !== "token") this.#waiting = NOTHING;
+    return admittance !== "departed";
   }
 
   assembly(frame: Frame, now: number): Assembly | undefined {
     this.#nowMs = now;
     if (frame.type === DROP) {
       if (this.#flashFailed) return undefined;
-      if (this.#byTurns && !this.#mayTakeTurn(frame.sequence)) {
+      if (this.#needsToken && !this.#maySpendToken(frame.sequence)) {
         // A peer that asks again is there, whatever became of its beacons.
         this.#beaconMs = now;
         return undefined;
@@ -323,18 +328,18 @@ export class Contact implements MessageSource, MessageSink {
   get credit(): number {
     if (this.#flashFailed) return 0;
     const credit = this.#node.assemblies.credit(this.index);
-    return this.#byTurns ? Math.max(0, Math.min(credit, this.turns)) : credit;
+    return this.#needsToken ? Math.max(0, Math.min(credit, this.tokens)) : credit;
   }
 
-  #mayTakeTurn(sequence: number): boolean {
-    if (!this.#hasTurn || (this.#waiting !== NOTHING && this.#waiting !== sequence)) return false;
+  #maySpendToken(sequence: number): boolean {
+    if (!this.#hasToken || (this.#waiting !== NOTHING && this.#waiting !== sequence)) return false;
     this.#waiting = NOTHING;
     return true;
   }
 
-  /** A turn that none of the Drops under way will take. */
-  get #hasTurn(): boolean {
-    return this.turns > this.#node.assemblies.held(this.index);
+  /** A token that none of the Drops under way will spend. */
+  get #hasToken(): boolean {
+    return this.tokens > this.#node.assemblies.held(this.index);
   }
 
   get window(): number {
@@ -350,7 +355,7 @@ export class Contact implements MessageSource, MessageSink {
         this.#flashFailed = true;
         return "again";
       }
-      if (outcome === "turn") return "again";
+      if (outcome === "token") return "again";
       return outcome === "stored" ? "kept" : "unwanted";
     }
     const { bodyBytes } = assembly;

@@ -54,7 +54,7 @@ export class Contacts {
     return false;
   }
 
-  /** The longest of those that had their turn, if any did. */
+  /** Of the contacts that may make room for another the one that has lasted longest; undefined when there is none. */
   get lingering(): Contact | undefined {
     let longest: Contact | undefined;
     for (let i = 0; i < CONTACTS_MAX; i++) {

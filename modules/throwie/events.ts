@@ -7,9 +7,17 @@ import type { MacAddress } from "./ports.ts";
 /**
  * Why a contact ended: both had nothing more to send; the peer fell silent; the peer began another session, or woke
  * anew; the opening, or a reconciliation, was not answered in time; the peer's reconciliation broke the rules; our own
- * flash took no Drop; it had its turn and another peer waits (admission.ts).
+ * flash took no Drop; the contact gave its place to a peer that waits.
  */
-export type CloseReason = "done" | "silent" | "superseded" | "restarted" | "unanswered" | "refused" | "flash" | "turn";
+export type CloseReason =
+  | "done"
+  | "silent"
+  | "superseded"
+  | "restarted"
+  | "unanswered"
+  | "refused"
+  | "flash"
+  | "yielded";
 
 /**
  * What a node tells (docs/protocol.md, "Contacts"). Called inside the node's own calls. `peer` is six bytes that the

@@ -2,7 +2,7 @@
  * The node's one workspace for reconciling: salted set, reconciler, one message in and one out (design section 5).
  *
  * The workspace is the largest thing in a board's memory and a reconciliation takes a tenth of a second, so there is one,
- * and contacts take turns: it is lent to a contact from its opening until its last message is finished. Its two messages lie in
+ * and contacts share it: it is lent to one contact from its opening until its last message is finished. Its two messages lie in
  * buffers that Drops may use the rest of the time (assemblies.ts).
  *
  * An OPEN message begins with what makes the session's salt; the summaries follow it.

@@ -37,7 +37,7 @@ import {
   raise,
 } from "../temperature/temperature.ts";
 import { Acquaintances } from "./acquaintances.ts";
-import { Admission, isNewcomer, newcomerKey, settledKey, type Verdict } from "./admission.ts";
+import { Admission, type Admittance, isNewcomer, newcomerKey, settledKey } from "./admission.ts";
 import { Assemblies } from "./assemblies.ts";
 import { Beacons } from "./beacons.ts";
 import type { Contact, ContactOwner } from "./contact.ts";
@@ -138,7 +138,7 @@ export class Throwie implements ContactOwner {
   readonly #chance = new Uint8Array(2);
   #upkeepMs = 0;
   #doubtMs: number;
-  #turnOf = 0;
+  #sentLast = 0;
   #sacrificed = 0;
 
   constructor(options: ThrowieOptions) {
@@ -209,8 +209,8 @@ export class Throwie implements ContactOwner {
     const now = this.heatNow();
     // All that comes by wire within a step starts equally cold, so that none of it can displace the rest.
     const key = origin === "own" ? freshKey(now) : coldKey(now - (now % WIRE_STEP));
-    // A person here waits for no turn; what nobody carried is no newcomer, and only what is colder makes room for it.
-    const verdict = origin === "own" ? this.judge(shortIdLow(id)) : "free";
+    // A message written here needs no token. Drops from the wire displace only colder ones.
+    const admittance = origin === "own" ? this.judge(shortIdLow(id)) : "free";
     const insertion = this.#insertion;
     insertion.shortIdLow = shortIdLow(id);
     insertion.shortIdHigh = shortIdHigh(id);
@@ -218,10 +218,10 @@ export class Throwie implements ContactOwner {
     insertion.offset = 0;
     insertion.lengthBytes = drop.length;
     insertion.heatKey = key;
-    const outcome = this.#insert(verdict);
+    const outcome = this.#insert(admittance);
     // The caller's Drop is not kept alive.
     insertion.bytes = undefined;
-    if (outcome === "turn") return "colder";
+    if (outcome === "token") return "colder";
     if (outcome !== "stored") return outcome;
     const slot = this.store.lastSlot;
     this.own[slot] = origin === "own" ? 1 : 0;
@@ -258,14 +258,14 @@ export class Throwie implements ContactOwner {
     this.store.setHeat(slot, isNewcomer(key) ? newcomerKey(raised) : settledKey(raised));
   }
 
-  judge(low: number): Verdict {
+  judge(low: number): Admittance {
     return this.#admission.judge(low, this.heatNow());
   }
 
-  keep(assembly: Assembly, from: Contact): StoreOutcome | "departed" | "turn" {
+  keep(assembly: Assembly, from: Contact): StoreOutcome | "departed" | "token" {
     const now = this.heatNow();
-    const verdict = this.judge(assembly.shortIdLow);
-    if (verdict === "departed" || (verdict === "turn" && from.turns <= 0)) return verdict;
+    const admittance = this.judge(assembly.shortIdLow);
+    if (admittance === "departed" || (admittance === "token" && from.tokens <= 0)) return admittance;
     const insertion = this.#insertion;
     insertion.shortIdLow = assembly.shortIdLow;
     insertion.shortIdHigh = assembly.shortIdHigh;
@@ -273,27 +273,27 @@ export class Throwie implements ContactOwner {
     insertion.offset = MESSAGE_PREFIX_BYTES;
     insertion.lengthBytes = assembly.bodyBytes;
     insertion.heatKey = keyOfClaim(assembly.claim, now);
-    const outcome = this.#insert(verdict);
+    const outcome = this.#insert(admittance);
     if (outcome !== "stored") return outcome;
     // It has moved once more, but that is no reason to take it in: of two full stores each would then want the other's coldest.
     this.warm(this.store.lastSlot);
     from.countMoved();
     this.own[this.store.lastSlot] = 0;
-    if (verdict === "turn") from.takeTurn();
+    if (admittance === "token") from.spendToken();
     this.events.dropStored(this.store.lastSlot, from.peer);
     return outcome;
   }
 
   /** Store the Drop that `#insertion` names, once who dies for it is entered there. */
-  #insert(verdict: Verdict): StoreOutcome | "turn" {
+  #insert(admittance: Admittance): StoreOutcome | "token" {
     const { store } = this;
     const admission = this.#admission;
     const insertion = this.#insertion;
     const { shortIdLow: low, shortIdHigh: high, heatKey } = insertion;
     const now = this.heatNow();
-    const newcomer = verdict !== "free" && store.find(low, high) < 0;
+    const newcomer = admittance !== "free" && store.find(low, high) < 0;
     const victim = newcomer ? admission.victim : -1;
-    if (newcomer && victim < 0 && store.count >= store.room && store.room > 0) return "turn";
+    if (newcomer && victim < 0 && store.count >= store.room && store.room > 0) return "token";
     insertion.heatKey = newcomer ? newcomerKey(heatKey) : settledKey(heatKey);
     insertion.now = now;
     insertion.victim = victim;
@@ -404,9 +404,9 @@ export class Throwie implements ContactOwner {
 
   #begin(peer: MacAddress, sessionId: number, initiator: boolean, now: number): Contact | undefined {
     if (this.contacts === CONTACTS_MAX && this.reconciliation.owner < 0) {
-      // One that had its turn gives way.
+      // One contact yields its place, if one may.
       const { lingering } = this.#contacts;
-      if (lingering !== undefined) this.#close(lingering, "turn", now);
+      if (lingering !== undefined) this.#close(lingering, "yielded", now);
     }
     const contact = this.#contacts.free;
     if (contact === undefined || !this.reconciliation.lend(contact.index, now)) return undefined;
@@ -449,7 +449,7 @@ export class Throwie implements ContactOwner {
     for (let idle = 0; idle < this.contacts; ) {
       if (radio.full) return false;
       const header = this.#headerOut;
-      const contact = this.#contacts.after(this.#turnOf);
+      const contact = this.#contacts.after(this.#sentLast);
       const lengthBytes = contact.link.prepare(this.#frameOut, header, now);
       if (lengthBytes > 0) {
         const to = this.#cast === "broadcast" && contact.link.mayBroadcast(header) ? BROADCAST : contact.peer;
@@ -460,17 +460,17 @@ export class Throwie implements ContactOwner {
       } else {
         idle++;
       }
-      this.#turnOf = contact.index;
+      this.#sentLast = contact.index;
     }
     return true;
   }
 
   #verify(now: number): void {
     if (now < this.#verification.dueMs) return;
-    const verdict = this.#verification.step(now);
-    if (verdict === undefined) return;
+    const outcome = this.#verification.step(now);
+    if (outcome === undefined) return;
     const { slot } = this.#verification;
-    if (verdict === "verified") {
+    if (outcome === "verified") {
       // A log without room for the mark may have given the Drop up.
       if (this.store.markVerified(slot) && this.store.occupied(slot)) this.events.dropVerified(slot);
     } else {

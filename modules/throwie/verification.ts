@@ -20,10 +20,11 @@ const QUIET_MS = 30;
 const PATIENCE_MS = 50;
 const NONE = -1;
 
-export type Verdict = "verified" | "corrupt";
+/** Is the Drop what it was announced as? */
+export type HashOutcome = "verified" | "corrupt";
 
 export class Verification {
-  /** The Drop that the last verdict was about. */
+  /** The Drop that the last outcome was about. */
   slot = NONE;
   readonly #store: Store;
   readonly #hasher = new DropHasher();
@@ -49,8 +50,8 @@ export class Verification {
     this.#frameMs = now;
   }
 
-  /** Hash one slice. A verdict when that was the last of a Drop, which is then in `slot`. */
-  step(now: number): Verdict | undefined {
+  /** Hash one slice. An outcome when that was the last of a Drop, which is then in `slot`. */
+  step(now: number): HashOutcome | undefined {
     const store = this.#store;
     this.#stepMs = now;
     if (!this.#underWay() && !this.#take()) return undefined;
