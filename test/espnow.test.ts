@@ -1,5 +1,5 @@
 /**
- * A race or an overrun in the radio's C would show on a board as a rare crash that nobody can explain. So these tests
+ * A race or an overrun in the radio's C would show on a board as a rare crash without a trace. So these tests
  * compile the plain C of modules/espnow with the machine's own compiler. They run ring, tasks and sender under
  * AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer. Each canary is the same code with one thing broken,
  * and a test must catch it.

@@ -103,7 +103,7 @@ const EVERY_START = `
   return { log: desk.log, lives: desk.lives, gaveUp: desk.gaveUp };`;
 const MINUTE_MS = 60_000;
 
-test("a board that crashes at each start sleeps from the third crash on, longer each time, an hour at most", async (t) => {
+test("a board that crashes at each start sleeps after the third crash, longer each time, up to an hour", async (t) => {
   const { log, lives, gaveUp } = await onDesk<CrashLoop>(EVERY_START);
   const slept = crashSleeps(log);
   t.is(gaveUp, "");
@@ -127,7 +127,7 @@ test("canary: a board that starts at once after every crash is caught", async (t
   t.true(lives > 1_000, `${lives} lives in six minutes`);
 });
 
-test("crashes are not in a row if the board ran for long, slept by its schedule or was reset between them", async (t) => {
+test("crashes are not in a row if the board ran long, slept by its schedule or was reset between them", async (t) => {
   const rows: [string, string, number][] = [
     ["", "", 1],
     ["", "desk.run(desk.nowMs + 601000);", 0],

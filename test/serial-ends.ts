@@ -1,9 +1,13 @@
 /**
- * Three serial radios and their probes (radio-probe.ts), each over a pseudo-terminal (pty.c) with a dongle's TypeScript at its far
- * end. The dongles' radios are stations of the simulator's medium, whose time follows the real one. A process of its own, since
- * the native part of `serialport` only works in a process's main thread; radio-contract.test.ts gives the orders.
+ * The native part of `serialport` works only in the main thread of a process, and tests run in worker threads. So this
+ * program runs the serial radios of the radio contract in a process of its own. radio-contract.test.ts sends the
+ * orders.
  *
- * Arguments: the program that makes a terminal, a folder for the terminals' names.
+ * It opens three serial radios with their probes (radio-probe.ts). Each radio uses a pseudo-terminal (pty.c) with a
+ * dongle's TypeScript at the far end. The dongles' radios are stations of the simulator's medium, whose time follows
+ * the real time.
+ *
+ * Arguments: the program that makes a terminal, and a folder for the terminals' names.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

@@ -226,7 +226,7 @@ test.serial("another dongle may replace the first, but not a dongle whose larges
   const { taken } = (await host.report).counters!;
   await board.tell({ order: "hearLarge", frameSizeBytes: 251 });
   t.true(await until(async () => (await host.report).counters!.taken > taken));
-  t.deepEqual((await host.report).faults, [], "a frame that is longer than the radio's largest is not handed over");
+  t.deepEqual((await host.report).faults, [], "a frame longer than the radio's largest frame must be dropped");
   await swap(200, "0200000000d2");
   const refused = (news: HostReport["news"][number]): boolean =>
     "reason" in news && /takes frames of 200 bytes, the one before it 250/.test(news.reason);

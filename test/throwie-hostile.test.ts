@@ -1,7 +1,7 @@
 /**
- * A node hears whoever is in range, and anyone may send any bytes. These tests send it lies, messages that never go on,
- * noise, and frames that were changed on their way. The node must never serve a false Drop, must keep its bounds, and
- * must still serve its honest peers.
+ * A node receives frames of every sender in range, and a sender may send any bytes. These tests send lies, messages
+ * that never go on, noise, and frames that were changed on their way. The node must never serve a false Drop, must keep
+ * its bounds, and must still serve its honest peers.
  */
 import test from "ava";
 import { DROP, FRAME_SIZE_BYTES_V2, PAYLOAD_BYTES_V1, RECONCILE } from "../modules/glacier/frame.ts";
@@ -119,7 +119,7 @@ function realFrames(random: SeededRandom): Uint8Array[] {
   return frames;
 }
 
-test("20,000 frames of noise and mutation throw no error, open at most four contacts, and are counted by reason", (t) => {
+test("20,000 frames of noise and mutation throw nothing, open at most four contacts and are counted by reason", (t) => {
   const random = new SeededRandom(seed, "fuzz");
   const frames = realFrames(random);
   t.true(frames.length > 300);

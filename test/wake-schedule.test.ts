@@ -26,7 +26,7 @@ function isPrime(n: number): boolean {
   return n > 1;
 }
 
-test("the periods of a cycle are the 16 largest primes above two thirds of the cycle, or all if there are fewer", (t) => {
+test("the periods of a cycle are the largest primes above two thirds of the cycle, at most 16 of them", (t) => {
   t.deepEqual(Object.keys(WAKE_PRIMES_S).map(Number), [...WAKE_CYCLES]);
   for (const cycle of WAKE_CYCLES) {
     const fitting = [];

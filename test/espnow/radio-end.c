@@ -1,9 +1,12 @@
 /*
- * The firmware's radio for Linux in a process of its own, without the SDK: XS as @agoric/xsnap builds it, the shipped
- * binding, driver and plain C (modules/espnow), and the bundle of test/xs/radio-end.ts, which is the shipped face and a probe.
+ * The contract of a radio must also hold for the firmware's radio on Linux, and a test machine has no SDK to build it.
+ * This program runs that radio in a process of its own. It links XS as @agoric/xsnap builds it with the shipped
+ * binding, driver and plain C (modules/espnow), and evaluates the bundle of test/xs/radio-end.ts: the shipped class and
+ * a probe.
  *
- * Argument: the bundle. Each line of standard input is an order (test/radio-probe.ts) and is answered by a line; the end of
- * the input ends the process. Orders and what the driver posts come by one GLib loop, as on a desk.
+ * The argument is the bundle. Each line of standard input is an order (test/radio-probe.ts), and each order is answered
+ * by one line. The end of the input ends the process. Orders and the driver's messages arrive through one GLib loop, as
+ * on a desk.
  */
 #include "xs.h"
 
@@ -43,7 +46,7 @@ static void fail(const char *what) {
   exit(1);
 }
 
-/* An object that can hold what C gives it, as the SDK's Native makes one. */
+/* Makes an object that can hold data of the C, as the SDK's Native does. */
 static void new_host_object(xsMachine *the) {
   xsResult = xsNewHostObject(xs_espnow_destructor);
 }
@@ -56,7 +59,7 @@ static void define_natives(xsMachine *the) {
 
 static void evaluate(const char *path) {
   gchar *script;
-  if (!g_file_get_contents(path, &script, NULL, NULL)) fail("no bundle");
+  if (!g_file_get_contents(path, &script, NULL, NULL)) fail("the bundle cannot be read");
   xsBeginHost(end.machine);
   xsTry {
     define_natives(the);
@@ -99,7 +102,7 @@ static gboolean readable(gint input, GIOCondition condition, gpointer loop) {
     end.filled -= (size_t)(newline + 1 - end.line);
     memmove(end.line, newline + 1, end.filled + 1);
   }
-  if (end.filled == LINE_BYTES_MAX - 1) fail("an order is too long");
+  if (end.filled == LINE_BYTES_MAX - 1) fail("an order is longer than the line buffer");
   return G_SOURCE_CONTINUE;
 }
 
@@ -120,7 +123,7 @@ int main(int count, char **words) {
   if (count != 2) fail("usage: radio-end <bundle>");
   fxInitializeSharedCluster();
   end.machine = xsCreateMachine(&creation, "radio-end", NULL);
-  if (end.machine == NULL) fail("no XS machine");
+  if (end.machine == NULL) fail("XS could not create a machine");
   evaluate(words[1]);
   GMainLoop *loop = g_main_loop_new(NULL, FALSE);
   g_unix_fd_add(STDIN_FILENO, G_IO_IN | G_IO_HUP, readable, loop);

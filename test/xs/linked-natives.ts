@@ -1,12 +1,13 @@
 /**
- * What the SDK's linker makes of `native(name)` and `Native(name)`, for test/espnow/radio-end.c, which defines each C function
- * under its name: the function itself, and a class whose objects C can hold on to.
+ * The SDK's linker replaces `native(name)` by a C function and `Native(name)` by a class whose objects can hold data of
+ * the C. test/espnow/radio-end.c is built without that linker. It defines each C function as a global of that name, and
+ * this file makes `native` and `Native` from the globals.
  */
 const { new_host_object: newHostObject, ...functions } = globalThis as unknown as Record<string, () => object>;
 
 class HostObject {
   constructor() {
-    // biome-ignore lint/correctness/noConstructorReturn: only an object that C made can be held by C
+    // biome-ignore lint/correctness/noConstructorReturn: the C can keep its data only in an object that it made
     return Object.setPrototypeOf(newHostObject!(), new.target.prototype);
   }
 }

@@ -1,9 +1,12 @@
-/** The firmware's radio on XS, over the shipped C, and a probe that hears of it what a node would: test/espnow/radio-end.c runs it. */
+/**
+ * The firmware's radio on XS, over the shipped C, with a probe that records what a node would hear from the radio.
+ * test/espnow/radio-end.c runs this file.
+ */
 import "./linked-natives.ts";
 import { EspNow } from "../../modules/espnow/espnow.ts";
 import { RadioProbe } from "../radio-probe.ts";
 
-/** No other test is on it. */
+/** No other test uses this channel. */
 const CHANNEL = 9;
 
 const probe = new RadioProbe();
