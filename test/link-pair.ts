@@ -129,7 +129,9 @@ export class LinkPair {
     this.#peers[1].unwantedEvery = every;
   }
 
-  /** The messages of `from` that the other peer kept, and those that it did not want, as the sender of `from` learned. */
+  /**
+   * The messages of `from` that the other peer kept, and those that it did not want, as the sender of `from` learned.
+   */
   told(from: 0 | 1): { kept: number[]; unwanted: number[] } {
     const { kept, unwanted } = this.#peers[from];
     return { kept: [...kept].sort((a, b) => a - b), unwanted: [...unwanted].sort((a, b) => a - b) };
