@@ -58,7 +58,7 @@ class Board {
     this.store.markVerified(this.store.lastSlot);
   }
 
-  /** As a node does with a Drop that came by air, its contact having a token. */
+  /** Offers a Drop as a node does with a Drop from the air, from a contact that has a token. */
   offer(number: number, key = this.now + HALF_LIFE): Admittance {
     const admittance = this.admission.judge(number, this.now);
     if (admittance === "departed") return admittance;
@@ -131,7 +131,7 @@ test("a departed Drop is forgotten after 8 half-lives, and no other Drop is take
   const board = new Board();
   for (let i = 0; i < SHARE; i++) board.offer(100 + i);
   t.is(board.admission.judge(0, board.now), "departed");
-  t.is(board.admission.judge(0x1_0000, board.now), "token", "the same sixteen bits");
+  t.is(board.admission.judge(0x1_0000, board.now), "token", "another Drop with the same sixteen bits");
   board.now += 8 * HALF_LIFE - 1;
   t.is(board.admission.judge(0, board.now), "departed");
   board.now++;
@@ -206,7 +206,7 @@ test("a slot that false junk left lets no junk settle", (t) => {
   t.is(wearDown(new Board()), SHARE);
 });
 
-test("such a place is taken for tokens, but one that was free before a restart at once", (t) => {
+test("a Drop needs a token for a slot that false junk left, and none for a slot that was free before a restart", (t) => {
   const board = new Board();
   for (let number = 0; number < 3; number++) board.store.remove(number, CORRUPT);
   board.restart();
