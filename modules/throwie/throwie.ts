@@ -61,19 +61,26 @@ const BROADCAST: MacAddress = /* @__PURE__ */ new Uint8Array(ADDRESS_BYTES).fill
 /** Why a frame was not used. Together with `used`, `counters` accounts for every frame ever received. */
 export type Refusal = FrameRefusal | LinkRefusal | "echo" | "beacon" | "session" | "busy" | "tie";
 
+/** The ports of a node, and how it works. */
 export interface ThrowieOptions {
+  /** The way to the air; no other node may use it. */
   radio: Radio;
+  /** The one clock of the node. */
   clock: Clock;
+  /** The source of nonces and salts. A stranger who can guess them can hide Drops from reconciliation. */
   random: Random;
-  /** Mounted. The node is then its only user. */
+  /** A mounted store. The node is then its only writer; a host may read it between two calls. */
   store: Store;
+  /** Where the node tells what happens; without it, nowhere. */
   events?: NodeEvents;
+  /** From one beacon to the next, in milliseconds; 1,000 without it. */
   beaconIntervalMs?: number;
   /**
    * The first beacon goes out at once: for a board that woke, and has little time. Otherwise at some moment of the first
    * interval, since after a power cut many start together.
    */
   beaconAtOnce?: boolean;
+  /** In how many milliseconds a Drop cools by half: the same in the whole town. A week without it. */
   halfLifeMs?: number;
   /**
    * Heat time at which the clock was 0, for a clock that went on while the node was off: what `epoch` was before. Without
@@ -90,15 +97,27 @@ export interface ThrowieOptions {
  */
 export type Cast = "broadcast" | "unicast";
 
+/**
+ * A node (docs/protocol.md, "Contacts"; docs/embedding.md). A host calls `turn`, `receive`, `publish` and `checkpoint`,
+ * one at a time and never from inside a port or an event. Times are milliseconds of the host's clock. What a port
+ * throws passes through, and the node is then of no use: make a new one on the same flash.
+ */
 export class Throwie implements ContactOwner {
+  /** The store that the host gave. */
   readonly store: Store;
+  /** The buffers of messages that are not yet whole; for the node's contacts. */
   readonly assemblies = new Assemblies();
+  /** The one reconciliation at a time; for the node's contacts. */
   readonly reconciliation: Reconciliation;
+  /** Where the node tells what happens. */
   readonly events: NodeEvents;
-  /** In RAM only: after a restart what was written here is like any other. */
+  /**
+   * 1 for each slot whose Drop was written at this node. In RAM only: after a restart such a Drop is like any other.
+   */
   readonly own: Uint8Array;
   /** Heat time at which the clock was 0: a signed 32-bit integer, which a host keeps where it keeps its clock. */
   readonly epoch: number;
+  /** Frames received since the constructor, by what became of them. */
   readonly counters: Record<"used" | Refusal, number> = {
     used: 0,
     short: 0,
@@ -141,6 +160,7 @@ export class Throwie implements ContactOwner {
   #sentLast = 0;
   #sacrificed = 0;
 
+  /** Takes all memory that the node ever uses. Throws an Error for a half-life that `heatTime` refuses. */
   constructor(options: ThrowieOptions) {
     this.store = options.store;
     this.events = options.events ?? SILENT;
@@ -176,16 +196,21 @@ export class Throwie implements ContactOwner {
     return this.store.unverified;
   }
 
+  /** Contacts that are open: 0 .. CONTACTS_MAX. */
   get contacts(): number {
     return this.#contacts.open;
   }
 
-  /** Take a frame that the radio heard. The buffer is only read during the call; any bytes at all are welcome. */
+  /**
+   * Take the frame `bytes[0 .. lengthBytes)` that the radio heard from the address `from`. Both buffers are only read,
+   * and only during the call. No bytes make it throw: a frame that is not used adds one to a counter. Call `turn`
+   * afterwards.
+   */
   receive(bytes: Uint8Array, lengthBytes: number, from: MacAddress): void {
     this.counters[this.#receive(bytes, lengthBytes, from) ?? "used"]++;
   }
 
-  /** Do what is due. Returns when to call again at the latest, in clock milliseconds. */
+  /** Do what is due. Returns when to call again at the latest, in clock milliseconds; that is later than now. */
   turn(): number {
     const now = this.#clock.now();
     if (this.contacts > 0) this.#review(now);
@@ -247,21 +272,27 @@ export class Throwie implements ContactOwner {
     return Math.min(Math.max(share, 1), 255);
   }
 
-  /** It never falls behind the last that the store recorded, so order outlives a restart of unknown length. */
+  /**
+   * Heat time now. It never falls behind the last that the store recorded, so order outlives a restart of unknown
+   * length.
+   */
   heatNow(): number {
     return this.epoch + heatTime(this.#clock.now(), this.#halfLifeMs);
   }
 
+  /** For a contact: the slot's Drop has moved once more. */
   warm(slot: number): void {
     const key = this.store.heat(slot);
     const raised = raise(key, this.heatNow());
     this.store.setHeat(slot, isNewcomer(key) ? newcomerKey(raised) : settledKey(raised));
   }
 
+  /** For a contact: on which terms a Drop from the air, of this low word of a ShortId, would come in. */
   judge(low: number): Admittance {
     return this.#admission.judge(low, this.heatNow());
   }
 
+  /** For a contact: store the Drop that came whole. */
   keep(assembly: Assembly, from: Contact): StoreOutcome | "departed" | "token" {
     const now = this.heatNow();
     const admittance = this.judge(assembly.shortIdLow);
