@@ -6,10 +6,11 @@
  * Replay a history with SEED=n HISTORIES=1.
  */
 import test from "ava";
-import { DROP } from "../modules/glacier/frame.ts";
+import { frameType } from "../modules/glacier/frame.ts";
+import { DROP } from "../modules/glacier/frame-type.ts";
 import type { Scenario } from "../sim/scenario.ts";
 import { type Defect, historyOf, type Outcome, outcomeOf } from "./contact-histories.ts";
-import { seed, sessionOf, typeOf } from "./contact-world.ts";
+import { seed, sessionOf } from "./contact-world.ts";
 
 const HISTORIES = Number(process.env.HISTORIES ?? 80);
 /** This many histories are enough for each kind of event to happen in at least three of them. */
@@ -94,7 +95,7 @@ test("canary: a sender that forgets a lost fragment is caught", (t) => {
     const sent = new Set<string>();
     station.send = (frame, lengthBytes, to) => {
       const fragment = `${sessionOf(frame)} ${frame[4]} ${frame[5]}`;
-      if (typeOf(frame) === DROP && sent.has(fragment)) return true;
+      if (frameType(frame) === DROP && sent.has(fragment)) return true;
       if (!send(frame, lengthBytes, to)) return false;
       sent.add(fragment);
       return true;

@@ -5,7 +5,8 @@
  *
  * A history is a scenario drawn from a seed, so one number replays it.
  */
-import { BEACON } from "../modules/glacier/frame.ts";
+import { frameType } from "../modules/glacier/frame.ts";
+import { BEACON } from "../modules/glacier/frame-type.ts";
 import { claim, keyOfClaim } from "../modules/temperature/temperature.ts";
 import type { Throwie } from "../modules/throwie/throwie.ts";
 import type { Waypoint } from "../sim/mobility.ts";
@@ -14,7 +15,7 @@ import { SeededRandom } from "../sim/random.ts";
 import type { Report } from "../sim/report.ts";
 import type { Crash, NodeScenario, Scenario } from "../sim/scenario.ts";
 import { World } from "../sim/world.ts";
-import { holdings, typeOf } from "./contact-world.ts";
+import { holdings } from "./contact-world.ts";
 
 /** After this time no node leaves, loses power or writes. The air stays as bad as it was. */
 const EVENTS_END_S = 40;
@@ -170,7 +171,7 @@ class History {
     for (const { station } of this.#world.nodes) {
       const send = station.send.bind(station);
       station.send = (frame, lengthBytes, to) => {
-        if (typeOf(frame) !== BEACON) this.#framesButBeacons++;
+        if (frameType(frame) !== BEACON) this.#framesButBeacons++;
         return send(frame, lengthBytes, to);
       };
     }

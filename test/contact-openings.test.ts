@@ -3,7 +3,8 @@
  * and a peer that restarts in the middle of a contact.
  */
 import test from "ava";
-import { BEACON, DROP, OPEN } from "../modules/glacier/frame.ts";
+import { frameType } from "../modules/glacier/frame.ts";
+import { BEACON, DROP, OPEN } from "../modules/glacier/frame-type.ts";
 import { sameAddress } from "../modules/throwie/ports.ts";
 import { Kernel } from "../sim/kernel.ts";
 import { Fixed } from "../sim/mobility.ts";
@@ -11,7 +12,7 @@ import { SimNode } from "../sim/node.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { Medium } from "../sim/radio.ts";
 import { SeededRandom } from "../sim/random.ts";
-import { board, holdings, namesOf, overhear, seed, sessionOf, typeOf, worldOf, write } from "./contact-world.ts";
+import { board, holdings, namesOf, overhear, seed, sessionOf, worldOf, write } from "./contact-world.ts";
 import { stranger } from "./stranger.ts";
 
 const SESSION = 0x4242;
@@ -54,7 +55,7 @@ test("two pairs of nodes with the same session id on one channel do not take eac
       const pair = station === a.station || station === b.station ? [a, b] : [c, d];
       overhear(station, (frame, pass, from) => {
         const known = pair.some((node) => sameAddress(node.station.address, from));
-        if (known || typeOf(frame) !== BEACON) pass(frame);
+        if (known || frameType(frame) !== BEACON) pass(frame);
       });
     }
     kernel.run(SECOND_US);
@@ -113,7 +114,7 @@ test("if both nodes open at once, the lower address stays the initiator, and one
       const held: Uint8Array[] = [];
       overhear(station, (frame, pass) => {
         const open = opened.some((entry) => entry.startsWith(name));
-        if (typeOf(frame) === OPEN && !open) {
+        if (frameType(frame) === OPEN && !open) {
           held.push(frame.slice());
           return;
         }
@@ -154,10 +155,10 @@ for (const { name, mute, reason } of [
       const send = b.station.send.bind(b.station);
       // Frames of the muted type are swallowed until the other end has noticed the restart.
       b.station.send = (frame, lengthBytes, to) =>
-        (typeOf(frame) === mute && closed.length === 0) || send(frame, lengthBytes, to);
+        (frameType(frame) === mute && closed.length === 0) || send(frame, lengthBytes, to);
       const session = new Set<number>();
       overhear(b.station, (frame, pass) => {
-        if (typeOf(frame) === DROP) session.add(sessionOf(frame));
+        if (frameType(frame) === DROP) session.add(sessionOf(frame));
         pass(frame);
       });
       b.crash();

@@ -4,24 +4,14 @@
  */
 import test from "ava";
 import { MESSAGES_AHEAD_MAX } from "../modules/glacier/ack.ts";
-import { DROP } from "../modules/glacier/frame.ts";
+import { frameType } from "../modules/glacier/frame.ts";
+import { DROP } from "../modules/glacier/frame-type.ts";
 import { freshKey } from "../modules/temperature/temperature.ts";
 import type { SimNode } from "../sim/node.ts";
 import { SeededRandom } from "../sim/random.ts";
 import type { RadioScenario } from "../sim/scenario.ts";
 import type { World } from "../sim/world.ts";
-import {
-  board,
-  holdings,
-  nameInSlot,
-  namesOf,
-  overhear,
-  seed,
-  sessionOf,
-  typeOf,
-  worldOf,
-  write,
-} from "./contact-world.ts";
+import { board, holdings, nameInSlot, namesOf, overhear, seed, sessionOf, worldOf, write } from "./contact-world.ts";
 import { LinkPair } from "./link-pair.ts";
 
 const V2 = { frameSizeBytesMax: 1_470 };
@@ -41,7 +31,7 @@ function fragmentsFrom({ station }: SimNode): Map<string, number> {
   station.send = (frame, lengthBytes, to) => {
     if (!send(frame, lengthBytes, to)) return false;
     const fragment = `${sessionOf(frame)} ${frame[4]! | (frame[5]! << 8)}`;
-    if (typeOf(frame) === DROP) sent.set(fragment, (sent.get(fragment) ?? 0) + 1);
+    if (frameType(frame) === DROP) sent.set(fragment, (sent.get(fragment) ?? 0) + 1);
     return true;
   };
   return sent;
@@ -121,7 +111,7 @@ test("if one of three nodes takes v1 bodies only, each pair uses the largest bod
   for (const { station, name } of world.nodes) {
     const send = station.send.bind(station);
     station.send = (frame, lengthBytes, to) => {
-      if (typeOf(frame) === DROP) longest.set(name, Math.max(longest.get(name) ?? 0, lengthBytes));
+      if (frameType(frame) === DROP) longest.set(name, Math.max(longest.get(name) ?? 0, lengthBytes));
       return send(frame, lengthBytes, to);
     };
   }
@@ -242,7 +232,7 @@ for (const cast of ["broadcast", "unicast"] as const) {
       const heard = new Set<number>();
       let deaf = true;
       overhear(b.station, (frame, pass) => {
-        if (deaf && typeOf(frame) === DROP) {
+        if (deaf && frameType(frame) === DROP) {
           if (heard.size === 6) return;
           heard.add(frame[4]! & 15);
         }
@@ -259,7 +249,7 @@ for (const cast of ["broadcast", "unicast"] as const) {
       overhear(b.station, (frame, pass) => {
         const { repeat } = b.throwie!.counters;
         pass(frame);
-        if (typeOf(frame) === DROP && b.throwie!.counters.repeat === repeat) used.push(frame[4]! & 15);
+        if (frameType(frame) === DROP && b.throwie!.counters.repeat === repeat) used.push(frame[4]! & 15);
       });
       for (let steps = 0; b.throwie!.store.count === 0; steps++) {
         if (steps === 600) throw new Error(`SEED=${run}: the Drop did not arrive in a minute`);
@@ -281,7 +271,7 @@ test("a Drop that is half received in small frames is begun anew in large frames
   world.medium.powerOff(c.station);
   let taken = 0;
   overhear(b.station, (frame, pass) => {
-    if (typeOf(frame) !== DROP || frame.length > 226 || taken++ < 6) pass(frame);
+    if (frameType(frame) !== DROP || frame.length > 226 || taken++ < 6) pass(frame);
   });
   const drops = write(a, new SeededRandom(seed, "half"), 1);
   write(c, new SeededRandom(seed, "half"), 1);

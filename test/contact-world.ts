@@ -69,7 +69,6 @@ export function holdings(node: SimNode): string[] {
   return all.sort();
 }
 
-export const typeOf = (frame: Uint8Array): number => (frame[1]! >>> 4) & 7;
 export const sessionOf = (frame: Uint8Array): number => frame[2]! | (frame[3]! << 8);
 
 type Listener = (frame: Uint8Array, pass: (frame: Uint8Array) => void, from: MacAddress) => void;

@@ -1,7 +1,10 @@
 /** Frames that a test makes or looks at by hand. */
 import { FrameHeader } from "../modules/glacier/frame.ts";
 
-/** A header with these fields; the others are 0. */
-export function headerOf(fields: Partial<FrameHeader>): FrameHeader {
-  return Object.assign(new FrameHeader(), fields);
+/** Fields of a header. The type may be one that does not exist. */
+export type HeaderFields = Partial<Omit<FrameHeader, "type">> & { type?: number };
+
+/** A header with these fields. */
+export function headerOf(fields: HeaderFields): FrameHeader {
+  return Object.assign(new FrameHeader(), fields as Partial<FrameHeader>);
 }

@@ -9,18 +9,16 @@ import test from "ava";
 import { ACK_PREFIX_BYTES, Ack, encodeAck, FINISHED } from "../modules/glacier/ack.ts";
 import type { Assembly } from "../modules/glacier/assembly.ts";
 import {
-  ACK,
-  DROP,
   FRAME_HEADER_BYTES,
   FRAME_SIZE_BYTES_V2,
   FRAME_TRAILER_BYTES,
   type Frame,
-  OPEN,
+  type FrameOf,
   PAYLOAD_BYTES_V1,
   PAYLOAD_BYTES_V2,
-  RECONCILE,
   sealFrame,
 } from "../modules/glacier/frame.ts";
+import { ACK, BEACON, DROP, FRAME_TYPES, type FrameType, OPEN, RECONCILE } from "../modules/glacier/frame-type.ts";
 import { MESSAGE_BODY_BYTES_MAX, MESSAGE_PREFIX_BYTES } from "../modules/glacier/message.ts";
 import type { Completion, MessageSink } from "../modules/glacier/receiver.ts";
 import type { MessageSource, Outgoing } from "../modules/glacier/sender.ts";
@@ -39,7 +37,7 @@ const ASSEMBLIES = 2;
 /** Bytes behind the largest frame. The link must not write there. */
 const GUARD_BYTES = 32;
 const GUARD = 0xa5;
-const TYPES = [OPEN, RECONCILE, DROP, ACK];
+const MESSAGE_TYPES = FRAME_TYPES.flatMap((type) => (type?.fragment ? [type.code] : []));
 /** Milliseconds that pass between packets. */
 const STEPS_MS = [0, 1, 5, 20, 100, 1_000, 10_000, 1 << 30];
 
@@ -158,12 +156,14 @@ function targetOf(modules: Modules): Target {
     FrameHeader: CoveredHeader,
     Assembly: CoveredAssembly,
     decodeFrame,
+    frameType,
     decodeAck,
     Ack: CoveredAck,
   } = modules;
   const out = new Uint8Array(FRAME_SIZE_BYTES_V2 + GUARD_BYTES);
   const memory = new Uint8Array(2 * FRAME_SIZE_BYTES_V2);
-  const [heard, told] = [new CoveredFrame(), new CoveredFrame()];
+  const heard: FrameOf<FrameType> = new CoveredFrame();
+  const told = new CoveredFrame();
   const header = new CoveredHeader();
   const ack = new CoveredAck();
   const assemblies = Array.from({ length: ASSEMBLIES }, () => new CoveredAssembly());
@@ -216,8 +216,10 @@ function targetOf(modules: Modules): Target {
             heard.payloadBytes === packet.length - FRAME_HEADER_BYTES - FRAME_TRAILER_BYTES,
             "the payload has another size",
           );
+          check(frameType(memory) === heard.type, `type ${heard.type}, read as ${frameType(memory)}`);
           check(heard.sequence < 4096 && heard.fragment < 16, `sequence ${heard.sequence}, fragment ${heard.fragment}`);
-          link.receive(heard, now);
+          // A beacon is not for a link: the node takes it.
+          if (heard.type !== BEACON) link.receive(heard, now);
         }
         if (step & 0x80) owner.takeOver();
         if (moods & 0x80) link.setDone(!link.done);
@@ -238,7 +240,7 @@ function targetOf(modules: Modules): Target {
 /** The fragments of messages, and acknowledgements of each kind, also an empty one. */
 function seeds(): Input[] {
   const inputs: Input[] = [];
-  for (const type of TYPES.filter((type) => type !== ACK)) {
+  for (const type of MESSAGE_TYPES) {
     for (const [fragmentBytes, sends] of [
       [PAYLOAD_BYTES_V1, 2],
       [PAYLOAD_BYTES_V2, 10],

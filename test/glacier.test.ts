@@ -10,7 +10,6 @@ import { Ack, decodeAck, encodeAck } from "../modules/glacier/ack.ts";
 import { Assembly } from "../modules/glacier/assembly.ts";
 import { crc16 } from "../modules/glacier/crc16.ts";
 import {
-  DROP,
   decodeFrame,
   FRAGMENTS_MAX,
   FRAME_HEADER_BYTES,
@@ -19,10 +18,13 @@ import {
   FRAME_TRAILER_BYTES,
   Frame,
   FrameHeader,
+  type FrameOf,
+  type HeaderOf,
   PAYLOAD_BYTES_V1,
   PAYLOAD_BYTES_V2,
   sealFrame,
 } from "../modules/glacier/frame.ts";
+import { DROP, type MessageType } from "../modules/glacier/frame-type.ts";
 import { fragmentCount, MESSAGE_BODY_BYTES_MAX } from "../modules/glacier/message.ts";
 import { Receiver } from "../modules/glacier/receiver.ts";
 import { Sender } from "../modules/glacier/sender.ts";
@@ -103,11 +105,11 @@ test("every valid acknowledgement decodes to its fields and the fields encode to
   }
 });
 
-function fragmentsOf(body: Uint8Array, fragmentBytes = PAYLOAD_BYTES_V1): Frame[] {
+function fragmentsOf(body: Uint8Array, fragmentBytes = PAYLOAD_BYTES_V1): FrameOf<typeof DROP>[] {
   const stream = new Uint8Array(3 + body.length);
   stream.set([body.length & 0xff, body.length >>> 8, 0]);
   stream.set(body, 3);
-  const frames: Frame[] = [];
+  const frames: FrameOf<typeof DROP>[] = [];
   for (let i = 0; i * fragmentBytes < stream.length; i++) {
     const payload = stream.subarray(i * fragmentBytes, (i + 1) * fragmentBytes);
     const bytes = new Uint8Array(FRAME_SIZE_BYTES_V2);
@@ -122,7 +124,7 @@ function fragmentsOf(body: Uint8Array, fragmentBytes = PAYLOAD_BYTES_V1): Frame[
       payloadBytes: payload.length,
     };
     decodeFrame(bytes, sealFrame(bytes, headerOf(header)), frame);
-    frames.push(frame);
+    frames.push(frame as FrameOf<typeof DROP>);
   }
   return frames;
 }
@@ -254,7 +256,7 @@ test("a message whose buffer another contact took over and completed is finished
     window: 32,
   });
   receiver.begin();
-  const [first, second] = fragmentsOf(new Uint8Array(500).fill(3)) as [Frame, Frame];
+  const [first, second] = fragmentsOf(new Uint8Array(500).fill(3)) as [FrameOf<typeof DROP>, FrameOf<typeof DROP>];
   t.is(receiver.receive(first, 0), undefined);
   stored = true;
   assembly.begin(8, 9, PAYLOAD_BYTES_V1, 0);
@@ -283,7 +285,7 @@ test("fragments that the peer gave up are sent again, but a peer that gives up f
   const out = new Uint8Array(FRAME_SIZE_BYTES_V1);
   const fragments = (now: number): number[] => {
     const sent: number[] = [];
-    const header = new FrameHeader();
+    const header = new FrameHeader() as HeaderOf<MessageType>;
     while (sender.prepare(out, header, now) > 0) {
       sent.push(header.fragment);
       sender.sent(header, now);

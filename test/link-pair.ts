@@ -1,14 +1,14 @@
 /** Two links without nodes, over a channel that loses, repeats and delays frames. Time is simulated milliseconds. */
 import { Assembly } from "../modules/glacier/assembly.ts";
 import {
-  ACK,
-  DROP,
   decodeFrame,
   FRAME_SIZE_BYTES_V1,
   Frame,
   FrameHeader,
+  type FrameOf,
   PAYLOAD_BYTES_V1,
 } from "../modules/glacier/frame.ts";
+import { ACK, DROP, type SessionType } from "../modules/glacier/frame-type.ts";
 import { Link } from "../modules/glacier/link.ts";
 import type { Completion, MessageSink } from "../modules/glacier/receiver.ts";
 import type { MessageSource, Outgoing } from "../modules/glacier/sender.ts";
@@ -202,7 +202,7 @@ export class LinkPair {
       const frame = new Frame();
       if (decodeFrame(bytes, bytes.length, frame) !== undefined) throw new Error("the channel changed a frame");
       if (frame.type === ACK && this.muteAcknowledgements) continue;
-      this.#peers[to === 0 ? 0 : 1].link.receive(frame, this.#now);
+      this.#peers[to === 0 ? 0 : 1].link.receive(frame as FrameOf<SessionType>, this.#now);
     }
   }
 }

@@ -10,7 +10,8 @@
  * The Drops that were displaced are counted in the board's own store at the end.
  */
 import { dropId, shortIdLow } from "../modules/drop/drop.ts";
-import { DROP, decodeFrame, Frame, sealFrame } from "../modules/glacier/frame.ts";
+import { decodeFrame, Frame, sealFrame } from "../modules/glacier/frame.ts";
+import { DROP } from "../modules/glacier/frame-type.ts";
 import type { Store } from "../modules/store/store.ts";
 import { HEAT_CAP, HEAT_UNITS_PER_HALF_LIFE } from "../modules/temperature/temperature.ts";
 import type { SimNode, SimObserver } from "../sim/node.ts";

@@ -1,18 +1,11 @@
 /** A station that is no node. It hears the first node of a world, and opens contacts with it as a test likes. */
-import {
-  BEACON,
-  FRAME_HEADER_BYTES,
-  FRAME_SIZE_BYTES_V1,
-  type FrameHeader,
-  OPEN,
-  sealFrame,
-} from "../modules/glacier/frame.ts";
+import { FRAME_HEADER_BYTES, FRAME_SIZE_BYTES_V1, frameType, sealFrame } from "../modules/glacier/frame.ts";
+import { BEACON, OPEN } from "../modules/glacier/frame-type.ts";
 import { digest } from "../modules/glacier/message.ts";
 import { sameAddress } from "../modules/throwie/ports.ts";
 import { Fixed } from "../sim/mobility.ts";
 import type { World } from "../sim/world.ts";
-import { typeOf } from "./contact-world.ts";
-import { headerOf } from "./frames.ts";
+import { type HeaderFields, headerOf } from "./frames.ts";
 
 /** A station at `x` metres that opens contacts with the first node. */
 export function stranger(world: World, x: number) {
@@ -23,14 +16,14 @@ export function stranger(world: World, x: number) {
     if (sameAddress(from, firstNode)) heard.push(bytes.slice(0, lengthBytes));
   };
   const out = new Uint8Array(FRAME_SIZE_BYTES_V1);
-  const send = (header: Partial<FrameHeader>, payload: Uint8Array): void => {
+  const send = (header: HeaderFields, payload: Uint8Array): void => {
     out.set(payload, FRAME_HEADER_BYTES);
     station.send(out, sealFrame(out, headerOf({ ...header, payloadBytes: payload.length })), firstNode);
     world.run(world.nowS + 0.01);
   };
   /** Sends an OPEN as message `sequence` of a session. The OPEN answers the first beacon that the station heard. */
   const open = (sessionId: number, sequence = 0, summaries = TWO_PARTS): void => {
-    const { name, payload } = openingFor(heard.find((frame) => typeOf(frame) === BEACON)!, summaries);
+    const { name, payload } = openingFor(heard.find((frame) => frameType(frame) === BEACON)!, summaries);
     send({ type: OPEN, sessionId, sequence, shortIdLow: name[0], shortIdHigh: name[1] }, payload);
   };
   return { open, send, address: station.address };

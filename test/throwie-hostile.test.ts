@@ -4,7 +4,8 @@
  * its bounds, and must still serve its honest peers.
  */
 import test from "ava";
-import { DROP, FRAME_SIZE_BYTES_V2, PAYLOAD_BYTES_V1, RECONCILE } from "../modules/glacier/frame.ts";
+import { FRAME_SIZE_BYTES_V2, PAYLOAD_BYTES_V1 } from "../modules/glacier/frame.ts";
+import { DROP, RECONCILE } from "../modules/glacier/frame-type.ts";
 import { freshKey } from "../modules/temperature/temperature.ts";
 import { sameAddress } from "../modules/throwie/ports.ts";
 import type { SimNode } from "../sim/node.ts";

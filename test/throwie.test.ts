@@ -5,14 +5,14 @@
 import test from "ava";
 import { dropId, shortIdHigh, shortIdLow } from "../modules/drop/drop.ts";
 import {
-  BEACON,
-  DROP,
   decodeFrame,
   FRAME_SIZE_BYTES_V1,
   Frame,
+  frameType,
   PAYLOAD_BYTES_V1,
   sealFrame,
 } from "../modules/glacier/frame.ts";
+import { BEACON, DROP } from "../modules/glacier/frame-type.ts";
 import { MESSAGE_BODY_BYTES_MAX } from "../modules/glacier/message.ts";
 import { MESSAGE_SIZE_BYTES_MAX } from "../modules/rbsr/reconciler.ts";
 import { Store } from "../modules/store/store.ts";
@@ -22,7 +22,7 @@ import type { MacAddress } from "../modules/throwie/ports.ts";
 import { OPEN_PREFIX_BYTES } from "../modules/throwie/reconciliation.ts";
 import type { SimNode } from "../sim/node.ts";
 import { SeededRandom } from "../sim/random.ts";
-import { board, holdings, namesOf, seed, typeOf, worldOf, write } from "./contact-world.ts";
+import { board, holdings, namesOf, seed, worldOf, write } from "./contact-world.ts";
 import { headerOf } from "./frames.ts";
 import { loneNode } from "./lone-node.ts";
 
@@ -212,7 +212,7 @@ test("a node looks once at a neighbour in sync, and looks again after its own se
   t.is(b.throwie!.store.count, 3);
   // b sends no more beacons, so only the unchanged beacon of a can make b look.
   const send = b.station.send.bind(b.station);
-  b.station.send = (frame, lengthBytes, to) => typeOf(frame) === BEACON || send(frame, lengthBytes, to);
+  b.station.send = (frame, lengthBytes, to) => frameType(frame) === BEACON || send(frame, lengthBytes, to);
   world.run(15);
   write(b, random, 1);
   world.run(18);
@@ -226,7 +226,7 @@ test("a node resumes a half-received Drop at the next contact", (t) => {
   const send = a.station.send.bind(a.station);
   let allowed = 6;
   a.station.send = (frame: Uint8Array, lengthBytes: number, to: MacAddress) => {
-    if (typeOf(frame) !== DROP) return send(frame, lengthBytes, to);
+    if (frameType(frame) !== DROP) return send(frame, lengthBytes, to);
     if (allowed === 0) return true;
     if (!send(frame, lengthBytes, to)) return false;
     allowed--;

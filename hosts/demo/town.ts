@@ -7,7 +7,8 @@
  * nodes do not.
  */
 import { createSocket, type Socket } from "node:dgram";
-import { BEACON } from "../../modules/glacier/frame.ts";
+import { frameType } from "../../modules/glacier/frame.ts";
+import { BEACON } from "../../modules/glacier/frame-type.ts";
 import type { MacAddress } from "../../modules/throwie/ports.ts";
 import type { Fixed } from "../../sim/mobility.ts";
 import type { SimObserver } from "../../sim/node.ts";
@@ -97,6 +98,6 @@ export class Town {
 
   /** Every frame but a beacon belongs to a contact, so the town slows down. */
   #slowDown(frame: Uint8Array): void {
-    if (frame[1]! >>> 4 !== BEACON) this.#slowUntilMs = performance.now() + SLOW_MS;
+    if (frameType(frame) !== BEACON) this.#slowUntilMs = performance.now() + SLOW_MS;
   }
 }

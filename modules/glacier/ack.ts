@@ -14,7 +14,8 @@
  * "Finished" is more than "received": a Drop is finished when it is in the flash, or when its receiver does not want it;
  * `kept` tells which, since only a Drop that was kept has moved. What is not finished its sender may not forget.
  */
-import { ACK, FRAME_HEADER_BYTES, type Frame, type FrameHeader, SEQUENCE_COUNT } from "./frame.ts";
+import { FRAME_HEADER_BYTES, type Frame, type FrameHeader, SEQUENCE_COUNT } from "./frame.ts";
+import { ACK } from "./frame-type.ts";
 
 export const ACK_PREFIX_BYTES = 7;
 /**

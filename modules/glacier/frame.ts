@@ -17,6 +17,7 @@
  * A frame that is not well formed is weather: `decodeFrame` names the reason, and the caller counts it.
  */
 import { crc16 } from "./crc16.ts";
+import { BEACON, FRAME_TYPES, type FrameType } from "./frame-type.ts";
 
 export const FRAME_MAGIC = 0x74;
 export const FRAME_VERSION = 2;
@@ -35,13 +36,6 @@ export const FRAGMENTS_MAX = 16;
 /** Sequence numbers wrap at 12 bits. */
 export const SEQUENCE_COUNT = 4096;
 
-/** BEACON and ACK are single frames; OPEN, RECONCILE and DROP are fragments of a message that the link makes reliable. */
-export const BEACON = 1;
-export const OPEN = 2;
-export const RECONCILE = 3;
-export const DROP = 4;
-export const ACK = 5;
-const TYPE_MAX = ACK;
 const TYPE_MASK = 7;
 const POLL = 0x80;
 
@@ -49,7 +43,7 @@ export type FrameRefusal = "short" | "long" | "magic" | "version" | "crc" | "typ
 
 /** What a header says, magic and version apart, and how long the payload is. A record that is reused. */
 export class FrameHeader {
-  type = 0;
+  type: FrameType = BEACON;
   /** The sender asks for an ACK at once: a sender knows when it will run out of frames, a receiver does not. */
   poll = false;
   sessionId = 0;
@@ -67,6 +61,11 @@ export class Frame extends FrameHeader {
   payloadV1: Uint8Array = this.bytes;
   payloadV2: Uint8Array = this.bytes;
 }
+
+/** A frame of one of these types: a switch over its `type` narrows it. */
+export type FrameOf<T extends FrameType> = T extends FrameType ? Frame & { type: T } : never;
+/** A header of one of these types, likewise. */
+export type HeaderOf<T extends FrameType> = T extends FrameType ? FrameHeader & { type: T } : never;
 
 /** Write header and trailer round a payload that already stands in `out`. Returns the frame's length in bytes. */
 export function sealFrame(out: Uint8Array, header: Readonly<FrameHeader>): number {
@@ -103,9 +102,9 @@ export function decodeFrame(bytes: Uint8Array, lengthBytes: number, frame: Frame
   if ((typeVersion & 0x0f) !== FRAME_VERSION) return "version";
   const end = lengthBytes - FRAME_TRAILER_BYTES;
   if (crc16(bytes, end) !== (bytes[end]! | (bytes[end + 1]! << 8))) return "crc";
-  const type = (typeVersion >>> 4) & TYPE_MASK;
-  if (type === 0 || type > TYPE_MAX) return "type";
-  frame.type = type;
+  const type = FRAME_TYPES[(typeVersion >>> 4) & TYPE_MASK];
+  if (type === undefined) return "type";
+  frame.type = type.code;
   frame.poll = typeVersion >= POLL;
   frame.sessionId = bytes[2]! | (bytes[3]! << 8);
   frame.fragment = bytes[4]! & 0x0f;
@@ -119,6 +118,11 @@ export function decodeFrame(bytes: Uint8Array, lengthBytes: number, frame: Frame
     frame.payloadV2 = bytes.subarray(FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + PAYLOAD_BYTES_V2);
   }
   return undefined;
+}
+
+/** The type that these bytes name if they are a frame; undefined when there is no such type. */
+export function frameType(bytes: Uint8Array): FrameType | undefined {
+  return FRAME_TYPES[(bytes[1]! >>> 4) & TYPE_MASK]?.code;
 }
 
 export function readU32(bytes: Uint8Array, at: number): number {

@@ -9,7 +9,8 @@
  * is over when both have said so.
  */
 import { Ack, decodeAck, encodeAck } from "./ack.ts";
-import { ACK, DROP, type Frame, type FrameHeader, PAYLOAD_BYTES_V1, sealFrame } from "./frame.ts";
+import { type FrameHeader, type FrameOf, type HeaderOf, PAYLOAD_BYTES_V1, sealFrame } from "./frame.ts";
+import { ACK, BEACON, FRAME_TYPES, type FrameType, type SessionType } from "./frame-type.ts";
 import { type FragmentRefusal, type MessageSink, Receiver } from "./receiver.ts";
 import { type MessageSource, Sender } from "./sender.ts";
 
@@ -71,23 +72,27 @@ export class Link {
     this.#receiver.due = true;
   }
 
-  /** A frame of this session that is not a beacon. Undefined when it was of use; otherwise what to count. */
-  receive(frame: Frame, now: number): LinkRefusal | undefined {
-    if (frame.type === ACK) {
-      if (!decodeAck(frame, this.#ack)) return "ack";
-      const outcome = this.sender.acknowledged(this.#ack, now);
-      if (outcome === "overtaken") return outcome;
-      this.heardMs = now;
-      if (outcome === "news") this.progressMs = now;
-      // Said once more when both are done: what we said first may be what was lost.
-      if (this.#ack.done && !this.peerDone && this.#done) this.#receiver.due = true;
-      this.peerDone = this.#ack.done;
-      return undefined;
+  /** Take a frame of this session. Undefined when it was of use; otherwise what to count. */
+  receive(frame: FrameOf<SessionType>, now: number): LinkRefusal | undefined {
+    switch (frame.type) {
+      case ACK: {
+        if (!decodeAck(frame, this.#ack)) return "ack";
+        const outcome = this.sender.acknowledged(this.#ack, now);
+        if (outcome === "overtaken") return outcome;
+        this.heardMs = now;
+        if (outcome === "news") this.progressMs = now;
+        // Said once more when both are done: what we said first may be what was lost.
+        if (this.#ack.done && !this.peerDone && this.#done) this.#receiver.due = true;
+        this.peerDone = this.#ack.done;
+        return undefined;
+      }
+      default: {
+        const refusal = this.#receiver.receive(frame, now);
+        if (refusal === undefined || refusal === "repeat") this.heardMs = now;
+        if (refusal === undefined) this.progressMs = now;
+        return refusal;
+      }
     }
-    const refusal = this.#receiver.receive(frame, now);
-    if (refusal === undefined || refusal === "repeat") this.heardMs = now;
-    if (refusal === undefined) this.progressMs = now;
-    return refusal;
   }
 
   /**
@@ -108,14 +113,22 @@ export class Link {
    * The opening and the end of a contact are few frames and much waiting, so they are worth the radio's own repetitions.
    */
   mayBroadcast(header: FrameHeader): boolean {
-    if (header.type === ACK) return !this.#done;
-    return header.type === DROP && !this.sender.preparedProbe;
+    const type = FRAME_TYPES[header.type];
+    if (!type.broadcast) return false;
+    return type.fragment ? !this.sender.preparedProbe : !this.#done;
   }
 
   /** The radio took the frame that `prepare` built. */
-  sent(header: FrameHeader, now: number): void {
-    if (header.type === ACK) this.#receiver.answered();
-    else this.sender.sent(header, now);
+  sent(header: HeaderOf<FrameType>, now: number): void {
+    switch (header.type) {
+      case BEACON:
+        throw new Error("glacier: a link sends no beacons");
+      case ACK:
+        this.#receiver.answered();
+        break;
+      default:
+        this.sender.sent(header, now);
+    }
   }
 
   /** The next time, in clock milliseconds, at which `prepare` has something that it has not now. */

@@ -8,7 +8,8 @@
  */
 import { type Ack, FINISHED, KEPT_BASE_BIT, MESSAGES_AHEAD_MAX } from "./ack.ts";
 import type { Assembly } from "./assembly.ts";
-import { type Frame, SEQUENCE_COUNT } from "./frame.ts";
+import { type FrameOf, SEQUENCE_COUNT } from "./frame.ts";
+import type { MessageType } from "./frame-type.ts";
 
 export type FragmentRefusal = "repeat" | "ahead" | "room" | "misfit" | "changed";
 
@@ -17,13 +18,13 @@ export type Completion = "kept" | "unwanted" | "again";
 
 export interface MessageSink {
   /** Whether the message is wanted at all; if not it is finished without a buffer. */
-  wants(frame: Frame, now: number): boolean;
+  wants(frame: FrameOf<MessageType>, now: number): boolean;
   /** A buffer for the message of this frame, begun or taken up again; undefined when there is no room. */
-  assembly(frame: Frame, now: number): Assembly | undefined;
+  assembly(frame: FrameOf<MessageType>, now: number): Assembly | undefined;
   /** Is a buffer that was lent here still ours? */
   owns(assembly: Assembly): boolean;
   /** All of it is here, and its buffer is the sink's again. */
-  complete(type: number, assembly: Assembly): Completion;
+  complete(type: MessageType, assembly: Assembly): Completion;
   /** Messages of several fragments there is room for, those begun on this link included. */
   readonly credit: number;
   /** Frames that the peer may have in flight, 1 to 255. */
@@ -53,7 +54,7 @@ export class Receiver {
     this.due = false;
   }
 
-  receive(frame: Frame, now: number): FragmentRefusal | undefined {
+  receive(frame: FrameOf<MessageType>, now: number): FragmentRefusal | undefined {
     if (frame.poll) this.due = true;
     const ahead = (frame.sequence - this.#base) & (SEQUENCE_COUNT - 1);
     if (ahead >= SEQUENCE_COUNT / 2) return "repeat";
@@ -121,7 +122,7 @@ export class Receiver {
   }
 
   /** The buffer came back to us for another message. */
-  #passedOn(assembly: Assembly, frame: Frame, i: number): boolean {
+  #passedOn(assembly: Assembly, frame: FrameOf<MessageType>, i: number): boolean {
     if (assembly.shortIdLow === frame.shortIdLow && assembly.shortIdHigh === frame.shortIdHigh) return false;
     for (let k = 0; k < MESSAGES_AHEAD_MAX; k++) if (k !== i && this.#assemblies[k] === assembly) return true;
     return false;

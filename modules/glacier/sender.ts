@@ -14,7 +14,15 @@
  * place of `transmissions` names it. It paces nothing: the caller asks for a frame when the radio has room.
  */
 import { type Ack, FINISHED, MESSAGES_AHEAD_MAX } from "./ack.ts";
-import { FRAME_HEADER_BYTES, type FrameHeader, OPEN, PAYLOAD_BYTES_V1, SEQUENCE_COUNT, sealFrame } from "./frame.ts";
+import {
+  FRAME_HEADER_BYTES,
+  type FrameHeader,
+  type HeaderOf,
+  PAYLOAD_BYTES_V1,
+  SEQUENCE_COUNT,
+  sealFrame,
+} from "./frame.ts";
+import { DROP, FRAME_TYPES, type MessageType } from "./frame-type.ts";
 import { fragmentCount, fragmentMask, MESSAGE_PREFIX_BYTES } from "./message.ts";
 import { RoundTrip } from "./round-trip.ts";
 
@@ -66,7 +74,7 @@ const COLUMNS = 7;
 
 /** A message under way, as its source and the sender speak of it. */
 export class Outgoing {
-  type = 0;
+  type: MessageType = DROP;
   shortIdLow = 0;
   shortIdHigh = 0;
   bodyBytes = 0;
@@ -220,7 +228,7 @@ export class Sender {
   }
 
   /** The radio took the frame that `prepare` built. */
-  sent(header: FrameHeader, now: number): void {
+  sent(header: HeaderOf<MessageType>, now: number): void {
     const sequence = header.sequence;
     const fragment = header.fragment;
     const place = sequence % MESSAGES_AHEAD_MAX;
@@ -393,7 +401,7 @@ export class Sender {
     if (sequence === this.#loaded) return message;
     this.#loaded = sequence;
     const place = sequence % MESSAGES_AHEAD_MAX;
-    message.type = this.#table[TYPE + place]!;
+    message.type = this.#table[TYPE + place] as MessageType;
     message.claim = this.#table[CLAIM + place]!;
     message.shortIdLow = this.#ids[place]!;
     message.shortIdHigh = this.#ids[MESSAGES_AHEAD_MAX + place]!;
@@ -403,7 +411,7 @@ export class Sender {
   }
 
   #fragmentBytesOf(message: Outgoing): number {
-    return message.type === OPEN ? PAYLOAD_BYTES_V1 : this.fragmentBytes;
+    return FRAME_TYPES[message.type].opens ? PAYLOAD_BYTES_V1 : this.fragmentBytes;
   }
 
   #payload(message: Outgoing, fragment: number, out: Uint8Array): number {

@@ -14,7 +14,8 @@
  * means that the peer has woken anew. Under its own nonce, and those of the NEIGHBOURS_MAX it heard anew last, a node keeps its
  * fingerprint up to date as Drops come and go: to count 750 Drops anew takes an ESP32 a third of a second.
  */
-import { BEACON, FRAME_HEADER_BYTES, type Frame, FrameHeader, readU32, sealFrame } from "../glacier/frame.ts";
+import { FRAME_HEADER_BYTES, type Frame, FrameHeader, readU32, sealFrame } from "../glacier/frame.ts";
+import { BEACON } from "../glacier/frame-type.ts";
 import { FINGERPRINT_SIZE_BYTES, Fingerprint, fingerprintCount } from "../rbsr/fingerprint.ts";
 import type { Store } from "../store/store.ts";
 import type { Random } from "./ports.ts";

@@ -17,7 +17,8 @@
  * It refuses to serve a Drop whose hash it has not checked, and to take one that it has.
  */
 import type { Assembly } from "../glacier/assembly.ts";
-import { DROP, type Frame, OPEN, PAYLOAD_BYTES_V1, RECONCILE, SEQUENCE_COUNT } from "../glacier/frame.ts";
+import { type FrameOf, PAYLOAD_BYTES_V1, SEQUENCE_COUNT } from "../glacier/frame.ts";
+import { DROP, type MessageType, OPEN, RECONCILE, unhandled } from "../glacier/frame-type.ts";
 import { Link } from "../glacier/link.ts";
 import { digest, MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
 import type { Completion, MessageSink } from "../glacier/receiver.ts";
@@ -250,41 +251,62 @@ export class Contact implements MessageSource, MessageSink {
 
   // biome-ignore lint/complexity/useMaxParams: source, at, into, offset, length, as every copy of bytes
   read(message: Outgoing, from: number, into: Uint8Array, offset: number, lengthBytes: number): void {
-    const { store, reconciliation } = this.#node;
-    if (message.type !== DROP) {
-      for (let i = 0; i < lengthBytes; i++) into[offset + i] = reconciliation.outbound[from + i]!;
-    } else if (this.#holds(message)) {
-      store.read(message.handle, from, into, offset, lengthBytes);
-    } else {
-      // Found corrupt or given up by the store under way. The peer is owed the rest of the message, and its hash will tell.
-      into.fill(0, offset, offset + lengthBytes);
+    const node = this.#node;
+    switch (message.type) {
+      case DROP:
+        if (this.#holds(message)) node.store.read(message.handle, from, into, offset, lengthBytes);
+        // Found corrupt or given up by the store under way. The peer is owed the rest of the message, and its hash will tell.
+        else into.fill(0, offset, offset + lengthBytes);
+        break;
+      case OPEN:
+      case RECONCILE:
+        for (let i = 0; i < lengthBytes; i++) into[offset + i] = node.reconciliation.outbound[from + i]!;
+        break;
+      default:
+        unhandled(message.type);
     }
   }
 
   finished(message: Outgoing, kept: boolean): void {
     const { reconciliation, events, store } = this.#node;
-    if (message.type !== DROP) {
-      const last = message.handle === reconciliation.outboundNumber;
-      if (!last || !reconciliation.concluded) return;
-      // An OPEN that lists nothing asks nothing: that it was taken in is all there is to wait for.
-      if (this.phase === "opening") this.#conclude();
-      reconciliation.release(this.index);
-      return;
+    switch (message.type) {
+      case OPEN:
+      case RECONCILE: {
+        const last = message.handle === reconciliation.outboundNumber;
+        if (!last || !reconciliation.concluded) return;
+        // An OPEN that lists nothing asks nothing: that it was taken in is all there is to wait for.
+        if (this.phase === "opening") this.#conclude();
+        reconciliation.release(this.index);
+        return;
+      }
+      case DROP: {
+        const here = this.#holds(message);
+        if (here) store.unpin(message.handle);
+        if (!kept) return;
+        this.countMoved();
+        if (!here) return;
+        this.#node.warm(message.handle);
+        events.dropSent(message.handle, this.peer);
+        return;
+      }
+      default:
+        unhandled(message.type);
     }
-    const here = this.#holds(message);
-    if (here) store.unpin(message.handle);
-    if (!kept) return;
-    this.countMoved();
-    if (!here) return;
-    this.#node.warm(message.handle);
-    events.dropSent(message.handle, this.peer);
   }
 
   // MessageSink
 
   /** A Drop that another contact is bringing is as good as here: should that fail, the next beacons differ. */
-  wants(frame: Frame, now: number): boolean {
-    if (frame.type !== DROP) return true;
+  wants(frame: FrameOf<MessageType>, now: number): boolean {
+    switch (frame.type) {
+      case OPEN:
+      case RECONCILE:
+        return true;
+      case DROP:
+        break;
+      default:
+        return unhandled(frame);
+    }
     const { sequence, shortIdLow, shortIdHigh } = frame;
     const { store, assemblies } = this.#node;
     const known =
@@ -300,24 +322,30 @@ export class Contact implements MessageSource, MessageSink {
     return admittance !== "departed";
   }
 
-  assembly(frame: Frame, now: number): Assembly | undefined {
+  assembly(frame: FrameOf<MessageType>, now: number): Assembly | undefined {
     this.#nowMs = now;
-    if (frame.type === DROP) {
-      if (this.#flashFailed) return undefined;
-      if (this.#needsToken && !this.#maySpendToken(frame.sequence)) {
-        // A peer that asks again is there, whatever became of its beacons.
-        this.#beaconMs = now;
-        return undefined;
+    switch (frame.type) {
+      case DROP:
+        if (this.#flashFailed) return undefined;
+        if (this.#needsToken && !this.#maySpendToken(frame.sequence)) {
+          // A peer that asks again is there, whatever became of its beacons.
+          this.#beaconMs = now;
+          return undefined;
+        }
+        return this.#node.assemblies.lend(frame, this.link.fragmentBytes, this.index, now);
+      case OPEN:
+      case RECONCILE: {
+        if (!this.reconciling) return undefined;
+        const { inbound } = this.#node.reconciliation;
+        const fragmentBytes = frame.type === OPEN ? PAYLOAD_BYTES_V1 : this.link.fragmentBytes;
+        if (!inbound.holds(frame.shortIdLow, frame.shortIdHigh, fragmentBytes)) {
+          inbound.begin(frame.shortIdLow, frame.shortIdHigh, fragmentBytes, now);
+        }
+        return inbound;
       }
-      return this.#node.assemblies.lend(frame, this.link.fragmentBytes, this.index, now);
+      default:
+        return unhandled(frame);
     }
-    if (!this.reconciling) return undefined;
-    const { inbound } = this.#node.reconciliation;
-    const fragmentBytes = frame.type === OPEN ? PAYLOAD_BYTES_V1 : this.link.fragmentBytes;
-    if (!inbound.holds(frame.shortIdLow, frame.shortIdHigh, fragmentBytes)) {
-      inbound.begin(frame.shortIdLow, frame.shortIdHigh, fragmentBytes, now);
-    }
-    return inbound;
   }
 
   owns(assembly: Assembly): boolean {
@@ -346,8 +374,19 @@ export class Contact implements MessageSource, MessageSink {
     return this.#node.window;
   }
 
-  complete(type: number, assembly: Assembly): Completion {
-    // By the buffer, not by the type of the last fragment, which is the peer's to choose.
+  complete(type: MessageType, assembly: Assembly): Completion {
+    let opening = false;
+    switch (type) {
+      case OPEN:
+        opening = true;
+        break;
+      case RECONCILE:
+      case DROP:
+        break;
+      default:
+        return unhandled(type);
+    }
+    // The buffer says whether the message is a Drop. The type is only that of the last fragment, which the peer chooses.
     if (!this.reconciling || assembly !== this.#node.reconciliation.inbound) {
       const outcome = this.#node.keep(assembly, this);
       this.#node.assemblies.release(assembly);
@@ -361,14 +400,13 @@ export class Contact implements MessageSource, MessageSink {
     const { bodyBytes } = assembly;
     digest(assembly.bytes, MESSAGE_PREFIX_BYTES, bodyBytes, this.#digest);
     const genuine = this.#digest[0] === assembly.shortIdLow && this.#digest[1] === assembly.shortIdHigh;
-    if (genuine) this.#reconcile(type, assembly.bytes, bodyBytes);
+    if (genuine) this.#reconcile(opening, assembly.bytes, bodyBytes);
     assembly.clear();
     return genuine ? "kept" : "again";
   }
 
-  #reconcile(type: number, bytes: Uint8Array, bodyBytes: number): void {
+  #reconcile(opening: boolean, bytes: Uint8Array, bodyBytes: number): void {
     const { reconciliation } = this.#node;
-    const opening = type === OPEN;
     const expectsOpening = this.phase === "opening" && !this.initiator;
     if (opening !== expectsOpening || this.phase === "transferring") {
       this.#refused = true;
@@ -405,7 +443,16 @@ export class Contact implements MessageSource, MessageSink {
 
   /** The contact ended with the message under way. */
   abandoned(message: Outgoing): void {
-    if (message.type === DROP && this.#holds(message)) this.#node.store.unpin(message.handle);
+    switch (message.type) {
+      case DROP:
+        if (this.#holds(message)) this.#node.store.unpin(message.handle);
+        break;
+      case OPEN:
+      case RECONCILE:
+        break;
+      default:
+        unhandled(message.type);
+    }
   }
 
   /** Is the Drop of this DROP message still in its slot? */

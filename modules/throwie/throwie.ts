@@ -13,15 +13,15 @@
 import { dropId, shortIdHigh, shortIdLow } from "../drop/drop.ts";
 import type { Assembly } from "../glacier/assembly.ts";
 import {
-  BEACON,
   decodeFrame,
   FRAME_SIZE_BYTES_V1,
   FRAME_SIZE_BYTES_V2,
   Frame,
   FrameHeader,
+  type FrameOf,
   type FrameRefusal,
-  OPEN,
 } from "../glacier/frame.ts";
+import { BEACON, FRAME_TYPES, type FrameType } from "../glacier/frame-type.ts";
 import type { LinkRefusal } from "../glacier/link.ts";
 import { MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
 import { Insertion } from "../store/insertion.ts";
@@ -378,7 +378,7 @@ export class Throwie implements ContactOwner {
   }
 
   #receive(bytes: Uint8Array, lengthBytes: number, from: MacAddress): Refusal | undefined {
-    const frame = this.#frameIn;
+    const frame: FrameOf<FrameType> = this.#frameIn;
     const refusal = decodeFrame(bytes, lengthBytes, frame);
     if (refusal !== undefined) return refusal;
     if (sameAddress(from, this.#radio.address)) return "echo";
@@ -386,7 +386,8 @@ export class Throwie implements ContactOwner {
     if (frame.type === BEACON) return this.#hear(frame, from, now);
     let contact = this.#contacts.with(from);
     if (contact === undefined || contact.link.sessionId !== frame.sessionId) {
-      if (frame.type !== OPEN || frame.sequence !== 0 || this.#contacts.hasSession(frame.sessionId)) return "session";
+      if (!FRAME_TYPES[frame.type].opens || frame.sequence !== 0 || this.#contacts.hasSession(frame.sessionId))
+        return "session";
       const obstacle = this.#admit(contact, from, now);
       if (obstacle !== undefined) return obstacle;
       contact = this.#begin(from, frame.sessionId, false, now);

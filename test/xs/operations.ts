@@ -5,15 +5,17 @@
 import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
 import { Assembly } from "../../modules/glacier/assembly.ts";
 import {
-  DROP,
   decodeFrame,
   FRAME_HEADER_BYTES,
   FRAME_SIZE_BYTES_V1,
   Frame,
   FrameHeader,
+  type FrameOf,
+  frameType,
   PAYLOAD_BYTES_V1,
   sealFrame,
 } from "../../modules/glacier/frame.ts";
+import { DROP, type FrameType, type SessionType } from "../../modules/glacier/frame-type.ts";
 import { Link } from "../../modules/glacier/link.ts";
 import { MESSAGE_PREFIX_BYTES } from "../../modules/glacier/message.ts";
 import type { Completion } from "../../modules/glacier/receiver.ts";
@@ -132,7 +134,7 @@ class Endless {
 class Conversation {
   readonly #sender = new Endless();
   readonly #receiver = new Endless();
-  readonly #frame = new Frame();
+  readonly #frame = new Frame() as FrameOf<SessionType>;
   readonly #header = new FrameHeader();
   readonly #out = new Uint8Array(FRAME_SIZE_BYTES_V1);
   #now = 0;
@@ -272,9 +274,7 @@ function frameReceived(): Operation {
   const [radio] = neighbours.radios;
   radio.room = 46;
   giver.turn();
-  const frames = radio.frames.filter(
-    (frame) => (frame[1]! & 0x70) >>> 4 === DROP && frame.length === FRAME_SIZE_BYTES_V1,
-  );
+  const frames = radio.frames.filter((frame) => frameType(frame) === DROP && frame.length === FRAME_SIZE_BYTES_V1);
   let next = 0;
   return () => {
     const frame = frames[next++]!;
@@ -396,7 +396,7 @@ function noiseHeard(): Operation {
     random.fill(noise);
     for (let i = 0; i < 69; i++) beacon[FRAME_HEADER_BYTES + i] = noise[i]!;
     const typeAndPoll = 1 + random.below(15);
-    header.type = typeAndPoll & 7;
+    header.type = (typeAndPoll & 7) as FrameType;
     header.poll = typeAndPoll > 7;
     header.sessionId = random.below(3);
     header.sequence = random.below(9);

@@ -1,0 +1,52 @@
+/**
+ * The types of frames, one row each (docs/protocol.md, "Frames", has the same table).
+ *
+ * A place in the code that forgot a type would take its frames for those of another. So all that is said of a type is said
+ * here, and a place that does different things for different types switches over them and ends in `unhandled`. The compiler
+ * then refuses every such place that does not handle a new type. A row also decides where the frames go: without a session to
+ * the node (throwie.ts), single frames of a session to the link (link.ts), messages to the contact (contact.ts). Each of
+ * these takes frames of its own types only, so the compiler names the one place where a new type is still to be handled.
+ *
+ * Refuses to know how frames are laid out: that is frame.ts.
+ */
+export const BEACON = 1;
+export const OPEN = 2;
+export const RECONCILE = 3;
+export const DROP = 4;
+export const ACK = 5;
+
+interface FrameTypeRow {
+  /** Bits 4 to 6 of type_ver: 1 to 7. */
+  readonly code: number;
+  readonly name: string;
+  /** Belongs to the session of a contact. Other frames have session_id 0. */
+  readonly session: boolean;
+  /** Is a fragment of a message, which the link makes reliable. Other frames are whole. */
+  readonly fragment: boolean;
+  /** May begin a session; its message is cut for ESP-NOW v1 bodies, since it agrees on how the others are cut. */
+  readonly opens: boolean;
+  /** May go by broadcast, which nobody's radio acknowledges or repeats. */
+  readonly broadcast: boolean;
+}
+
+/** By code. */
+export const FRAME_TYPES = [
+  undefined,
+  { code: BEACON, name: "BEACON", session: false, fragment: false, opens: false, broadcast: true },
+  { code: OPEN, name: "OPEN", session: true, fragment: true, opens: true, broadcast: false },
+  { code: RECONCILE, name: "RECONCILE", session: true, fragment: true, opens: false, broadcast: false },
+  { code: DROP, name: "DROP", session: true, fragment: true, opens: false, broadcast: true },
+  { code: ACK, name: "ACK", session: true, fragment: false, opens: false, broadcast: true },
+] as const satisfies readonly (FrameTypeRow | undefined)[];
+
+type Row = NonNullable<(typeof FRAME_TYPES)[number]>;
+export type FrameType = Row["code"];
+/** Types that belong to a session. */
+export type SessionType = Extract<Row, { session: true }>["code"];
+/** Types of messages. */
+export type MessageType = Extract<Row, { fragment: true }>["code"];
+
+/** The end of a switch over types: the compiler lets no type come here. */
+export function unhandled(_type: never): never {
+  throw new Error("glacier: a frame type that is not handled");
+}
