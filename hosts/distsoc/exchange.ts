@@ -1,8 +1,10 @@
 /**
- * One message and its answer over a connection, as values instead of bytes: `ask` on one side, `answer` on the other.
+ * One message and its answer over a connection, as values instead of bytes. The side that asks calls `ask`, and the
+ * other side calls `answer`.
  *
- * Invariant: the compiler knows which answer belongs to which request, on both sides, by the table of wire/messages.ts.
- * A message that gets a codec there is an error here until a node has a handler for it.
+ * Invariant: on both sides the compiler knows which answer belongs to which request, from the table in
+ * wire/messages.ts. When a message gets a codec in that table, the compiler reports an error until the node has a
+ * handler for the message.
  */
 import type { NodeId } from "./node-id.ts";
 import type { Connection, RequestOptions } from "./transport/transport.ts";
@@ -15,12 +17,12 @@ import {
   type WireRefusal,
 } from "./wire/messages.ts";
 
-/** What a node does with each message that opens a stream. A handler refuses by throwing a ProtocolError. */
+/** One handler for each message that opens a stream. A handler refuses a message by throwing a ProtocolError. */
 export type Handlers = {
   readonly [N in RequestName]: (from: NodeId, request: Request<N>) => AnswerOf<N> | Promise<AnswerOf<N>>;
 };
 
-/** The answer of the one handler that is for this request. */
+/** Calls the handler for this request and returns the answer of the handler. */
 export function answer<N extends RequestName>(
   handlers: Handlers,
   from: NodeId,
@@ -29,7 +31,10 @@ export function answer<N extends RequestName>(
   return handlers[request.type](from, request);
 }
 
-/** What came back for this request: its answer, or why the bytes are none. Rejects as `Connection.request` does. */
+/**
+ * Sends this request and resolves to its answer, or to the reason why the received bytes are not a valid answer.
+ * Rejects with the same errors as `Connection.request`.
+ */
 export async function ask<N extends RequestName>(
   connection: Connection,
   request: Request<N>,

@@ -1,15 +1,19 @@
 /**
- * Who this node is: an Ed25519 key in a file (design section 2; docs/distsoc.md, "Names").
+ * The identity of this node: an Ed25519 key in a file (design section 2; docs/distsoc.md, "Names").
  *
- * The file holds the 32-byte secret seed of RFC 8032 and nothing else, mode 0600, created at the first start. Its public
- * key is the NodeId, which other operators write into their configuration: losing the file is losing the name.
+ * The problem: the public key is the NodeId, and other operators write the NodeId into their configuration. A node that
+ * loses its key file loses its name. A node whose key is known to others can be impersonated.
  *
- * Invariant: the file appears under its name whole and on the disk, or not at all. It is written beside, flushed, and
- * then linked to its name; linking never replaces, so two processes that start at once end up with one key.
+ * The rule: the file holds the 32-byte secret seed of RFC 8032 and nothing else. Its mode is 0600. The first start
+ * creates the file.
  *
- * Refuses: a file that others can read or write, that is not a plain file, or that is not 32 bytes long. Each is an
- * IdentityError of one sentence that says what to do; nothing is repaired silently, since a key that others could read
- * may be known to them.
+ * Invariant: the file appears under its name complete and on the disk, or not at all. The key is written to a temporary
+ * file in the same folder, flushed, and then linked to its name. A link never replaces a file, so two processes that
+ * start at the same time use one key.
+ *
+ * It refuses a file that other users can read or write, a file that is not a plain file, and a file that is not 32
+ * bytes long. Each refusal is an IdentityError of one sentence that says what to do. Nothing is repaired silently:
+ * other users may know a key that they could read.
  */
 import { randomBytes } from "node:crypto";
 import {
@@ -29,7 +33,7 @@ import { type NodeId, nodeIdOf } from "./node-id.ts";
 
 export const SECRET_KEY_BYTES = 32;
 
-/** The key is there and must not be used, or cannot be made. The message is one sentence for the operator. */
+/** The key file exists and must not be used, or it cannot be created. The message is one sentence for the operator. */
 export class IdentityError extends Error {
   override readonly name = "IdentityError";
 }
@@ -37,23 +41,23 @@ export class IdentityError extends Error {
 export class Identity {
   readonly nodeId: NodeId;
   readonly publicKey: Uint8Array;
-  /** For the transport's TLS, which proves this same key. */
+  /** The transport uses this key for TLS, so that a handshake proves the NodeId. */
   readonly secretKey: Uint8Array;
 
   constructor(secretKey: Uint8Array) {
-    if (secretKey.length !== SECRET_KEY_BYTES) throw new Error("identity: a secret key is 32 bytes");
+    if (secretKey.length !== SECRET_KEY_BYTES) throw new Error("identity: a secret key must have 32 bytes");
     this.secretKey = Uint8Array.from(secretKey);
     this.publicKey = ed25519.getPublicKey(this.secretKey);
     this.nodeId = nodeIdOf(this.publicKey);
   }
 
-  /** 64 bytes of Ed25519 (RFC 8032), deterministic. The caller separates domains. */
+  /** Returns the 64-byte Ed25519 signature (RFC 8032), which is deterministic. The caller separates domains. */
   sign(message: Uint8Array): Uint8Array {
     return ed25519.sign(message, this.secretKey);
   }
 }
 
-/** The identity in the file, which is created if absent. Throws an IdentityError. */
+/** Reads the identity from the file. Creates the file if it is absent. Throws an IdentityError. */
 export function loadIdentity(path: string): Identity {
   return new Identity(read(path) ?? create(path));
 }
@@ -66,15 +70,16 @@ function read(path: string): Uint8Array | undefined {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === "ENOENT") return undefined;
     if (code === "ELOOP") throw new IdentityError(`The key file ${path} is a link; name the file itself.`);
-    throw new IdentityError(`The key file ${path} cannot be opened (${code}).`);
+    throw new IdentityError(`The key file ${path} cannot be opened (${code}); check the path and its permissions.`);
   }
   try {
     const { mode, size } = fstatSync(file);
-    if ((mode & constants.S_IFMT) !== constants.S_IFREG) throw new IdentityError(`The key file ${path} is not a file.`);
+    if ((mode & constants.S_IFMT) !== constants.S_IFREG)
+      throw new IdentityError(`The key file ${path} is not a file; name a file.`);
     if ((mode & 0o077) !== 0) {
       const shown = (mode & 0o777).toString(8).padStart(4, "0");
       throw new IdentityError(
-        `The key file ${path} is open to others (mode ${shown}); run chmod 600 on it, or a new key.`,
+        `The key file ${path} is open to other users (mode ${shown}); run chmod 600 on it, or use a new key.`,
       );
     }
     const key = new Uint8Array(SECRET_KEY_BYTES + 1);
@@ -103,10 +108,13 @@ function create(path: string): Uint8Array {
     syncFolder(dirname(path));
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code !== "EEXIST") throw new IdentityError(`The key file ${path} cannot be created (${code}).`);
+    if (code !== "EEXIST")
+      throw new IdentityError(`The key file ${path} cannot be created (${code}); check its folder.`);
     const other = read(path);
     if (other !== undefined) return other;
-    throw new IdentityError(`The key file ${path} came and went; is another gateway starting?`);
+    throw new IdentityError(
+      `The key file ${path} was created and removed by another program; check whether another gateway is starting.`,
+    );
   }
   return key;
 }

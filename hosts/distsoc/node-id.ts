@@ -1,33 +1,35 @@
 /**
- * What a node is called and where it is found (design section 2; docs/distsoc.md, "Names").
+ * The name of a node, and the addresses at which a node is reached (design section 2; docs/distsoc.md, "Names").
  *
- * A NodeId is an Ed25519 public key, 32 bytes. On the wire it is those bytes; in programs, logs and options it is their
- * lower-case hexadecimal, 64 characters, so that it can be compared, be a key of a Map and be copied by a person.
+ * A NodeId is an Ed25519 public key of 32 bytes. On the wire a NodeId is these bytes. In programs, logs and options a
+ * NodeId is the lower-case hexadecimal text of these bytes, 64 characters. A program can compare such a text and use it
+ * as a key of a Map, and a person can copy it.
  *
- * A NodeAddress is a NodeId with the sockets it was seen at, and is written `id@ip:port` or `id@ip:port,ip:port`.
+ * A NodeAddress is a NodeId with the sockets of the node. It is written `id@ip:port` or `id@ip:port,ip:port`.
  *
- * Invariant: a string typed NodeId came through `nodeIdOf` or `parseNodeId`, so there is one spelling for each key.
+ * Invariant: every string of type NodeId comes from `nodeIdOf` or `parseNodeId`, so each key has one spelling.
  *
- * Refuses: host names. The overlay has no name service, and asking the system's would tell a third party who talks to whom.
+ * It refuses host names. The overlay has no name service, and a question to the name service of the system would tell a
+ * third party which nodes talk to each other.
  */
 import { isIP } from "node:net";
 import { bytesToHex, hexToBytes } from "@noble/hashes/utils.js";
 
-/** Lower-case hexadecimal of an Ed25519 public key. */
+/** The lower-case hexadecimal text of an Ed25519 public key. */
 export type NodeId = string;
 
 export interface NodeAddress {
   readonly id: NodeId;
-  /** `ip:port`, an IPv6 address in brackets; tried in any order. */
+  /** Each socket is `ip:port`, with brackets around an IPv6 address. The sockets are tried in any order. */
   readonly sockets: readonly string[];
 }
 
 export const NODE_ID_BYTES = 32;
-/** A machine has few addresses; a longer list would be a way to make others send packets far and wide. */
+/** A machine has few addresses. A longer list could make other nodes send packets to many machines. */
 export const SOCKETS_MAX = 8;
 
 export function nodeIdOf(publicKey: Uint8Array): NodeId {
-  if (publicKey.length !== NODE_ID_BYTES) throw new Error("node-id: a NodeId is 32 bytes");
+  if (publicKey.length !== NODE_ID_BYTES) throw new Error("node-id: a NodeId must have 32 bytes");
   return bytesToHex(publicKey);
 }
 
@@ -35,7 +37,7 @@ export function nodeIdBytes(id: NodeId): Uint8Array {
   return hexToBytes(id);
 }
 
-/** Throws a RangeError that says what is expected. Upper case is taken and made lower. */
+/** Reads a NodeId. Accepts upper case and returns lower case. Throws a RangeError that says what is expected. */
 export function parseNodeId(text: string): NodeId {
   if (!/^[0-9a-f]{64}$/i.test(text)) {
     throw new RangeError(`${text || "An empty string"} is not a node id: it is 64 hexadecimal digits.`);
@@ -43,7 +45,10 @@ export function parseNodeId(text: string): NodeId {
   return text.toLowerCase();
 }
 
-/** Splits `ip:port` or `[ip]:port`; a RangeError says what is expected. Port 0 asks the system for any free one. */
+/**
+ * Splits `ip:port` or `[ip]:port`. Throws a RangeError that says what is expected. Port 0 asks the system for any free
+ * port.
+ */
 export function parseSocket(text: string): { ip: string; port: number } {
   const parts = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+)):([0-9]{1,5})$/i.exec(text);
   const ip = parts?.[1] ?? parts?.[2] ?? "";
@@ -56,15 +61,14 @@ export function parseSocket(text: string): { ip: string; port: number } {
   return { ip, port };
 }
 
-/** Reads `id@ip:port`, more sockets separated by commas. Throws a RangeError that says what is expected. */
+/** Reads `id@ip:port`, with more sockets after commas. Throws a RangeError that says what is expected. */
 export function parseNodeAddress(text: string): NodeAddress {
   const at = text.indexOf("@");
   if (at < 0) throw new RangeError(`${text || "An empty string"} names no node: give id@ip:port.`);
   const sockets = text.slice(at + 1).split(",");
   if (sockets.length > SOCKETS_MAX) throw new RangeError(`A node address has at most ${SOCKETS_MAX} sockets.`);
   for (const socket of sockets) {
-    if (parseSocket(socket).port === 0)
-      throw new RangeError(`${socket} names no port: nobody can be reached at port 0.`);
+    if (parseSocket(socket).port === 0) throw new RangeError(`${socket} names no port: give a port from 1 to 65535.`);
   }
   return { id: parseNodeId(text.slice(0, at)), sockets };
 }

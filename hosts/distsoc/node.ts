@@ -1,20 +1,22 @@
 /**
- * A node of the overlay (design section 9; docs/distsoc.md, "Delivery"): connections, what others ask of it, and the
- * posts that go out and come in.
+ * A node of the overlay (design section 9; docs/distsoc.md, "Delivery"). It keeps connections, answers the messages of
+ * other nodes, and sends and receives posts.
  *
- * - An own post goes to the `audience` by PushPost until each has it (social/outbox.ts), and is announced to whoever else
- *   is connected (files/announcements.ts).
- * - A post of an author in `follow` is kept, then answered, then told to the owner. It comes by PushPost, from anyone,
- *   since the signature says whose it is; or it is fetched after a PostNotification.
+ * - An own post is pushed to each node of the `audience` until this node has it (social/outbox.ts). The post is also
+ *   announced to the other connected nodes (files/announcements.ts).
+ * - A post of an author in `follow` is first stored, then answered, and then reported to the owner. The post arrives in
+ *   a PushPost from any node, since the signature names the author. Or this node fetches the post after a
+ *   PostNotification.
  *
- * The node knows no radio, no database and no log file: its owner brings `Posts` and `Log` (ports.ts), a `Transport` and
- * `Timers`. So thousands of nodes run in one process, on simulated time (test/overlay-clock.test.ts).
+ * The node knows no radio, no database and no log file. Its owner provides `Posts` and `Log` (ports.ts), a `Transport`
+ * and `Timers`. So thousands of nodes can run in one process on simulated time (test/overlay-clock.test.ts).
  *
- * Invariant: every step is durable before the next begins, and each is repeated after a crash until it is known to have
- * worked; all of them do nothing the second time.
+ * Invariant: each step is durable before the next step begins. After a crash each step is repeated until it is known to
+ * have worked. A repeated step has no effect.
  *
- * It refuses posts of authors it does not follow, whoever brings them, and every message that it does not know, with a
- * code and never by a crash. To notifications it gives one answer always: whom it follows is its own business.
+ * The node refuses the posts of authors that it does not follow, no matter which node brings them. It refuses every
+ * message that it does not know. A refusal is an error code and never a crash. A PostNotification always gets the same
+ * answer, so that other nodes do not learn which authors this node follows.
  */
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { dropId } from "../../modules/drop/drop.ts";
@@ -31,27 +33,33 @@ import { ProtocolError, type Transport } from "./transport/transport.ts";
 import type { ErrorName } from "./wire/error-codes.ts";
 import { decodeRequest, encodeAnswer, errorOf } from "./wire/messages.ts";
 
-/** A peer that lives answers within milliseconds, or within its own disk's worst second; QUIC alone would take 32 s to tell. */
+/**
+ * A running peer answers within milliseconds, or within about a second when its disk is slow. QUIC alone would need 32
+ * s to notice a peer that has vanished.
+ */
 export const REQUEST_DEADLINE_MS = 5000;
 
 export interface OverlayNodeOptions {
-  /** Open, and this node's from now on. */
+  /** The transport is open. From now on it belongs to this node. */
   transport: Transport;
   posts: Posts;
-  /** Authors whose posts are kept. */
+  /** The authors whose posts this node stores. */
   follow: readonly NodeAddress[];
-  /** Nodes that own posts are pushed to. */
+  /** The nodes to which own posts are pushed. */
   audience: readonly NodeAddress[];
   timers: Timers;
   timings: RetryTimings;
   requestDeadlineMs?: number | undefined;
   log: Log;
-  /** A post of another was kept. Called after whoever brought it has its answer: the owner may take its time. */
+  /**
+   * A post of another author was stored. This function is called after the sender of the post has its answer, so it may
+   * take long.
+   */
   onKept(): void;
 }
 
 export class OverlayNode {
-  /** Each node that own posts are owed to, once, this node left out. */
+  /** The nodes to which own posts are owed: each node once, without this node itself. */
   readonly audience: readonly NodeId[];
   readonly #options: OverlayNodeOptions;
   readonly #follow: ReadonlySet<NodeId>;
@@ -110,7 +118,7 @@ export class OverlayNode {
     this.#peers.start();
   }
 
-  /** Ends the work and closes the transport; the posts are the owner's. */
+  /** Ends the work and closes the transport. The posts remain open, because they belong to the owner. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#announcements.stop();
@@ -119,12 +127,12 @@ export class OverlayNode {
     await this.#options.transport.close();
   }
 
-  /** Whom this node has a connection with. */
+  /** The peers with which this node has a connection. */
   connected(): NodeId[] {
     return this.#peers.connected();
   }
 
-  /** An own post is in `posts`, owed to the audience. */
+  /** The owner calls this after it has stored an own post in `posts` as owed to the audience. */
   published(post: Post): void {
     this.#outbox.wake();
     this.#announcements.announce(
@@ -147,7 +155,7 @@ export class OverlayNode {
     }
   }
 
-  /** Keeps a post, durably, or throws the code that it is refused with. */
+  /** Stores a post durably, or throws a ProtocolError with the code of the refusal. */
   #receive(from: NodeId, record: Uint8Array): "stored" | "known" {
     const { posts, timers, log, onKept } = this.#options;
     const refuse = (reason: string, code: ErrorName): ProtocolError => {
@@ -156,7 +164,7 @@ export class OverlayNode {
     };
     const post = readPost(record);
     if (typeof post === "string") throw refuse(post, "malformed");
-    // Before the signature: arithmetic is for those who are followed.
+    // This check comes before the signature, so that no other node can make this node verify signatures in vain.
     if (!this.#follow.has(post.author)) throw refuse("not followed", "refused");
     if (posts.holdsPost(post.id)) return "known";
     if (!isSigned(post)) throw refuse("bad-signature", "bad-signature");
@@ -175,7 +183,10 @@ export class OverlayNode {
   }
 }
 
-/** One address for each node: a node that is followed and is audience may be given twice, with other sockets. */
+/**
+ * Returns one address for each node. A node that is both followed and in the audience may be named twice, with
+ * different sockets.
+ */
 function merged(addresses: readonly NodeAddress[]): NodeAddress[] {
   const byId = new Map<NodeId, Set<string>>();
   for (const { id, sockets } of addresses) {

@@ -1,40 +1,42 @@
 /**
- * What the overlay node needs of its owner: a place for its posts, and somebody who reads its log.
+ * The ports that the owner of an overlay node must provide: `Posts`, which stores posts, and `Log`, which receives
+ * events.
  *
- * Network and time are ports too: transport/transport.ts, hosts/retry/timers.ts.
+ * The network and the time are ports too: see transport/transport.ts and hosts/retry/timers.ts.
  */
 import type { NodeId } from "./node-id.ts";
 import type { Post } from "./post.ts";
 
-/** A post in the order in which it came to be known here: numbers from 1, later posts have greater ones. */
+/** A post with its number. The first post that this node stored has number 1, and later posts have greater numbers. */
 export interface KeptPost {
   readonly number: number;
   readonly post: Post;
 }
 
 /**
- * The posts that this node keeps, its own and others'. Each call is one transaction, and durable when it returns; it may
- * throw, which is an operating failure of the owner's (a full disk) and leaves nothing half done.
+ * The posts that this node keeps: its own posts and the posts of other authors. Each call is one transaction, and its
+ * effect is durable when the call returns. A call may throw. This is an operating failure of the owner (for example a
+ * full disk), and then the call has had no effect.
  */
 export interface Posts {
   holdsPost(postId: Uint8Array): boolean;
-  /** The record of a post, undefined when it is not held. */
+  /** Returns the record of a post, or undefined when the post is not held. */
   record(postId: Uint8Array): Uint8Array | undefined;
-  /** Keeps another's verified post. full: there is no room for one more. */
+  /** Keeps a verified post of another author. "full": there is no room for one more post. */
   keep(post: Post): "stored" | "known" | "full";
-  /** Own posts owed to this peer with a number above `after`, oldest first. */
+  /** Returns the own posts that are owed to this peer and whose number is above `after`, oldest first. */
   owed(peer: NodeId, after: number, countMax: number): KeptPost[];
-  /** The peer has said that it has this post. */
+  /** The peer has confirmed that it holds this post, so the post is no longer owed to the peer. */
   delivered(number: number, peer: NodeId): void;
 }
 
-/** One event, with ids in hexadecimal. A program may read it, so fields are added and not renamed. */
+/** One event, with ids in hexadecimal. Programs may read the events, so fields may be added but never renamed. */
 export interface LogLine {
   readonly event: string;
   readonly [field: string]: unknown;
 }
 
-/** Never throws, and never waits. pino's logger is one. */
+/** A log never throws and never waits. The logger of pino is a `Log`. */
 export interface Log {
   debug(line: LogLine): void;
   info(line: LogLine): void;

@@ -14,10 +14,11 @@
  *
  * The **PostId** is BLAKE3-256 of the whole encoded record.
  *
- * Invariant: one Post has one record, byte for byte; a changed bit is another PostId and a broken signature. The domain
- * prefix, which no other use of the key shares, keeps a signature from meaning anything elsewhere.
+ * Invariant: one Post has one record, byte for byte. A changed bit gives another PostId and a wrong signature. No other
+ * use of the key shares the domain prefix, so the signature of a post is valid for nothing else.
  *
- * There is no time in it: no clock is trusted, and the sequence orders an author's posts. Refuses to look into the Drop.
+ * A post holds no time, because no clock is trusted. The sequence number orders the posts of an author. This file never
+ * looks into the Drop.
  */
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { blake3 } from "@noble/hashes/blake3.js";
@@ -29,10 +30,10 @@ export const POST_VERSION = 2;
 export const KIND_DROP = 1;
 export const POST_ID_BYTES = 32;
 export const SIGNATURE_BYTES = 64;
-/** The map's head, six keys of a byte, and each value at its longest; 2,169. */
+/** The largest record has 2,169 bytes: the head of the map, six keys of one byte, and each value at its longest. */
 export const POST_BYTES_MAX =
   1 + 6 + 1 + (2 + NODE_ID_BYTES) + 9 + 1 + (3 + DROP_SIZE_BYTES_MAX) + (2 + SIGNATURE_BYTES);
-/** "distsoc/2 post" and a zero byte. */
+/** The text "distsoc/2 post" and a zero byte. */
 export const POST_DOMAIN: Uint8Array = Uint8Array.from("distsoc/2 post\0", (character) => character.charCodeAt(0));
 
 const VERSION = 1;
@@ -51,7 +52,7 @@ export interface Post {
   readonly record: Uint8Array;
 }
 
-/** Why bytes are not a Post that this version takes. */
+/** The reason why bytes are not a Post that this version accepts. */
 export type PostRefusal =
   | CborRefusal
   | "too-large"
@@ -65,10 +66,11 @@ export interface Author {
   sign(message: Uint8Array): Uint8Array;
 }
 
-/** A new Post of this author. The caller takes care that no sequence number is used twice. */
+/** Creates and signs a Post of this author. The caller ensures that no sequence number is used twice. */
 export function signPost(author: Author, sequence: number, drop: Uint8Array): Post {
-  if (!Number.isSafeInteger(sequence) || sequence < 1) throw new Error("post: a sequence number is 1 or more");
-  if (refuseDropSize(drop.length) !== undefined) throw new Error("post: a Drop is 1 to 2,048 bytes");
+  if (!Number.isSafeInteger(sequence) || sequence < 1)
+    throw new Error("post: a sequence number must be a whole number from 1 to 2^53 - 1");
+  if (refuseDropSize(drop.length) !== undefined) throw new Error("post: a Drop must have 1 to 2,048 bytes");
   const content = Uint8Array.from(drop);
   const fields = signedFields(author.publicKey, sequence, content);
   const signature = author.sign(signedMessage(fields));
@@ -77,8 +79,8 @@ export function signPost(author: Author, sequence: number, drop: Uint8Array): Po
 }
 
 /**
- * Everything but the signature: for records that were verified before they were stored, and so that a node can refuse
- * an author it does not follow without paying for the arithmetic.
+ * Reads a record and checks everything except the signature. It serves records that were verified before they were
+ * stored. It also lets a node refuse an author that it does not follow without the cost of verifying a signature.
  */
 export function readPost(record: Uint8Array): Post | PostRefusal {
   if (record.length > POST_BYTES_MAX) return "too-large";
@@ -100,7 +102,7 @@ export function readPost(record: Uint8Array): Post | PostRefusal {
   return { id: blake3(record), author: nodeIdOf(author), sequence, drop, record: Uint8Array.from(record) };
 }
 
-/** Whether the author of a Post that `readPost` gave signed it. RFC 8032 to the letter, so that all readers agree. */
+/** Verifies the signature of a Post from `readPost`, exactly as RFC 8032 says, so that all readers agree. */
 export function isSigned(post: Post): boolean {
   const signature = post.record.subarray(post.record.length - SIGNATURE_BYTES);
   const author = nodeIdBytes(post.author);
@@ -112,7 +114,7 @@ export function isSigned(post: Post): boolean {
   }
 }
 
-/** The Post in these bytes, verified. */
+/** Reads a record and verifies the signature. */
 export function openPost(record: Uint8Array): Post | PostRefusal {
   const post = readPost(record);
   return typeof post === "string" || isSigned(post) ? post : "bad-signature";

@@ -1,15 +1,23 @@
 /**
- * The connections of a gateway: those it keeps up, and those others opened to it (docs/distsoc.md, "Delivery").
+ * The connections of a node: the ones that this node keeps up, and the ones that other nodes opened (docs/distsoc.md,
+ * "Delivery").
  *
- * Every named peer is dialled until there is a connection, whoever opened it, and again when it is lost. A connection that
- * fell within `capMs` counts as a failure, so a peer that takes calls and hangs up is not called without pause.
+ * The problem: a peer may restart, or lose a connection without notice, and two peers may dial each other at the same
+ * time.
  *
- * Invariant: at most two connections a peer, one for each direction of dialling, and the newest is used. Of two with one
- * direction the older is closed: the peer has lost it, or it would not have dialled. Of two with both directions the node
- * with the greater NodeId closes, after a while, the one that it dialled itself; no agreement is needed for that, and a
- * connection that a restarted peer has no memory of is left to its deadlines.
+ * The rule: a named peer is dialled until there is a connection with this peer, no matter which side opened it. When
+ * the connection is lost, the peer is dialled again. A connection that lasted less than `capMs` counts as a failed
+ * dial, so a peer that accepts connections and closes them at once is not dialled without a pause.
  *
- * It refuses no stranger: the transport bounds their number, and the overlay judges what they say.
+ * Invariant: there are at most two connections with a peer, one for each direction of dialling. The newest one is used.
+ * - Of two connections that the same side dialled, the older one is closed. That side has lost the older connection,
+ *   because it would not have dialled otherwise.
+ * - Of two connections in opposite directions, the node with the greater NodeId closes the one that it dialled itself,
+ *   after a pause of `capMs`. The two nodes need no agreement for this.
+ * - A connection that a restarted peer no longer knows is not closed here. Its own deadlines end it.
+ *
+ * This file refuses no unknown node. The transport limits the number of connections, and the overlay node judges
+ * messages.
  */
 
 import { Backoff, type RetryTimings } from "../../retry/backoff.ts";
@@ -17,9 +25,9 @@ import type { Timer, Timers } from "../../retry/timers.ts";
 import type { NodeAddress, NodeId } from "../node-id.ts";
 import type { Connection, Transport } from "../transport/transport.ts";
 
-/** A handshake takes three journeys; who needs longer is tried again. */
+/** A handshake takes three journeys of a packet. A peer that needs longer than this deadline is dialled again. */
 export const DIAL_DEADLINE_MS = 5000;
-/** The 101 connections of a desktop node (design section 9). */
+/** The number of connections that a desktop node holds (design section 9). */
 export const NAMED_PEERS_MAX = 101;
 
 export interface PeersOptions {
@@ -27,21 +35,24 @@ export interface PeersOptions {
   named: readonly NodeAddress[];
   timers: Timers;
   timings: RetryTimings;
-  /** The peer has its first connection, or lost its last. */
+  /** The first connection with this peer is open. */
   onUp(peer: NodeId): void;
+  /** The last connection with this peer is lost. */
   onDown(peer: NodeId): void;
 }
 
 export class Peers {
   readonly #options: PeersOptions;
   readonly #open = new Map<NodeId, Connection[]>();
-  /** Ends of the pauses between dials. */
+  /** The pauses that are under way, each with the function that ends it early. */
   readonly #pauses = new Map<Timer, () => void>();
   #stopped = false;
 
   constructor(options: PeersOptions) {
     if (options.named.length > NAMED_PEERS_MAX) {
-      throw new RangeError(`A gateway keeps at most ${NAMED_PEERS_MAX} peers; ${options.named.length} are named.`);
+      throw new RangeError(
+        `A node keeps at most ${NAMED_PEERS_MAX} peers, but ${options.named.length} are named; name fewer.`,
+      );
     }
     this.#options = options;
   }
@@ -104,7 +115,10 @@ export class Peers {
     }
   }
 
-  /** By then the other side has both, so that neither is ever without one, and what was under way is done. */
+  /**
+   * Closes one of two connections in opposite directions, after a pause. After the pause both sides know both
+   * connections, so neither side is ever without one, and requests on the closed connection have ended.
+   */
   async #closeSpare(peer: NodeId): Promise<void> {
     await this.#pause(this.#options.timings.capMs);
     const open = this.#open.get(peer) ?? [];

@@ -1,13 +1,14 @@
 /**
- * Posts that are announced: own ones to connected nodes, others' fetched from whoever announced them (docs/distsoc.md,
+ * Announces own posts to connected nodes, and fetches the posts that other nodes announce (docs/distsoc.md,
  * "Delivery").
  *
- * A PostNotification names a post and carries no content. Who wants the post asks for it with a FileRequest.
+ * The problem: a node that is not in the audience may want a new post, but most nodes do not want it. So a
+ * PostNotification names the post and carries no content. A node that wants the post asks for it with a FileRequest.
  *
- * Invariant: an announcement is tried once each way. One that is lost, or a fetch that fails, is announced again by
- * nobody, and is left to a later pull; so nothing here is kept on the disk.
+ * Invariant: an announcement is sent once, and an announced post is fetched once. A lost announcement or a failed fetch
+ * is not repeated: a later pull brings the post. So nothing in this file is kept on the disk.
  *
- * Refuses a fetched post that is not the announced one, and announcements beyond FETCHES_MAX.
+ * It refuses a fetched post that is not the announced one, and announcements beyond FETCHES_MAX.
  */
 import { bytesToHex } from "@noble/hashes/utils.js";
 import type { RetryTimings } from "../../retry/backoff.ts";
@@ -22,7 +23,7 @@ import { ProtocolError, TransportError } from "../transport/transport.ts";
 import { errorName } from "../wire/error-codes.ts";
 import type { PostNotification } from "../wire/files.ts";
 
-/** Announced posts that wait to be fetched, about 20 KB; what is announced beyond it is left to a later pull. */
+/** The most announced posts that wait to be fetched, about 20 KB. A later pull brings the posts beyond this bound. */
 export const FETCHES_MAX = 256;
 
 export interface AnnouncementsOptions {
@@ -31,7 +32,10 @@ export interface AnnouncementsOptions {
   timings: RetryTimings;
   requestDeadlineMs: number;
   log: Log;
-  /** Keeps the post of a record that was fetched. Throws the ProtocolError that a push of the record would be refused with. */
+  /**
+   * Keeps the post of a record that was fetched. Throws the same ProtocolError that a push of this record would be
+   * answered with.
+   */
   receive(from: NodeId, record: Uint8Array): string;
   onFault(error: unknown): void;
 }
@@ -39,7 +43,7 @@ export interface AnnouncementsOptions {
 export class Announcements {
   readonly #options: AnnouncementsOptions;
   readonly #worker: Worker;
-  /** By hexadecimal PostId; who announced it last. */
+  /** The key is the PostId in hexadecimal. `from` is the peer that announced the post last. */
   readonly #fetches = new Map<string, { from: NodeId; notification: PostNotification }>();
 
   constructor(options: AnnouncementsOptions) {
@@ -47,7 +51,7 @@ export class Announcements {
     this.#worker = new Worker({ ...options, job: () => this.#fetchAll() });
   }
 
-  /** Tells these nodes, as far as they are connected, that the post is there to be asked for. */
+  /** Announces the post to each of these nodes that is connected. */
   announce({ id, author, sequence }: Post, to: readonly NodeId[]): void {
     const { peers, requestDeadlineMs } = this.#options;
     for (const peer of to) {
@@ -60,7 +64,9 @@ export class Announcements {
     }
   }
 
-  /** A peer announced a post that is wanted: fetch it, once the peer has its answer. */
+  /**
+   * A peer announced a post that this node wants. The fetch begins after the peer has the answer to its announcement.
+   */
   note(from: NodeId, notification: PostNotification): void {
     if (this.#fetches.size >= FETCHES_MAX) return;
     this.#fetches.set(bytesToHex(notification.postId), { from, notification });

@@ -1,14 +1,18 @@
 /**
  * Delivers own posts to the audience (docs/distsoc.md, "Delivery").
  *
- * What is owed stands in `Posts`; this only works it off, for each peer one post at a time and oldest first, as long
- * as there is a connection. After a failure it tries again with growing delays, and at once when the peer comes back.
+ * The problem: a peer may be away for days, and an answer may be lost.
  *
- * Invariant: a delivery is closed by nothing but the peer's word that it has the post, "stored" or "known". A lost answer
- * costs a second push, which is answered "known": at least once on the wire, once in effect.
+ * The rule: `Posts` stores which posts are owed to which peer. While there is a connection, the outbox pushes the owed
+ * posts to each peer, one at a time, oldest first. After a failure the outbox tries again with growing delays. It tries
+ * immediately when the peer connects again.
  *
- * It gives up on nothing. A peer that refuses (it does not follow this node yet, or its disk is full) is asked again at
- * the longest delay; only a post that a peer cannot read is passed over until the next round, so that it blocks no other.
+ * Invariant: only the peer's answer "stored" or "known" ends a delivery. After a lost answer the post is pushed a
+ * second time, and the peer answers "known". So a post may be sent more than once, but it takes effect once.
+ *
+ * The outbox never gives a delivery up. A peer that refuses (it does not follow this node yet, or its disk is full) is
+ * asked again at the longest delay. A post that a peer cannot read is skipped until the next round, so that it does not
+ * block the other posts.
  */
 import { bytesToHex } from "@noble/hashes/utils.js";
 import type { RetryTimings } from "../../retry/backoff.ts";
@@ -22,10 +26,13 @@ import type { Post } from "../post.ts";
 import { type Connection, ProtocolError, TransportError } from "../transport/transport.ts";
 import { ERROR_CODES, errorName } from "../wire/error-codes.ts";
 
-/** Posts read at once: 35 KB of memory a peer. */
+/** The number of posts that are read at a time. They take 35 KB of memory for each peer. */
 const BATCH_POSTS = 16;
 
-/** Codes that are about the post; the others are about the peer or this node, and the next post would fare no better. */
+/**
+ * The codes that refuse one post. The other codes tell of a problem of the peer or of this node, so the next post would
+ * be refused too.
+ */
 const ABOUT_THE_POST: ReadonlySet<number> = new Set([
   ERROR_CODES.malformed,
   ERROR_CODES["too-large"],
@@ -54,12 +61,12 @@ export class Outbox {
     }
   }
 
-  /** There is something new for all. */
+  /** There is a new post for every peer. */
   wake(): void {
     for (const worker of this.#workers.values()) worker.wake();
   }
 
-  /** This peer is back. */
+  /** This peer is connected again. */
   wakeFor(peer: NodeId): void {
     this.#workers.get(peer)?.wake();
   }
@@ -106,7 +113,7 @@ export class Outbox {
       }
       if (!(error instanceof TransportError)) throw error;
       log.info({ ...line, outcome: error.failure });
-      // No word in time: the peer is gone or stuck, and dialling anew finds out which.
+      // The peer did not answer in time, so the peer is gone or blocked. A new dial shows which of the two is true.
       if (error.failure === "deadline") connection.close("too-slow");
       return "stop";
     }

@@ -1,18 +1,23 @@
 /**
- * The transport port over real QUIC (transport.ts): the one file that knows @number0/iroh.
+ * The transport port over real QUIC (transport.ts). No other file knows the library @number0/iroh.
  *
- * Relays and address look-up are off: the endpoint talks to the addresses it is given and to those that dial it. The
- * TLS identity is the node's Ed25519 key (RFC 7250), so a connection's NodeId is proven by the handshake.
+ * Relays and address look-up are off. The endpoint talks only to the addresses that it is given and to the nodes that
+ * dial it. The TLS identity is the Ed25519 key of the node (RFC 7250), so the handshake proves the NodeId of a
+ * connection.
  *
- * What the library does by itself and cannot be told to leave (docs/distsoc.md, "What goes over the network"): a UPnP
- * discovery packet to a multicast address at every bind, a keep-alive packet every 5 seconds each way, and 32 seconds
- * until a vanished peer is noticed. Hence deadlines of our own on every wait.
+ * The library does three things that no option turns off (docs/distsoc.md, "What goes over the network"):
+ * - It sends a UPnP discovery packet to a multicast address at every bind.
+ * - It sends a keep-alive packet every 5 seconds in each direction.
+ * - It takes 32 seconds to notice a peer that has vanished. So this file sets its own deadline on every wait.
  *
- * What the library demands: bytes as `Array<number>` (anything else throws, and `Array.from` takes ten times as long as
- * a loop); none of its `watch*` calls, which abort the process; no second call on half a stream while one is pending,
- * since it waits for the same lock. That is why a message that stays incomplete costs its sender the connection.
+ * The library has three demands:
+ * - Bytes must be an `Array<number>`. Any other type throws, and `Array.from` takes ten times as long as a loop.
+ * - The `watch*` calls must not be used, because they abort the process.
+ * - While one call on half of a stream is pending, there must be no second call on this half, because the second call
+ *   waits for the same lock. For this reason a message that stays incomplete costs its sender the connection.
  *
- * Invariant: nothing that a peer does rejects outside a caller's promise, and every stream ends in an answer or a code.
+ * Invariant: no action of a peer causes a rejection outside a caller's promise. Every stream ends with an answer or a
+ * code.
  */
 import {
   Endpoint,
@@ -49,13 +54,13 @@ import {
 
 export interface IrohTransportOptions {
   identity: Identity;
-  /** `ip:port`; port 0 for any free one. Only this address is opened to others. */
+  /** The address as `ip:port`. Port 0 means any free port. Other machines can reach only this address. */
   listen: string;
   bounds: MessageBounds;
   inboundConnectionsMax?: number;
 }
 
-/** Binds. Rejects with a TransportError "address" when it cannot. */
+/** Binds the address. Rejects with a TransportError "address" when that fails. */
 export async function openIrohTransport(options: IrohTransportOptions): Promise<Transport> {
   const { ip } = parseSocket(options.listen);
   const builder = Endpoint.builder();
@@ -66,12 +71,14 @@ export async function openIrohTransport(options: IrohTransportOptions): Promise<
   let endpoint: Endpoint;
   try {
     builder.bindAddr(options.listen);
-    // The family that is not named would be bound to all addresses; loopback keeps it in.
+    // The library would bind the other address family to all addresses. Loopback hides that socket from other machines.
     builder.bindAddr(ip.includes(":") ? "127.0.0.1:0" : "[::1]:0");
     endpoint = await builder.bind();
   } catch (error) {
-    const why = /in use/i.test(String(error)) ? "another program does" : "it is not an address of this machine";
-    throw new TransportError("address", `cannot listen on ${options.listen}: ${why}; name another`);
+    const why = /in use/i.test(String(error))
+      ? "another program uses this address"
+      : "this machine does not have this address";
+    throw new TransportError("address", `cannot listen on ${options.listen}: ${why}; name another address`);
   }
   return new IrohTransport(endpoint, options);
 }
@@ -85,7 +92,7 @@ class IrohTransport implements Transport {
   readonly #bounds: MessageBounds;
   readonly #inboundMax: number;
   readonly #connections = new Set<QuicConnection>();
-  /** Open ones and handshakes under way. */
+  /** The number of inbound connections, including the handshakes that are under way. */
   #inbound = 0;
   #open = true;
   #handler: MessageHandler | undefined;
@@ -149,7 +156,7 @@ class IrohTransport implements Transport {
       else this.#onConnection(connection);
       await connection.closed;
     } catch {
-      // The handshake came to nothing; the other side knows.
+      // The handshake failed, and the other side knows that already.
     } finally {
       this.#inbound -= 1;
     }
@@ -228,7 +235,7 @@ class QuicConnection implements Connection {
       const stream = await this.#iroh.openBi();
       const sending = stream.send;
       receiving = stream.recv;
-      // A peer that refuses early stops our side; its reset of the other side then says why.
+      // A peer that refuses early stops the sending side. The reset of the receiving side then holds the code.
       const sent = sending.writeAll(message).then(() => sending.finish());
       sent.catch(() => {});
       return toBytes(await receiving.readToEnd(this.#bounds.answerSizeBytesMax));
@@ -242,7 +249,7 @@ class QuicConnection implements Connection {
     }
   }
 
-  /** Takes up a stream only when there is room to serve it: QUIC then holds back the sender. */
+  /** Accepts a stream only when there is room to serve it. QUIC makes the sender of any further stream wait. */
   async #serve(): Promise<void> {
     try {
       while (this.#open) {
@@ -257,7 +264,7 @@ class QuicConnection implements Connection {
         void this.#serveStream(stream.recv, stream.send);
       }
     } catch {
-      // The connection is gone; `closed` tells the owner.
+      // The connection is lost. The owner learns this from `closed`.
     }
   }
 
@@ -271,7 +278,7 @@ class QuicConnection implements Connection {
         await sending.finish();
       }
     } catch {
-      // The asker no longer wants the answer, or is gone.
+      // The side that asked no longer wants the answer, or its connection is lost.
     } finally {
       this.#inboundStreams -= 1;
       this.#streamEnded();
@@ -304,7 +311,7 @@ function codeIn(text: string, pattern: RegExp): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** The library appends a stack trace to its messages when RUST_BACKTRACE is set. */
+/** Returns the message alone. The library appends a stack trace to it when RUST_BACKTRACE is set. */
 function firstLine(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split("\n", 1)[0]!;
 }

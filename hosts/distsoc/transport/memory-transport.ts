@@ -1,15 +1,17 @@
 /**
  * The transport port within one process (transport.ts; docs/distsoc.md, "Connections and streams").
  *
- * A `MemoryNetwork` is the wire: transports opened on it find each other by NodeId at socket "memory". It is the twin of
- * iroh-transport.ts and passes the same contract suite (test/transport-contract.ts): bounds, codes, deadlines and copies
- * are the same, so that what needs a network of nodes can be tried in one process, with no packet sent.
+ * The problem: a test of many nodes needs a network, but it must send no packet and must not depend on real time.
  *
- * Invariant: no call runs the other side's code before it returned; a message is always at least one timer of delay 0
- * away, as it is with a real network. All that waits here waits on the network's timers, so time may be simulated.
+ * A `MemoryNetwork` takes the place of the wire. Transports on the same network find each other by NodeId at the socket
+ * "memory". This transport passes the same contract suite as iroh-transport.ts (test/transport-contract.ts): bounds,
+ * codes, deadlines and copies are the same.
  *
- * `cut` is what QUIC does not offer: a node is gone at once, as when its process is killed. It refuses to lose, delay or
- * reorder; QUIC repairs those below this port.
+ * Invariant: no call runs code of the other side before the call has returned. As on a real network, a message takes at
+ * least one timer of delay 0. Every wait uses the timers of the network, so time may be simulated.
+ *
+ * QUIC has no counterpart of `cut`: `cut` removes a node immediately, as when its process is killed. This network never
+ * loses, delays or reorders messages, because QUIC repairs such faults below this port.
  */
 import { pause, SYSTEM_TIMERS, type Timers } from "../../retry/timers.ts";
 import type { NodeAddress, NodeId } from "../node-id.ts";
@@ -38,9 +40,16 @@ export class MemoryNetwork {
     this.#timers = timers;
   }
 
-  /** A node of this name, which was not there; anybody's name can be taken, since nobody outside the process is fooled. */
+  /**
+   * Opens a transport for a node that is not on the network yet. Any NodeId may be used without its key, since this
+   * network does not leave the process.
+   */
   open(self: NodeId, options: { bounds: MessageBounds; inboundConnectionsMax?: number }): Transport {
-    if (this.#nodes.has(self)) throw new TransportError("address", "a node of this name is on the network");
+    if (this.#nodes.has(self))
+      throw new TransportError(
+        "address",
+        "a node with this NodeId is on the network already; close its transport first",
+      );
     const node = new MemoryTransport({
       self,
       bounds: options.bounds,
@@ -53,7 +62,7 @@ export class MemoryNetwork {
     return node;
   }
 
-  /** The node is gone without a word. */
+  /** Removes the node. Its connections end without a code, as when its process is killed. */
   cut(self: NodeId): void {
     this.#nodes.get(self)?.drop(undefined);
   }
@@ -86,7 +95,7 @@ class MemoryTransport implements Transport {
     this.#options = options;
   }
 
-  /** Whether others have opened as many connections as this node takes. */
+  /** Whether other nodes have opened as many connections as this node accepts. */
   get full(): boolean {
     let inbound = 0;
     for (const { dialled } of this.connections) if (!dialled) inbound += 1;
@@ -121,7 +130,7 @@ class MemoryTransport implements Transport {
     if (!this.#open) throw new TransportError("closed");
     const other = peer.sockets.includes(SOCKET) && peer.id !== this.self ? this.#options.find(peer.id) : undefined;
     if (other === undefined) throw new TransportError("unreachable");
-    if (other.full) throw new TransportError("unreachable", "turned away");
+    if (other.full) throw new TransportError("unreachable", "the other node has no room for a connection");
     const near = new MemoryConnection(this, other.self, true);
     const far = new MemoryConnection(other, this.self, false);
     near.join(far);
@@ -140,7 +149,7 @@ class MemoryConnection implements Connection {
   #resolveClosed!: (code: number | undefined) => void;
   #open = true;
   #inboundStreams = 0;
-  /** Requests under way, to be failed when the connection goes. */
+  /** One function for each request that is under way. It makes the request fail when the connection is lost. */
   readonly #pending = new Set<() => void>();
   readonly #waiting: (() => void)[] = [];
 

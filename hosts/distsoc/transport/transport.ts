@@ -1,39 +1,51 @@
 /**
- * The transport port: what the overlay node needs of a network, and no more (design section 9; docs/distsoc.md,
+ * The transport port: the part of a network that the overlay node needs (design section 9; docs/distsoc.md,
  * "Connections and streams").
  *
- * A transport carries whole messages between nodes whose NodeIds it has proven. A message and its answer share one
- * bidirectional stream: the asker sends the message and ends its side, the other sends the answer and ends its own.
- * To refuse, the other resets the stream with a code of `ERROR_CODES`; the connection lives on. What the bytes mean is
- * the wire's business (wire/messages.ts); the transport looks at none of them. How long a message or an answer may be
- * follows from what it means, so the owner of a transport says so when it opens one.
+ * A transport carries complete messages between nodes whose NodeIds it has proven. A message and its answer share one
+ * bidirectional stream. The asking side sends the message and ends its half of the stream. The answering side sends the
+ * answer and ends the other half. To refuse a message, the answering side resets the stream with a code of
+ * `ERROR_CODES`. The connection remains open.
+ *
+ * The transport does not read the bytes of a message: their meaning belongs to wire/messages.ts. The largest size of a
+ * message or an answer follows from that meaning, so the owner of a transport states the sizes when it opens the
+ * transport.
  *
  * Invariant: `iroh-transport.ts` (QUIC) and `memory-transport.ts` (one process) pass one contract suite
- * (test/transport-contract.ts), so what is tried on the second holds on the first.
+ * (test/transport-contract.ts), so a test on the second also counts for the first.
  *
- * Failures have two types. A ProtocolError is the other node's answer; it heard us. A TransportError means that we do
- * not know: the request may or may not have been acted on, so messages are made to be sent again.
+ * Failures have two types. A ProtocolError is an answer of the other node, so the other node has received the message.
+ * A TransportError leaves open whether the other node has acted on the request. So messages are designed to be sent
+ * again.
  *
- * Buffers: the transport copies what it is given, and what it hands out is the receiver's own.
+ * Buffers: the transport copies the bytes that it is given. The bytes that it hands out belong to the receiver.
  */
 import type { Timer, Timers } from "../../retry/timers.ts";
 import type { NodeAddress, NodeId } from "../node-id.ts";
 import { ERROR_CODES, type ErrorName, errorName } from "../wire/error-codes.ts";
 
-/** One protocol, one handshake a peer. */
+/** There is one protocol, and so one handshake with each peer. */
 export const ALPN = "distsoc/2";
-/** Inbound streams that a connection has served at once; further ones wait unread, which slows their sender down. */
+/**
+ * The most inbound streams of one connection that are served at a time. Further streams wait, which slows their sender.
+ */
 export const INBOUND_STREAMS_MAX = 32;
-/** Connections that others opened to us, of the 101 that a desktop node holds (design section 9); more are turned away. */
+/**
+ * The most connections that other nodes may open to this node: as many as a desktop node holds (design section 9).
+ * Further connections are refused.
+ */
 export const INBOUND_CONNECTIONS_MAX = 101;
-/** A handshake that takes longer gives its place back. */
+/** An inbound handshake that takes longer is given up, and its place is free again. */
 export const INBOUND_HANDSHAKE_DEADLINE_MS = 5000;
-/** A message that has not arrived whole by then comes from a peer that is gone, or that holds the stream on purpose. */
+/** When a message is still incomplete after this time, its sender is gone or holds the stream open on purpose. */
 export const INBOUND_MESSAGE_DEADLINE_MS = 5000;
-/** How long `close` may take, whatever the library does. */
+/** The longest time that `close` may take, no matter what the library does. */
 export const CLOSE_DEADLINE_MS = 2000;
 
-/** The other node refused one message. Thrown by a message handler, it is sent; received, it is thrown by `request`. */
+/**
+ * A refusal of one message. A message handler throws a ProtocolError to send a refusal, and `request` throws a
+ * ProtocolError when it receives one.
+ */
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError";
   readonly code: number;
@@ -46,8 +58,11 @@ export class ProtocolError extends Error {
 }
 
 /**
- * unreachable: no connection was made. deadline: no answer in time. closed: the connection or the transport is gone.
- * too-large: the message, or what came for an answer, is beyond its bound. address: cannot listen there.
+ * - unreachable: no connection was made.
+ * - deadline: no answer came in time.
+ * - closed: the connection or the transport is closed.
+ * - too-large: the message or the answer is larger than its bound.
+ * - address: the transport cannot listen on the address.
  */
 export type TransportFailure = "unreachable" | "deadline" | "closed" | "too-large" | "address";
 
@@ -61,7 +76,7 @@ export class TransportError extends Error {
   }
 }
 
-/** The most bytes that a transport sends or reads: of a message that opens a stream, and of an answer. */
+/** The most bytes that a transport sends or reads: for a message that opens a stream, and for an answer. */
 export interface MessageBounds {
   readonly requestSizeBytesMax: number;
   readonly answerSizeBytesMax: number;
@@ -73,34 +88,40 @@ export interface RequestOptions {
 
 export interface Connection {
   readonly peer: NodeId;
-  /** Whether this side opened it. */
+  /** Whether this side opened the connection. */
   readonly dialled: boolean;
-  /** Resolves, and never rejects, when the connection is gone: with the code that it was closed with, if one is known. */
+  /** Resolves when the connection is lost or closed, to the code of the close if a code is known. It never rejects. */
   readonly closed: Promise<number | undefined>;
-  /** One message out, its answer back. Rejects with a ProtocolError or a TransportError. */
+  /** Sends one message and resolves to its answer. Rejects with a ProtocolError or a TransportError. */
   request(message: Uint8Array, options: RequestOptions): Promise<Uint8Array>;
-  /** At once; what is under way fails. Repeating it does nothing. */
+  /** Closes the connection immediately. Requests that are under way fail. A repeated call does nothing. */
   close(code: ErrorName): void;
 }
 
-/** Answers one message, or throws a ProtocolError; anything else that it throws is answered `internal`. */
+/** Answers one message, or throws a ProtocolError. Any other error is answered with the code `internal`. */
 export type MessageHandler = (from: NodeId, message: Uint8Array) => Promise<Uint8Array>;
 
 export interface Transport {
   readonly self: NodeId;
-  /** Where others reach this node; as bound, so an unspecified address is given as such. */
+  /** The addresses that the transport is bound to. An unspecified address such as 0.0.0.0 appears unchanged. */
   readonly addresses: readonly string[];
   /** Rejects with a TransportError. */
   connect(peer: NodeAddress, options: RequestOptions): Promise<Connection>;
-  /** One handler; to be set before the transport is announced. A message that comes before it is answered `busy`. */
+  /**
+   * Sets the one message handler. Set it before other nodes learn the address: a message that comes before it is
+   * answered `busy`.
+   */
   onMessage(handler: MessageHandler): void;
-  /** One handler, for connections that others opened. */
+  /** Sets the one handler for connections that other nodes opened. */
   onConnection(handler: (connection: Connection) => void): void;
-  /** Closes all connections with `done`; resolves within CLOSE_DEADLINE_MS and a little. */
+  /** Closes all connections with `done`. Resolves after little more than CLOSE_DEADLINE_MS at the latest. */
   close(): Promise<void>;
 }
 
-/** `work`, or a TransportError when it takes longer. The work itself goes on; its late failure is swallowed. */
+/**
+ * Resolves as `work` does, or rejects with a TransportError "deadline" when the work takes longer. Then the work itself
+ * continues, and a later failure of the work is ignored.
+ */
 export async function within<T>(timers: Timers, deadlineMs: number, work: Promise<T>): Promise<T> {
   let timer: Timer | undefined;
   work.catch(() => {});
@@ -114,7 +135,10 @@ export async function within<T>(timers: Timers, deadlineMs: number, work: Promis
   }
 }
 
-/** Calls a message handler; what it throws becomes a code. An answer beyond the bound is our own fault, not the asker's. */
+/**
+ * Calls a message handler and turns its errors into codes. An answer that is larger than its bound is an error of this
+ * node, so the code is `internal`.
+ */
 export async function answerTo(
   handler: MessageHandler | undefined,
   from: NodeId,

@@ -1,20 +1,27 @@
 /**
- * Deterministic CBOR (RFC 8949 section 4.2.1), as all bodies and records of distsoc/2 are written.
+ * Deterministic CBOR (RFC 8949 section 4.2.1), the encoding of all bodies and records of distsoc/2.
  *
- * Invariant: a value has one encoding. What `decodeCbor` accepts, `encodeCbor` gives back byte for byte, so bytes can be
- * hashed, signed and compared in place of their meaning. cborg is strict about most of it; what it lets by (keys out of
- * order, floats longer than needed, ill-formed text) is caught by encoding again and comparing.
+ * The problem: bytes are hashed, signed and compared in place of their meaning, so a value must have only one encoding.
  *
- * A protocol map is a Map from small unsigned integers to values; `ProtocolMap` reads one key at a time and at the end
- * tells whether there was a key that nobody asked for. Unknown keys are refused: a record is signed as a whole, and a
- * reader that skips what it does not know would pass on what it cannot judge. New fields come with a new version.
+ * Invariant: `encodeCbor` gives back, byte for byte, all that `decodeCbor` accepts. The library cborg refuses most
+ * other encodings itself. It accepts keys out of order, floats that are too long and ill-formed text. `decodeCbor`
+ * finds these cases because it encodes the value again and compares the bytes.
  *
- * Refuses: tags, indefinite lengths, duplicate keys, undefined, infinities, integers above 2^53 - 1, bytes after the end.
- * Malformed input is a reason, never an exception.
+ * A protocol map is a Map from small unsigned integers to values. `ProtocolMap` reads one key at a time, and at the end
+ * it tells whether the map has a key that was not read. A map with an unknown key is refused: a record is signed as a
+ * whole, and a reader that skips unknown keys would pass on values that it cannot judge. New fields come with a new
+ * version.
+ *
+ * It refuses tags, indefinite lengths, duplicate keys, undefined, infinities, integers above 2^53 - 1, and bytes after
+ * the end. Malformed input gives a reason and never an exception.
  */
 import { decodeFirst, encode, rfc8949EncodeOptions } from "cborg";
 
-/** malformed: not CBOR. trailing: something follows it. not-canonical: not the one encoding of what it says. */
+/**
+ * - malformed: the bytes are not CBOR.
+ * - trailing: bytes follow the end of the value.
+ * - not-canonical: the bytes are not the deterministic encoding of their value.
+ */
 export type CborRefusal = "malformed" | "trailing" | "not-canonical";
 
 const DECODE_OPTIONS = {
@@ -32,7 +39,10 @@ export function encodeCbor(value: unknown): Uint8Array {
   return Uint8Array.from(encode(value, rfc8949EncodeOptions));
 }
 
-/** The value in an object of its own, so that it cannot be taken for a reason. `bytes` must be a plain Uint8Array. */
+/**
+ * Returns the value inside an object, so that a value that is a string cannot be mistaken for a reason. `bytes` must be
+ * a plain Uint8Array.
+ */
 export function decodeCbor(bytes: Uint8Array): { value: unknown } | CborRefusal {
   try {
     const [value, rest] = decodeFirst(bytes, DECODE_OPTIONS) as [unknown, Uint8Array];
@@ -49,7 +59,10 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return true;
 }
 
-/** A decoded map, read by key. A getter answers undefined when the key is absent or its value is of another kind. */
+/**
+ * A decoded map that is read key by key. A getter returns undefined when the key is absent or its value has another
+ * type.
+ */
 export class ProtocolMap {
   readonly #map: ReadonlyMap<unknown, unknown>;
   readonly #asked = new Set<number>();
@@ -66,20 +79,20 @@ export class ProtocolMap {
     return this.#map.has(key);
   }
 
-  /** An unsigned integer of at most 2^53 - 1. */
+  /** Reads an unsigned integer of at most 2^53 - 1. */
   unsigned(key: number): number | undefined {
     const value = this.#take(key);
     return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
   }
 
-  /** A byte string in an array of its own. */
+  /** Reads a byte string and returns a copy. */
   bytes(key: number, sizeBytesMin: number, sizeBytesMax: number = sizeBytesMin): Uint8Array | undefined {
     const value = this.#take(key);
     if (!(value instanceof Uint8Array) || value.length < sizeBytesMin || value.length > sizeBytesMax) return undefined;
     return Uint8Array.from(value);
   }
 
-  /** Whether every key of the map was asked for. */
+  /** Whether every key of the map was read. */
   get exhausted(): boolean {
     return this.#asked.size === this.#map.size;
   }

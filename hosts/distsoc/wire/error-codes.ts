@@ -1,8 +1,8 @@
 /**
  * Application error codes of QUIC streams and connections (docs/distsoc.md, "Connections and streams").
  *
- * They are on the wire: add, never renumber. The first two of the refusals differ so that a peer can tell "learn a newer
- * protocol" from "ask someone who implements this".
+ * Peers receive these codes, so a code may be added but never renumbered. `unknown-type` and `unsupported-type` differ
+ * so that a peer knows what to do: learn a newer protocol, or ask another node that implements this type.
  */
 export const ERROR_CODES = {
   done: 0x00,
@@ -24,7 +24,7 @@ export type ErrorName = keyof typeof ERROR_CODES;
 const NAMES = new Map<number, string>();
 for (const [name, code] of Object.entries(ERROR_CODES)) NAMES.set(code, name);
 
-/** The name of a code, which a peer may have invented: then "code 1234". */
+/** Returns the name of a code, or a text like "code 1234" for a code that is not in the table. */
 export function errorName(code: number): string {
   return NAMES.get(code) ?? `code ${code}`;
 }

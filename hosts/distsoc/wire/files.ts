@@ -1,9 +1,9 @@
-/** Bodies of layer 2, files (messages.ts; docs/distsoc.md, "Messages"). */
+/** The bodies of layer 2, files (messages.ts; docs/distsoc.md, "Messages"). */
 import { NODE_ID_BYTES, type NodeId, nodeIdBytes, nodeIdOf } from "../node-id.ts";
 import { POST_BYTES_MAX, POST_ID_BYTES } from "../post.ts";
 import { type Codec, ONE_POST_SIZE_BYTES_MAX } from "./codec.ts";
 
-/** Asks for a post by its id. */
+/** Asks for a post by its PostId. */
 export interface FileRequest {
   readonly type: "FileRequest";
   readonly postId: Uint8Array;
@@ -18,7 +18,7 @@ export const fileRequest: Codec<FileRequest> = {
   },
 };
 
-/** The record asked for, or none when it is not held. */
+/** Holds the record that was asked for, or no record when the post is not held. */
 export interface FileResponse {
   readonly type: "FileResponse";
   readonly record?: Uint8Array;
@@ -34,7 +34,7 @@ export const fileResponse: Codec<FileResponse> = {
   },
 };
 
-/** Tells that a post is there to be asked for; carries no content, so it costs little where it is not wanted. */
+/** Announces a post. It carries no content, so it costs little when its receiver does not want the post. */
 export interface PostNotification {
   readonly type: "PostNotification";
   readonly author: NodeId;
@@ -58,7 +58,7 @@ export const postNotification: Codec<PostNotification> = {
   },
 };
 
-/** The same for everyone, always: whether the author is followed is nobody's business. */
+/** The answer is always the same, so that it does not tell whether the author is followed. */
 export interface PostNotificationAnswer {
   readonly type: "PostNotificationAnswer";
 }

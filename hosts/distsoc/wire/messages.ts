@@ -1,24 +1,26 @@
 /**
- * The messages of distsoc/2 as one table (seed table of types; design section 9; docs/distsoc.md, "Messages").
+ * The messages of distsoc/2 as one table (the seed's table of types; design section 9; docs/distsoc.md, "Messages").
  *
  * | offset | size | field | meaning                                                                   |
  * |--------|------|-------|---------------------------------------------------------------------------|
  * | 0      | 1    | type  | `code` of `MESSAGES`                                                      |
  * | 1      | n    | body  | one deterministic CBOR map (cbor.ts), keys as in the codec of its message |
  *
- * A stream carries one message one way and its answer the other. An answer has a type of its own where the seed names
- * one (0x30 is answered by 0x31); otherwise the answer repeats the type byte of its message, and its entry here is named
- * after that message with "Answer" behind it.
+ * A stream carries one message in one direction and its answer in the other. Where the seed names a type for an answer,
+ * the answer has this type (0x30 is answered by 0x31). Otherwise the answer repeats the type byte of its message, and
+ * its entry in this table has the name of the message with "Answer" after it.
  *
- * All 21 types of the seed are here. An entry with a codec is spoken; the others are refused as `unsupported-type`, and a
- * byte that no entry has as `unknown-type`. What their entries say of the answer is what the seed's names suggest.
+ * The table has all 21 types of the seed. This version reads and writes the entries that have a codec. The other types
+ * are refused as `unsupported-type`, and a type byte without an entry is refused as `unknown-type`. For the types
+ * without a codec, `answeredBy` is only a guess from the names in the seed.
  *
- * A new message is a codec in its layer's file, spread into its entry, and vectors in test/vectors/distsoc*.json. All
- * else follows from the table, and the compiler names what is missing: the codec of the answer, a name or a `type` that
- * is not the entry's, and the node's handler (`Handlers` in exchange.ts).
+ * To add a message, write a codec in the file of its layer, spread the codec into the entry of the message, and add
+ * vectors to test/vectors/distsoc*.json. The rest follows from the table. The compiler reports what is missing: the
+ * codec of the answer, a name or a `type` that differs from the entry, or the handler of the node (`Handlers` in
+ * exchange.ts).
  *
- * Invariant: what `decodeRequest` and `decodeAnswer` take, the encoders give back byte for byte. Malformed input is a
- * reason out of a closed set, never an exception.
+ * Invariant: the encoders give back, byte for byte, all that `decodeRequest` and `decodeAnswer` accept. Malformed input
+ * gives a reason out of a closed set and never an exception.
  */
 import { type CborRefusal, decodeCbor, encodeCbor, ProtocolMap } from "./cbor.ts";
 import { type Codec, ONE_POST_SIZE_BYTES_MAX } from "./codec.ts";
@@ -26,7 +28,7 @@ import type { ErrorName } from "./error-codes.ts";
 import { fileRequest, fileResponse, postNotification, postNotificationAnswer } from "./files.ts";
 import { pushPost, pushPostAnswer } from "./social.ts";
 
-/** `answeredBy` is undefined for what only answers and never opens a stream. */
+/** `answeredBy` is undefined for a message that only answers and never opens a stream. */
 export const MESSAGES = {
   RoutingDiff: { code: 0x01, name: "RoutingDiff", layer: "discovery", answeredBy: "RoutingDiffAnswer" },
   InitialMapSync: { code: 0x02, name: "InitialMapSync", layer: "discovery", answeredBy: "InitialMapSync" },
@@ -65,7 +67,7 @@ export const MESSAGES = {
   VisibilityUpdate: { code: 0x52, name: "VisibilityUpdate", layer: "general", answeredBy: "VisibilityUpdateAnswer" },
 } as const satisfies Record<string, Head>;
 
-/** What an entry has besides its codec. */
+/** The fields of an entry besides its codec. */
 interface Head {
   readonly code: number;
   readonly name: string;
@@ -75,15 +77,15 @@ interface Head {
 
 type Table = typeof MESSAGES;
 
-/** What the codecs of the table read, by name. */
+/** The messages that the codecs of the table read, by name. */
 type Spoken = {
   [N in keyof Table as Table[N] extends { decode: unknown } ? N : never]: Table[N] extends Codec<infer M> ? M : never;
 };
 
-/** Messages that have a codec. */
+/** The names of the messages that have a codec. */
 export type SpokenName = keyof Spoken;
 
-/** Of those, the ones that open a stream. */
+/** The names of the messages that have a codec and open a stream. */
 export type RequestName = { [N in SpokenName]: Table[N]["answeredBy"] extends string ? N : never }[SpokenName];
 
 type AnswerNameOf = { readonly [N in RequestName]: Table[N]["answeredBy"] };
@@ -94,7 +96,7 @@ export type Message<N extends SpokenName = SpokenName> = { [P in N]: Spoken[P] &
 /** A message that opens a stream. */
 export type Request<N extends RequestName = RequestName> = Message<N>;
 
-/** What answers the request of this name. */
+/** The answer to the request of this name. */
 export type AnswerOf<N extends RequestName> = Message<AnswerNameOf[N]>;
 
 export type Answer = AnswerOf<RequestName>;
@@ -105,8 +107,8 @@ interface Entry<N extends SpokenName> extends Codec<Message<N>> {
 }
 
 /**
- * The table by name, so that the compiler keeps a name, its message and its answer together. A codec that is missing or
- * of another message is an error in one of these lines.
+ * The same table, typed by name, so that the compiler links a name to its message and its answer. A codec that is
+ * missing, or that belongs to another message, is a compile error in one of these two lines.
  */
 const SPOKEN: { readonly [N in SpokenName]: Entry<N> } = MESSAGES;
 const ANSWERED: { readonly [N in RequestName]: { readonly answeredBy: AnswerNameOf[N] } } = MESSAGES;
@@ -121,21 +123,26 @@ for (const entry of Object.values(MESSAGES)) {
   if (entry.answeredBy !== undefined) REQUEST_NAMES.set(entry.code, entry.name);
 }
 
-/** Messages that open a stream, in the order of the table. */
+/** The messages that have a codec and open a stream, in the order of the table. */
 export const REQUESTS: readonly RequestName[] = [...REQUEST_NAMES.values()];
 
-/** Of a type that nobody reads: the bound of the messages that there have been so far. */
+/** The most bytes of a message whose type has no codec. This is the bound of all messages that exist so far. */
 const UNREAD_SIZE_BYTES_MAX = ONE_POST_SIZE_BYTES_MAX;
 
-/** The most bytes of any message that opens a stream, and of any answer: what a transport has to read. */
+/**
+ * The most bytes of any message that opens a stream, and of any answer. A transport must read messages of these sizes.
+ */
 export const MESSAGE_BOUNDS = {
   requestSizeBytesMax: Math.max(UNREAD_SIZE_BYTES_MAX, ...REQUESTS.map((name) => SPOKEN[name].sizeBytesMax)),
   answerSizeBytesMax: Math.max(...REQUESTS.map((name) => SPOKEN[ANSWERED[name].answeredBy].sizeBytesMax)),
 };
 
 /**
- * empty: no type byte. unexpected-type: a type of the table, where it cannot stand (an answer that opens a stream).
- * bad-field: a CBOR map that is not this message's. The others say what they are.
+ * - empty: there is no type byte.
+ * - unexpected-type: the type is in the table but is wrong here, for example an answer that opens a stream.
+ * - bad-field: the CBOR map is not a map of this message.
+ *
+ * The names of the other reasons explain themselves.
  */
 export type WireRefusal =
   | CborRefusal
@@ -158,7 +165,7 @@ const ERROR_OF: Readonly<Record<WireRefusal, ErrorName>> = {
   "bad-field": "malformed",
 };
 
-/** The code that a refused request is answered with. */
+/** Returns the code with which a refused request is answered. */
 export function errorOf(refusal: WireRefusal): ErrorName {
   return ERROR_OF[refusal];
 }
@@ -179,7 +186,7 @@ export function decodeRequest(bytes: Uint8Array): Request | WireRefusal {
   return whole(SPOKEN[name].decode(body), body);
 }
 
-/** Decodes what came back for a request of this name. */
+/** Decodes the answer to a request of this name. */
 export function decodeAnswer<N extends RequestName>(to: N, bytes: Uint8Array): AnswerOf<N> | WireRefusal {
   const { code, sizeBytesMax, decode } = SPOKEN[ANSWERED[to].answeredBy];
   const body = bodyOf(bytes, sizeBytesMax);
@@ -187,12 +194,13 @@ export function decodeAnswer<N extends RequestName>(to: N, bytes: Uint8Array): A
   return bytes[0] === code ? whole(decode(body), body) : "unexpected-type";
 }
 
-/** Throws a RangeError on a message beyond its own bound, which is our own bug. */
+/** Throws a RangeError for a message that is larger than its bound. Such a message is a bug of this program. */
 function encode<N extends SpokenName>(message: Message<N>): Uint8Array {
   const entry = SPOKEN[message.type];
   const body = encodeCbor(new Map(entry.encode(message)));
   const bytes = new Uint8Array(1 + body.length);
-  if (bytes.length > entry.sizeBytesMax) throw new RangeError(`messages: a ${entry.name} of ${bytes.length} bytes`);
+  if (bytes.length > entry.sizeBytesMax)
+    throw new RangeError(`messages: a ${entry.name} of ${bytes.length} bytes is larger than its bound`);
   bytes[0] = entry.code;
   bytes.set(body, 1);
   return bytes;
@@ -209,7 +217,7 @@ function bodyOf(bytes: Uint8Array, sizeBytesMax: number): ProtocolMap | WireRefu
   return ProtocolMap.of(decoded.value) ?? "bad-field";
 }
 
-/** A message is taken only if every key of its map was asked for. */
+/** Accepts a message only if every key of its map was read. */
 function whole<M>(message: M | undefined, body: ProtocolMap): M | "bad-field" {
   return message !== undefined && body.exhausted ? message : "bad-field";
 }

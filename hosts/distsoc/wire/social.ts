@@ -1,8 +1,8 @@
-/** Bodies of layer 3, social routing (messages.ts; docs/distsoc.md, "Messages"). */
+/** The bodies of layer 3, social routing (messages.ts; docs/distsoc.md, "Messages"). */
 import { POST_BYTES_MAX } from "../post.ts";
 import { type Codec, ONE_POST_SIZE_BYTES_MAX } from "./codec.ts";
 
-/** An author's post for one of its audience. The record is judged by post.ts. */
+/** Carries a post to a node of the audience of its author. post.ts checks the record. */
 export interface PushPost {
   readonly type: "PushPost";
   readonly record: Uint8Array;
@@ -19,7 +19,7 @@ export const pushPost: Codec<PushPost> = {
 
 const OUTCOMES = ["stored", "known"] as const;
 
-/** stored: durable as of now. known: it was before. Either way the sender's duty is done. */
+/** "stored": the post is durable now. "known": the post was durable before. In both cases the delivery is complete. */
 export interface PushPostAnswer {
   readonly type: "PushPostAnswer";
   readonly outcome: (typeof OUTCOMES)[number];
