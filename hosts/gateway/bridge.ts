@@ -1,17 +1,21 @@
 /**
- * The bridge between a town's air and the overlay: Drops become posts, posts become Drops (design section 10;
+ * The bridge between the air of a town and the overlay. Drops become posts, and posts become Drops (design section 10;
  * docs/distsoc.md, "Delivery").
  *
- * - A Drop heard on the air that no post holds becomes a signed post of this node. If a post holds the Drop, whoever wrote
- *   the post and however it came, nothing is done: content addressing ends every loop.
- * - The Drop of a post that the overlay node kept is offered to the air until the air has it.
+ * The problem: a Drop must arrive in the other town exactly once, although a process may be killed at any time and
+ * gateways may follow each other in a circle.
  *
- * Invariant: every Drop that the air store holds has a post, or gets one; every post of another comes out on the air, once.
- * The air tells of each new Drop at once, and at the start (and after a fault, such as a full disk) all Drops that it holds
- * are gone through. Each step is on the disk before the next begins, is repeated until it is known to have worked, and
- * does nothing the second time. So a Drop arrives once, wherever a process is killed.
+ * - A Drop from the air that no post holds becomes a signed post of this node. When a post holds the Drop already, the
+ *   bridge does nothing, no matter which author wrote the post or how it came. So content addressing ends every loop.
+ * - The Drop of a post that the overlay node stored is offered to the air until the air store holds the Drop.
  *
- * It refuses to decide what the air keeps and whom the overlay trusts: the node on each side does.
+ * Invariant: every Drop in the air store has a post or gets a post. Every post of another author comes out on the air
+ * once. The air reports each new Drop immediately. At the start, and after a fault such as a full disk, the bridge goes
+ * through all Drops in the air store. Each step is on the disk before the next step begins. A step is repeated until it
+ * is known to have worked, and a repeated step has no effect.
+ *
+ * The bridge does not decide which Drops the air store keeps, or which authors are trusted. The node on each side
+ * decides that.
  */
 import { bytesToHex } from "@noble/hashes/utils.js";
 import type { Logger } from "pino";
@@ -25,19 +29,22 @@ import { pause, type Timers } from "../retry/timers.ts";
 import { Worker } from "../retry/worker.ts";
 import type { GatewayDatabase } from "./database/database.ts";
 
-/** Posts read at once for the air: 35 KB. */
+/** The number of posts that are read at a time for the air. They take 35 KB. */
 const BATCH_POSTS = 16;
 
-/** What a gateway needs of its town's air. Drops handed over are the receiver's own arrays. */
+/** A gateway's port to the air of its town. The arrays of the Drops that are handed over belong to the receiver. */
 export interface Air {
-  /** The Drops that the air store holds, whole and verified, whether they came by radio or by `offer`. */
+  /** Lists the complete and verified Drops in the air store, no matter whether they came by radio or by `offer`. */
   heardDrops(): Iterable<Uint8Array>;
   /**
-   * Put a Drop on the air, cold: it was not carried. "stored" only once it would survive a crash. After "colder", "busy"
-   * and "flash" the Drop is offered again.
+   * Puts a Drop on the air. The Drop is cold, because no person has carried it. The answer "stored" comes only when the
+   * Drop would survive a crash. After "colder", "busy" and "flash" the gateway offers the Drop again.
    */
   offer(drop: Uint8Array): PublishOutcome | Promise<PublishOutcome>;
-  /** Tell of every Drop that is stored from now on; telling of one that `offer` brought does no harm. One handler. */
+  /**
+   * Sets the one handler, which is called for every Drop that is stored from now on. The handler may also be called for
+   * a Drop that `offer` brought.
+   */
   onHeard(handler: (drop: Uint8Array) => void): void;
 }
 
@@ -53,11 +60,11 @@ export interface BridgeOptions {
 
 export class Bridge {
   readonly #options: BridgeOptions;
-  /** Makes posts of all Drops that the air holds. */
+  /** Makes posts of all Drops in the air store. */
   readonly #scan: Worker;
-  /** Offers Drops to the air. */
+  /** Offers the Drops of stored posts to the air. */
   readonly #offers: Worker;
-  /** Whether the air's last answer was "flash". */
+  /** Whether the last answer of the air was "flash". */
   #airFailed = false;
   #stopped = false;
 
@@ -82,12 +89,15 @@ export class Bridge {
     this.#offers.stop();
   }
 
-  /** The overlay node kept a post of another. */
+  /** The overlay node stored a post of another author. */
   kept(): void {
     this.#offers.wake();
   }
 
-  /** A whole, verified Drop is on this town's air. "fault": it could not be kept; say it again later. */
+  /**
+   * Makes a post of a complete, verified Drop from this town's air. "fault": the post could not be stored, so this
+   * function must be called again later.
+   */
   #post(drop: Uint8Array): "posted" | "known" | "full" | "fault" {
     const { database, identity, node, logger } = this.#options;
     let post: Post | "known" | "full";
@@ -105,7 +115,7 @@ export class Bridge {
     return "posted";
   }
 
-  /** Waits for the event loop between Drops: posting waits for the disk, and the radio must be served. */
+  /** Makes a post of each Drop in the air store. It pauses between Drops, because the radio needs the event loop. */
   async #postAll(): Promise<"done" | "again"> {
     let result: "done" | "again" = "done";
     for (const drop of [...this.#options.air.heardDrops()]) {
@@ -127,7 +137,7 @@ export class Bridge {
         const outcome = await air.offer(post.drop);
         const line = { event: "to-air", drop: bytesToHex(dropId(post.drop)), post: bytesToHex(post.id), outcome };
         if (outcome !== "stored" && outcome !== "known") {
-          // A full or busy store is everyday. A disk that takes nothing is the operator's affair; it is told once.
+          // A full or busy store is normal. The operator must know of a disk that cannot be written, but only once.
           logger[outcome === "flash" && !this.#airFailed ? "error" : "debug"](line);
           this.#airFailed = outcome === "flash";
           return "again";

@@ -1,11 +1,12 @@
 /**
- * A gateway: a Throwie on the air and a node on the overlay, joined (design section 10; docs/distsoc.md, "Delivery").
+ * A gateway connects a Throwie on the air with a node on the overlay (design section 10; docs/distsoc.md, "Delivery").
  *
- * It puts three parts together and owns none of their rules: the overlay node (hosts/distsoc/node.ts), the bridge between
- * the town's air and the node's posts (bridge.ts), and the database that both keep their state in (database/).
+ * It joins three parts and has no rules of its own: the overlay node (hosts/distsoc/node.ts), the bridge between the
+ * air of the town and the posts of the node (bridge.ts), and the database that stores the state of both (database/).
  *
- * Log events, one line each, ids in hexadecimal: started, posted, pushed, received, to-air, fetched, refused, peer-up,
- * peer-down, fault, database-full, stopped. People and the demo read the story from them.
+ * It logs these events, one line each, with ids in hexadecimal: started, posted, pushed, received, to-air, fetched,
+ * refused, peer-up, peer-down, fault, database-full, stopped. Operators and the demo follow the way of a Drop in this
+ * log.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -20,10 +21,10 @@ import { type Air, Bridge } from "./bridge.ts";
 import { type Counts, GatewayDatabase } from "./database/database.ts";
 
 export interface GatewayOptions {
-  /** Folder for the database; created if absent. */
+  /** The folder of the database. It is created if absent. */
   dataPath: string;
   identity: Identity;
-  /** Open, and this gateway's from now on. */
+  /** The transport is open. From now on it belongs to this gateway. */
   transport: Transport;
   air: Air;
   follow: readonly NodeAddress[];
@@ -44,7 +45,7 @@ export const DATABASE_FILE = "gateway.sqlite";
 export const DROPS_FILE = "drops.flash";
 export const IDENTITY_FILE = "identity.key";
 
-/** Opens what a gateway keeps under `dataPath`. Throws a DatabaseError. */
+/** Opens the database of a gateway in the folder `dataPath`. Throws a DatabaseError. */
 export function openDatabase(dataPath: string, self: NodeId): GatewayDatabase {
   mkdirSync(dataPath, { recursive: true, mode: 0o700 });
   return new GatewayDatabase(join(dataPath, DATABASE_FILE), self);
@@ -57,7 +58,10 @@ export class Gateway {
   readonly #bridge: Bridge;
   #stopped = false;
 
-  /** Throws a DatabaseError, or a RangeError when too many peers are named. A database handed in is closed by `stop` too. */
+  /**
+   * Throws a DatabaseError, or a RangeError when too many peers are named. `stop` also closes a database that the
+   * caller passed.
+   */
   constructor(options: GatewayOptions, database = openDatabase(options.dataPath, options.identity.nodeId)) {
     const { transport, air, identity, follow, audience, logger, requestDeadlineMs } = options;
     const { timers = SYSTEM_TIMERS, timings = RETRY_TIMINGS } = options;

@@ -1,7 +1,7 @@
 /**
- * A gateway's air for real: the node of hosts/node, which hears the town by radio (design section 10).
+ * The real air of a gateway: the node of hosts/node, which receives the Drops of the town by radio (design section 10).
  *
- * Refuses nothing and decides nothing: what the node answers is what the gateway hears.
+ * It refuses nothing and decides nothing. It passes the answers of the node to the gateway unchanged.
  */
 import type { HostNode } from "../node/host-node.ts";
 import type { Air } from "./bridge.ts";

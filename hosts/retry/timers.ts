@@ -1,17 +1,19 @@
 /**
- * Time as a port. What waits, tries again or gives up asks a `Timers` for the time and to be called later, so that a
- * test or a simulator can drive a thousand nodes in one process without waiting.
+ * The time as a port.
  *
- * Rules that each implementation keeps:
- * - Times and delays are in milliseconds. `now` counts from any start, never goes back, and need not be whole.
- * - `after` calls `run` once, at `now() + delayMs` or later, and never before `after` has returned. Of two calls that
- *   were asked for with one delay the first one asked for happens first.
- * - A delay of 0 means the next occasion: after the caller and its promises are done, and after input that waits already.
- *   A negative delay counts as 0. The largest delay is 2^31 - 1.
- * - `cancel` keeps `run` from being called. Repeating it does nothing, and so does calling it after `run` was called.
- * - `run` must not throw: nobody is there to catch what it throws.
+ * The problem: a test or a simulator must run a thousand nodes in one process without real waiting. So code that waits,
+ * tries again or gives up asks a `Timers` for the time, and asks it for a call at a later time.
  *
- * Refuses to tell the time of day, and to repeat a call.
+ * Each implementation keeps these rules:
+ * - Times and delays are in milliseconds. `now` counts from any start, never goes back, and may have a fraction.
+ * - `after` calls `run` once, at `now() + delayMs` or later, and never before `after` has returned. Of two calls with
+ *   the same delay, the call that was requested first happens first.
+ * - A delay of 0 means the next occasion: after the caller and its promises have finished, and after input that waits
+ *   already. A negative delay counts as 0. The largest delay is 2^31 - 1.
+ * - `cancel` prevents the call of `run`. A second `cancel`, or a `cancel` after the call of `run`, does nothing.
+ * - `run` must not throw, because no caller can catch the error.
+ *
+ * The port does not tell the time of day, and it does not repeat a call.
  */
 export interface Timers {
   now(): number;
@@ -22,7 +24,7 @@ export interface Timer {
   cancel(): void;
 }
 
-/** Node's own clock. Only this file and the QUIC library know that there is one. */
+/** The clock of Node. Only this file and the QUIC library use it. */
 export const SYSTEM_TIMERS: Timers = {
   now: () => performance.now(),
   after: (delayMs, run) => {
@@ -35,7 +37,7 @@ export const SYSTEM_TIMERS: Timers = {
   },
 };
 
-/** Resolves after the delay. There is no way to cut it short. */
+/** Resolves after the delay. The pause cannot be ended early. */
 export function pause(timers: Timers, delayMs: number): Promise<void> {
   return new Promise((resolve) => void timers.after(delayMs, resolve));
 }

@@ -5,13 +5,14 @@ export interface WorkerOptions {
   timers: Timers;
   timings: RetryTimings;
   job(): Promise<"done" | "again">;
-  /** Is given what the job threw. */
+  /** Receives an error that the job threw. */
   onFault(error: unknown): void;
 }
 
 /**
- * Runs one job at a time, again and again as long as there is reason to: `wake` asks for a run soon, `job` answers whether
- * it wants another after a delay. A failure that the job throws goes to `onFault` and counts as "again later".
+ * Runs one job repeatedly, and never two runs at the same time. `wake` asks for a run soon. The job returns "again"
+ * when it wants another run after a delay, and "done" when it does not. An error that the job throws goes to `onFault`
+ * and counts as "again".
  */
 export class Worker {
   readonly #options: WorkerOptions;
@@ -26,14 +27,14 @@ export class Worker {
     this.#backoff = new Backoff(options.timings);
   }
 
-  /** Run at once, or right after the run that is under way. */
+  /** Starts a run immediately, or right after the run that is under way. */
   wake(): void {
     if (this.#stopped) return;
     this.#woken = true;
     if (!this.#running) void this.#run();
   }
 
-  /** No run begins after this; one that is under way is not awaited. */
+  /** After this call no run begins. This call does not wait for a run that is under way. */
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();

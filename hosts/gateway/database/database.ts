@@ -1,12 +1,19 @@
 /**
- * What a gateway was told to keep (design section 10; docs/distsoc.md, "Delivery"): SQLite in one file.
+ * The state of a gateway in one SQLite file: its posts, the deliveries that are owed, and the Drops that await the air
+ * (design section 10; docs/distsoc.md, "Delivery").
  *
- * Invariant: each method is one transaction, on the disk when it returns. So a post is never without its outbox rows, a
- * sequence number is never given twice, and a post that was answered "stored" is stored.
+ * The problem: a process may be killed at any time, and no post may be lost or sent under a number that was used
+ * before.
  *
- * It refuses to be opened twice at once (an exclusive lock on a file beside it, which the system frees when a process
- * dies: a closed libsql database lives on as long as its statements do), to serve another identity than the one it began
- * with, and to hold more than POSTS_MAX posts.
+ * Invariant: each method is one transaction, which is on the disk when the method returns. So a post always has its
+ * outbox rows, no sequence number is used twice, and a post that was answered "stored" is stored.
+ *
+ * It refuses three things:
+ * - To be opened by two processes at the same time. An exclusive lock on a second file ensures this, and the system
+ *   frees the lock when a process dies. A lock on the database itself would not do, because a closed libsql database
+ *   remains open as long as its statements exist.
+ * - To serve another identity than the one that opened the database first.
+ * - To hold more than POSTS_MAX posts.
  */
 import Libsql from "libsql";
 import { dropId } from "../../../modules/drop/drop.ts";
@@ -16,7 +23,7 @@ import { type Post, readPost } from "../../distsoc/post.ts";
 import { blobBytes, prepareQueries, type Queries, type Row, type Statement } from "./queries.ts";
 import { DatabaseError, openFile } from "./schema.ts";
 
-/** About 2.5 GB of full Drops: years of a busy town, and no author can fill the disk. */
+/** As full Drops these posts take about 2.5 GB: years of a busy town. The bound keeps authors from filling the disk. */
 export const POSTS_MAX = 1_000_000;
 
 export interface Counts {
@@ -33,7 +40,7 @@ export class GatewayDatabase implements Posts {
   #posts: number;
   #open = true;
 
-  /** Opens or creates. Throws a DatabaseError. */
+  /** Opens the database, or creates it if absent. Throws a DatabaseError. */
   constructor(path: string, self: NodeId, options: { postsMax?: number } = {}) {
     this.#postsMax = options.postsMax ?? POSTS_MAX;
     this.#lock = lock(path);
@@ -45,7 +52,9 @@ export class GatewayDatabase implements Posts {
     } catch (error) {
       unlock(this.#lock);
       if (error instanceof DatabaseError) throw error;
-      throw new DatabaseError(`The database ${path} cannot be used (${(error as Error).message}).`);
+      throw new DatabaseError(
+        `The database ${path} cannot be used (${(error as Error).message}); check the file and its disk.`,
+      );
     }
   }
 
@@ -57,15 +66,15 @@ export class GatewayDatabase implements Posts {
     return this.#get(this.#queries.holdsPost, id) !== undefined;
   }
 
-  /** The record of a post, undefined when it is not held. */
+  /** Returns the record of a post, or undefined when the post is not held. */
   record(id: Uint8Array): Uint8Array | undefined {
     const row = this.#get(this.#queries.record, id);
     return row === undefined ? undefined : blobBytes(row.record!);
   }
 
   /**
-   * Makes the Drop a post of this node, owed to each of the audience; `make` signs it with the number it is given. Known
-   * when a post holds the Drop already, whoever wrote it: that is what ends loops.
+   * Stores a post of this node that holds the Drop, as owed to each node of the audience. `make` signs the post with
+   * the given sequence number. Returns "known" when a post of any author holds the Drop already. This rule ends loops.
    */
   post(drop: Uint8Array, audience: readonly NodeId[], make: (sequence: number) => Post): Post | "known" | "full" {
     const id = dropId(drop);
@@ -81,7 +90,7 @@ export class GatewayDatabase implements Posts {
     });
   }
 
-  /** Keeps another's verified post, whose Drop then awaits the air. */
+  /** Stores a verified post of another author. Its Drop then awaits the air. */
   keep(post: Post): "stored" | "known" | "full" {
     return this.#transaction(() => {
       if (this.holdsPost(post.id)) return "known";
@@ -92,7 +101,7 @@ export class GatewayDatabase implements Posts {
     });
   }
 
-  /** Own posts owed to this peer with a number above `after`, oldest first. */
+  /** Returns the own posts that are owed to this peer and whose number is above `after`, oldest first. */
   owed(peer: NodeId, after: number, countMax: number): KeptPost[] {
     return this.#kept(this.#queries.owed, nodeIdBytes(peer), after, countMax);
   }
@@ -101,12 +110,12 @@ export class GatewayDatabase implements Posts {
     this.#run(this.#queries.delivered, nodeIdBytes(peer), number);
   }
 
-  /** Posts whose Drops the air store does not hold yet, above `after`, oldest first. */
+  /** Returns the posts with a number above `after` whose Drops still await the air, oldest first. */
   awaiting(after: number, countMax: number): KeptPost[] {
     return this.#kept(this.#queries.awaiting, after, countMax);
   }
 
-  /** The air store holds it now. */
+  /** The air store holds the Drop of this post now. */
   aired(number: number): void {
     this.#run(this.#queries.aired, number);
   }
@@ -128,13 +137,13 @@ export class GatewayDatabase implements Posts {
     unlock(this.#lock);
   }
 
-  /** A new database belongs to whoever opens it first. */
+  /** A new database belongs to the identity that opens it first. */
   #mustBelongTo(self: NodeId, path: string): void {
     this.#run(this.#queries.setOwner, nodeIdBytes(self));
     const owner = Buffer.from(blobBytes(this.#get(this.#queries.owner)!.node!)).toString("hex");
     if (owner === self) return;
     throw new DatabaseError(
-      `The database ${path} belongs to node ${owner}, and the key here is that of ${self}; put its key file back.`,
+      `The database ${path} belongs to node ${owner}, but the key file holds the key of ${self}; put its key file back.`,
     );
   }
 
@@ -144,16 +153,17 @@ export class GatewayDatabase implements Posts {
     return Number(lastInsertRowid);
   }
 
-  /** libsql would go on, without our lock. */
+  /** Without this check libsql would continue to work after `close`, but without the lock. */
   #mustBeOpen(): void {
-    if (!this.#open) throw new Error("database: used after close");
+    if (!this.#open) throw new Error("database: a method was called after close");
   }
 
   #kept(statement: Statement, ...parameters: unknown[]): KeptPost[] {
     this.#mustBeOpen();
     return (statement.all(parameters) as Row[]).map((row) => {
       const post = readPost(blobBytes(row.record!));
-      if (typeof post === "string") throw new Error(`database: a post that was verified now reads as ${post}`);
+      if (typeof post === "string")
+        throw new Error(`database: a post that was verified when it was stored now reads as ${post}`);
       return { number: Number(row.number), post };
     });
   }
@@ -168,7 +178,7 @@ export class GatewayDatabase implements Posts {
     statement.run(parameters);
   }
 
-  /** For the two that add a post: a result other than a reason means that there is one more. */
+  /** Runs one of the two methods that add a post. A result that is a Post or "stored" means that one post was added. */
   #transaction<T extends Post | "stored" | "known" | "full">(work: () => T): T {
     this.#mustBeOpen();
     this.#database.exec("BEGIN IMMEDIATE");
@@ -191,9 +201,11 @@ function lock(path: string): Libsql.Database {
     return held;
   } catch (error) {
     if ((error as { code?: string }).code === "SQLITE_BUSY") {
-      throw new DatabaseError(`The database ${path} is in use by another process; one gateway at a time.`);
+      throw new DatabaseError(`The database ${path} is in use by another process; end the other gateway first.`);
     }
-    throw new DatabaseError(`The database ${path} cannot be opened (${(error as Error).message}).`);
+    throw new DatabaseError(
+      `The database ${path} cannot be opened (${(error as Error).message}); check the path and its permissions.`,
+    );
   }
 }
 

@@ -1,8 +1,8 @@
 /**
- * What a gateway asks of its database (schema.ts), as statements that are prepared once.
+ * The queries of a gateway to its database (schema.ts), as statements that are prepared once.
  *
- * Of libsql: parameters go in one array, since a bare Buffer aborts the process; `get` gives a Buffer for a blob but `all`
- * an ArrayBuffer.
+ * Two facts about libsql: The parameters must be passed in one array, because a Buffer that is passed alone aborts the
+ * process. For a blob `get` returns a Buffer, but `all` returns an ArrayBuffer.
  */
 import type Libsql from "libsql";
 
@@ -37,7 +37,7 @@ export function prepareQueries(database: Libsql.Database) {
   };
 }
 
-/** A blob in an array of its own. */
+/** Returns a copy of a blob. */
 export function blobBytes(blob: Buffer | ArrayBuffer | number): Uint8Array {
   return Uint8Array.from(blob instanceof ArrayBuffer ? new Uint8Array(blob) : (blob as Buffer));
 }

@@ -3,13 +3,14 @@
  *
  * | table      | a row is                                                                                       |
  * |------------|------------------------------------------------------------------------------------------------|
- * | identity   | one: whose database this is, and the next own sequence number                                  |
- * | posts      | a post that was verified, its own or another's, with the DropId it holds                        |
- * | deliveries | the outbox: an own post that a peer is to have; state 0 owed, 1 delivered                       |
- * | awaiting   | a post of another whose Drop the air store does not hold yet                                    |
+ * | identity   | the only row: the NodeId that owns this database, and the next own sequence number              |
+ * | posts      | a verified post of this node or of another author, with the DropId of its Drop                  |
+ * | deliveries | the outbox: an own post for one peer; state 0 means owed, 1 means delivered                     |
+ * | awaiting   | a post of another author whose Drop the air store does not hold yet                             |
  *
- * Invariant: a transaction is on the disk when it ends (write-ahead log, synchronous FULL). Refuses a file of a newer
- * version of the schema.
+ * Invariant: a transaction is on the disk when it ends (write-ahead log, synchronous FULL).
+ *
+ * It refuses a file of a newer version of the schema.
  */
 import Libsql from "libsql";
 
@@ -36,14 +37,14 @@ CREATE TABLE IF NOT EXISTS awaiting (post_number INTEGER PRIMARY KEY REFERENCES 
 PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
-/** The file, created or as it was left. Throws a DatabaseError, or what the library throws. */
+/** Opens the file, or creates it if absent. Throws a DatabaseError, or an error of the library. */
 export function openFile(path: string): Libsql.Database {
   const database = new Libsql(path);
   database.pragma("journal_mode = WAL");
   database.pragma("synchronous = FULL");
   const [row] = database.pragma("user_version") as { user_version: number }[];
   if (row !== undefined && row.user_version > SCHEMA_VERSION) {
-    throw new DatabaseError(`The database ${path} was written by a newer version of this program.`);
+    throw new DatabaseError(`The database ${path} was written by a newer version of this program; use that version.`);
   }
   database.exec(SCHEMA);
   return database;
