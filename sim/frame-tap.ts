@@ -14,12 +14,35 @@ import type { MacAddress } from "../modules/throwie/ports.ts";
 import type { LossCause } from "./loss.ts";
 import type { Station } from "./station.ts";
 
+export interface FrameEvent {
+  readonly timeUs: number;
+  /** The number of the transmission. */
+  readonly transmission: number;
+  readonly from: Station;
+}
+
+export interface FrameSent extends FrameEvent {
+  /** Undefined when the frame is for everyone. */
+  readonly to: MacAddress | undefined;
+  readonly frame: Uint8Array;
+}
+
+export interface FrameDelivered extends FrameEvent {
+  readonly at: Station;
+  readonly frame: Uint8Array;
+}
+
+export interface FrameLost extends FrameEvent {
+  /** Undefined when the frame was for a station that is not in range. */
+  readonly at: Station | undefined;
+  readonly cause: LossCause;
+}
+
 export interface FrameTap {
-  sent(timeUs: number, transmission: number, from: Station, to: MacAddress | undefined, frame: Uint8Array): void;
+  sent(event: FrameSent): void;
   /** At the moment when the node gets the frame. */
-  delivered(timeUs: number, transmission: number, from: Station, at: Station, frame: Uint8Array): void;
-  /** `at` is undefined when the frame was for a station that is not in range. */
-  lost(timeUs: number, transmission: number, from: Station, at: Station | undefined, cause: LossCause): void;
+  delivered(event: FrameDelivered): void;
+  lost(event: FrameLost): void;
 }
 
 /** Sums over all stations. */

@@ -116,10 +116,7 @@ export class NorFlash implements Flash {
     this.counters.reads++;
     this.counters.readBytes += lengthBytes;
     into.set(this.#bytes.subarray(address, address + lengthBytes), offset);
-    const last = Math.floor((address + lengthBytes - 1) / this.sectorSizeBytes);
-    for (let sector = Math.floor(address / this.sectorSizeBytes); sector <= last; sector++) {
-      if (this.#unstable[sector] === 1) this.#disturb(sector, address, into, offset, lengthBytes);
-    }
+    this.#disturb(address, into, offset, lengthBytes);
   }
 
   program(address: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
@@ -243,11 +240,15 @@ export class NorFlash implements Flash {
   }
 
   /** One byte in 16 of an unstable sector reads with random bits set. */
-  #disturb(sector: number, address: number, into: Uint8Array, offset: number, lengthBytes: number): void {
-    const start = Math.max(address, sector * this.sectorSizeBytes);
-    const end = Math.min(address + lengthBytes, (sector + 1) * this.sectorSizeBytes);
-    for (let at = start; at < end; at++) {
-      if (this.#draw(16) === 0) into[offset + at - address] = this.#bytes[at]! | this.#draw(256);
+  #disturb(address: number, into: Uint8Array, offset: number, lengthBytes: number): void {
+    const last = Math.floor((address + lengthBytes - 1) / this.sectorSizeBytes);
+    for (let sector = Math.floor(address / this.sectorSizeBytes); sector <= last; sector++) {
+      if (this.#unstable[sector] === 0) continue;
+      const start = Math.max(address, sector * this.sectorSizeBytes);
+      const end = Math.min(address + lengthBytes, (sector + 1) * this.sectorSizeBytes);
+      for (let at = start; at < end; at++) {
+        if (this.#draw(16) === 0) into[offset + at - address] = this.#bytes[at]! | this.#draw(256);
+      }
     }
   }
 

@@ -118,8 +118,9 @@ export class Medium implements TransmitQueue {
     frameSizeBytesMax: number = this.#options.frameSizeBytesMax,
   ): Station {
     if (this.stations.length >= STATIONS_MAX) throw new Error("radio: more stations than STATIONS_MAX");
-    const { rxQueueFrames } = this.#options;
-    const station = new Station(this, address, frameSizeBytesMax, rxQueueFrames, this.stations.length, path);
+    const { rxQueueFrames: receiveQueueFrames } = this.#options;
+    const index = this.stations.length;
+    const station = new Station({ queue: this, address, frameSizeBytesMax, receiveQueueFrames, index, path });
     station.contentionSlots = this.#timing.contentionSlotsMin;
     station.idleSinceUs = this.#kernel.nowUs;
     this.stations.push(station);
@@ -214,9 +215,9 @@ export class Medium implements TransmitQueue {
     const outbound = station.outbound[0]!;
     if (outbound.attempts++ > 0) this.counters.retries++;
     this.counters.frames++;
-    const lengthBytes = frameBytes(outbound.bytes.length);
-    const transmission = this.#begin(station, outbound, outbound.to, lengthBytes, this.#options.rateMbps);
-    this.#tap?.sent(this.#kernel.nowUs, transmission.number, station, outbound.to, outbound.bytes);
+    const { to, bytes } = outbound;
+    const { number } = this.#begin(station, outbound, to);
+    this.#tap?.sent({ timeUs: this.#kernel.nowUs, transmission: number, from: station, to, frame: bytes });
   }
 
   #sendAck(station: Station, to: Station, powerCycles: number): void {
@@ -226,19 +227,16 @@ export class Medium implements TransmitQueue {
     this.#kernel.cancel(station.attempt);
     station.attempt = undefined;
     this.counters.acknowledgements++;
-    this.#begin(station, undefined, to.address, ACK_BYTES, this.#timing.ackRateMbps);
+    this.#begin(station, undefined, to.address);
   }
 
   // A transmission's life
 
-  #begin(
-    sender: Station,
-    outbound: Outbound | undefined,
-    to: MacAddress | undefined,
-    lengthBytes: number,
-    rateMbps: RateMbps,
-  ): Transmission {
+  /** Puts a frame on the air, or an acknowledgement when `outbound` is undefined. */
+  #begin(sender: Station, outbound: Outbound | undefined, to: MacAddress | undefined): Transmission {
     if (sender.transmitting !== undefined) throw new Error("radio: a station sends one frame at a time");
+    const lengthBytes = outbound === undefined ? ACK_BYTES : frameBytes(outbound.bytes.length);
+    const rateMbps = outbound === undefined ? this.#timing.ackRateMbps : this.#options.rateMbps;
     const transmission: Transmission = { number: this.#transmissions++, sender, outbound, to, arrivals: [] };
     const airUs = onAirUs(lengthBytes, rateMbps);
     this.counters.bytesOnAir += lengthBytes;
@@ -356,7 +354,7 @@ export class Medium implements TransmitQueue {
 
   #lose(transmission: number, from: Station, at: Station | undefined, cause: LossCause): void {
     this.counters.lost[cause]++;
-    this.#tap?.lost(this.#kernel.nowUs, transmission, from, at, cause);
+    this.#tap?.lost({ timeUs: this.#kernel.nowUs, transmission, from, at, cause });
   }
 
   #decode(station: Station, transmission: Transmission, outbound: Outbound): void {
@@ -419,7 +417,7 @@ export class Medium implements TransmitQueue {
       const { bytes, from, transmission } = station.inbound.shift()!;
       station.processing = undefined;
       this.counters.delivered++;
-      this.#tap?.delivered(this.#kernel.nowUs, transmission, from, station, bytes);
+      this.#tap?.delivered({ timeUs: this.#kernel.nowUs, transmission, from, at: station, frame: bytes });
       // Starts the next frame first, because the node may lose its power while it handles this one.
       if (station.inbound.length > 0) this.#process(station);
       station.handlers.onFrame(bytes, bytes.length, from.address);

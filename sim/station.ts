@@ -65,6 +65,15 @@ export interface TransmitQueue {
   enqueue(station: Station, frame: Uint8Array, to: MacAddress): boolean;
 }
 
+export interface StationOptions {
+  queue: TransmitQueue;
+  address: MacAddress;
+  frameSizeBytesMax: number;
+  receiveQueueFrames: number;
+  index: number;
+  path: Path;
+}
+
 export class Station implements Radio {
   readonly address: MacAddress;
   readonly frameSizeBytesMax: number;
@@ -103,14 +112,7 @@ export class Station implements Radio {
   /** The last sequence number taken from each sender, by the sender's index. */
   readonly taken = new Map<number, number>();
 
-  constructor(
-    queue: TransmitQueue,
-    address: MacAddress,
-    frameSizeBytesMax: number,
-    receiveQueueFrames: number,
-    index: number,
-    path: Path,
-  ) {
+  constructor({ queue, address, frameSizeBytesMax, receiveQueueFrames, index, path }: StationOptions) {
     if (address.length !== ADDRESS_BYTES) throw new Error("station: an address is six bytes");
     this.#queue = queue;
     this.address = address.slice();

@@ -18,9 +18,7 @@
  */
 import { blake3 } from "@noble/hashes/blake3.js";
 import type { MacAddress } from "../modules/throwie/ports.ts";
-import type { FrameTap } from "./frame-tap.ts";
-import type { LossCause } from "./loss.ts";
-import type { Station } from "./station.ts";
+import type { FrameDelivered, FrameLost, FrameSent, FrameTap } from "./frame-tap.ts";
 
 const KINDS = [
   "sent",
@@ -52,6 +50,39 @@ const NOBODY = 0xffff;
 const U32_COUNT = 2 ** 32;
 const HEX = "0123456789abcdef";
 
+/** Stations are named by their index. */
+interface NodeEvent {
+  kind: TraceKind;
+  timeUs: number;
+  node: number;
+}
+
+export interface ContactEvent extends NodeEvent {
+  peer: MacAddress;
+  /** Session id, or Drops offered. */
+  amount: number;
+  reason?: string;
+}
+
+export interface DropEvent extends NodeEvent {
+  peer: MacAddress | undefined;
+  lengthBytes: number;
+  /** The ShortId. */
+  low: number;
+  high: number;
+  cause?: "evicted" | "corrupt";
+}
+
+/** The fields of a record. Fields that are left out are 0, and `other` nobody. */
+interface TraceRecord extends NodeEvent {
+  detail?: number;
+  other?: number;
+  amount?: number;
+  /** The two words of `value`. */
+  low?: number;
+  high?: number;
+}
+
 export class Trace implements FrameTap {
   readonly #hash = blake3.create();
   readonly #block = new Uint8Array(BLOCK_BYTES);
@@ -59,56 +90,40 @@ export class Trace implements FrameTap {
   /** The number of records so far. */
   records = 0;
 
-  sent(timeUs: number, transmission: number, from: Station, to: MacAddress | undefined, frame: Uint8Array): void {
-    this.#write("sent", 0, from.index, to === undefined ? NOBODY : indexOf(to), frame.length, timeUs);
-    this.#u32(transmission % U32_COUNT);
-    this.#u32(Math.floor(transmission / U32_COUNT));
+  sent({ timeUs, transmission, from, to, frame }: FrameSent): void {
+    const other = to === undefined ? NOBODY : indexOf(to);
+    this.#write({ kind: "sent", timeUs, node: from.index, other, amount: frame.length, ...u64(transmission) });
     if (this.#filled + frame.length > BLOCK_BYTES) this.#flush();
     this.#block.set(frame, this.#filled);
     this.#filled += frame.length;
   }
 
-  delivered(timeUs: number, transmission: number, from: Station, at: Station, frame: Uint8Array): void {
-    this.#write("delivered", 0, from.index, at.index, frame.length, timeUs);
-    this.#u32(transmission % U32_COUNT);
-    this.#u32(Math.floor(transmission / U32_COUNT));
+  delivered({ timeUs, transmission, from, at, frame }: FrameDelivered): void {
+    const amount = frame.length;
+    this.#write({ kind: "delivered", timeUs, node: from.index, other: at.index, amount, ...u64(transmission) });
   }
 
-  lost(timeUs: number, transmission: number, from: Station, at: Station | undefined, cause: LossCause): void {
-    this.#write("lost", detail(0, cause), from.index, at === undefined ? NOBODY : at.index, 0, timeUs);
-    this.#u32(transmission % U32_COUNT);
-    this.#u32(Math.floor(transmission / U32_COUNT));
+  lost({ timeUs, transmission, from, at, cause }: FrameLost): void {
+    const other = at === undefined ? NOBODY : at.index;
+    this.#write({ kind: "lost", detail: detailIn(0, cause), timeUs, node: from.index, other, ...u64(transmission) });
   }
 
   /** Records an event between a node and a peer. */
-  contact(kind: TraceKind, timeUs: number, node: number, peer: MacAddress, amount: number, reason?: string): void {
-    this.#write(kind, reason === undefined ? 0 : detail(1, reason), node, indexOf(peer), amount, timeUs);
-    this.#u32(0);
-    this.#u32(0);
+  contact({ kind, timeUs, node, peer, amount, reason }: ContactEvent): void {
+    const detail = reason === undefined ? 0 : detailIn(1, reason);
+    this.#write({ kind, detail, timeUs, node, other: indexOf(peer), amount });
   }
 
   /** Records an event of a Drop at a node. */
-  drop(
-    kind: TraceKind,
-    timeUs: number,
-    node: number,
-    peer: MacAddress | undefined,
-    lengthBytes: number,
-    shortIdLow: number,
-    shortIdHigh: number,
-    cause?: "evicted" | "corrupt",
-  ): void {
+  drop({ kind, timeUs, node, peer, lengthBytes, low, high, cause }: DropEvent): void {
+    const detail = cause === undefined ? 0 : detailIn(2, cause);
     const other = peer === undefined ? NOBODY : indexOf(peer);
-    this.#write(kind, cause === undefined ? 0 : detail(2, cause), node, other, lengthBytes, timeUs);
-    this.#u32(shortIdLow);
-    this.#u32(shortIdHigh);
+    this.#write({ kind, detail, timeUs, node, other, amount: lengthBytes, low, high });
   }
 
   /** Records that a node started or stopped. */
-  power(kind: "started" | "stopped", timeUs: number, node: number): void {
-    this.#write(kind, 0, node, NOBODY, 0, timeUs);
-    this.#u32(0);
-    this.#u32(0);
+  power(event: NodeEvent): void {
+    this.#write(event);
   }
 
   /** The hash of all events so far, as 64 hexadecimal digits. More events may follow. */
@@ -119,17 +134,19 @@ export class Trace implements FrameTap {
     return text;
   }
 
-  #write(kind: TraceKind, detailIndex: number, node: number, other: number, amount: number, timeUs: number): void {
+  #write({ kind, detail = 0, timeUs, node, other = NOBODY, amount = 0, low = 0, high = 0 }: TraceRecord): void {
     if (this.#filled + RECORD_BYTES > BLOCK_BYTES) this.#flush();
     this.records++;
     const block = this.#block;
     block[this.#filled++] = KINDS.indexOf(kind);
-    block[this.#filled++] = detailIndex;
+    block[this.#filled++] = detail;
     this.#u16(node);
     this.#u16(other);
     this.#u16(amount);
     this.#u32(timeUs % U32_COUNT);
     this.#u32(Math.floor(timeUs / U32_COUNT));
+    this.#u32(low);
+    this.#u32(high);
   }
 
   #u16(value: number): void {
@@ -148,7 +165,12 @@ export class Trace implements FrameTap {
   }
 }
 
-function detail(list: 0 | 1 | 2, name: string): number {
+/** The two words of a record's `value`. */
+function u64(value: number): { low: number; high: number } {
+  return { low: value % U32_COUNT, high: Math.floor(value / U32_COUNT) };
+}
+
+function detailIn(list: 0 | 1 | 2, name: string): number {
   const index = (DETAILS[list] as readonly string[]).indexOf(name);
   if (index < 0) throw new Error(`trace: ${name} is in no list`);
   return index;

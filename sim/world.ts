@@ -215,7 +215,7 @@ export class World {
 
   readonly #observer: SimObserver = {
     started: (node) => {
-      this.trace.power("started", this.kernel.nowUs, node.station.index);
+      this.trace.power({ kind: "started", ...this.#now(node) });
       // Power may have failed after the flash had marked a Drop as verified, but before any event reported it.
       const { store } = node.throwie!;
       for (let slot = 0; slot < store.capacity; slot++) {
@@ -224,16 +224,16 @@ export class World {
       this.#host.started?.(node);
     },
     stopped: (node) => {
-      this.trace.power("stopped", this.kernel.nowUs, node.station.index);
+      this.trace.power({ kind: "stopped", ...this.#now(node) });
       this.#host.stopped?.(node);
     },
     contactOpened: (node, peer, sessionId) => {
       this.#contacts++;
-      this.trace.contact("contactOpened", this.kernel.nowUs, node.station.index, peer, sessionId);
+      this.trace.contact({ kind: "contactOpened", ...this.#now(node), peer, amount: sessionId });
       this.#host.contactOpened?.(node, peer, sessionId);
     },
     reconciled: (node, peer, offered) => {
-      this.trace.contact("reconciled", this.kernel.nowUs, node.station.index, peer, offered);
+      this.trace.contact({ kind: "reconciled", ...this.#now(node), peer, amount: offered });
       this.#host.reconciled?.(node, peer, offered);
     },
     dropSent: (node, slot, peer) => {
@@ -253,11 +253,11 @@ export class World {
     dropLost: (node, low, high, cause) => {
       if (cause === "evicted") this.#evictions++;
       else this.#corrupt++;
-      this.trace.drop("dropLost", this.kernel.nowUs, node.station.index, undefined, 0, low, high, cause);
+      this.trace.drop({ kind: "dropLost", ...this.#now(node), peer: undefined, lengthBytes: 0, low, high, cause });
       this.#host.dropLost?.(node, low, high, cause);
     },
     contactClosed: (node, peer, sessionId, reason) => {
-      this.trace.contact("contactClosed", this.kernel.nowUs, node.station.index, peer, sessionId, reason);
+      this.trace.contact({ kind: "contactClosed", ...this.#now(node), peer, amount: sessionId, reason });
       this.#host.contactClosed?.(node, peer, sessionId, reason);
     },
   };
@@ -269,9 +269,13 @@ export class World {
     peer: Uint8Array | undefined,
   ): void {
     const { store } = node.throwie!;
-    const { index } = node.station;
-    const lengthBytes = store.lengthBytes(slot);
-    this.trace.drop(kind, this.kernel.nowUs, index, peer, lengthBytes, store.idLow(slot), store.idHigh(slot));
+    const [lengthBytes, low, high] = [store.lengthBytes(slot), store.idLow(slot), store.idHigh(slot)];
+    this.trace.drop({ kind, ...this.#now(node), peer, lengthBytes, low, high });
+  }
+
+  /** When and where the event is that the trace records. */
+  #now(node: SimNode): { timeUs: number; node: number } {
+    return { timeUs: this.kernel.nowUs, node: node.station.index };
   }
 
   #deliver(node: SimNode, slot: number): void {
