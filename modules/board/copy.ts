@@ -4,6 +4,7 @@
 declare function native(name: string): { call(self: unknown, ...parameters: unknown[]): never };
 
 /** This function is nothing but the native call, so XS binds it when the module is compiled. */
+// biome-ignore lint/complexity/useMaxParams: source, at, into, offset, length, as every copy of bytes
 export function copy(
   this: unknown,
   from: Uint8Array,

@@ -13,7 +13,16 @@
 import { ADDRESS_BYTES, type Clock, type MacAddress, type Radio } from "../throwie/ports.ts";
 import { copy } from "./copy.ts";
 import { greetingSession, type Line, LineEnd, type LineOwner } from "./line-end.ts";
-import { FRAME_ADDRESS_AT, FRAME_AT, HELLO, VERSION, VERSION_AT, WINDOW_AT, writeWelcome } from "./message.ts";
+import {
+  FRAME_ADDRESS_AT,
+  FRAME_AT,
+  HELLO,
+  VERSION,
+  VERSION_AT,
+  type Welcome,
+  WINDOW_AT,
+  writeWelcome,
+} from "./message.ts";
 import { MessageRing } from "./message-ring.ts";
 
 /**
@@ -42,19 +51,21 @@ export class Dongle implements LineOwner {
   /** Addresses and frames for the radio. */
   readonly #down: MessageRing;
   readonly #frame: Uint8Array;
-  readonly #windowFrames: number;
+  readonly #welcome: Welcome;
   readonly #to: MacAddress = new Uint8Array(ADDRESS_BYTES);
   #strangeMs = 0;
 
   constructor({ radio, line, clock }: { radio: DongleRadio; line: Line; clock: Clock }) {
     this.#radio = radio;
     this.#clock = clock;
-    const bytesMax = ADDRESS_BYTES + radio.frameSizeBytesMax;
-    this.#windowFrames = Math.min(Math.floor(WINDOW_BYTES / bytesMax), WINDOW_FRAMES_MAX);
-    this.#end = new LineEnd({ line, owner: this, windowFrames: this.#windowFrames, ringBytes: RING_BYTES });
+    const { address, frameSizeBytesMax, receiveQueueFrames } = radio;
+    const bytesMax = ADDRESS_BYTES + frameSizeBytesMax;
+    const window = Math.min(Math.floor(WINDOW_BYTES / bytesMax), WINDOW_FRAMES_MAX);
+    this.#welcome = { session: 0, window, address, frameSizeBytesMax, receiveQueueFrames };
+    this.#end = new LineEnd({ line, owner: this, windowFrames: window, ringBytes: RING_BYTES });
     // One frame more, for the space that is lost where the ring begins again.
-    this.#down = new MessageRing((this.#windowFrames + 1) * bytesMax);
-    this.#frame = new Uint8Array(radio.frameSizeBytesMax);
+    this.#down = new MessageRing((window + 1) * bytesMax);
+    this.#frame = new Uint8Array(frameSizeBytesMax);
     // Tells a computer at once that the life to which it spoke is over.
     this.#end.greet();
   }
@@ -133,15 +144,7 @@ export class Dongle implements LineOwner {
   }
 
   greeting(bytes: Uint8Array, at: number): number {
-    const { address, frameSizeBytesMax, receiveQueueFrames } = this.#radio;
-    return writeWelcome(
-      bytes,
-      at,
-      this.#end.session,
-      this.#windowFrames,
-      address,
-      frameSizeBytesMax,
-      receiveQueueFrames,
-    );
+    this.#welcome.session = this.#end.session;
+    return writeWelcome(bytes, at, this.#welcome);
   }
 }

@@ -13,13 +13,15 @@
  * may have arrived). Frames of another session are not taken.
  */
 
-import type { MacAddress } from "../throwie/ports.ts";
+import { ADDRESS_BYTES, type MacAddress } from "../throwie/ports.ts";
+import { copy } from "./copy.ts";
 import { LineReader, MESSAGE_AT, sealedBytesMax, sealMessage } from "./framing.ts";
 import {
   DAMAGED_AT,
   DONE_AT,
   FRAME,
   FRAME_AT,
+  type FrameHeader,
   GREETING_SESSION_AT,
   HELLO,
   LOST_AT,
@@ -30,11 +32,12 @@ import {
   SEQUENCE_AT,
   SESSION_AT,
   STATUS_BYTES,
+  type Status,
   u16At,
   u32At,
   WELCOME,
   wellFormed,
-  writeFrame,
+  writeFrameHeader,
   writeStatus,
 } from "./message.ts";
 import { MessageRing } from "./message-ring.ts";
@@ -94,7 +97,9 @@ export class LineEnd {
   readonly #reader = new LineReader();
   readonly #ring: MessageRing;
   readonly #control = new Uint8Array(sealedBytesMax(STATUS_BYTES));
-  readonly #here: Losses = { lost: 0, refused: 0, missed: 0, damaged: 0 };
+  /** Reused for every FRAME and every STATUS. */
+  readonly #header: FrameHeader = { session: 0, sequence: 0, address: new Uint8Array(ADDRESS_BYTES), rssiDbm: 0 };
+  readonly #here: Status = { session: 0, sent: 0, done: 0, lost: 0, refused: 0, missed: 0, damaged: 0 };
   readonly #there: Losses = { lost: 0, refused: 0, missed: 0, damaged: 0 };
   #greetDue = false;
   #statusDue = false;
@@ -166,10 +171,16 @@ export class LineEnd {
     const at = this.#ring.place(sealedBytesMax(FRAME_AT + lengthBytes));
     if (at < 0) return false;
     this.#newest = after(this.#newest);
+    const header = this.#header;
+    header.session = this.session;
+    header.sequence = this.#newest;
+    header.address = address;
+    header.rssiDbm = rssiDbm;
     const to = at + MESSAGE_AT;
     const { bytes } = this.#ring;
-    const messageBytes = writeFrame(bytes, to, this.session, this.#newest, address, rssiDbm, frame, lengthBytes);
-    this.#ring.add(at, sealMessage(bytes, at, messageBytes));
+    writeFrameHeader(bytes, to, header);
+    copy(frame, 0, bytes, to + FRAME_AT, lengthBytes);
+    this.#ring.add(at, sealMessage(bytes, at, FRAME_AT + lengthBytes));
     this.counters.offered++;
     return true;
   }
@@ -236,7 +247,11 @@ export class LineEnd {
       this.#statusDue = false;
       this.#statusMs = now;
       this.#toldDone = done;
-      const messageBytes = writeStatus(this.#control, MESSAGE_AT, this.session, this.#sent, done, this.#here);
+      const here = this.#here;
+      here.session = this.session;
+      here.sent = this.#sent;
+      here.done = done;
+      const messageBytes = writeStatus(this.#control, MESSAGE_AT, here);
       this.#write(this.#control, 0, sealMessage(this.#control, 0, messageBytes));
       return true;
     }

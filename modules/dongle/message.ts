@@ -14,7 +14,6 @@
  * session, never 0. Counters are absolute, so that no information is lost with a lost message.
  */
 import { ADDRESS_BYTES, type MacAddress } from "../throwie/ports.ts";
-import { copy } from "./copy.ts";
 
 export const VERSION = 1;
 /** Bits per second of a line that has a speed; USB has none. 300 frames of 250 bytes a second take 830,000 of them. */
@@ -64,15 +63,16 @@ export function writeHello(bytes: Uint8Array, at: number, session: number, windo
   return HELLO_BYTES;
 }
 
-export function writeWelcome(
-  bytes: Uint8Array,
-  at: number,
-  session: number,
-  window: number,
-  address: MacAddress,
-  frameSizeBytesMax: number,
-  receiveQueueFrames: number,
-): number {
+export interface Welcome {
+  session: number;
+  window: number;
+  address: MacAddress;
+  frameSizeBytesMax: number;
+  receiveQueueFrames: number;
+}
+
+export function writeWelcome(bytes: Uint8Array, at: number, welcome: Welcome): number {
+  const { session, window, address, frameSizeBytesMax, receiveQueueFrames } = welcome;
   bytes[at] = WELCOME;
   bytes[at + VERSION_AT] = VERSION;
   putU32(bytes, at + GREETING_SESSION_AT, session);
@@ -83,27 +83,23 @@ export function writeWelcome(
   return WELCOME_BYTES;
 }
 
-/**
- * `address` is the receiver's on the way to the dongle, and the sender's on the way to the computer. `rssiDbm` is 0 on
- * the way to the dongle.
- */
-export function writeFrame(
-  bytes: Uint8Array,
-  at: number,
-  session: number,
-  sequence: number,
-  address: MacAddress,
-  rssiDbm: number,
-  frame: Uint8Array,
-  lengthBytes: number,
-): number {
+export interface FrameHeader {
+  session: number;
+  sequence: number;
+  /** The receiver's on the way to the dongle, the sender's on the way to the computer. */
+  address: MacAddress;
+  /** 0 on the way to the dongle. */
+  rssiDbm: number;
+}
+
+/** Writes a FRAME as far as FRAME_AT, where the frame itself begins. */
+export function writeFrameHeader(bytes: Uint8Array, at: number, header: FrameHeader): void {
+  const { address } = header;
   bytes[at] = FRAME;
-  putU32(bytes, at + SESSION_AT, session);
-  putU16(bytes, at + SEQUENCE_AT, sequence);
+  putU32(bytes, at + SESSION_AT, header.session);
+  putU16(bytes, at + SEQUENCE_AT, header.sequence);
   for (let i = 0; i < ADDRESS_BYTES; i++) bytes[at + FRAME_ADDRESS_AT + i] = address[i]!;
-  bytes[at + RSSI_AT] = rssiDbm;
-  copy(frame, 0, bytes, at + FRAME_AT, lengthBytes);
-  return FRAME_AT + lengthBytes;
+  bytes[at + RSSI_AT] = header.rssiDbm;
 }
 
 /** Counts since the session began. */
@@ -118,22 +114,23 @@ export interface Losses {
   damaged: number;
 }
 
-export function writeStatus(
-  bytes: Uint8Array,
-  at: number,
-  session: number,
-  sent: number,
-  done: number,
-  { lost, refused, missed, damaged }: Losses,
-): number {
+export interface Status extends Losses {
+  session: number;
+  /** The number of the last FRAME that is wholly on the line. */
+  sent: number;
+  /** All FRAMEs of the other end up to this number are handed on, or known to be lost. */
+  done: number;
+}
+
+export function writeStatus(bytes: Uint8Array, at: number, status: Status): number {
   bytes[at] = STATUS;
-  putU32(bytes, at + SESSION_AT, session);
-  putU16(bytes, at + SENT_AT, sent);
-  putU16(bytes, at + DONE_AT, done);
-  putU32(bytes, at + LOST_AT, lost);
-  putU32(bytes, at + REFUSED_AT, refused);
-  putU32(bytes, at + MISSED_AT, missed);
-  putU32(bytes, at + DAMAGED_AT, damaged);
+  putU32(bytes, at + SESSION_AT, status.session);
+  putU16(bytes, at + SENT_AT, status.sent);
+  putU16(bytes, at + DONE_AT, status.done);
+  putU32(bytes, at + LOST_AT, status.lost);
+  putU32(bytes, at + REFUSED_AT, status.refused);
+  putU32(bytes, at + MISSED_AT, status.missed);
+  putU32(bytes, at + DAMAGED_AT, status.damaged);
   return STATUS_BYTES;
 }
 

@@ -11,7 +11,7 @@ import {
   u32At,
   VERSION_AT,
   wellFormed,
-  writeFrame,
+  writeFrameHeader,
   writeHello,
   writeStatus,
   writeWelcome,
@@ -29,12 +29,20 @@ interface Checks {
 const WRITE: Record<string, (vector: Vector, out: Uint8Array) => number> = {
   hello: ({ session, window }, out) => writeHello(out, MESSAGE_AT, session, window),
   welcome: ({ session, window, address, maxPayload, receiveQueueFrames }, out) =>
-    writeWelcome(out, MESSAGE_AT, session, window, fromHex(address), maxPayload, receiveQueueFrames),
+    writeWelcome(out, MESSAGE_AT, {
+      session,
+      window,
+      address: fromHex(address),
+      frameSizeBytesMax: maxPayload,
+      receiveQueueFrames,
+    }),
   frame({ session, sequence, address, rssiDbm, frame }, out) {
     const bytes = fromHex(frame);
-    return writeFrame(out, MESSAGE_AT, session, sequence, fromHex(address), rssiDbm, bytes, bytes.length);
+    writeFrameHeader(out, MESSAGE_AT, { session, sequence, address: fromHex(address), rssiDbm });
+    out.set(bytes, MESSAGE_AT + FRAME_AT);
+    return FRAME_AT + bytes.length;
   },
-  status: (vector, out) => writeStatus(out, MESSAGE_AT, vector.session, vector.sent, vector.done, vector),
+  status: (vector, out) => writeStatus(out, MESSAGE_AT, vector),
 };
 
 /** Reads a line in pieces. Returns its messages in hexadecimal, and how many stretches of it held no message. */
