@@ -46,12 +46,26 @@ const LIST_ITEMS_BELOW = 2 * PARTS;
 /** version: the message has a protocol version that this class does not speak. */
 export type Refusal = MalformedMessage | "version";
 
-export interface Answer {
+interface Difference {
+  /** Ids that the server lacks. */
+  readonly have: Uint8Array[];
+  /** Ids that this client lacks. */
+  readonly need: Uint8Array[];
+}
+
+export interface Answer extends Difference {
   /** The message to send. Undefined when the client is done. */
   readonly message: Uint8Array | undefined;
-  /** `have`: ids that the server lacks. `need`: ids that this client lacks. */
-  readonly have: Uint8Array[];
-  readonly need: Uint8Array[];
+}
+
+/** A range of the other side's message. */
+interface Range {
+  readonly mode: number;
+  /** The items of this side in the range: `lower` up to but not including `upper`. */
+  readonly lower: number;
+  readonly upper: number;
+  /** The fingerprint or the ids of the other side. */
+  readonly theirs: Uint8Array;
 }
 
 export class NegentropySession {
@@ -82,19 +96,18 @@ export class NegentropySession {
   receive(message: Uint8Array): Answer | Refusal {
     const reader = new MessageReader(message);
     const writer = new MessageWriter();
-    const have: Uint8Array[] = [];
-    const need: Uint8Array[] = [];
+    const difference: Difference = { have: [], need: [] };
     const version = reader.byte();
     if (reader.refusal === undefined && version !== PROTOCOL_VERSION) {
       const known = version >>> 4 === PROTOCOL_VERSION >>> 4;
-      return known && !this.#client ? { message: writer.finish(), have, need } : "version";
+      return known && !this.#client ? { message: writer.finish(), ...difference } : "version";
     }
-    this.#answer(reader, writer, have, need);
+    this.#answer(reader, writer, difference);
     if (reader.refusal !== undefined) return reader.refusal;
-    return { message: this.#client && writer.length === 1 ? undefined : writer.finish(), have, need };
+    return { message: this.#client && writer.length === 1 ? undefined : writer.finish(), ...difference };
   }
 
-  #answer(reader: MessageReader, writer: MessageWriter, have: Uint8Array[], need: Uint8Array[]): void {
+  #answer(reader: MessageReader, writer: MessageWriter, difference: Difference): void {
     const items = this.#items;
     let lower = 0;
     // Ranges that need no answer are sent as one Skip, and only before a range that needs an answer.
@@ -106,7 +119,7 @@ export class NegentropySession {
       const theirs = reader.payload(mode);
       if (reader.refusal !== undefined) return;
       const upper = items.lowerBound(lower, bound);
-      if (this.#needsNoAnswer(mode, lower, upper, theirs, have, need)) {
+      if (this.#needsNoAnswer({ mode, lower, upper, theirs }, difference)) {
         skipped = bound;
         lower = upper;
         continue;
@@ -136,16 +149,10 @@ export class NegentropySession {
   }
 
   /** Whether a range needs no answer. A client also takes `have` and `need` from a list here. */
-  #needsNoAnswer(
-    mode: number,
-    lower: number,
-    upper: number,
-    theirs: Uint8Array,
-    have: Uint8Array[],
-    need: Uint8Array[],
-  ): boolean {
+  #needsNoAnswer(range: Range, difference: Difference): boolean {
+    const { mode, lower, upper, theirs } = range;
     if (mode === FINGERPRINT) return Buffer.compare(theirs, this.#items.fingerprint(lower, upper)) === 0;
-    if (mode === ID_LIST && this.#client) this.#compare(lower, upper, theirs, have, need);
+    if (mode === ID_LIST && this.#client) this.#compare(range, difference);
     return mode === SKIP || this.#client;
   }
 
@@ -154,7 +161,7 @@ export class NegentropySession {
     return Math.floor((this.#cutBytes - length) / ID_BYTES) + 1;
   }
 
-  #compare(lower: number, upper: number, theirs: Uint8Array, have: Uint8Array[], need: Uint8Array[]): void {
+  #compare({ lower, upper, theirs }: Range, { have, need }: Difference): void {
     const unmatched = new Map<string, Uint8Array>();
     for (let offset = 0; offset < theirs.length; offset += ID_BYTES) {
       const id = theirs.subarray(offset, offset + ID_BYTES);
