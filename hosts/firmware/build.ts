@@ -34,19 +34,19 @@ export function ready({ environment, missing }: Toolchain): NodeJS.ProcessEnv {
 export function buildForBoard(board: string, settings: string[]): void {
   checkBoard(board);
   checkSettings(board, settings);
-  mcconfig(`esp32:./targets/${board}`, "build", settings, ready(espIdf()));
+  mcconfig({ platform: `esp32:./targets/${board}`, target: "build", settings, environment: ready(espIdf()) });
 }
 
 export function flashBoard(board: string, port: string | undefined, settings: string[]): void {
   checkBoard(board);
   checkSettings(board, settings);
   const environment = ready(espIdf());
-  mcconfig(
-    `esp32:./targets/${board}`,
-    "deploy",
+  mcconfig({
+    platform: `esp32:./targets/${board}`,
+    target: "deploy",
     settings,
-    port === undefined ? environment : { ...environment, UPLOAD_PORT: port },
-  );
+    environment: port === undefined ? environment : { ...environment, UPLOAD_PORT: port },
+  });
 }
 
 /** Runs ESP-IDF's own monitor, which also translates the addresses in a crash of native code. */
@@ -61,18 +61,26 @@ export function monitorBoard(board: string, port: string | undefined): void {
 
 /** Builds the shared object for `lin`. When `instrumented`, it adds XS's use of memory after each line of its log. */
 export function buildForDesk(settings: string[], instrumented: boolean): string {
-  mcconfig("lin", "build", settings, ready(desk()), instrumented ? ["-i"] : []);
+  mcconfig({
+    platform: "lin",
+    target: "build",
+    settings,
+    environment: ready(desk()),
+    more: instrumented ? ["-i"] : [],
+  });
   const kind = instrumented ? "instrument" : "release";
   return join(OUTPUT, "bin", "lin", "mc", kind, basename(packageFolder()), "mc.so");
 }
 
-function mcconfig(
-  platform: string,
-  target: string,
-  settings: string[],
-  environment: NodeJS.ProcessEnv,
-  more: string[] = [],
-): void {
+interface Configuration {
+  platform: string;
+  target: string;
+  settings: string[];
+  environment: NodeJS.ProcessEnv;
+  more?: string[];
+}
+
+function mcconfig({ platform, target, settings, environment, more = [] }: Configuration): void {
   mkdirSync(OUTPUT, { recursive: true });
   run(
     "mcconfig",

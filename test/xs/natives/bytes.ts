@@ -14,6 +14,7 @@ export const BYTES = {
     return crc32(bytes, offset, lengthBytes) | 0;
   },
 
+  // biome-ignore lint/complexity/useMaxParams: source, at, into, offset, length, as every copy of bytes
   xs_copy(from: Uint8Array, fromAt: number, to: Uint8Array, toAt: number, lengthBytes: number): void {
     within(from, fromAt, lengthBytes, OUTSIDE);
     within(to, toAt, lengthBytes, OUTSIDE);

@@ -10,7 +10,16 @@ export class CRC16 {
   readonly #initial: number;
   #state: number;
 
-  constructor(polynomial: number, initial: number, reflectInput: boolean, reflectOutput: boolean, xorOutput: number) {
+  constructor(
+    ...parameters: [
+      polynomial: number,
+      initial: number,
+      reflectInput: boolean,
+      reflectOutput: boolean,
+      xorOutput: number,
+    ]
+  ) {
+    const [polynomial, initial, reflectInput, reflectOutput, xorOutput] = parameters;
     if (!reflectInput || !reflectOutput || xorOutput !== 0) throw new Error("not a CRC that the firmware uses");
     this.#polynomial = polynomial;
     this.#initial = initial;

@@ -26,10 +26,7 @@ function openedBy(owner: object): OpenRadio | undefined {
 export const ESPNOW = {
   xs_espnow_open(
     this: object,
-    _channel: number,
-    _rate: number,
-    address: Uint8Array,
-    wake: (room: boolean) => void,
+    ...[_channel, _rate, address, wake]: [number, number, Uint8Array, (room: boolean) => void]
   ): number {
     if (globalThis.desk.espnow !== undefined) throw new Error("espnow: the radio is open already; close it first");
     if (address.length !== ADDRESS_BYTES) throw new RangeError("espnow: an address is 6 bytes");
