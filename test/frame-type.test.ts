@@ -11,7 +11,7 @@ import process from "node:process";
 import test from "ava";
 import { FRAME_HEADER_BYTES, FRAME_SIZE_BYTES_V1, frameType, sealFrame } from "../modules/glacier/frame.ts";
 import { BEACON, FRAME_TYPES, OPEN, RECONCILE } from "../modules/glacier/frame-type.ts";
-import { Outgoing } from "../modules/glacier/sender.ts";
+import { Outgoing } from "../modules/glacier/ports.ts";
 import { Contact } from "../modules/throwie/contact.ts";
 import type { Throwie } from "../modules/throwie/throwie.ts";
 import { SeededRandom } from "../sim/random.ts";

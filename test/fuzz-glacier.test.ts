@@ -20,8 +20,7 @@ import {
 } from "../modules/glacier/frame.ts";
 import { ACK, BEACON, DROP, FRAME_TYPES, type FrameType, OPEN, RECONCILE } from "../modules/glacier/frame-type.ts";
 import { MESSAGE_BODY_BYTES_MAX, MESSAGE_PREFIX_BYTES } from "../modules/glacier/message.ts";
-import type { Completion, MessageSink } from "../modules/glacier/receiver.ts";
-import type { MessageSource, Outgoing } from "../modules/glacier/sender.ts";
+import type { Completion, MessageSink, MessageSource, Outgoing } from "../modules/glacier/ports.ts";
 import { headerOf } from "./frames.ts";
 import { CoveredModules, type Replacement } from "./fuzz/coverage.ts";
 import { mendFrames } from "./fuzz/frames.ts";

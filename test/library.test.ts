@@ -16,6 +16,27 @@ const LIBRARY_FOLDERS = ["drop", "glacier", "rbsr", "store", "temperature", "thr
 const PUBLIC: string[] = Object.keys(PACKAGE.exports).map((path) => path.replace("./", "throwie/"));
 const EXAMPLE_LINES_MAX = 60;
 
+/**
+ * What a public file shows without saying what it is: exports, and members of exported classes and interfaces, without
+ * a comment of their own. A comment that opens the file is the file's. Our own formatter indents a member by two
+ * spaces.
+ */
+function undocumented(text: string): string[] {
+  const lines = text.split("\n");
+  const found: string[] = [];
+  let inside = false;
+  lines.forEach((line, at) => {
+    const shown = /^export /.test(line) || (inside && /^ {2}(?!set |(?:readonly )?#)[a-z\d]/i.test(line));
+    if (/^export (class|interface) /.test(line)) inside = true;
+    if (line.startsWith("}")) inside = false;
+    let above = at - 1;
+    while (/^\s*\/\/ biome-ignore /.test(lines[above] ?? "")) above--;
+    const opening = lines[0]!.startsWith("/**") && lines.findIndex((other) => other.endsWith("*/")) === above;
+    if (shown && (opening || !lines[above]?.endsWith("*/"))) found.push(line.trim());
+  });
+  return found;
+}
+
 /** A fenced block of the document, by its language. */
 function block(language: string): string {
   const found = new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(DOCUMENT);
@@ -113,6 +134,24 @@ test.serial("a consumer that uses the declarations wrongly does not compile", (t
 test.serial("the declarations need no runtime's types", (t) => {
   const imports = PUBLIC.map((path, i) => `export * as m${i} from "${path}";\n`);
   t.is(elsewhere.compile("all.ts", imports.join(""), []), "");
+});
+
+test("each public export, and each member of one, says what it is", (t) => {
+  const sources = PUBLIC.map((path) => path.replace("throwie/", "modules/").replace(".js", ".ts"));
+  t.deepEqual(
+    sources.flatMap((path) => undocumented(readFileSync(path, "utf8")).map((line) => `${path}: ${line}`)),
+    [],
+  );
+  t.deepEqual(undocumented("/** A file. */\nexport const A = 1;\n\nexport function b(): void {\n  c();\n}\n"), [
+    "export const A = 1;",
+    "export function b(): void {",
+  ]);
+  t.deepEqual(
+    undocumented(
+      "import a;\n\n/** A class. */\nexport class B {\n  readonly #c = 1;\n  d(): void {\n    e();\n  }\n}\n",
+    ),
+    ["d(): void {"],
+  );
 });
 
 test("docs/embedding.md names the public files, and no other", (t) => {

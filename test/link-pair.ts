@@ -10,8 +10,7 @@ import {
 } from "../modules/glacier/frame.ts";
 import { ACK, DROP, type SessionType } from "../modules/glacier/frame-type.ts";
 import { Link } from "../modules/glacier/link.ts";
-import type { Completion, MessageSink } from "../modules/glacier/receiver.ts";
-import type { MessageSource, Outgoing } from "../modules/glacier/sender.ts";
+import type { Completion, MessageSink, MessageSource, Outgoing } from "../modules/glacier/ports.ts";
 import type { SeededRandom } from "../sim/random.ts";
 
 interface Weather {

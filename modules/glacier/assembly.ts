@@ -9,12 +9,19 @@
 import { FRAME_HEADER_BYTES, type Frame, PAYLOAD_BYTES_V1, PAYLOAD_BYTES_V2 } from "./frame.ts";
 import { fragmentCount, fragmentMask, MESSAGE_BODY_BYTES_MAX, MESSAGE_PREFIX_BYTES } from "./message.ts";
 
+/** What `put` did with a fragment: copied it, had it already, or refused what cannot belong to the message. */
 export type FragmentOutcome = "new" | "repeat" | "misfit";
 
+/**
+ * The buffer of one message (docs/protocol.md, "Messages"): `begin`, then `put` until `complete`. Times are
+ * milliseconds of the caller's clock. Nothing throws.
+ */
 export class Assembly {
   /** The message as it came: prefix, then body. */
   readonly bytes = new Uint8Array(MESSAGE_PREFIX_BYTES + MESSAGE_BODY_BYTES_MAX);
+  /** The low word of the message's short_id, unsigned. */
   shortIdLow = 0;
+  /** The high word of the message's short_id, unsigned. */
   shortIdHigh = 0;
   /** Bit i: fragment i is here. */
   mask = 0;
@@ -25,6 +32,7 @@ export class Assembly {
   #lastFragment = -1;
   #lastBytes = 0;
 
+  /** Forget what is here, and expect a message whose fragments, but the last, have so many bytes. */
   begin(shortIdLow: number, shortIdHigh: number, fragmentBytes: number, now: number): void {
     this.shortIdLow = shortIdLow;
     this.shortIdHigh = shortIdHigh;
@@ -56,6 +64,7 @@ export class Assembly {
     this.#lastBytes = other.#lastBytes;
   }
 
+  /** Take a fragment of the message that `begin` named; the caller compares the short_id. */
   put(frame: Frame, now: number): FragmentOutcome {
     const { fragment, payloadBytes } = frame;
     const fragmentBytes = this.#fragmentBytes;
@@ -92,6 +101,7 @@ export class Assembly {
     return "new";
   }
 
+  /** Every fragment is here. */
   get complete(): boolean {
     return this.#lastFragment >= 0 && this.mask === fragmentMask(this.#lastFragment + 1);
   }
@@ -101,6 +111,7 @@ export class Assembly {
     return this.bytes[0]! | (this.bytes[1]! << 8);
   }
 
+  /** The claim byte; only meaningful when complete. */
   get claim(): number {
     return this.bytes[2]!;
   }

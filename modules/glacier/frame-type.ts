@@ -9,10 +9,16 @@
  *
  * Refuses to know how frames are laid out: that is frame.ts.
  */
+
+/** "I am here, and this is a fingerprint of my set", to every node in range. */
 export const BEACON = 1;
+/** The message that opens a contact, and brings the first message of the reconciliation. */
 export const OPEN = 2;
+/** Any later message of the reconciliation. */
 export const RECONCILE = 3;
+/** A Drop. */
 export const DROP = 4;
+/** Which fragments have arrived. */
 export const ACK = 5;
 
 interface FrameTypeRow {
@@ -29,7 +35,7 @@ interface FrameTypeRow {
   readonly broadcast: boolean;
 }
 
-/** By code. */
+/** The row of each type, by its code; undefined where there is no type. */
 export const FRAME_TYPES = [
   undefined,
   { code: BEACON, name: "BEACON", session: false, fragment: false, opens: false, broadcast: true },
@@ -40,6 +46,7 @@ export const FRAME_TYPES = [
 ] as const satisfies readonly (FrameTypeRow | undefined)[];
 
 type Row = NonNullable<(typeof FRAME_TYPES)[number]>;
+/** The code of a type. */
 export type FrameType = Row["code"];
 /** Types that belong to a session. */
 export type SessionType = Extract<Row, { session: true }>["code"];

@@ -19,9 +19,13 @@
 import { crc16 } from "./crc16.ts";
 import { BEACON, FRAME_TYPES, type FrameType } from "./frame-type.ts";
 
+/** The first byte of every frame: `t`. */
 export const FRAME_MAGIC = 0x74;
+/** The low nibble of the second byte. A frame of another version is not used. */
 export const FRAME_VERSION = 2;
+/** All before the payload. */
 export const FRAME_HEADER_BYTES = 14;
+/** The CRC, after the payload. */
 export const FRAME_TRAILER_BYTES = 2;
 /**
  * A full payload in an ESP-NOW v1 body: with header and trailer 226 bytes of its 250. A 2,048-byte Drop is then 10
@@ -30,8 +34,11 @@ export const FRAME_TRAILER_BYTES = 2;
 export const PAYLOAD_BYTES_V1 = 210;
 /** A full payload in an ESP-NOW v2 body of 1,470 bytes: a Drop is 2 frames. */
 export const PAYLOAD_BYTES_V2 = 1_454;
+/** A frame with a full payload, 226 bytes. A radio for ESP-NOW v1 bodies takes 250. */
 export const FRAME_SIZE_BYTES_V1 = FRAME_HEADER_BYTES + PAYLOAD_BYTES_V1 + FRAME_TRAILER_BYTES;
+/** A frame with a full payload, 1,470 bytes: all that ESP-NOW v2 takes. No frame is larger. */
 export const FRAME_SIZE_BYTES_V2 = FRAME_HEADER_BYTES + PAYLOAD_BYTES_V2 + FRAME_TRAILER_BYTES;
+/** Fragment indices are 4 bits. */
 export const FRAGMENTS_MAX = 16;
 /** Sequence numbers wrap at 12 bits. */
 export const SEQUENCE_COUNT = 4096;
@@ -39,26 +46,39 @@ export const SEQUENCE_COUNT = 4096;
 const TYPE_MASK = 7;
 const POLL = 0x80;
 
+/**
+ * Why bytes are not a frame: fewer than header and trailer, more than FRAME_SIZE_BYTES_V2, another first byte, another
+ * version, a CRC that does not fit, a type that does not exist.
+ */
 export type FrameRefusal = "short" | "long" | "magic" | "version" | "crc" | "type";
 
 /** What a header says, magic and version apart, and how long the payload is. A record that is reused. */
 export class FrameHeader {
+  /** One of frame-type.ts. */
   type: FrameType = BEACON;
   /** The sender asks for an ACK at once: a sender knows when it will run out of frames, a receiver does not. */
   poll = false;
+  /** 16 bits, unsigned. */
   sessionId = 0;
+  /** The number of the message in its session: 0 .. SEQUENCE_COUNT - 1. */
   sequence = 0;
+  /** The index of the fragment in its message: 0 .. FRAGMENTS_MAX - 1. */
   fragment = 0;
+  /** The low word of the message's short_id, unsigned. */
   shortIdLow = 0;
+  /** The high word of the message's short_id, unsigned. */
   shortIdHigh = 0;
+  /** How many bytes stand between header and trailer. */
   payloadBytes = 0;
 }
 
-/** A frame that was heard. */
+/** A frame that was heard, for `decodeFrame` to fill in. A record that is reused. */
 export class Frame extends FrameHeader {
+  /** The radio's buffer; the frame begins at its first byte. Valid only in the call that decoded it. */
   bytes: Uint8Array = new Uint8Array(0);
-  /** Full payloads in `bytes`, to copy at the engine's speed; made once for each buffer of the radio. */
+  /** A full payload of ESP-NOW v1 in `bytes`, to copy at the engine's speed; made once for each buffer of the radio. */
   payloadV1: Uint8Array = this.bytes;
+  /** A full payload of ESP-NOW v2, likewise. */
   payloadV2: Uint8Array = this.bytes;
 }
 
@@ -67,7 +87,10 @@ export type FrameOf<T extends FrameType> = T extends FrameType ? Frame & { type:
 /** A header of one of these types, likewise. */
 export type HeaderOf<T extends FrameType> = T extends FrameType ? FrameHeader & { type: T } : never;
 
-/** Write header and trailer round a payload that already stands in `out`. Returns the frame's length in bytes. */
+/**
+ * Write header and trailer round a payload that already stands in `out` from FRAME_HEADER_BYTES on (docs/protocol.md,
+ * "Frames"). Returns the frame's length in bytes. Throws an Error when a field does not fit: a bug of the caller.
+ */
 export function sealFrame(out: Uint8Array, header: Readonly<FrameHeader>): number {
   // Plain reads, here and in the sender: on XS destructuring costs more.
   const sequence = header.sequence;
@@ -93,7 +116,10 @@ export function sealFrame(out: Uint8Array, header: Readonly<FrameHeader>): numbe
   return end + FRAME_TRAILER_BYTES;
 }
 
-/** Read `bytes[0 .. lengthBytes)` into `frame`. Undefined when it is a frame; otherwise the first reason it is not. */
+/**
+ * Read `bytes[0 .. lengthBytes)` into `frame`, which then refers to `bytes` (docs/protocol.md, "Frames"). Undefined
+ * when it is a frame; otherwise the first reason it is not. No bytes make it throw.
+ */
 export function decodeFrame(bytes: Uint8Array, lengthBytes: number, frame: Frame): FrameRefusal | undefined {
   if (lengthBytes < FRAME_HEADER_BYTES + FRAME_TRAILER_BYTES) return "short";
   if (lengthBytes > FRAME_SIZE_BYTES_V2) return "long";
@@ -125,10 +151,12 @@ export function frameType(bytes: Uint8Array): FrameType | undefined {
   return FRAME_TYPES[(bytes[1]! >>> 4) & TYPE_MASK]?.code;
 }
 
+/** The unsigned little-endian word at byte `at`. */
 export function readU32(bytes: Uint8Array, at: number): number {
   return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
 }
 
+/** Write a little-endian word at byte `at`; the value may be signed or not. */
 export function writeU32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value;
   bytes[at + 1] = value >>> 8;

@@ -11,24 +11,39 @@
 import { Ack, decodeAck, encodeAck } from "./ack.ts";
 import { type FrameHeader, type FrameOf, type HeaderOf, PAYLOAD_BYTES_V1, sealFrame } from "./frame.ts";
 import { ACK, BEACON, FRAME_TYPES, type FrameType, type SessionType } from "./frame-type.ts";
-import { type FragmentRefusal, type MessageSink, Receiver } from "./receiver.ts";
-import { type MessageSource, Sender } from "./sender.ts";
+import type { MessageSink, MessageSource } from "./ports.ts";
+import { type FragmentRefusal, Receiver } from "./receiver.ts";
+import { Sender } from "./sender.ts";
 
+/**
+ * Why a link did not use a frame. "ack": a malformed acknowledgement. "overtaken": an acknowledgement that came after a
+ * later one. The others are about fragments (receiver.ts).
+ */
 export type LinkRefusal = FragmentRefusal | "ack" | "overtaken";
 
+/**
+ * One session with one peer (docs/protocol.md, "How a link works"). After `begin`, give it every frame of the session
+ * by `receive`; whenever the radio has room call `prepare` until it returns 0, and `sent` for each frame that the radio
+ * took. Times are milliseconds of the caller's clock. No frame makes it throw.
+ */
 export class Link {
+  /** The id of the session, 16 bits. */
   sessionId = 0;
+  /** The peer has said that it has nothing more to send. */
   peerDone = false;
+  /** When the session began, in clock milliseconds. */
   begunMs = 0;
   /** When a frame of this session was last heard, in clock milliseconds. */
   heardMs = 0;
   /** When anything last came of it: a new fragment, or the news that one arrived. */
   progressMs = 0;
+  /** The sending half, whose counters a host may read. */
   readonly sender: Sender;
   readonly #receiver: Receiver;
   readonly #ack = new Ack();
   #done = false;
 
+  /** Takes all memory that the link ever uses, and calls neither port yet. */
   constructor(source: MessageSource, sink: MessageSink) {
     this.sender = new Sender(source);
     this.#receiver = new Receiver(sink);
@@ -56,6 +71,7 @@ export class Link {
     this.sender.fragmentBytes = fragmentBytes;
   }
 
+  /** Whether `setDone` last said that there is nothing more to send. */
   get done(): boolean {
     return this.#done;
   }

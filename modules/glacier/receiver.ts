@@ -10,26 +10,9 @@ import { type Ack, FINISHED, KEPT_BASE_BIT, MESSAGES_AHEAD_MAX } from "./ack.ts"
 import type { Assembly } from "./assembly.ts";
 import { type FrameOf, SEQUENCE_COUNT } from "./frame.ts";
 import type { MessageType } from "./frame-type.ts";
+import type { MessageSink } from "./ports.ts";
 
 export type FragmentRefusal = "repeat" | "ahead" | "room" | "misfit" | "changed";
-
-/** What became of a message: kept, of no use, or not what its short_id says (or not storable now), so not finished. */
-export type Completion = "kept" | "unwanted" | "again";
-
-export interface MessageSink {
-  /** Whether the message is wanted at all; if not it is finished without a buffer. */
-  wants(frame: FrameOf<MessageType>, now: number): boolean;
-  /** A buffer for the message of this frame, begun or taken up again; undefined when there is no room. */
-  assembly(frame: FrameOf<MessageType>, now: number): Assembly | undefined;
-  /** Is a buffer that was lent here still ours? */
-  owns(assembly: Assembly): boolean;
-  /** All of it is here, and its buffer is the sink's again. */
-  complete(type: MessageType, assembly: Assembly): Completion;
-  /** Messages of several fragments there is room for, those begun on this link included. */
-  readonly credit: number;
-  /** Frames that the peer may have in flight, 1 to 255. */
-  readonly window: number;
-}
 
 export class Receiver {
   readonly #sink: MessageSink;

@@ -22,8 +22,9 @@ import {
   SEQUENCE_COUNT,
   sealFrame,
 } from "./frame.ts";
-import { DROP, FRAME_TYPES, type MessageType } from "./frame-type.ts";
+import { FRAME_TYPES, type MessageType } from "./frame-type.ts";
 import { fragmentCount, fragmentMask, MESSAGE_PREFIX_BYTES } from "./message.ts";
+import { type MessageSource, Outgoing } from "./ports.ts";
 import { RoundTrip } from "./round-trip.ts";
 
 /** Until the peer has said what its radio can queue; the published working point. */
@@ -71,30 +72,6 @@ const ALL = 4 * MESSAGES_AHEAD_MAX;
 const SENT = 5 * MESSAGES_AHEAD_MAX;
 const ACKED = 6 * MESSAGES_AHEAD_MAX;
 const COLUMNS = 7;
-
-/** A message under way, as its source and the sender speak of it. */
-export class Outgoing {
-  type: MessageType = DROP;
-  shortIdLow = 0;
-  shortIdHigh = 0;
-  bodyBytes = 0;
-  claim = 0;
-  /** The source's own name for the message, 16 bits: of a DROP its slot in the store, else the number of the reconciliation message. */
-  handle = 0;
-}
-
-export interface MessageSource {
-  /** Whether `next` may well have a message; wrong costs a probe at worst. */
-  readonly waiting: boolean;
-  /** Fill in the next message, all fields. False: none now. */
-  next(message: Outgoing): boolean;
-  /** Copy `lengthBytes` bytes of the body from `from` on to `into[offset ..]`. */
-  read(message: Outgoing, from: number, into: Uint8Array, offset: number, lengthBytes: number): void;
-  /** The receiver needs no more of the message. `kept`: it stores the message; otherwise the message is unwanted. */
-  finished(message: Outgoing, kept: boolean): void;
-  /** The link was given up with the message under way. */
-  abandoned(message: Outgoing): void;
-}
 
 export class Sender {
   framesSent = 0;

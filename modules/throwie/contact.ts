@@ -21,8 +21,7 @@ import { type FrameOf, PAYLOAD_BYTES_V1, SEQUENCE_COUNT } from "../glacier/frame
 import { DROP, type MessageType, OPEN, RECONCILE, unhandled } from "../glacier/frame-type.ts";
 import { Link } from "../glacier/link.ts";
 import { digest, MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
-import type { Completion, MessageSink } from "../glacier/receiver.ts";
-import type { MessageSource, Outgoing } from "../glacier/sender.ts";
+import type { Completion, MessageSink, MessageSource, Outgoing } from "../glacier/ports.ts";
 import type { Store, StoreOutcome } from "../store/store.ts";
 import { claim } from "../temperature/temperature.ts";
 import { type Admittance, TOKEN_INTERVAL_MS } from "./admission.ts";

@@ -18,8 +18,7 @@ import {
 import { DROP, type FrameType, type SessionType } from "../../modules/glacier/frame-type.ts";
 import { Link } from "../../modules/glacier/link.ts";
 import { MESSAGE_PREFIX_BYTES } from "../../modules/glacier/message.ts";
-import type { Completion } from "../../modules/glacier/receiver.ts";
-import type { Outgoing } from "../../modules/glacier/sender.ts";
+import type { Completion, Outgoing } from "../../modules/glacier/ports.ts";
 import { MESSAGE_SIZE_BYTES_MAX, Reconciler } from "../../modules/rbsr/reconciler.ts";
 import { SaltedSet } from "../../modules/rbsr/salted-set.ts";
 import type { Flash } from "../../modules/store/flash.ts";
