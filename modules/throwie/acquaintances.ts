@@ -1,10 +1,15 @@
 /**
- * Peers that a contact ended with lately, so that two nodes that have nothing for each other do not open one contact
- * after another as long as they hear each other's beacons.
+ * Peers with which a contact ended lately, and how long this node waits before the next contact with each of them.
  *
- * A contact in which something moved may be followed by the next after RECONTACT_MS. One in which nothing did (the sets
- * differ, but neither store keeps what the other offers, or the opening goes unheard) doubles the wait, up to
- * RECONTACT_MS_MAX. The table is a ring: an address is free to forge, so no table of addresses may grow.
+ * The sets of two nodes may differ although neither store keeps what the other offers. Such nodes would open one
+ * contact after another as long as they hear each other's beacons. So the wait after a contact depends on what came of
+ * it:
+ * - After a contact in which a Drop moved, the next contact may begin after RECONTACT_MS.
+ * - After a contact in which no Drop moved, the wait doubles, up to 64 times RECONTACT_MS. The same holds for an
+ *   opening that the peer did not hear.
+ *
+ * Invariant: the table has ACQUAINTANCES_MAX entries and never grows, because an address is free to forge. The oldest
+ * entry makes room for a new peer. A peer that is not in the table is treated as new.
  */
 import { ADDRESS_BYTES, type MacAddress } from "./ports.ts";
 
@@ -20,19 +25,22 @@ export class Acquaintances {
   readonly #doublings = new Uint8Array(ACQUAINTANCES_MAX);
   #next = 0;
 
-  /** Has this peer to wait before we take part in a contact of its again? */
+  /** Whether this peer must wait before this node answers an OPEN of the peer again. */
   pauses(peer: MacAddress, now: number): boolean {
     const i = this.#indexOf(peer);
     return i >= 0 && now < this.#pausesUntilMs[i]!;
   }
 
-  /** May a contact with this peer be opened now? */
+  /** Whether this node may open a contact with this peer now. */
   ready(peer: MacAddress, now: number): boolean {
     const i = this.#indexOf(peer);
     return i < 0 || now >= this.#untilMs[i]!;
   }
 
-  /** `idled`: the peer opened it, and to its end kept others from reconciling. */
+  /**
+   * A contact with this peer ended. `fruitful`: a Drop moved in the contact. `idled`: the peer opened the contact, and
+   * kept the reconciliation from other peers until the contact ended.
+   */
   ended(peer: MacAddress, fruitful: boolean, idled: boolean, now: number): void {
     let i = this.#indexOf(peer);
     if (i < 0) {

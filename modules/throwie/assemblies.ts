@@ -1,32 +1,45 @@
 /**
- * The node's message buffers: ASSEMBLIES_MAX of them for all contacts, each as large as a Drop (docs/protocol.md, "Memory").
+ * The node's message buffers: ASSEMBLIES_MAX buffers for all contacts, each as large as a Drop (docs/protocol.md,
+ * "Memory").
  *
- * A buffer is lent to one contact at a time, for a Drop on its way in. When that contact ends, a half-received Drop
- * stays as an orphan and the next contact that brings the same Drop resumes it; under need the orphan that was touched
- * longest ago is given up. So reassembly is bounded in bytes whatever peers do. Another contact's buffer is taken over
- * only with the same Drop in it, when nothing was added to it for STALE_MS: a peer that begins a Drop and does not go
- * on keeps nobody from it.
+ * A Drop arrives in fragments, and a contact may end at any moment. A node that gave each Drop a buffer of its own
+ * would let its peers decide how much memory it uses. A node that threw half-received Drops away would receive them
+ * twice.
  *
- * The last two are the reconciliation's while one runs: a message in, a message out. When it wants them and Drops are in them,
- * no further Drop begins there for RESERVED_MS, which is long for a Drop, and whoever wanted to reconcile comes again within it.
+ * So a buffer is lent to one contact at a time, for one Drop. When that contact ends, a half-received Drop stays in its
+ * buffer as an orphan. The next contact that brings the same Drop resumes the orphan. When a contact needs a buffer,
+ * and no buffer is empty, the orphan that was touched longest ago is given up.
+ *
+ * The reconciliation uses the last two buffers while it runs: one for the message in, one for the message out. When the
+ * reconciliation wants these buffers and finds Drops in them, no further Drop begins there for RESERVED_MS. That is a
+ * long time for a Drop, and the node that wanted to reconcile tries again within it.
+ *
+ * Invariant: reassembly never takes more than these buffers, whatever peers do. This class refuses to take a buffer
+ * from an open contact, except in two cases:
+ * - Another contact brings the same Drop, and nothing was added to the buffer for STALE_MS. So a peer that begins a
+ *   Drop and does not go on cannot keep the Drop from the node.
+ * - A reconciliation has waited for the buffer for PATIENCE_MS.
  */
 import { Assembly } from "../glacier/assembly.ts";
 import type { Frame } from "../glacier/frame.ts";
 
 /**
- * Four keep a contact's air busy while one frame in ten is lost, six while three in ten are: a Drop with holes waits for several
- * acknowledgements.
+ * Four buffers keep a contact's air busy while one frame in ten is lost, and six while three frames in ten are lost,
+ * because a Drop with missing fragments waits for several acknowledgements.
  */
 const ASSEMBLIES_MAX = 6;
-/** What is left of them while a reconciliation runs, and what one contact may hold while others are open. */
+/** Buffers that are left while a reconciliation runs. One contact may hold as many while other contacts are open. */
 const ASSEMBLIES_SHARED = 4;
 const INBOUND = ASSEMBLIES_SHARED;
 const OUTBOUND = ASSEMBLIES_SHARED + 1;
-/** Ten frames at 1 Mbit/s take 30 ms. */
+/** A buffer to which nothing was added for so long is stale. Ten frames at 1 Mbit/s take 30 ms. */
 const STALE_MS = 500;
-/** A beacon interval and a half. */
+/** So long no further Drop begins in the reconciliation's buffers: a beacon interval and a half. */
 const RESERVED_MS = 1_500;
-/** Long for Drops that are really coming; a peer that trickles does not keep others from reconciling. */
+/**
+ * After so long the reconciliation gets its buffers, whatever is in them. This is long for a Drop that is really
+ * coming, and a peer that sends a fragment now and then does not keep other peers from reconciling.
+ */
 const PATIENCE_MS = 500;
 const ORPHAN = -1;
 const RECONCILER = -2;
@@ -34,7 +47,7 @@ const RECONCILER = -2;
 export class Assemblies {
   readonly #assemblies: Assembly[] = [];
   readonly #owners = new Int8Array(ASSEMBLIES_MAX).fill(ORPHAN);
-  /** Contacts that are open, at least 1: they share. */
+  /** Contacts that are open, at least 1: they share the buffers. */
   contacts = 1;
   #reservedUntilMs = 0;
 
@@ -51,8 +64,8 @@ export class Assemblies {
   }
 
   /**
-   * Take `inbound` and `outbound` for a reconciliation. False: Drops are in them; come again soon. Who comes again after
-   * PATIENCE_MS gets them whatever is in them.
+   * Take `inbound` and `outbound` for a reconciliation. False: Drops are in these buffers, and the caller tries again
+   * soon. A caller that tries again after PATIENCE_MS gets the buffers, whatever is in them.
    */
   reserve(now: number): boolean {
     if (this.#owners[INBOUND]! >= 0 || this.#owners[OUTBOUND]! >= 0) {
@@ -65,15 +78,16 @@ export class Assemblies {
     return true;
   }
 
-  /** The reconciliation is over. */
+  /** Give `inbound` and `outbound` back: the reconciliation is over. */
   unreserve(): void {
     this.inbound.clear();
     this.#owners[INBOUND] = this.#owners[OUTBOUND] = ORPHAN;
   }
 
   /**
-   * A buffer for the Drop that the frame is of, with what is already here of it; undefined when another contact has it or
-   * none is free.
+   * Lend a buffer for the Drop to which the frame belongs. The buffer contains the fragments of this Drop that are
+   * already here. Undefined when the Drop is being received already, when the contact holds as many buffers as it may,
+   * or when no buffer is free.
    */
   lend(frame: Frame, fragmentBytes: number, contact: number, now: number): Assembly | undefined {
     const { shortIdLow, shortIdHigh } = frame;
@@ -102,7 +116,7 @@ export class Assemblies {
     return assembly;
   }
 
-  /** Is another contact bringing this Drop, and going on with it? */
+  /** Whether another contact is bringing this Drop, and has added to it within STALE_MS. */
   fills(shortIdLow: number, shortIdHigh: number, contact: number, now: number): boolean {
     for (let i = 0; i < ASSEMBLIES_MAX; i++) {
       const owner = this.#owners[i]!;
@@ -113,7 +127,7 @@ export class Assemblies {
     return false;
   }
 
-  /** Drops that the contact has begun. */
+  /** The number of buffers that the contact holds: one for each Drop that it has begun. */
   held(contact: number): number {
     let held = 0;
     for (let i = 0; i < ASSEMBLIES_MAX; i++) if (this.#owners[i] === contact) held++;
@@ -124,18 +138,18 @@ export class Assemblies {
     return this.#owners[this.#assemblies.indexOf(assembly)] === contact;
   }
 
-  /** The message was taken out, or given up. */
+  /** Empty the buffer and make it free: its message was taken out, or given up. */
   release(assembly: Assembly): void {
     assembly.clear();
     this.#owners[this.#assemblies.indexOf(assembly)] = ORPHAN;
   }
 
-  /** The contact ended. What it left half received stays until its buffer is needed. */
+  /** The contact ended. Its half-received Drops stay until their buffers are needed. */
   orphan(contact: number): void {
     for (let i = 0; i < ASSEMBLIES_MAX; i++) if (this.#owners[i] === contact) this.#owners[i] = ORPHAN;
   }
 
-  /** How many Drops the contact may have under way: those it has begun, and its share of the buffers that are free. */
+  /** How many Drops the contact may have under way: the Drops that it has begun, and its share of the free buffers. */
   credit(contact: number): number {
     let free = 0;
     for (let i = 0; i < ASSEMBLIES_MAX; i++) if (this.#owners[i] === ORPHAN) free++;
@@ -147,7 +161,10 @@ export class Assemblies {
     return this.contacts > 1 ? ASSEMBLIES_SHARED : ASSEMBLIES_MAX;
   }
 
-  /** Make it the reconciliation's. What half-received Drop lies there moves to where an emptier or older one was. */
+  /**
+   * Give the buffer to the reconciliation. A half-received Drop in the buffer moves to a free buffer that is empty or
+   * holds an older Drop, if there is one.
+   */
   #vacate(place: number): void {
     const assembly = this.#assemblies[place]!;
     if (assembly.mask !== 0 && this.#owners[place] !== RECONCILER) {
@@ -162,7 +179,7 @@ export class Assemblies {
   }
 }
 
-/** Empty before half-received, then the least recently touched. */
+/** Whether buffer `a` is given up before `b`: an empty buffer first, then the buffer that was touched longest ago. */
 function older(a: Assembly, b: Assembly): boolean {
   if (b.mask === 0) return false;
   return a.mask === 0 || a.touchedMs < b.touchedMs;

@@ -1,7 +1,10 @@
 /**
- * Beacons: how nodes find each other, and what each says of its set (docs/protocol.md, "BEACON").
+ * Beacons: how nodes find each other, and how a node learns that a peer's Drops differ from its own (docs/protocol.md,
+ * "BEACON").
  *
- * One broadcast frame of session 0, its short_id 0.
+ * Nodes come and go, and most of the time two nodes in range hold the same Drops. A contact only to find this out would
+ * cost air. So each node broadcasts a fingerprint of its set of Drops. A beacon is one frame of session 0 with short_id
+ * 0:
  *
  * | offset | size | field       | meaning                                                                     |
  * |--------|------|-------------|-----------------------------------------------------------------------------|
@@ -9,10 +12,17 @@
  * | 8      | 1    | frames      | 1: this node takes ESP-NOW v2 bodies; otherwise 0                           |
  * | 9      | 60   | fingerprint | modules/rbsr/fingerprint.ts: 64 bits, count, sketch                         |
  *
- * A listener computes the fingerprint of its own set under the sender's nonce. Equal means that there is nothing to do,
- * and no contact is opened; otherwise the sketch tells about how many Drops differ. A new nonce from a known address
- * means that the peer has woken anew. Under its own nonce, and those of the NEIGHBOURS_MAX it heard anew last, a node keeps its
- * fingerprint up to date as Drops come and go: to count 750 Drops anew takes an ESP32 a third of a second.
+ * A listener computes the fingerprint of its own set under the sender's nonce. Equal fingerprints mean that there is
+ * nothing to do, and no contact is opened. Otherwise the sketch tells about how many Drops differ. A new nonce from a
+ * known address means that the peer has woken anew.
+ *
+ * A node keeps fingerprints of its own set up to date as Drops come and go: one under its own nonce, and one under each
+ * of the last NEIGHBOURS_MAX nonces that were new to it. The reason is that an ESP32 needs a third of a second to count
+ * 750 Drops anew.
+ *
+ * Invariant: as long as the node reports each Drop that comes or goes (`add`, `remove`), all these fingerprints
+ * describe its store. `read` refuses a frame that is not exactly a beacon. This class refuses to decide whether a
+ * contact is opened.
  */
 import { FRAME_HEADER_BYTES, type Frame, FrameHeader, readU32, sealFrame } from "../glacier/frame.ts";
 import { BEACON } from "../glacier/frame-type.ts";
@@ -21,7 +31,7 @@ import type { Store } from "../store/store.ts";
 import type { Random } from "./ports.ts";
 import { NONCE_BYTES } from "./reconciliation.ts";
 
-/** About 700 bytes each on a board. */
+/** Fingerprints that are kept for neighbours: about 700 bytes each on a board. */
 const NEIGHBOURS_MAX = 4;
 
 const FRAMES_AT = FRAME_HEADER_BYTES + NONCE_BYTES;
@@ -41,7 +51,7 @@ export interface BeaconsOptions {
   takesV2: boolean;
   /** Clock milliseconds. */
   now: number;
-  /** The first beacon is due now, not at some moment of the first interval. */
+  /** The first beacon is due now. Otherwise it is due at a random moment of the first interval. */
   atOnce: boolean;
 }
 
@@ -58,11 +68,11 @@ export class Beacons {
   readonly #intervalMs: number;
   readonly #takesV2: boolean;
   readonly #own = new Fingerprint();
-  /** Our set under the nonces of neighbours: a ring. */
+  /** Fingerprints of this node's set under the nonces of neighbours: a ring. */
   readonly #underNonces = Array.from({ length: NEIGHBOURS_MAX }, () => new Fingerprint());
   readonly #nonces = new Uint8Array(NEIGHBOURS_MAX * NONCE_BYTES);
   #neighbours = 0;
-  /** The peer's fingerprint as it came. */
+  /** The fingerprint of the beacon last read, as it came. */
   readonly #peer = new Uint8Array(FINGERPRINT_SIZE_BYTES);
   readonly #chance = new Uint8Array(2);
 
@@ -86,13 +96,13 @@ export class Beacons {
     for (let i = 0; i < this.#known; i++) this.#underNonces[i]!.remove(shortIdLow, shortIdHigh);
   }
 
-  /** Count what the store holds anew. */
+  /** Compute this node's fingerprint anew from the store, and forget the fingerprints for neighbours. */
   recount(): void {
     this.#summarise(this.#own, this.nonce);
     this.#neighbours = 0;
   }
 
-  /** Build the beacon in `out`; returns the frame's length in bytes. */
+  /** Build the beacon in `out`. Returns the frame's length in bytes. */
   write(out: Uint8Array): number {
     for (let i = 0; i < NONCE_BYTES; i++) out[FRAME_HEADER_BYTES + i] = this.nonce[i]!;
     out[FRAMES_AT] = this.#takesV2 ? FRAMES_V2 : 0;
@@ -101,15 +111,15 @@ export class Beacons {
   }
 
   /**
-   * The beacon went out. The next follows an interval later, give or take an eighth, so that two nodes cannot keep in
-   * step.
+   * The beacon went out. The next beacon is due an interval later, plus or minus an eighth, so that two nodes cannot
+   * stay in step.
    */
   sent(now: number): void {
     const eighth = this.#intervalMs >>> 3;
     this.dueMs = now + this.#intervalMs - eighth + (eighth === 0 ? 0 : this.#jitterMs() % (2 * eighth));
   }
 
-  /** Take in a beacon. False: its payload is not one. */
+  /** Take in a beacon. False: the frame is not a well-formed beacon, and nothing was taken. */
   read(frame: Frame): boolean {
     if (frame.payloadBytes !== BEACON_PAYLOAD_BYTES) return false;
     if (frame.sessionId !== 0 || frame.sequence !== 0 || frame.fragment !== 0 || frame.poll) return false;
@@ -122,7 +132,10 @@ export class Beacons {
     return true;
   }
 
-  /** About how many Drops the set of the beacon last read and ours differ by; 0 exactly when they are the same. */
+  /**
+   * About how many Drops differ between this node's set and the set of the beacon last read. 0 exactly when the sets
+   * are equal.
+   */
   estimate(): number {
     return this.#underNonce(this.peerNonce).estimate(this.#peer, 0);
   }

@@ -1,17 +1,19 @@
 /**
- * The node's contacts: CONTACTS_MAX of them, made once, free or open (design section 4).
+ * The node's contacts: CONTACTS_MAX contacts, made once, each of them free or open (design section 4; docs/protocol.md,
+ * "Contacts").
  *
- * Here they are found: by peer, by session, the one that may give way. What it means for the rest of the node that one begins or
- * ends is the node's affair (throwie.ts).
+ * A frame names a session, a beacon names a peer, and a new peer needs a place. This class finds the contact in each of
+ * these cases: by peer, by session, a free contact, or the contact that yields its place. It refuses to open or close
+ * contacts, because the rest of the node takes part in that (throwie.ts).
  */
 import { Contact, type ContactOwner } from "./contact.ts";
 import { type MacAddress, sameAddress } from "./ports.ts";
 
-/** Four passers-by at once; they share the air anyway. */
+/** Four passers-by at once. More contacts would not move more Drops, since all of them share the air. */
 export const CONTACTS_MAX = 4;
 
 export class Contacts {
-  /** How many are open. */
+  /** How many contacts are open. The node counts. */
   open = 0;
   readonly #contacts: Contact[] = [];
 
@@ -23,13 +25,13 @@ export class Contacts {
     return this.#contacts[index]!;
   }
 
-  /** One that is free, or undefined. */
+  /** A free contact, or undefined. */
   get free(): Contact | undefined {
     for (let i = 0; i < CONTACTS_MAX; i++) if (this.#contacts[i]!.phase === "free") return this.#contacts[i];
     return undefined;
   }
 
-  /** The next that is open after this place, round and round; there has to be one. */
+  /** The next open contact after this index, cyclically. At least one contact must be open. */
   after(index: number): Contact {
     for (let i = index; ; ) {
       i = i + 1 < CONTACTS_MAX ? i + 1 : 0;
@@ -54,7 +56,7 @@ export class Contacts {
     return false;
   }
 
-  /** Of the contacts that may make room for another the one that has lasted longest; undefined when there is none. */
+  /** Of the contacts that may yield, the contact that has lasted longest; undefined when no contact may yield. */
   get lingering(): Contact | undefined {
     let longest: Contact | undefined;
     for (let i = 0; i < CONTACTS_MAX; i++) {
@@ -65,7 +67,7 @@ export class Contacts {
     return longest;
   }
 
-  /** When the next of them has something to do, in clock milliseconds. */
+  /** When a contact next has something to do, in clock milliseconds. Infinity when no contact is open. */
   get deadline(): number {
     let deadline = Infinity;
     for (let i = 0, left = this.open; left > 0 && i < CONTACTS_MAX; i++) {
@@ -77,7 +79,7 @@ export class Contacts {
     return deadline;
   }
 
-  /** The Drop in this slot is gone: nobody offers it any more. */
+  /** The Drop in this slot is gone: no contact offers it any more. */
   withdraw(slot: number): void {
     for (let i = 0; i < CONTACTS_MAX; i++) if (this.#contacts[i]!.phase !== "free") this.#contacts[i]!.withdraw(slot);
   }

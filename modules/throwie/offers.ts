@@ -1,28 +1,33 @@
 /**
- * What one contact has to give: a set of store slots, handed out hottest first (design section 4), those that were
- * written at this node before all others: its carrier may be full of what somebody else made hot.
+ * The offers of one contact: the store slots whose Drops the peer lacks, handed out hottest first (design section 4).
  *
- * Looking through all of a store takes a board some tens of thousands of bytecodes (bench xs, "Drop chosen"), so one
- * look finds the next SHORTLIST. A Drop is handed out only when it is verified at that moment; one whose check is still
- * under way waits for a later look.
+ * A contact may end at any moment, so the order decides which Drops arrive. The Drops that were written at this node go
+ * before all others, because the node may be full of Drops that another person made hot. In both groups the hottest
+ * Drop goes first.
+ *
+ * A search through the whole store takes a board some tens of thousands of bytecodes (bench xs, "Drop chosen"). So one
+ * search finds the next SHORTLIST Drops. Every slot is on offer until it is handed out or removed.
+ *
+ * This class refuses to hand out a Drop that is not verified at that moment. A Drop whose check is not done waits for a
+ * later search.
  */
 import type { Store } from "../store/store.ts";
 
-/** 160 frames of full Drops share a look. */
+/** Drops that one search finds. 160 frames of full-size Drops share the cost of a search. */
 const SHORTLIST = 16;
 const NONE = -1;
 
 export class Offers {
-  /** Slots still on offer. */
+  /** The number of slots on offer. */
   count = 0;
   readonly #store: Store;
   readonly #own: Uint8Array;
   readonly #bits: Uint8Array;
-  /** Slots found at the last look, the hottest last. */
+  /** Slots that the last search found, the best last. */
   readonly #shortlist = new Uint16Array(SHORTLIST);
   #listed = 0;
 
-  /** `own`: 1 for each slot whose Drop was written here. */
+  /** `own`: 1 for each slot whose Drop was written at this node. */
   constructor(store: Store, own: Uint8Array) {
     this.#store = store;
     this.#own = own;
@@ -41,14 +46,14 @@ export class Offers {
     this.count++;
   }
 
-  /** The Drop in this slot is no longer to be given: it is under way, or gone. */
+  /** The Drop in this slot is no longer on offer: it is under way, or gone from the store. */
   remove(slot: number): void {
     if (!this.#has(slot)) return;
     this.#bits[slot >>> 3]! &= ~(1 << (slot & 7));
     this.count--;
   }
 
-  /** Take the hottest off the list; -1 if all that are left still wait to be verified. */
+  /** Take the best Drop off the list and return its slot. -1 when no Drop on offer is verified yet. */
   take(): number {
     for (;;) {
       if (this.#listed === 0) this.#look();

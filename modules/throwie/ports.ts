@@ -1,9 +1,12 @@
 /**
- * What a node asks of the machine it runs on (design section 3). Each port is owned here, by its consumer; a board,
- * a Linux host and the simulator each bring their own.
+ * The ports of a node: what a node asks of the machine on which it runs (design section 3; docs/embedding.md).
+ *
+ * The node must run unchanged on a board, on a Linux host and in the simulator. So it reaches the air, the time and
+ * chance only through these interfaces, and each of the three machines brings its own implementations. The consumer
+ * owns a port, so the ports stand here. The port for the flash stands beside the store (modules/store/flash.ts).
  */
 
-/** Six bytes; all ones is every node in range. */
+/** The address of a radio: six bytes. An address of all ones means every node in range. */
 export type MacAddress = Uint8Array;
 /** The size of a MAC address. */
 export const ADDRESS_BYTES = 6;
@@ -16,58 +19,60 @@ export function sameAddress(a: MacAddress, b: MacAddress): boolean {
 
 /**
  * A radio that sends and receives datagrams (docs/protocol.md, "Frames"). A frame arrives with all its bytes or not at
- * all. A disturbed air may lose, repeat and re-order frames, and change bits of them. test/radio-contract.ts tests every
- * rule that stands here, for every radio.
+ * all. A disturbed air may lose, repeat and re-order frames, and change their bits. test/radio-contract.ts tests every
+ * rule of this interface, for every radio.
  */
 export interface Radio {
   /** This radio's own address. */
   readonly address: MacAddress;
   /** Largest frame in bytes, sent or received, at least 1: 250 for ESP-NOW v1, 1,470 for v2. */
   readonly frameSizeBytesMax: number;
-  /** Received frames that can wait for the node, at least 1. Peers are asked to have no more in flight. */
+  /**
+   * Received frames that can wait for the node, at least 1. The node asks its peers to have no more frames in flight.
+   */
   readonly receiveQueueFrames: number;
-  /** `send` would refuse now: it saves building the frame. A closed radio is full. */
+  /** Whether `send` would refuse a frame now. The node asks before it builds a frame. A closed radio is full. */
   readonly full: boolean;
   /**
-   * Queue `frame[0 .. lengthBytes)`, which the radio copies before this returns. False when the radio is full, and only
-   * then: nothing was taken, and the radio calls `onRoom` when it has room.
+   * Queue `frame[0 .. lengthBytes)`. The radio copies these bytes before this call returns. False when the radio is
+   * full, and only then: the radio took nothing, and calls `onRoom` when it has room.
    *
-   * True promises transmission, not reception. Only the radio with the address `to` hands the frame over; every radio in
-   * range does if all bytes of `to` are ones, but never the sender. On an undisturbed air the frames of one sender arrive in
-   * the order in which they were sent.
+   * True promises transmission, not reception. Only the radio with the address `to` gives the frame to its node. If all
+   * bytes of `to` are ones, every radio in range does so, but never the sender. On an undisturbed air the frames of one
+   * sender arrive in the order in which they were sent.
    *
-   * Throws a RangeError, and takes nothing, if `lengthBytes` is not 1 to `frameSizeBytesMax` or the buffer is shorter: that
-   * is a bug of the caller.
+   * Throws a RangeError, and takes nothing, if `lengthBytes` is not 1 to `frameSizeBytesMax` or if the buffer is
+   * shorter than that. Both are bugs of the caller.
    */
   send(frame: Uint8Array, lengthBytes: number, to: MacAddress): boolean;
 }
 
-/** What a radio calls: one handler at a time, never from inside `send`, and none after the radio was closed. */
+/** The handlers that a radio calls: one at a time, never from inside `send`, and none after the radio was closed. */
 export interface RadioHandlers {
   /**
-   * The radio `from` sent the frame `bytes[0 .. lengthBytes)`. Both buffers belong to the radio, which uses them again: they
-   * stay as they are during the call, and a handler only reads them, and only during the call. `bytes` may be longer than
-   * the frame.
+   * The radio with the address `from` sent the frame `bytes[0 .. lengthBytes)`. Both buffers belong to the radio, which
+   * uses them again. They do not change during the call. A handler may only read them, and only during the call.
+   * `bytes` may be longer than the frame.
    */
   onFrame(bytes: Uint8Array, lengthBytes: number, from: MacAddress): void;
-  /** A place in the send queue came free: at least once after the radio was full. */
+  /** A place in the send queue became free. The radio calls this at least once after it was full. */
   onRoom(): void;
 }
 
-/** Throws the RangeError that `Radio.send` has to throw. */
+/** Throws the RangeError that `Radio.send` must throw for a length out of range. */
 export function checkFrame(radio: Radio, frame: Uint8Array, lengthBytes: number): void {
   if (!(lengthBytes >= 1 && lengthBytes <= radio.frameSizeBytesMax && lengthBytes <= frame.length)) {
     throw new RangeError("radio: a frame is 1 to frameSizeBytesMax bytes, all of them in its buffer");
   }
 }
 
-/** The node's clock. The node takes no time from anywhere else. */
+/** The node's clock. The node takes the time from no other source. */
 export interface Clock {
   /** Whole milliseconds since boot, monotonic across deep sleep. */
   now(): number;
 }
 
-/** The node's source of chance: nonces, salts and the phase of its beacons. */
+/** The node's source of chance, for nonces, salts and the phase of its beacons. */
 export interface Random {
   /** Fill all of `bytes` with unpredictable bits. */
   fill(bytes: Uint8Array): void;

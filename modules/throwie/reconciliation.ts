@@ -1,11 +1,13 @@
 /**
- * The node's one workspace for reconciling: salted set, reconciler, one message in and one out (design section 5).
+ * The node's one workspace for reconciling: the salted set, the reconciler, one message in and one message out (design
+ * section 5; docs/protocol.md, "OPEN" and "Reconciliation").
  *
- * The workspace is the largest thing in a board's memory and a reconciliation takes a tenth of a second, so there is one,
- * and contacts share it: it is lent to one contact from its opening until its last message is finished. Its two messages lie in
- * buffers that Drops may use the rest of the time (assemblies.ts).
+ * Two nodes must find out which Drops each of them lacks. The workspace for this is the largest object in a board's
+ * memory, and a reconciliation takes a tenth of a second. So a node has one workspace, and its contacts share it. The
+ * workspace is lent to one contact from its opening until its last message is finished. The two messages lie in buffers
+ * that Drops may use the rest of the time (assemblies.ts).
  *
- * An OPEN message begins with what makes the session's salt; the summaries follow it.
+ * An OPEN message begins with the data for the session's salt, and the summaries follow:
  *
  * | offset | size | field     | meaning                                                                                 |
  * |--------|------|-----------|-----------------------------------------------------------------------------------------|
@@ -14,7 +16,11 @@
  * | 10     | 1    | frames    | 1: both ends take ESP-NOW v2 bodies, and all that follows is cut for them; otherwise 0   |
  * | 11     | n    | summaries | docs/protocol.md, "Reconciliation"                                                      |
  *
- * The salt is made of both nonces: neither side chooses it, and nobody knew it when the Drops were made.
+ * The salt is made of both nonces. So neither side chooses it alone, and nobody knew it when the Drops were made.
+ *
+ * Invariant: at most one contact has the workspace. `answer` refuses an OPEN that answers another beacon than this
+ * node's, and an OPEN that wants frames that this node did not offer. This class refuses to decide when a contact has
+ * waited for too long (contact.ts).
  */
 
 import type { Assembly } from "../glacier/assembly.ts";
@@ -31,30 +37,33 @@ const FRAMES_AT = NONCE_BYTES + ANSWERING_BYTES;
 const FRAMES_V2 = 1;
 export const OPEN_PREFIX_BYTES = FRAMES_AT + 1;
 const NOBODY = -1;
-/** The number is the message's handle on the link, which has 16 bits. */
+/** The number of an outbound message is its handle on the link, which has 16 bits. */
 const OUTBOUND_NUMBER_MAX = 0xffff;
 
 export interface ReconciliationOptions {
   store: Store;
   assemblies: Assemblies;
   random: Random;
-  /** Of this node's own beacons; an OPEN that answers another is refused. */
+  /** The nonce of this node's own beacons. An OPEN that answers another nonce is refused. */
   beaconNonce: Uint8Array;
   /** This node's radio takes bodies of ESP-NOW v2. */
   takesV2: boolean;
 }
 
 export class Reconciliation {
-  /** Index of the contact that has the workspace, -1 when it is free. */
+  /** Index of the contact that has the workspace; -1 when the workspace is free. */
   owner = NOBODY;
-  /** Bytes of a full payload, as the last OPEN that was prepared or answered has it. */
+  /** Bytes of a full payload, as agreed in the OPEN that was prepared or answered last. */
   fragmentBytes = PAYLOAD_BYTES_V1;
   readonly inbound: Assembly;
   readonly outbound: Uint8Array;
   outboundBytes = 0;
-  /** Counts outbound messages from 1, so that one which is finished late is not taken for the next. */
+  /**
+   * The number of the outbound message, counted from 1. So a message that is finished late is not taken for the message
+   * after it.
+   */
   outboundNumber = 0;
-  /** The link has not taken the outbound message yet. */
+  /** Whether the link has still to take the outbound message. */
   outboundWaiting = false;
   readonly #assemblies: Assemblies;
   readonly #store: Store;
@@ -63,7 +72,7 @@ export class Reconciliation {
   readonly #takesV2: boolean;
   readonly #set: SaltedSet;
   readonly #reconciler: Reconciler;
-  /** The part of `outbound` behind an OPEN's prefix. */
+  /** The part of `outbound` after an OPEN's prefix. */
   readonly #summaries: Uint8Array;
 
   constructor(options: ReconciliationOptions) {
@@ -80,7 +89,10 @@ export class Reconciliation {
     this.#summaries = this.outbound.subarray(OPEN_PREFIX_BYTES);
   }
 
-  /** Give it to a contact. False: somebody has it, or its buffers are in use; come again soon. */
+  /**
+   * Lend the workspace to a contact. False: a contact has the workspace, or its buffers are in use, and the caller
+   * tries again soon.
+   */
   lend(contact: number, now: number): boolean {
     if (this.owner !== NOBODY || !this.#assemblies.reserve(now)) return false;
     this.owner = contact;
@@ -89,14 +101,14 @@ export class Reconciliation {
     return true;
   }
 
-  /** Give the workspace back; nothing happens when `contact` does not have it. */
+  /** Take the workspace back from a contact. Nothing happens when `contact` does not have it. */
   release(contact: number): void {
     if (this.owner !== contact) return;
     this.owner = NOBODY;
     this.#assemblies.unreserve();
   }
 
-  /** Nothing is left to learn or to say but the outbound message. */
+  /** Whether the reconciliation is over, apart from an outbound message that may still have to be sent. */
   get concluded(): boolean {
     return this.#reconciler.state === "done";
   }
@@ -106,7 +118,10 @@ export class Reconciliation {
     return this.#reconciler.has(slot);
   }
 
-  /** Prepare an OPEN for a peer that beaconed so, and seems to differ by `estimate` Drops. */
+  /**
+   * Prepare an OPEN for a peer. Its beacon said `peerNonce`, `peerCount` and `peerTakesV2`, and its set seems to differ
+   * by `estimate` Drops.
+   */
   open(peerNonce: Uint8Array, estimate: number, peerCount: number, peerTakesV2: boolean): void {
     const { outbound } = this;
     const v2 = this.#takesV2 && peerTakesV2;
@@ -119,8 +134,8 @@ export class Reconciliation {
   }
 
   /**
-   * Take the body of an OPEN and prepare the answer. False: it is not one, answers a beacon of an earlier life, or
-   * wants frames that we did not offer.
+   * Take the body of an OPEN and prepare the answer. False: the body is malformed, answers a beacon from before this
+   * wake-up, or wants frames that this node did not offer.
    */
   answer(bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
     if (lengthBytes <= OPEN_PREFIX_BYTES) return false;
@@ -135,7 +150,7 @@ export class Reconciliation {
     return this.proceed(bytes, offset + OPEN_PREFIX_BYTES, lengthBytes - OPEN_PREFIX_BYTES);
   }
 
-  /** Take a further message and prepare the answer, if there is one. False: the peer broke the rules. */
+  /** Take a further message and prepare the answer, if an answer is due. False: the peer broke the rules. */
   proceed(bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
     this.#send(this.#reconciler.receive(bytes, offset, lengthBytes, this.outbound));
     return this.#reconciler.state !== "refused";

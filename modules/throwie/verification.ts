@@ -1,30 +1,37 @@
 /**
- * Checking Drops in slices between frames (design section 4).
+ * Verification: hashing stored Drops in slices between frames (design section 4).
  *
- * BLAKE3 in JavaScript takes an ESP32 a quarter of a second for a full Drop, which would stop the radio. So a Drop is
- * stored and acknowledged as it came, and hashed later, VERIFY_SLICE_BYTES a step: when no frame of a contact has come
- * or gone for QUIET_MS, and now and then even so, since a peer that never stops must not keep all others from what came.
- * Only then is it served onward; if its hash is not what it was announced as, it is removed, and may come again from
- * somebody else.
+ * A peer announces a Drop by its ShortId, and only the Drop's hash can tell whether the peer told the truth. BLAKE3 in
+ * JavaScript takes an ESP32 a quarter of a second for a full-size Drop, which would stop the radio.
  *
- * A restart loses nothing but the step under way: the flash says which Drops are still to be checked.
+ * So a Drop is stored and acknowledged as it came, and hashed later, VERIFY_SLICE_BYTES in each step. A step is due
+ * when no frame of a contact has come or gone for QUIET_MS. A step is also due PATIENCE_MS after the last step, because
+ * a peer that never stops sending must not delay the check for ever.
+ *
+ * Invariant: a Drop is served to peers only after its hash was found right. If the hash differs from the announced
+ * ShortId, the node removes the Drop, and another peer may bring it again. A restart loses only the hash that is under
+ * way, since the flash says which Drops are not yet checked. This class refuses to remove Drops itself: the node does
+ * that (throwie.ts).
  */
 import { DROP_ID_BYTES, DropHasher, shortIdHigh, shortIdLow } from "../drop/drop.ts";
 import type { Store } from "../store/store.ts";
 
-/** A BLAKE3 block: about 24,000 XS bytecodes, 8 ms of an ESP32. The last step of a Drop is three of them in one call of noble's. */
+/**
+ * A BLAKE3 block: about 24,000 XS bytecodes, 8 ms of an ESP32. The last step of a Drop costs as much as three blocks,
+ * in one call of noble's.
+ */
 const VERIFY_SLICE_BYTES = 64;
-/** Ten frames at 1 Mbit/s: a pause between two Drops or acknowledgements is shorter. */
+/** Ten frames at 1 Mbit/s. A pause between two Drops or two acknowledgements is shorter. */
 const QUIET_MS = 30;
-/** One slice each so often takes a sixth of a transfer's processor time, and two seconds a Drop. */
+/** One slice in this time takes a sixth of the processor's time during a transfer, and two seconds for a Drop. */
 const PATIENCE_MS = 50;
 const NONE = -1;
 
-/** Is the Drop what it was announced as? */
+/** Whether the Drop has the ShortId under which it was announced. */
 export type HashOutcome = "verified" | "corrupt";
 
 export class Verification {
-  /** The Drop that the last outcome was about. */
+  /** The slot of the Drop that the last outcome was about. */
   slot = NONE;
   readonly #store: Store;
   readonly #hasher = new DropHasher();
@@ -40,17 +47,17 @@ export class Verification {
     this.#store = store;
   }
 
-  /** When the next step may be taken, in clock milliseconds. */
+  /** When the next step is due, in clock milliseconds. Infinity when no Drop waits for its check. */
   get dueMs(): number {
     return this.#store.unverified === 0 ? Infinity : Math.min(this.#frameMs + QUIET_MS, this.#stepMs + PATIENCE_MS);
   }
 
-  /** A frame of a contact came or went. */
+  /** A frame of a contact came or went: the next step waits. */
   defer(now: number): void {
     this.#frameMs = now;
   }
 
-  /** Hash one slice. An outcome when that was the last of a Drop, which is then in `slot`. */
+  /** Hash one slice. Returns an outcome after the last slice of a Drop, whose slot is then `slot`. */
   step(now: number): HashOutcome | undefined {
     const store = this.#store;
     this.#stepMs = now;
@@ -71,7 +78,7 @@ export class Verification {
     return this.#store.occupied(slot) && !this.#store.verified(slot);
   }
 
-  /** The Drop begun is still the one in its slot: it may have been evicted since. */
+  /** Whether the Drop whose hash was begun is still in its slot: the store may have evicted it since. */
   #underWay(): boolean {
     const store = this.#store;
     return (

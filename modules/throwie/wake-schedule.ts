@@ -1,25 +1,34 @@
 /**
  * When a board sleeps, and until when it is awake (docs/protocol.md, "Wake schedule").
  *
- * A board wakes each time its clock passes a multiple of its period, a prime number of seconds drawn from its id,
- * beacons at once, and listens for a window. Boards of different primes slide along each other, so that their windows
- * soon overlap. That alone promises nothing: with clocks that are 5 % off, p (1 + a) may equal q (1 + b), and two boards
- * may have one prime; their windows then keep their distance for ever. So one wake-up in `sweepPeriods` is a sweep: it
- * lasts longer than the longest period of any board of the same or a quicker cycle, the error of both clocks allowed
- * for. Whoever is in range wakes within it, and is heard.
+ * A board on a battery sleeps most of the time, so two boards meet only when both are awake. Nothing on the air says
+ * when a board sleeps.
  *
- * Invariant: from one sweep's start to the next pass at most `sweepPeriods` periods of the board's own clock, or it was
- * awake for as long as a sweep in between, which is one. The bound on the time to a first meeting follows from this and
- * the sweep's length alone: it holds for any phases, and for clocks whose errors change from one sleep to the next.
+ * A board wakes each time its clock passes a multiple of its period, which is a prime number of seconds drawn from its
+ * id. It beacons at once, and listens for a window. The windows of boards with different primes slide along each other,
+ * so that they soon overlap. That alone promises nothing. With clocks that are 5 % off, p (1 + a) may equal q (1 + b),
+ * and two boards may have the same prime. Their windows then keep their distance for ever.
  *
- * Made at each wake-up; what outlives a sleep is the clock and one small number, `state`. It refuses to know why the
- * board woke, and to judge what keeps it awake: the caller says whether its node is busy, and a peer that goes on
- * sending keeps a board awake. A board that restarts before it slept still has its old `state`, so a sweep that was cut
- * short is done again.
+ * So one wake-up in `sweepPeriods` is a sweep. A sweep lasts longer than the longest period of any board of the same or
+ * a quicker cycle, with the error of both clocks allowed for. Every such board in range wakes within the sweep, and is
+ * heard.
+ *
+ * Invariant: from the start of one sweep to the start of the next pass at most `sweepPeriods` periods of the board's
+ * own clock. Having been awake for as long as a sweep, for any reason, counts as a sweep. The bound on the time to a
+ * first meeting follows from this and from the sweep's length alone. It holds for any phases, and for clocks whose
+ * errors change from one sleep to the next.
+ *
+ * A schedule is made at each wake-up. Only the clock and one small number, `state`, survive a sleep. A board that
+ * restarts before it slept still has its old `state`, so a sweep that was cut short is done again. The schedule refuses
+ * to know why the board woke, and to judge what keeps it awake: the caller says whether its node is busy. So a peer
+ * that goes on sending keeps a board awake.
  */
 import { ADDRESS_BYTES, type MacAddress } from "./ports.ts";
 
-/** By the longest period that a builder wants, in seconds: the largest primes above two thirds of it, at most 16. */
+/**
+ * The periods of each cycle in seconds. A cycle is named by the longest period that a builder wants; its periods are
+ * the largest primes between two thirds of that and all of it, at most 16.
+ */
 export const WAKE_PRIMES_S = {
   30: [23, 29],
   60: [41, 43, 47, 53, 59],
@@ -32,24 +41,30 @@ export type WakeCycle = keyof typeof WAKE_PRIMES_S;
 /** Every WakeCycle. */
 export const WAKE_CYCLES: readonly WakeCycle[] = [30, 60, 120, 300, 600];
 
-/** How far a board's sleep may be off, either way: the RC oscillator that counts it, uncorrected. */
+/** How far the length of a sleep may be off, either way. The RC oscillator that counts the time is not corrected. */
 export const DRIFT_PER_MILLE = 50;
 /**
- * How long a board listens at least. A beacon is of use if its sender still listens when the answer comes, and to look at
- * one and open a contact takes a board of 750 Drops 0.74 s at 3,000,000 bytecodes a second (docs/protocol.md,
- * "Measured"): so those of the first 460 ms are.
+ * How long a board listens at least. A beacon is useful if its sender still listens when the answer comes. A board of
+ * 750 Drops takes 0.74 s to look at a beacon and open a contact, at 3,000,000 bytecodes a second (docs/protocol.md,
+ * "Measured"). So the beacons of the first 460 ms are useful.
  */
 export const WINDOW_MS = 1_200;
-/** Of a board that sleeps: two beacons fall into that time at least, so that one may be lost. */
+/** The beacon interval of a board that sleeps. At least two beacons fall into those 460 ms, so that one may be lost. */
 export const WAKING_BEACON_INTERVAL_MS = 250;
-/** A peer may come back a second after a contact (acquaintances.ts), and has to be heard first. */
+/**
+ * How long a board stays awake after it was busy. A peer may come back a second after a contact (acquaintances.ts), and
+ * the board must hear that peer before it goes to sleep.
+ */
 const IDLE_MS = 1_500;
-/** From wake-up to first beacon a board takes longer when its store is full; and a beacon has to be received. */
+/**
+ * Margin of a sweep: a board with a full store takes longer from wake-up to its first beacon, and the beacon has to be
+ * received.
+ */
 const BOOT_VARIES_MS = 3_000;
-/** A wake-up costs as much charge as listening for so long: its window, and booting at a third of the current. */
+/** A wake-up costs as much charge as listening for so long: its window, and the boot at a third of the current. */
 const WAKE_WORTH_MS = 1_750;
 
-/** How long a sweep is, on the clock of the board that sweeps. */
+/** The length of a sweep in milliseconds, on the clock of the board that sweeps. */
 export function sweepMs(cycle: WakeCycle): number {
   const primes = WAKE_PRIMES_S[cycle];
   const longestMs = primes[primes.length - 1]! * 1_000;
@@ -57,14 +72,18 @@ export function sweepMs(cycle: WakeCycle): number {
 }
 
 /**
- * From one sweep to the next, in periods. Time to meet is as the product of this and the period, charge as the sum of
- * what windows and sweeps take: for a given charge the product is least where both take the same.
+ * The number of periods from one sweep to the next. The time to a meeting grows with the product of this number and the
+ * period. The charge is the sum of what windows and sweeps take. For a given charge the product is smallest when
+ * windows and sweeps take the same charge.
  */
 export function sweepPeriods(cycle: WakeCycle): number {
   return Math.floor(sweepMs(cycle) / WAKE_WORTH_MS);
 }
 
-/** Seconds from one wake-up to the next. Boards of one batch have ids a few apart, so they are mixed: FNV-1a, and a last step. */
+/**
+ * Seconds from one wake-up to the next. The ids of boards of one batch differ by a few units, so the id is hashed:
+ * FNV-1a, and one more step.
+ */
 export function periodS(id: MacAddress, cycle: WakeCycle): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < ADDRESS_BYTES; i++) hash = Math.imul(hash ^ id[i]!, 0x01000193);
@@ -73,13 +92,13 @@ export function periodS(id: MacAddress, cycle: WakeCycle): number {
   return primes[(hash >>> 16) % primes.length]!;
 }
 
-/** The state in which a board wakes. */
+/** The state of a board when it wakes. */
 export interface WakeScheduleOptions {
   /** The radio's own address. */
   id: MacAddress;
-  /** The builder's choice, the same in every life of the board. */
+  /** The builder's choice. It stays the same when the board restarts. */
   cycle: WakeCycle;
-  /** What `state` was before the sleep; 0 after a loss of power. */
+  /** The value of `state` before the sleep; 0 after a loss of power. */
   state: number;
   /** When the board was ready to listen, in clock milliseconds. */
   now: number;
@@ -91,11 +110,14 @@ export interface WakeScheduleOptions {
  * board sleeps. Throws nothing.
  */
 export class WakeSchedule {
-  /** From one wake-up to the next. */
+  /** Milliseconds from one wake-up to the next. */
   readonly periodMs: number;
-  /** This wake-up is a sweep. */
+  /** Whether this wake-up is a sweep. */
   readonly sweeping: boolean;
-  /** Periods left until the next sweep, 0 when it is due: at most two bytes. To be kept over the sleep, not before it. */
+  /**
+   * Periods left until the next sweep; 0 when the sweep is due. It fits into two bytes. The caller saves it when the
+   * board goes to sleep, not earlier.
+   */
   state: number;
   readonly #sweepMs: number;
   readonly #sweepPeriods: number;
@@ -103,29 +125,35 @@ export class WakeSchedule {
   readonly #awokeMs: number;
   #busyMs = Number.NEGATIVE_INFINITY;
 
-  /** Any `state` is taken: one that cannot be counts as 0. */
+  /** Takes any `state`. A `state` that is too large counts as 0. */
   constructor(options: WakeScheduleOptions) {
     const { id, cycle, state, now } = options;
     this.periodMs = periodS(id, cycle) * 1_000;
     this.#sweepMs = sweepMs(cycle);
     this.#sweepPeriods = sweepPeriods(cycle);
-    // More than there can be: another cycle was set, or memory was spoilt.
+    // A state that is too large means that another cycle was set, or that the memory is damaged.
     this.#left = state <= this.#sweepPeriods ? state : 0;
     this.sweeping = this.#left === 0;
     this.state = this.#left;
     this.#awokeMs = now;
   }
 
-  /** Until when the board is to be awake, as far as is known now. `busy`: a contact is open, or Drops wait for their check. */
+  /**
+   * Until when the board must stay awake, as far as is known now, in clock milliseconds. `busy`: a contact is open, or
+   * Drops wait for their check.
+   */
   awakeUntil(now: number, busy: boolean): number {
     if (busy) this.#busyMs = now;
     return Math.max(this.#awokeMs + (this.sweeping ? this.#sweepMs : WINDOW_MS), this.#busyMs + IDLE_MS);
   }
 
-  /** The board sleeps now: for how long, so that its phase stays what it was. `state` is then what to keep. */
+  /**
+   * The board goes to sleep now. Returns for how many milliseconds, so that its phase stays the same. Afterwards
+   * `state` has the value that the caller saves.
+   */
   sleepMs(now: number): number {
     const next = Math.floor(now / this.periodMs) + 1;
-    // A sleep may end a little early, so the wake-up that this was is the nearest.
+    // A sleep may end a little early, so this wake-up belongs to the nearest multiple of the period.
     const passed = next - Math.floor(this.#awokeMs / this.periodMs + 0.5);
     const swept = now - this.#awokeMs >= this.#sweepMs;
     this.state = Math.max((swept ? this.#sweepPeriods : this.#left) - passed, 0);
