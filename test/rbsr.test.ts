@@ -469,7 +469,7 @@ test("bugs of the caller throw: too many items, item numbers out of range, buffe
   t.throws(() => set.add(3, 4, 0), { message: /capacity/ });
   set.seal();
   const reconciler = new Reconciler({ capacity: 1 });
-  t.throws(() => reconciler.initiate(set, 1, new Uint8Array(10)), { message: /room/ });
+  t.throws(() => reconciler.initiate(set, 1, new Uint8Array(10)), { message: /buffer is smaller/ });
   t.throws(() => reconciler.respondTo(new SaltedSet(2)), { message: /capacity/ });
   t.throws(() => new Reconciler({ capacity: 1, openRangesMax: 400 }), { message: /too small/ });
   t.throws(() => new Reconciler({ capacity: 1, openRangesMax: 8 }), { message: /too few/ });

@@ -1,25 +1,30 @@
 /**
- * The second of two passes over a message: what follows from it for my items, and the answer to each element that it opens
- * (docs/protocol.md, "Messages" and "Decoding").
+ * The second of two passes over a message: from what the peer says to what it lacks, and to my answer
+ * (docs/protocol.md, "Messages").
  *
- * The first pass (check.ts) has seen to the form, so nothing here asks whether a byte is there. In one walk it reads what the
- * peer says of each range that my last message opened, enters in `have` what the peer turns out to lack, and writes, in the
- * same order, bits and bodies of the answer:
+ * The message of the peer answers each element that my last message opened. Two things follow from it: which of my
+ * items the peer lacks, and what I answer to the elements that the message itself opens. The first pass (check.ts) has
+ * checked the form of the whole message, so no function here asks whether a byte exists. One walk over the elements
+ * reads the peer's answers, enters into `have` the items that the peer lacks, and writes bits and bodies of my answer
+ * in the same order:
  *
- * | the peer's answer            | follows                                             | I write                           |
- * |------------------------------|-----------------------------------------------------|-----------------------------------|
- * | to my summary: CLOSED        | nothing                                             | nothing                           |
- * | to my summary: WANT          | it lacks that one                                   | nothing                           |
- * | to my summary: TAGS          | by merging: what it lacks, and what I lack          | a wanted bit a tag, and doubts    |
- * | to my summary: SPLIT         | what can be decoded (decode.ts)                     | an op a part                      |
- * | to my list: wanted bits      | it lacks those                                      | nothing                           |
- * | to my list: its doubted items | it lacks mine of those tags that are not among them | a wanted bit a mix               |
- * | to my mixes: wanted bits     | it lacks those                                      | nothing                           |
+ * | element of mine, and the peer's answer | what follows                                       | what I write                       |
+ * |----------------------------------------|----------------------------------------------------|------------------------------------|
+ * | summary: CLOSED                        | nothing                                            | nothing                            |
+ * | summary: WANT                          | the peer lacks the item of that tag                | nothing                            |
+ * | summary: TAGS                          | by merging: what the peer lacks, and what I lack   | a wanted bit a tag, and doubts     |
+ * | summary: SPLIT                         | what can be decoded (decode.ts)                    | an op a part                       |
+ * | list: wanted bits                      | the peer lacks the items of these bits             | nothing                            |
+ * | list: the peer's doubted items         | the peer lacks those of my items that have the tag | a wanted bit a mix                 |
+ * |                                        | of a doubted item, but are not one                 |                                    |
+ * | mixes: wanted bits                     | the peer lacks the items of these bits             | nothing                            |
  *
- * Invariant: an item enters `have` only where the peer said that it lacks it, or said all that it holds of the range.
+ * Invariant: an item enters `have` only where the peer said that it lacks the item, or said all that it holds of the
+ * range.
  *
- * Refuses a WANT that does not name one item of mine (a peer that lies, or a decode that met a chance of 2^-32), and doubts
- * that would not fit into a message. What was concluded before stays: at worst superfluous.
+ * This pass refuses a WANT that does not name exactly one item of mine (the peer lies, or its decoding met a chance of
+ * 2^-32), and doubts that would not fit into a message. Conclusions drawn before a refusal stay. At worst they are
+ * superfluous.
  */
 import { COVERED, Decoder, LACKING, NONE } from "./decode.ts";
 import type { ItemBitmap } from "./item-bitmap.ts";
@@ -31,11 +36,12 @@ import { LIST_ITEMS_MAX } from "./split.ts";
 import { Summary } from "./summary.ts";
 
 /**
- * want: it wants an item that I cannot name. ambiguous: telling apart what shares tags would not fit into a message.
+ * want: the tag of a WANT names no item of mine in its range, or several. ambiguous: the doubted items do not fit into
+ * a message as whole mixes.
  */
 export type AnswerRefusal = "want" | "ambiguous";
 
-/** Parts of a range that is divided once more. */
+/** The number of parts when a range is divided again. */
 const SPLIT_PARTS = 8;
 
 export class MessageAnswer {
@@ -47,7 +53,9 @@ export class MessageAnswer {
   readonly #own = new Summary();
   readonly #theirs = new Summary();
 
-  /** `have`: items that the peer lacks. `doubted`: items sent in a list of whole mixes whose answer is awaited. */
+  /**
+   * `have`: my items that the peer lacks. `doubted`: my items sent in a list of whole mixes that is not answered yet.
+   */
   constructor(reader: MessageReader, ranges: RangeWriter, have: ItemBitmap, doubted: ItemBitmap) {
     this.#reader = reader;
     this.#ranges = ranges;
@@ -55,7 +63,10 @@ export class MessageAnswer {
     this.#doubted = doubted;
   }
 
-  /** Draw the conclusions and answer each element; reader and writer have begun. */
+  /**
+   * Draw the conclusions and answer each element. The reader has begun; so has the writer, if the message opens
+   * anything.
+   */
   answer(set: SaltedSet): AnswerRefusal | undefined {
     const open = this.#ranges.open;
     for (let entry = open.start; entry < open.end; entry += 1) {
@@ -130,7 +141,7 @@ export class MessageAnswer {
     }
   }
 
-  /** Of the range in hand. `asked`: the peer would rather have a list than summaries of its parts. */
+  /** Answer the summary in `#theirs` of `#ranges.range`. `asked`: the peer prefers a list to summaries of parts. */
   #answerSummary(set: SaltedSet, asked: boolean): void {
     const ranges = this.#ranges;
     const { writer, range } = ranges;
@@ -164,7 +175,9 @@ export class MessageAnswer {
     else ranges.divide(set, SPLIT_PARTS, false);
   }
 
-  /** A list of all that the peer holds in my range `from .. to`: both directions follow by merging. */
+  /**
+   * Answer a list of all tags that the peer holds in my range `from .. to`. Merging both lists gives both directions.
+   */
   #answerTags(set: SaltedSet, from: number, to: number): AnswerRefusal | undefined {
     const reader = this.#reader;
     const { writer, range } = this.#ranges;
@@ -200,13 +213,15 @@ export class MessageAnswer {
     }
     if (listed > 0) writer.bit(doubts > 0 ? 1 : 0);
     if (doubts === 0) return undefined;
-    // Tags that one side has more than once: it needs my items of those tags as whole mixes.
+    // A tag that one side holds more than once names no item: the peer needs my items of such tags as whole mixes.
     range.from = from;
     range.to = to;
     return this.#ranges.mixes(set, this.#doubted, doubts) ? undefined : "ambiguous";
   }
 
-  /** The answer to a list of mine: which of it is wanted, and perhaps mixes to compare. */
+  /**
+   * Take the answer to a list of mine: a wanted bit for each tag, then the doubt bit, and with doubt mixes to compare.
+   */
   #takeWanted(set: SaltedSet, from: number, to: number): void {
     const reader = this.#reader;
     for (let index = from; index < to; index += 1) {
@@ -216,7 +231,7 @@ export class MessageAnswer {
     this.#answerMixes(set, from, to);
   }
 
-  /** A list of the peer's items of doubtful tags: compare with mine of those tags, whole. */
+  /** Answer the peer's doubted items, sent as whole mixes: compare them with my items of the same tags. */
   #answerMixes(set: SaltedSet, from: number, to: number): void {
     const { positions, tags } = set;
     const reader = this.#reader;
@@ -247,6 +262,7 @@ export class MessageAnswer {
     }
   }
 
+  /** Take the peer's answer to a list of whole mixes of mine: a wanted bit for each doubted item. */
   #takeDoubtAnswer(set: SaltedSet, from: number, to: number): void {
     for (let index = from; index < to; index += 1) {
       const item = set.items[index]!;

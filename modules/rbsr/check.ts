@@ -1,17 +1,20 @@
 /**
- * The first of two passes over a message: everything about it that can be malformed, before anything in it is believed
+ * The first of two passes over a message: find everything in it that is malformed, before anything in it is believed
  * (docs/protocol.md, "Bounds and refusals").
  *
- * It walks what my last message opened beside the bits and bodies that answer it, and draws no conclusion. So the second
- * pass (answer.ts) reads the same bytes without a bound of its own to keep: every count has been held against what is there,
- * every list ascends, every SPLIT has a part for each position at most.
+ * A message comes from a stranger. If one walk both checked and believed it, a fault near its end would come after
+ * conclusions from its beginning, and each conclusion would need bounds of its own. So this pass walks the elements
+ * that my last message opened, beside the bits and bodies that answer them, and draws no conclusion. The second pass
+ * (answer.ts) reads the same bytes and can rely on this: there are bytes for every count, every list ascends, and no
+ * SPLIT has more parts than its range has positions.
  *
- * It leaves what the second pass must know beforehand, since the answer's bits come before its bodies: how many elements the
- * message opens, and how many bits answer them. The elements are at most what a message may open ("ranges"), else room
- * for answering all of them could not be kept.
+ * The pass leaves two numbers, since the bits of my answer stand before its bodies: how many elements the message
+ * opens, and how many bits answer them. A message that opens more elements than a message may is refused ("ranges").
+ * Otherwise my answer could not keep room for all of them.
  *
- * Changes nothing, neither the set nor what is known of it; keeps no garbage. Refuses to judge what only the items can tell:
- * a WANT of a tag that I do not hold, a doubt that fills more than a message. Those end the second pass.
+ * This pass changes neither the set nor what is known of it, and makes no garbage. It does not judge what only the
+ * items can tell: a WANT of a tag that I do not hold, or doubts that fill more than a message. The second pass refuses
+ * those.
  */
 import type { ItemBitmap } from "./item-bitmap.ts";
 import {
@@ -29,16 +32,16 @@ import { LIST, type OpenRanges, partStart } from "./open-ranges.ts";
 import type { SaltedSet } from "./salted-set.ts";
 
 /**
- * short, trailing, padding, varint: the message's bytes do not add up (message.ts). op: a first message that neither lists nor
- * divides. split: into no parts, or more than the range has positions. order: a list that does not ascend. ranges: it opens
- * too many.
+ * short, trailing, padding, varint: the bytes of the message do not add up (message.ts). op: a first message neither
+ * lists nor divides the whole space. split: a SPLIT has no parts, or more than its range has positions. order: a list
+ * does not ascend. ranges: the message opens too many elements.
  */
 export type CheckRefusal = MalformedMessage | "op" | "split" | "order" | "ranges";
 
 export class MessageCheck {
-  /** Elements that the message opens. */
+  /** How many elements the message opens. */
   elements = 0;
-  /** Bits that answer them. */
+  /** How many bits answer these elements. */
   answerBits = 0;
   readonly #reader: MessageReader;
   readonly #open: OpenRanges;
@@ -52,8 +55,8 @@ export class MessageCheck {
   }
 
   /**
-   * Check a message whose reader has begun. `first`: it answers nothing of mine, and must list or divide the whole
-   * space.
+   * Check a message that the reader has begun. `first`: the message answers nothing of mine, so it must list or divide
+   * the whole space.
    */
   check(set: SaltedSet, first: boolean): CheckRefusal | undefined {
     const reader = this.#reader;

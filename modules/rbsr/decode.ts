@@ -1,36 +1,43 @@
 /**
- * From two summaries of one range to the items that differ, where that is possible (design section 5).
+ * Decoding: which items of a range differ, found from two summaries of it where possible (docs/protocol.md, "Messages";
+ * design section 5).
  *
- * I hold the items of a range and the peer's summary of it. The difference of the XORs is the XOR of all tags that one of us
- * lacks; the difference of the sums is the sum of the peer's, less mine, each through `confirm`. Mine I can try out,
- * the peer's I cannot; so what can be solved for is at most one of theirs, beside up to two of mine:
+ * A list of a range tells which of its items differ, at the cost of bytes and perhaps of a round trip. A range that
+ * differs by very few items needs no list. I hold the items of the range and the peer's summary of it. The difference
+ * of the XORs is the XOR of all tags that one side lacks. The difference of the sums is the sum of `confirm(tag)` over
+ * the items that only the peer holds, less that sum over the items that only I hold. I can try out my own items, but
+ * not the peer's. So a solution has at most one item of the peer, beside at most two of mine:
  *
- * | peer's count less mine | solved as                                    |
- * |------------------------|----------------------------------------------|
- * | +1                     | one of theirs                                |
- * | 0                      | nothing; or one of theirs and one of mine    |
- * | -1                     | one of mine; or one of theirs and two of mine |
- * | -2                     | two of mine                                  |
+ * | peer's count less mine | items that differ                                  |
+ * |------------------------|----------------------------------------------------|
+ * | +1                     | one of the peer's                                  |
+ * | 0                      | none; or one of the peer's and one of mine         |
+ * | -1                     | one of mine; or one of the peer's and two of mine  |
+ * | -2                     | two of mine                                        |
  *
- * A wrong solution agrees with 32 bits of sum by chance only: 2^-32 for each combination tried, a few thousand in a session.
- * Refuses a solution that is not the only one, or whose wanted tag I hold myself (the peer then has two items of one
- * tag, and only a list can tell which): the answer is UNDECODED, never a guess.
+ * A wrong solution agrees with the 32 bits of the sum by chance only: 2^-32 for each combination tried, and a session
+ * tries a few thousand.
+ *
+ * The decoder never guesses. It answers UNDECODED when there is more than one solution, and when I hold the wanted tag
+ * myself: then the peer has two items of one tag, and only a list can tell which one I lack.
  */
 import type { Range } from "./range.ts";
 import type { SaltedSet } from "./salted-set.ts";
 import { confirm, type Summary } from "./summary.ts";
 
+/** The summaries do not tell which items differ. */
 export const UNDECODED = 0;
-/** The peer lacks `mine` and `mineToo`, where they are not NONE; I lack nothing. */
+/** The peer lacks my items at `mine` and `mineToo`, where they are not NONE, and I lack nothing. */
 export const COVERED = 1;
-/** As COVERED, and I lack the one item whose tag is `wanted`. */
+/** As COVERED, but I lack one item. Its tag is `wanted`. */
 export const LACKING = 2;
 
+/** In place of an index: no item. */
 export const NONE = -1;
 
 /**
- * Pairs are tried in ranges up to this many items: 1,128 pairs, some 100,000 bytecodes, once for each undecodable range. The
- * first split leaves 12 items a range on a full board.
+ * Pairs are tried only in ranges of up to this many items: 1,128 pairs, some 100,000 bytecodes, once for each range
+ * that cannot be decoded. On a full board the first split leaves 12 items in a range.
  */
 const PAIR_ITEMS_MAX = 48;
 
@@ -40,7 +47,7 @@ export class Decoder {
   mineToo = NONE;
   #solutions = 0;
 
-  /** `own` is my summary of the range of `set`, `theirs` the peer's. */
+  /** Decode a range of `set`. `own`: my summary of it. `theirs`: the peer's. Returns UNDECODED, COVERED or LACKING. */
   decode({ tags }: SaltedSet, range: Range, own: Summary, theirs: Summary): number {
     const items = range.to - range.from;
     const surplus = theirs.count - own.count;

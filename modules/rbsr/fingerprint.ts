@@ -1,7 +1,11 @@
 /**
- * What a beacon says of a set: its fingerprint, its size, and a sketch from which a listener estimates how many items
- * differ (design section 5). All of it is keyed by eight random bytes that the beacon's sender drew at this wake-up, so
- * that no collision can be prepared: a listener computes the same over its own set under the sender's nonce.
+ * What a beacon says of its sender's set: a fingerprint, a size, and a sketch (docs/protocol.md, "Reconciliation";
+ * design section 5).
+ *
+ * A node that hears a beacon must decide whether a contact is worth its air, and into how many parts reconciliation
+ * should divide the sets. The fingerprint tells whether the two sets are equal, and the sketch lets the listener
+ * estimate how many items differ. Both are keyed by eight random bytes that the beacon's sender drew at this wake-up,
+ * so nobody can prepare a collision. The listener computes the same over its own set under the sender's nonce.
  *
  * | offset | size | field  | meaning                                                                |
  * |--------|------|--------|------------------------------------------------------------------------|
@@ -10,20 +14,21 @@
  * | 8      | 4    | count  | items                                                                  |
  * | 12     | 48   | cells  | 96 counters of 4 bits, modulo 16, even cells in the low half of a byte |
  *
- * Little-endian. A mix is HalfSipHash-1-3 of the ShortId under the nonce. An item adds +1 or -1 (bit 31 of the high word)
- * to one cell (bits 16..31 of the low word, scaled to 96). What both sides hold cancels, so the squares of the cells'
- * differences add up to the number of differing items in expectation, with a relative spread of sqrt(2 / 96), one
- * seventh; a handful of differences is counted almost exactly, and beyond a thousand the counters wrap and the estimate
- * settles near 2,000, which is "list everything" anyway. Sixteen-fold sampling was rejected: it is only needed where cells
- * saturate, and signed cells do not below that.
+ * Little-endian. A mix is HalfSipHash-1-3 of the ShortId under the nonce. Each item adds +1 or -1 (bit 31 of the high
+ * word) to one cell (bits 16..31 of the low word, scaled to 96). Items that both sides hold cancel. So the squares of
+ * the cells' differences add up to the number of differing items in expectation, with a relative spread of one seventh,
+ * sqrt(2 / 96). A handful of differences is counted almost exactly. Beyond a thousand the counters wrap and the
+ * estimate stays near 2,000, which means "list everything" anyway. Sixteen-fold sampling was rejected: it helps only
+ * where cells saturate, and below a thousand differences signed cells do not saturate.
  *
- * All of it is a group: `remove` undoes `add`, so a node may keep one up to date while it is awake.
- * Equal means: equal count and 64 equal bits. Refuses to say which items differ; that is the reconciler's work.
+ * Fingerprint and sketch form a group: `remove` undoes `add`, so a node may keep a fingerprint up to date while it is
+ * awake. Two fingerprints are equal when the counts and 64 more bits are. A fingerprint does not say which items
+ * differ. The reconciler finds that out.
  */
 import { halfSipHash, MIX_ROUNDS, Mix } from "./half-siphash.ts";
 import { readWord, writeWord } from "./message.ts";
 
-/** Counters of the sketch. With 96 the estimate has a relative spread of one seventh. */
+/** The number of counters in the sketch. With 96 the estimate has a relative spread of one seventh. */
 export const FINGERPRINT_CELLS = 96;
 const CELLS_OFFSET = 12;
 /** The size of a written fingerprint: 60 bytes. */
@@ -41,7 +46,7 @@ export class Fingerprint {
   #xor = 0;
   #sum = 0;
 
-  /** Start over, empty, under the nonce of the beacon's sender, as little-endian words. */
+  /** Empty the fingerprint, and key it with the nonce of the beacon's sender: two little-endian words. */
   begin(nonceLow: number, nonceHigh: number): void {
     this.#mix.keyLow = nonceLow;
     this.#mix.keyHigh = nonceHigh;
@@ -67,7 +72,7 @@ export class Fingerprint {
     this.#enter(-1);
   }
 
-  /** Write FINGERPRINT_SIZE_BYTES at `offset`. */
+  /** Write the fingerprint: FINGERPRINT_SIZE_BYTES at `offset`. */
   write(out: Uint8Array, offset: number): void {
     writeWord(out, offset, this.#xor);
     writeWord(out, offset + 4, this.#sum);
@@ -87,7 +92,7 @@ export class Fingerprint {
     );
   }
 
-  /** How many items differ, both ways together: 0 exactly when `equals`; otherwise an estimate of at least 1. */
+  /** Estimate how many items differ, both ways together: 0 exactly when `equals`, otherwise at least 1. */
   estimate(theirs: Uint8Array, offset: number): number {
     if (this.equals(theirs, offset)) return 0;
     let squares = 0;

@@ -1,24 +1,28 @@
 /**
- * HalfSipHash with a 64-bit key and a 64-bit result over exactly eight bytes: the keyed mix that every id passes before
- * it enters a sum (design section 5). Algorithm: J.-P. Aumasson and D. J. Bernstein, SipHash; the 32-bit variant of
- * the authors' reference code, here with the message length fixed at 8.
+ * HalfSipHash: the keyed mix that every id passes before it enters a sum (docs/protocol.md, "The mix").
  *
- * Everything is two unsigned 32-bit halves: `low` is the little-endian word of bytes 0..3, `high` of bytes 4..7. Key and
- * result are in a `Mix` that the caller owns and reuses, the result as signed 32-bit integers (what XS and V8 hold without
- * boxing).
+ * Sums and XORs of ids that an attacker chose can be made to collide, which would hide a Drop from reconciliation. So
+ * each id first passes a hash under a key that nobody knew when the Drops were made. The algorithm is HalfSipHash with
+ * a 64-bit key and a 64-bit result: J.-P. Aumasson and D. J. Bernstein, SipHash, the 32-bit variant of the authors'
+ * reference code. Here the length of the message is fixed at eight bytes.
  *
- * Rounds are parameters so that the authors' published vectors (2 and 4 rounds) check the very code that runs with 1 and
- * 3, the numbers Linux uses for its hash tables. That is enough here: a key lives for one contact, is fresh from both
- * sides, and no output that depends on it is seen before the ids are fixed.
+ * Keys, messages and results are two 32-bit halves: `low` is the little-endian word of bytes 0..3, `high` that of bytes
+ * 4..7. Key and result are in a `Mix` that the caller owns and reuses. The result is signed 32-bit integers, which XS
+ * and V8 hold without boxing.
  *
- * The round stands five times below: on XS a call or a dispatch for each would add a tenth to the cost of an id.
+ * Rounds are parameters so that the authors' published vectors (2 and 4 rounds) check the very code that runs with 1
+ * and 3, the numbers Linux uses for its hash tables. These are enough here: a session's key lives for one contact, both
+ * sides contribute to it, and no output that depends on it is seen before the ids are fixed.
  *
- * Refuses to be a message authentication code: 64-bit keys and 1-3 rounds hide collisions from those who must prepare
- * them in advance, and promise nothing more.
+ * The round is written out five times below, because on XS a call or a dispatch for each would add a tenth to the cost
+ * of an id.
+ *
+ * This is no message authentication code. A 64-bit key and 1 and 3 rounds hide collisions from an attacker that must
+ * prepare them in advance, and promise nothing more.
  */
 import { readWord } from "./message.ts";
 
-/** A key, and the hash that `halfSipHash` left last under it. The caller owns a Mix and uses it again. */
+/** A key, and the last hash that `halfSipHash` made under it. The caller owns a Mix and uses it again. */
 export class Mix {
   /** Bytes 0..3 of the key, little-endian. */
   keyLow = 0;
@@ -30,7 +34,7 @@ export class Mix {
   high = 0;
 }
 
-/** How often the round is run. */
+/** How many times the round runs. */
 export interface Rounds {
   /** For each word of the message. */
   readonly compression: number;
@@ -40,15 +44,15 @@ export interface Rounds {
 
 /** For the mix in sets and fingerprints. */
 export const MIX_ROUNDS: Rounds = { compression: 1, finalization: 3 };
-/** The session key costs one hash a contact, so it takes the full rounds. */
+/** The session key costs only one hash a contact, so it takes the authors' rounds. */
 const KEY_ROUNDS: Rounds = { compression: 2, finalization: 4 };
 
-/** The length block: the message is always 8 bytes. */
+/** The last word of the padded message: its length, always 8 bytes. */
 const LENGTH_WORD = 8 << 24;
 
 /**
- * HalfSipHash of the eight bytes `low`, `high` under the key of `mix`, written to `mix.low` and `mix.high` (docs/protocol.md,
- * "The mix"). Words are 32-bit integers, signed or not. Makes no garbage and never throws.
+ * HalfSipHash of the eight bytes `low`, `high` under the key of `mix`, written to `mix.low` and `mix.high`
+ * (docs/protocol.md, "The mix"). Words are 32-bit integers, signed or not. Makes no garbage and never throws.
  */
 export function halfSipHash(mix: Mix, low: number, high: number, rounds: Rounds): void {
   let v0 = mix.keyLow | 0;
@@ -130,9 +134,9 @@ export function halfSipHash(mix: Mix, low: number, high: number, rounds: Rounds)
 }
 
 /**
- * The key of a session, left in `out.low` and `out.high`, from eight bytes that each side drew at random for it: the initiator's
- * at `offset`, the responder's at the beginning. Neither side alone chooses the key, so nobody can prepare Drops that collide
- * under it.
+ * Make the key of a session from two nonces, eight random bytes of each side: the initiator's at `offset`, the
+ * responder's at the beginning. The key is left in `out.low` and `out.high`. Neither side alone chooses the key, so
+ * nobody can prepare Drops that collide under it.
  */
 export function sessionKey(initiatorNonce: Uint8Array, offset: number, responderNonce: Uint8Array, out: Mix): void {
   out.keyLow = readWord(initiatorNonce, offset);

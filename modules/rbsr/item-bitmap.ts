@@ -1,14 +1,16 @@
 /**
- * One bit for each of the caller's item numbers (slots of the store): which of my items the peer lacks, and which of them are
- * out in a list of mixes (docs/protocol.md, "Messages").
+ * A set of item numbers, as one bit for each of the caller's items (slots of the store). A session keeps two: the items
+ * that the peer lacks, and the items that are out in a list of whole mixes (docs/protocol.md, "Messages").
  *
- * By item number, not by index: a list re-orders its range of the set (`SaltedSet.sortByTag`), and item numbers stay. That is
- * also what the caller asks by when the session is over and the set's memory is at the next one's disposal.
+ * The bits go by item number, not by index in the SaltedSet. A list re-orders its range of that set
+ * (`SaltedSet.sortByTag`), but item numbers stay. The caller also asks by item number, when the session is over and the
+ * next one may already use the set's memory.
  *
- * Invariant: `count` is the number of bits set. Adding twice counts once: a peer may say twice that it lacks an item.
+ * Invariant: `count` is the number of bits that are set. Adding an item twice counts once, since a peer may say twice
+ * that it lacks an item.
  *
- * Working memory: an eighth of a byte an item, 94 bytes at 750, taken in the constructor.
- * Refuses nothing; numbers are below the capacity, which `SaltedSet.place` has seen to.
+ * Working memory: an eighth of a byte an item, 94 bytes at 750, taken in the constructor. Nothing is checked here:
+ * `SaltedSet.place` has refused numbers that are not below the capacity.
  */
 
 export class ItemBitmap {

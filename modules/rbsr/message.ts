@@ -1,29 +1,33 @@
 /**
- * The bytes of a reconciliation message (design section 5; docs/protocol.md holds the same tables).
+ * The bytes of a reconciliation message, and how they are read and written (design section 5; docs/protocol.md holds
+ * the same tables).
  *
- * Every message answers, in order, each **element** that the peer's last message opened: the summary of a range, a list
- * of tags, or a list of whole mixes. The first message answers one element: the summary, unstated, of the whole space.
+ * A message must be small, and it names nothing that both sides can infer. So every message answers, in order, each
+ * **element** that the peer's last message opened: the summary of a range, a list of tags, or a list of whole mixes.
+ * The first message answers one element: an unstated summary of the whole space.
  *
- * | part   | size                   | meaning                                                                          |
- * |--------|------------------------|----------------------------------------------------------------------------------|
+ * | part   | size                   | meaning                                                                           |
+ * |--------|------------------------|-----------------------------------------------------------------------------------|
  * | bits   | sum over the elements, | summary: 2 bits, an op. List of n tags: n wanted bits, then 1 bit, "doubt".       |
- * |        | whole bytes            | List of n mixes: n wanted bits. Lowest bit first; what is left of a byte is zero. |
- * | bodies | the rest               | in the order of the elements that have one                                       |
+ * |        | whole bytes            | List of n mixes: n wanted bits. Lowest bit first; the rest of the last byte is 0. |
+ * | bodies | the rest               | in the order of the elements that have one                                        |
  *
  * | op | name   | body                                       | says of the range                               | opens       |
  * |----|--------|--------------------------------------------|-------------------------------------------------|-------------|
  * | 0  | CLOSED | none                                       | you hold nothing that I lack                    | nothing     |
- * | 1  | WANT   | tag, 4 bytes                               | of yours I lack one, and this is it             | nothing     |
+ * | 1  | WANT   | tag, 4 bytes                               | of your items I lack one, with this tag         | nothing     |
  * | 2  | TAGS   | n varint, n tags of 4 bytes, ascending     | all my items                                    | 1 if n > 0  |
  * | 3  | SPLIT  | 2 f + asked varint, f summaries: count     | its f equal parts, and what I hold in each      | f summaries |
  * |    |        | varint, then, if count > 0, xor 4 bytes    |                                                 |             |
  * |    |        | and sum 4 bytes                            |                                                 |             |
  * | doubt bit | | n varint, n mixes: position 4, tag 4       | my items whose tags do not tell them apart      | 1           |
  *
- * `asked` = 1: most of this differs, so list what cannot be decoded rather than divide it. It is advice, and never
- * wrong to ignore. Little-endian. A varint is base 128, lowest group first, at most 2^32 - 1, and as short as it can
- * be. The reader never runs past its end and never throws: it keeps the first reason it met and reads zeros from then
- * on.
+ * `asked` = 1 means: most of this range differs, so list what cannot be decoded rather than divide it. This is advice,
+ * and ignoring it is never wrong. Little-endian. A varint is base 128, lowest group first, at most 2^32 - 1, and as
+ * short as possible.
+ *
+ * The reader never reads past the end of a message and never throws. It keeps the first refusal that it met, and reads
+ * zeros from then on.
  */
 
 export const CLOSED = 0;
@@ -35,22 +39,26 @@ export const OP_BITS = 2;
 export const TAG_BYTES = 4;
 export const MIX_BYTES = 8;
 export const VARINT_BYTES_MAX = 5;
-/** A SPLIT into one part: what any op may be replaced by when room is short. */
+/** The body of a SPLIT into one part at its largest. Any op can be replaced by this SPLIT when room is short. */
 export const SMALLEST_SPLIT_BYTES_MAX = 1 + VARINT_BYTES_MAX + 4 + 4;
 
+/**
+ * short: the message ends before what it states. trailing: bytes follow the last body. padding: an unused bit of the
+ * bits is set. varint: a varint is not as short as possible, or is above 2^32 - 1.
+ */
 export type MalformedMessage = "short" | "trailing" | "padding" | "varint";
 
 export class MessageReader {
   refusal: MalformedMessage | undefined = undefined;
   bytes: Uint8Array = new Uint8Array(0);
-  /** The next byte of the bodies. */
+  /** Where the next byte of the bodies is. */
   at = 0;
   #end = 0;
   #bitsAt = 0;
   #bitNext = 0;
   #bitsEnd = 0;
 
-  /** Read `length` bytes at `offset`, of which the first hold `bits` bits. */
+  /** Read a message of `length` bytes at `offset`, of which the first hold `bits` bits. */
   begin(bytes: Uint8Array, offset: number, length: number, bits: number): void {
     this.bytes = bytes;
     this.refusal = undefined;
@@ -100,7 +108,7 @@ export class MessageReader {
     return this.skip(4) ? readWord(this.bytes, this.at - 4) : 0;
   }
 
-  /** Step over bytes of the bodies; false when there are not so many. */
+  /** Step over so many bytes of the bodies. False, and refused, when there are fewer. */
   skip(bytes: number): boolean {
     if (this.refusal !== undefined) return false;
     if (bytes > this.#end - this.at) {
@@ -111,7 +119,7 @@ export class MessageReader {
     return true;
   }
 
-  /** After the last body: everything must have been read. */
+  /** After the last body: refuse a message that has more bytes. */
   finish(): void {
     if (this.refusal === undefined && this.at !== this.#end) this.#refuse("trailing");
   }
@@ -124,7 +132,7 @@ export class MessageReader {
 
 export class MessageWriter {
   out: Uint8Array = new Uint8Array(0);
-  /** Where the next byte of the bodies goes; at the end the message's length. */
+  /** Where the next byte of the bodies goes. At the end this is the length of the message. */
   at = 0;
   #bitNext = 0;
 
@@ -174,7 +182,7 @@ export function writeVarint(out: Uint8Array, at: number, value: number): number 
   return next + 1;
 }
 
-/** A signed 32-bit integer. */
+/** Read a little-endian word as a signed 32-bit integer. */
 export function readWord(bytes: Uint8Array, at: number): number {
   return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
 }

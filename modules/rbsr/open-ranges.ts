@@ -1,31 +1,37 @@
 /**
- * What my last message opened and the peer's next one answers, in order (docs/protocol.md, "Messages").
+ * The elements that my last message opened, in the order in which the peer's next message answers them
+ * (docs/protocol.md, "Messages").
  *
- * | entry         | low                        | high                       | fanout        | elements |
- * |---------------|----------------------------|----------------------------|---------------|----------|
- * | SPLIT         | first position             | last position              | parts, from 1 | parts    |
- * | list of tags  | index of its first item    | index after its last item  | LIST          | 1        |
- * | list of mixes | index of the range's first | index after the range's last | `mixesFanout` | 1        |
+ * A message does not say which element it answers; its place in the order does. So each side must remember what it
+ * opened:
  *
- * The parts of a SPLIT are told by arithmetic, so one entry stands for all of them. Of a list of mixes the entry gives the
- * range; which of its items were sent is in the bitmap of doubted items.
+ * | entry         | low                          | high                          | fanout        | elements |
+ * |---------------|------------------------------|-------------------------------|---------------|----------|
+ * | SPLIT         | first position               | last position                 | parts, from 1 | parts    |
+ * | list of tags  | index of its first item      | index after its last item     | LIST          | 1        |
+ * | list of mixes | index of the range's first   | index after the range's last  | `mixesFanout` | 1        |
  *
- * Two halves of each table: one is answered while the other is filled, and `commit` changes them over. Each has room for as
- * many entries as a message may open elements, since every entry opens at least one: 9 bytes an entry, both halves 1,152
- * at 64 ranges, all taken in the constructor.
+ * Arithmetic gives the parts of a SPLIT (`partStart`), so one entry stands for all of them. The entry of a list of
+ * mixes gives the range; the bitmap of doubted items says which of its items were sent.
  *
- * Refuses nothing: whoever pushes has counted the elements first (`RangeWriter.divide` fits the parts to what is left).
+ * Each table has two halves: my message is answered from one while the next message fills the other, and `commit`
+ * exchanges them. A half has room for as many entries as a message may open elements, since every entry opens at least
+ * one. An entry takes 9 bytes, both halves 1,152 at 64 ranges, all taken in the constructor.
+ *
+ * Nothing is checked here. The caller counts the elements before it pushes (`RangeWriter.divide` fits the parts to what
+ * is left).
  */
 import { OP_BITS } from "./message.ts";
 
-/** In `fanouts`, an entry that is a list of tags; the fan-out of a SPLIT is at least 1. */
+/** The fanout of an entry that is a list of tags. The fanout of a SPLIT is at least 1. */
 export const LIST = 0;
 
+/** The last position of the whole space. */
 export const POSITION_MAX = 0xffffffff;
 
 export class OpenRanges {
   readonly rangesMax: number;
-  /** In `fanouts`, an entry that is a list of whole mixes. */
+  /** The fanout of an entry that is a list of whole mixes. */
   readonly mixesFanout: number;
   readonly lows: Uint32Array;
   readonly highs: Uint32Array;
@@ -33,9 +39,9 @@ export class OpenRanges {
   /** The entries of my last message: `start` up to, not including, `end`. */
   start = 0;
   end = 0;
-  /** Bits that answer those entries. */
+  /** How many bits answer those entries. */
   answerBits = 0;
-  /** Elements that the message being written has opened so far. */
+  /** How many elements the message that is being written has opened so far. */
   nextElements = 0;
   #nextStart = 0;
   #nextEnd = 0;
@@ -49,7 +55,7 @@ export class OpenRanges {
     this.fanouts = rangesMax < 255 ? new Uint8Array(2 * rangesMax) : new Uint32Array(2 * rangesMax);
   }
 
-  /** Nothing is open, and a message is about to be written. */
+  /** Forget everything: nothing is open, and a message is about to be written. */
   clear(): void {
     this.start = 0;
     this.end = 0;
@@ -57,21 +63,21 @@ export class OpenRanges {
     this.#startNext();
   }
 
-  /** The message being written divides these positions into `parts`. */
+  /** The message that is being written divides these positions into `parts`. */
   pushSplit(low: number, high: number, parts: number): void {
     this.#push(low, high, parts);
     this.#nextBits += OP_BITS * parts;
     this.nextElements += parts;
   }
 
-  /** The message being written lists the tags of all items of these indices. */
+  /** The message that is being written lists the tags of all items of these indices. */
   pushList(from: number, to: number): void {
     this.#push(from, to, LIST);
     this.#nextBits += to - from + 1;
     this.nextElements += 1;
   }
 
-  /** The message being written lists the whole mixes of `count` items of these indices. */
+  /** The message that is being written lists the whole mixes of `count` items of these indices. */
   pushMixes(from: number, to: number, count: number): void {
     this.#push(from, to, this.mixesFanout);
     this.#nextBits += count;
@@ -86,7 +92,7 @@ export class OpenRanges {
     this.#nextEnd = entry + 1;
   }
 
-  /** The message is written: what it opened takes the place of what it answered. Whether that is anything. */
+  /** The message is written: its entries replace those that it answered. Returns whether it opened any. */
   commit(): boolean {
     this.start = this.#nextStart;
     this.end = this.#nextEnd;
@@ -104,8 +110,9 @@ export class OpenRanges {
 }
 
 /**
- * The first position of part `part` of `low .. high` divided into `parts`: the least p with
- * floor((p - low) * parts / width) = part. For `part` = `parts` that is high + 1. Whole numbers below 2^53 throughout.
+ * The first position of part `part` of `low .. high` divided into `parts`: the least p with floor((p - low) * parts /
+ * width) = part, where width is high - low + 1. For `part` = `parts` that is high + 1. All numbers are whole and below
+ * 2^53.
  */
 export function partStart(low: number, high: number, parts: number, part: number): number {
   const product = (high - low + 1) * part;

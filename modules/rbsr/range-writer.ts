@@ -1,21 +1,25 @@
 /**
- * Writes what I say of a range, and opens it for the peer to answer: all its tags, its parts' summaries, or whole mixes of it
- * (ops TAGS and SPLIT and the doubt bit's body; docs/protocol.md, "Messages").
+ * What I say of a range, written so that the rest of the message still fits: all its tags, the summaries of its parts,
+ * or whole mixes of it (ops TAGS and SPLIT and the doubt bit's body; docs/protocol.md, "Messages"). Whatever is written
+ * is also opened, for the peer to answer.
  *
- * Invariant: a message that was begun can be finished. An answer is written from front to back, yet neither its bytes nor
- * what it opens may pass a bound, so each element that is still to be answered (`elementsLeft`) keeps the least that it may
- * need: the smallest SPLIT, and one open range. Whatever is written now takes of the rest only. That a full table of open
- * ranges fits into a message at all is checked once, in the Reconciler's constructor.
+ * An answer is written from front to back, yet neither its bytes nor the elements that it opens may pass a bound. So
+ * each element that is still to be answered (`elementsLeft`) keeps the least that it may need: the smallest SPLIT, and
+ * one open range. Whatever is written now takes only from the rest.
  *
- * Progress. A list of at most `listRoomBytes` fits into any message that has not listed anything yet, so a range whose
- * list does not fit is left in parts that one of the two can list next, and asks for it: no range goes to and fro
- * whole. Only a full table of open ranges keeps a range from being divided, and a full table of ranges that long is
- * more than a session's messages could carry; the constructor sees to that.
+ * Invariant: a message that was begun can be finished. That a full table of open ranges fits into a message at all is
+ * checked once, in the constructor, which the Reconciler's constructor calls.
  *
- * Lists re-order their range by tag (`SaltedSet.sortByTag`), which is why a range that was listed is never divided.
+ * Progress: no range goes to and fro whole. A list of at most `listRoomBytes` fits into any message that has not listed
+ * anything yet. So a range whose list does not fit is left in parts that one of the two sides can list next, and asks
+ * for that list. Only a full table of open ranges can keep a range from being divided. A full table of ranges that are
+ * this long is more than the messages of a session could carry: the constructor refuses sizes that would allow it.
  *
- * Refuses to decide what suits a range: that is the caller's (split.ts for the first message, answer.ts for the others).
- * Refuses (throws, the caller's bug) messages too small for the open ranges, and open ranges too few for the messages.
+ * A list re-orders its range by tag (`SaltedSet.sortByTag`). So a range that was listed is never divided.
+ *
+ * The writer does not decide what suits a range. The caller decides: split.ts for the first message, answer.ts for the
+ * others. The constructor throws (a bug of the caller) when the messages are too small for the open ranges, or the open
+ * ranges too few for the messages.
  */
 import type { ItemBitmap } from "./item-bitmap.ts";
 import {
@@ -33,11 +37,13 @@ import type { SaltedSet } from "./salted-set.ts";
 import { Summary } from "./summary.ts";
 
 export class RangeWriter {
-  /** Elements of the message in hand that are still to be answered: room is kept for each. */
+  /** How many elements of the peer's message are still to be answered. Room is kept for each of them. */
   elementsLeft = 0;
-  /** The longest list that fits when every element that a message may open keeps the least that it may need. */
+  /**
+   * The longest list, in bytes, that fits when every element that a message may open keeps the least that it may need.
+   */
   readonly listRoomBytes: number;
-  /** The range in hand: whoever calls fills it in first. */
+  /** The range that the next call writes about. The caller fills it in first. */
   readonly range = new Range();
   readonly writer: MessageWriter;
   readonly open: OpenRanges;
@@ -49,27 +55,32 @@ export class RangeWriter {
     const answerBytes = open.rangesMax * (SMALLEST_SPLIT_BYTES_MAX + 1) + messageSizeBytesMax / 32 + 1;
     this.listRoomBytes = messageSizeBytesMax - Math.ceil(answerBytes);
     if (this.listRoomBytes * open.rangesMax < messageSizeBytesMax * messagesMax) {
-      throw new Error("rbsr: messages too small for so many open ranges, or too few of these for so large messages");
+      throw new Error(
+        "rbsr: messageSizeBytesMax is too small for so many open ranges, or openRangesMax too few for such messages",
+      );
     }
     this.writer = writer;
     this.open = open;
     this.#messageSizeBytesMax = messageSizeBytesMax;
   }
 
-  /** List the range if there is room, or leave it. `theirCount`: the peer's items there. */
+  /** List the range if there is room; otherwise leave it. `theirCount`: how many items the peer holds there. */
   listOrLeave(set: SaltedSet, theirCount: number): void {
     if (listBytes(this.range.to - this.range.from) <= this.#roomBytes()) this.list(set);
     else this.leave(set, theirCount);
   }
 
-  /** Leave the range in as few parts as one of the two sides can list, and ask for that. */
+  /**
+   * Leave the range for a later message: divide it into as few parts as one of the two sides can list, and ask for
+   * lists.
+   */
   leave(set: SaltedSet, theirCount: number): void {
     const { from, to } = this.range;
     const parts = Math.ceil(listBytes(Math.min(to - from, theirCount)) / this.listRoomBytes);
     this.divide(set, parts, true);
   }
 
-  /** For a list that is known to fit. */
+  /** List all my tags of the range. The caller knows that the list fits. */
   list(set: SaltedSet): void {
     const { from, to } = this.range;
     const writer = this.writer;
@@ -82,8 +93,8 @@ export class RangeWriter {
   }
 
   /**
-   * Divide the range into as many of `partsWanted` as there is room for. `asked`: lists of them are wanted rather than
-   * further summaries, as they always are of a range that is left whole.
+   * Divide the range into `partsWanted` parts, or as many as there is room for. `asked`: I ask for lists rather than
+   * further summaries. A range that is left whole always asks.
    */
   divide(set: SaltedSet, partsWanted: number, asked: boolean): void {
     const { low, high, from, to } = this.range;
@@ -110,7 +121,9 @@ export class RangeWriter {
     open.pushSplit(low, high, parts);
   }
 
-  /** Send the `count` doubted items of the range as whole mixes. False, with nothing written: they do not fit. */
+  /**
+   * Send the `count` doubted items of the range as whole mixes. False when they do not fit; then nothing is written.
+   */
   mixes(set: SaltedSet, doubted: ItemBitmap, count: number): boolean {
     const { from, to } = this.range;
     if (VARINT_BYTES_MAX + count * MIX_BYTES > this.#roomBytes()) return false;
@@ -125,7 +138,10 @@ export class RangeWriter {
     return true;
   }
 
-  /** Bytes that may be written now, when every element still to be answered keeps the least that it may need. */
+  /**
+   * How many bytes may be written now, when every element that is still to be answered keeps the least that it may
+   * need.
+   */
   #roomBytes(): number {
     return this.#messageSizeBytesMax - this.writer.at - this.elementsLeft * SMALLEST_SPLIT_BYTES_MAX;
   }

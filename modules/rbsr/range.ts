@@ -1,6 +1,6 @@
 /**
- * A range of one set: positions `low` to `high`, both in it, and my items there, index `from` up to, not including, `to`.
- * A record that is reused: four numbers that go from function to function together.
+ * A range of one set: the positions `low` to `high`, both included, and my items there, from index `from` up to, not
+ * including, `to`. These four numbers go from function to function together, so they are one record, which is reused.
  */
 export class Range {
   low = 0;

@@ -1,5 +1,10 @@
 /**
- * Range-based set reconciliation, one side of one session (design section 5; docs/protocol.md, "Reconciliation").
+ * Range-based set reconciliation: one side of one session (design section 5; docs/protocol.md, "Reconciliation").
+ *
+ * Two nodes meet, and each must learn which of its own items the other lacks, without sending a list of everything. So
+ * they summarise ranges of the id space: a range whose summaries agree is done, a range that differs by very few items
+ * is decoded from its summaries, and any other range is listed or divided again. In these files "I" and "my" mean this
+ * side of the session, and "the peer" means the other.
  *
  * Sans-I/O: a message in, a message out. Both sides hold a sealed `SaltedSet` under one session key.
  *
@@ -7,28 +12,30 @@
  *     n = initiate(set, estimate, out)        respondTo(set)
  *     loop: n = receive(message, ..., out)    loop: n = receive(message, ..., out)
  *
- * until `state` is "done" (a length of 0 means: nothing to send). Then `has(item)` on each side is exactly the items that
- * the peer lacks, so the two answers together are the two difference sets.
+ * Both sides go on until `state` is "done" (a length of 0 means that there is nothing to send). Then `has(item)` on
+ * each side is true for exactly the items that the peer lacks. So the two answers together are the two difference sets.
  *
- * Each message answers all that the peer's last one opened (message.ts), so a session is: summaries of the first split;
- * what of them could be decoded, and lists of the rest; which of the listed are wanted. The initiator knows after one
- * round trip, or after two where lists fill more than a message; a third message is only sent when something was listed.
+ * Each message answers everything that the peer's last message opened (message.ts). So a session has the summaries of
+ * the first split, then what could be decoded and lists of the rest, then the wanted bits of the lists. The initiator
+ * knows both directions after one round trip, or after two where the lists fill more than a message. A third message is
+ * sent only when something was listed.
  *
- * Exactness. Tags are 32 bits. Two items of one side that share a tag in one range are told apart by their whole mixes (the
- * doubt bit of a list's answer). Two *different* items, one on each side only, in one range and of one tag look like a common
- * one and stay apart until the next session's key. The chance is (only mine) x (only theirs) / parts / 2^32: at 25 against
- * 25 three in 10^9, at 750 against 750 in one list one in 8,000.
+ * Exactness: tags have 32 bits. Two items of one side that share a tag in one range are told apart by their whole mixes
+ * (the doubt bit of a list's answer). Two *different* items, one on each side only, in one range and of one tag, look
+ * like one common item. Neither side sends such an item before a session with another key. The chance is (only mine) x
+ * (only the peer's) / parts / 2^32: at 25 against 25 three in 10^9, at 750 against 750 in one list one in 8,000.
  *
- * The work is divided by concept: what is open between two messages (open-ranges.ts), the check of a whole message (check.ts),
- * the conclusions and the answer (answer.ts), and what is written of a range (range-writer.ts). Here is the session: whose turn
- * it is, and when it ends.
+ * The work is divided by concept: what is open between two messages (open-ranges.ts), the check of a whole message
+ * (check.ts), the conclusions and the answer (answer.ts), and what is written of a range (range-writer.ts). This file
+ * is the session: when a message is expected, and when the session ends.
  *
- * Working memory in bytes at 750 items and 64 ranges: tables 2 x 64 x 9 = 1,152, two bitmaps of 94; with the set's 7,756
- * that is 9,096. All of it is taken in the constructor; a message makes no garbage.
+ * Working memory in bytes at 750 items and 64 ranges: tables 2 x 64 x 9 = 1,152, two bitmaps of 94; with the set's
+ * 7,756 that is 9,096. All of it is taken in the constructors. A message makes no garbage.
  *
- * Refuses, never throwing: malformed messages, more than MESSAGES_MAX of them, more open ranges than it can hold, and a
- * WANT that does not name one item. What `has` says then is at worst superfluous and incomplete: start again under the next
- * key.
+ * A session is refused, and nothing is thrown, when a message is malformed or too long, when there are more than
+ * MESSAGES_MAX messages, when a message opens more elements than one may, when a WANT does not name one item, and when
+ * doubts do not fit into a message. What `has` says then is incomplete, and may name items that the peer has. The
+ * caller starts again under another key.
  */
 import { type AnswerRefusal, MessageAnswer } from "./answer.ts";
 import { type CheckRefusal, MessageCheck } from "./check.ts";
@@ -40,38 +47,41 @@ import type { SaltedSet } from "./salted-set.ts";
 import { splitFor } from "./split.ts";
 
 /**
- * The largest message, either way: no message needs a larger buffer than a Drop, so the link's body is at most 2,048
- * bytes, and the body of an OPEN, which carries the first message, begins with 11 that make the session's salt. One
- * number for every message, so that neither side has to know which of its messages has the room. What all 750 items of
- * a board need, 3,000 bytes of tags, is listed in parts, some by either side.
+ * The largest message, either way. No message needs a larger buffer than a Drop. So the link's body is at most 2,048
+ * bytes, and the body of an OPEN, which carries the first message, begins with a prefix of 11. All messages share one
+ * number, so that neither side has to know which of its messages has more room. All 750 items of a board take 3,000
+ * bytes of tags. They are listed in parts, some by either side.
  */
 export const MESSAGE_SIZE_BYTES_MAX = 2037;
 
 /**
- * Elements that one message may open. Two full boards are never better served by more parts: from 400 differences on a list
- * is shorter, and below that lists of twelve tags cost what the spared summaries save.
+ * How many elements one message may open. More parts never serve two full boards better: from 400 differences on a list
+ * is shorter, and below that the lists of twelve tags cost no more than the summaries that are spared.
  */
 export const OPEN_RANGES_MAX = 64;
 
-/** Messages that one side accepts in a session. Two full boards need three at most, however wrong the estimate. */
+/** How many messages one side accepts in a session. Two full boards need three at most, however wrong the estimate. */
 export const MESSAGES_MAX = 16;
 
 /**
- * Where a session stands: it was never begun; it expects a message; it is over, and `has` is exact; it was given up,
- * and `refusal` says why.
+ * idle: no session was begun. open: the session expects a message. done: the session is over, and `has` is exact.
+ * refused: the session was given up, and `refusal` says why.
  */
 export type ReconcilerState = "idle" | "open" | "done" | "refused";
 
-/** long: larger than the option allows. rounds: too many messages. The others: check.ts and answer.ts. */
+/**
+ * long: the message is larger than `messageSizeBytesMax`. rounds: there are too many messages. For the others see
+ * check.ts and answer.ts.
+ */
 export type ReconcileRefusal = CheckRefusal | AnswerRefusal | "long" | "rounds";
 
-/** Sizes of a Reconciler; its memory follows from them, and is taken in the constructor. */
+/** Sizes of a Reconciler. Its memory follows from them, and is taken in the constructor. */
 export interface ReconcilerOptions {
   /** Items of the largest set, as in `new SaltedSet(capacity)`. */
   readonly capacity: number;
-  /** Elements that a message may open; both sides of a session use one number. */
+  /** How many elements a message may open. Both sides of a session use one number. */
   readonly openRangesMax?: number;
-  /** Room of the largest message; both sides of a session use one number. */
+  /** The size of the largest message. Both sides of a session use one number. */
   readonly messageSizeBytesMax?: number;
 }
 
@@ -89,7 +99,7 @@ export class Reconciler {
   readonly #messageSizeBytesMax: number;
   /** My items that the peer is known to lack. */
   readonly #have: ItemBitmap;
-  /** Items sent in a list of whole mixes whose answer is awaited. */
+  /** My items sent in a list of whole mixes that is not answered yet. */
   readonly #doubted: ItemBitmap;
   readonly #open: OpenRanges;
   readonly #reader = new MessageReader();
@@ -99,7 +109,7 @@ export class Reconciler {
   readonly #answer: MessageAnswer;
   #set: SaltedSet | undefined = undefined;
   #messages = 0;
-  /** The next message answers nothing of mine. */
+  /** The peer's next message is its first, and answers nothing of mine. */
   #first = false;
 
   /** Throws an Error when messages of this size cannot hold what so many open ranges need. */
@@ -127,8 +137,9 @@ export class Reconciler {
   }
 
   /**
-   * Write the first message into `out` (messageSizeBytesMax or more) and return its length. `estimate`: how many items are
-   * expected to differ, both ways together, from `Fingerprint.estimate`. `peerCount`: items of the peer, if known.
+   * Write the first message into `out` (messageSizeBytesMax bytes or more) and return its length. `estimate`: how many
+   * items are expected to differ, both ways together, from `Fingerprint.estimate`. `peerCount`: how many items the peer
+   * holds, if known.
    */
   initiate(set: SaltedSet, estimate: number, out: Uint8Array, peerCount: number = set.count): number {
     this.#begin(set, out);
@@ -145,7 +156,7 @@ export class Reconciler {
     return this.#sent();
   }
 
-  /** Expect the peer's first message: the next `receive` takes it. */
+  /** Begin a session that the peer initiates. The next `receive` takes the peer's first message. */
   respondTo(set: SaltedSet): void {
     this.#begin(set, undefined);
     this.#open.pushSplit(0, POSITION_MAX, 1);
@@ -154,8 +165,9 @@ export class Reconciler {
   }
 
   /**
-   * Take the peer's message, `length` bytes at `offset`, and write the answer into `out` (messageSizeBytesMax or more, not
-   * the same memory). Returns the answer's length; 0 when there is nothing to send: done, refused, or not expecting any.
+   * Take the peer's message, `length` bytes at `offset`, and write the answer into `out` (messageSizeBytesMax bytes or
+   * more, not the same memory). Returns the length of the answer, or 0 when there is nothing to send: the session is
+   * done or refused, or expects no message.
    */
   receive(message: Uint8Array, offset: number, length: number, out: Uint8Array): number {
     if (this.state !== "open") return 0;
@@ -180,7 +192,7 @@ export class Reconciler {
   }
 
   #begin(set: SaltedSet, out: Uint8Array | undefined): void {
-    if (set.capacity > this.#capacity) throw new Error("rbsr: the set is larger than the reconciler's capacity");
+    if (set.capacity > this.#capacity) throw new Error("rbsr: the set's capacity is larger than the reconciler's");
     if (out !== undefined) this.#assertRoom(out);
     this.#set = set;
     this.state = "open";
@@ -194,10 +206,10 @@ export class Reconciler {
   }
 
   #assertRoom(out: Uint8Array): void {
-    if (out.length < this.#messageSizeBytesMax) throw new Error("rbsr: no room for the largest message");
+    if (out.length < this.#messageSizeBytesMax) throw new Error("rbsr: the buffer is smaller than messageSizeBytesMax");
   }
 
-  /** My message is written: await what it opens, if anything. Returns its length. */
+  /** My message is written: await the answer, or end the session if the message opened nothing. Returns its length. */
   #sent(): number {
     this.#first = false;
     if (!this.#open.commit()) this.state = "done";

@@ -1,28 +1,32 @@
 /**
- * One side's items for one session, each passed through the session's keyed mix (design section 5).
+ * One side's items for one session, in the order of their keyed mixes (docs/protocol.md, "The mix"; design section 5).
  *
- * The mix of an item is 64 bits: 32 of **position**, which decides the range it falls in, and 32 of **tag**, which
- * is what summaries add up and what lists name. Both parties share the key, hence positions and tags.
+ * Reconciliation sums up ranges of ids, and a stranger chooses ids. So each item first passes the keyed mix of the
+ * session (half-siphash.ts). The mix has 64 bits: 32 of **position**, which decides the range of the item, and 32 of
+ * **tag**, which summaries add up and lists name. Both sides share the key, and with it positions and tags.
  *
  *     set.begin(keyLow, keyHigh); set.add(low, high, item) ...; set.seal();
  *
- * `item` is the caller's own number for it (a slot of the store), below the capacity. After `seal` the arrays are ordered by
- * position and then tag. An id added twice, or two ids of one mix (2^-64 a pair), count once, the first added or
- * either.
+ * `item` is the caller's own number for the item (a slot of the store), below the capacity. After `seal` the arrays are
+ * ordered by position and then tag. An id that was added twice counts once, and so do two ids of one mix (2^-64 a
+ * pair). The set keeps either of the two numbers.
  *
- * No prefix arrays: with them a range would cost O(1) instead of its length, but they take 8 bytes an item, 6 KB on a
- * board, and here each item is summarised once a level, so that a whole reconciliation walks the set two or three times.
+ * Prefix arrays were rejected. With them a range would cost O(1) instead of its length, but they take 8 bytes an item,
+ * 6 KB on a board. Here each item is summarised once a level, so that a whole reconciliation walks the set two or three
+ * times.
  *
  * Working memory in bytes: 10 an item (12 above 65,535 items) and 2 a bin (4), all taken in the constructor. 750 items:
- * 7,500 + 256. Sorting is in place: counted by the leading bits, then by insertion, O(n) since positions are uniform under
- * a key that nobody chose.
+ * 7,500 + 256. Sorting is in place: first by counting the leading bits, then by insertion. That is O(n), since
+ * positions are uniform under a key that nobody chose.
  *
- * Refuses (throws, the caller's bug): more items than the capacity, an item number outside it.
+ * The set throws (a bug of the caller) on more items than its capacity, and on an item number that is not below it.
  */
 import { halfSipHash, MIX_ROUNDS, Mix, sessionKey } from "./half-siphash.ts";
 import { confirm, type Summary } from "./summary.ts";
 
-/** Items a bin at full load: few enough for insertion, many enough that bins stay below a twentieth of the memory. */
+/**
+ * Items in a bin at full load: few enough for insertion, many enough that bins take below a twentieth of the memory.
+ */
 const ITEMS_PER_BIN = 8;
 const BIN_BITS_MAX = 20;
 
@@ -34,16 +38,19 @@ const BIN_BITS_MAX = 20;
 export class SaltedSet {
   /** Items that the set can hold. */
   readonly capacity: number;
-  /** Items held; after `seal`, the distinct ones. */
+  /** Items that the set holds. After `seal` they are distinct. */
   count = 0;
-  /** By index 0 .. count-1, ascending by position after `seal` (a list re-orders its own range, see `sortByTag`). */
+  /**
+   * The position of the item at each index 0 .. count-1, ascending after `seal` (a list re-orders its own range, see
+   * `sortByTag`).
+   */
   readonly positions: Uint32Array;
-  /** The tag of the item at each index: what summaries add up and what lists name. */
+  /** The tag of the item at each index: summaries add tags up, and lists name them. */
   readonly tags: Int32Array;
   /** The caller's number of the item at each index. */
   readonly items: Uint16Array | Uint32Array;
 
-  /** While sealing the end, afterwards the first index, of each bin of leading position bits. */
+  /** For each bin of leading position bits: its end while `seal` sorts, its first index afterwards. */
   readonly #bins: Uint16Array | Uint32Array;
   readonly #binShift: number;
   readonly #mix = new Mix();
@@ -88,21 +95,22 @@ export class SaltedSet {
   /** Enter an item whose mix is known already: position and tag as 32-bit integers. Throws as `add` does. */
   place(position: number, tag: number, item: number): void {
     const at = this.count;
-    if (at >= this.capacity || item >= this.capacity) throw new Error("rbsr: more items than the set's capacity");
+    if (at >= this.capacity || item >= this.capacity)
+      throw new Error("rbsr: the set is full, or the item number is not below its capacity");
     this.positions[at] = position;
     this.tags[at] = tag;
     this.items[at] = item;
     this.count = at + 1;
   }
 
-  /** Sort. Until the next `begin` the set may be read by index and by position. */
+  /** Sort the set. Until the next `begin` it may be read by index and by position. */
   seal(): void {
     if (!this.#sort()) return;
     this.#dropRepeats();
     this.#sort();
   }
 
-  /** The index of the first item at or after `position`; `count` when there is none. */
+  /** The index of the first item at or after `position`, or `count` when there is none. */
   indexOf(position: number): number {
     const { positions, count } = this;
     let index = this.#bins[position >>> this.#binShift]!;
@@ -127,9 +135,9 @@ export class SaltedSet {
   }
 
   /**
-   * Order `from .. to` by tag (unsigned), for a range that is about to be listed or compared with a list. Such a range is
-   * never divided again, so its order by position is no longer needed, and two sorted lists compare in one pass with no
-   * scratch memory. Ranges beside it are untouched, and `indexOf` their bounds stays true.
+   * Order `from .. to` by tag (unsigned), for a range that is about to be listed or compared with a list. Such a range
+   * is never divided again, so its order by position is no longer needed. Two sorted lists compare in one pass with no
+   * scratch memory. Ranges beside it stay as they are, and `indexOf` still finds the bounds of all ranges.
    */
   sortByTag(from: number, to: number): void {
     const { positions, tags, items } = this;
@@ -155,6 +163,7 @@ export class SaltedSet {
     }
   }
 
+  /** Sort by position and then by tag. True when two neighbours have one mix. */
   #sort(): boolean {
     const { positions, tags, items, count } = this;
     const bins = this.#bins;
@@ -169,8 +178,9 @@ export class SaltedSet {
       end += bins[each]!;
       bins[each] = end;
     }
-    // Each bin fills from its end downwards. What lies below `index` is in place already, so an item at `index` that is
-    // not below its bin's mark is in that bin's filled part; any other is carried round its cycle back to `index`.
+    // Each bin fills from its end downwards, to the mark in `bins`. Everything below `index` is in place already. An
+    // item at `index` that is not below the mark of its bin lies in the filled part of that bin, in place. Any other
+    // item is moved to its place, the item that was there to its own, and so on, round a cycle that ends at `index`.
     let position = 0;
     let tag = 0;
     let item = 0;
@@ -207,7 +217,7 @@ export class SaltedSet {
     return this.#sortByInsertion();
   }
 
-  /** For a nearly sorted set. True when two neighbours have one mix. */
+  /** Finish a set whose bins are in order. True when two neighbours have one mix. */
   #sortByInsertion(): boolean {
     const { positions, tags, items, count } = this;
     let repeats = false;
@@ -241,7 +251,7 @@ export class SaltedSet {
     return repeats;
   }
 
-  /** Keep one of each mix: a pair would cancel in every XOR. */
+  /** Keep one item of each mix: a pair would cancel in every XOR. */
   #dropRepeats(): void {
     const { positions, tags, items, count } = this;
     let kept = 0;

@@ -2,31 +2,37 @@
  * Into how many parts the first message divides the space, or whether it lists everything instead (design section 5:
  * "split the id space once, by the expected difference").
  *
- * A part costs 9 bytes and more; a part whose difference cannot be decoded costs a list. It cannot when two or more of the
- * items that only the initiator holds fall in it, or three or more of those that only the responder holds (see decode.ts).
- * With a mean of m a part, those chances lie close to m^2 / (m^2 + 2.5) and m^3 / (m^3 + 12) over the range that matters.
- * Whole numbers below 2^53 throughout, so that every engine picks the same k.
+ * With too few parts most parts cannot be decoded and cost a list each; with too many the summaries cost more than they
+ * spare. So this file looks for the number of parts that costs least bytes. A part costs 9 bytes and more, and a part
+ * whose difference cannot be decoded costs a list. A part cannot be decoded when two or more of the items that only the
+ * initiator holds fall in it, or three or more of the items that only the responder holds (decode.ts). With a mean of m
+ * such items a part, these chances lie close to m^2 / (m^2 + 2.5) and m^3 / (m^3 + 12) over the range that matters.
+ *
+ * All numbers are whole and below 2^53, so that every engine picks the same number of parts.
  *
  * The estimate is off by a seventh either way. Around the minimum that costs little: measured at 750 items and 50
  * differences, 829 bytes with 48 parts, 879 with 64, 917 with 40.
  */
 
-/** A range of so many items is listed rather than divided: 512 bytes or less, against another round trip. */
+/** A range of at most this many items is listed rather than divided: 512 bytes or less, against another round trip. */
 export const LIST_ITEMS_MAX = 128;
 
-/** Chances are in 1 / CHANCE_ONE. */
+/** Chances are whole numbers in units of 1 / CHANCE_ONE. */
 const CHANCE_ONE = 4096;
 const PART_BYTES = 9;
 const TAG_BYTES = 4;
-/** What dividing a part once more costs, rather than listing it: eight summaries, and a fine for the added round trip. */
+/** The cost of dividing a part again rather than listing it: eight summaries, and a fine for the added round trip. */
 const DIVIDED_PART_BYTES = 200;
-/** And what each differing item then costs: its share of further summaries, lists and tags. */
+/** The cost of each differing item then: its share of further summaries, lists and tags. */
 const DIVIDED_DIFFERENCE_BYTES = 20;
-/** A number of differing items beyond this says no more than "nearly everything"; its cube times CHANCE_ONE stays exact. */
+/**
+ * More differing items than this mean only "nearly everything". The cube of this number times CHANCE_ONE stays exact.
+ */
 const DIFFERENCES_MAX = 8191;
 
 /**
- * Parts of the first SPLIT, 1 .. partsMax; 0 = list all own tags. `differences`: expected, both ways together.
+ * The number of parts of the first SPLIT, 1 .. partsMax, or 0: list all own tags. `differences`: how many items are
+ * expected to differ, both ways together.
  */
 export function splitFor(differences: number, ownCount: number, peerCount: number, partsMax: number): number {
   const surplus = ownCount - peerCount;
@@ -45,12 +51,12 @@ export function splitFor(differences: number, ownCount: number, peerCount: numbe
   return best;
 }
 
-/** Every number up to 64, then an eighth more each time. */
+/** Every number up to 64 is tried, then steps of an eighth. */
 function nextParts(parts: number): number {
   return parts < 64 ? parts + 1 : parts + (parts >> 3);
 }
 
-/** A tag, and a bit in the answer, for each item. */
+/** Each item costs a tag, and a bit in the answer. */
 function listBytes(items: number): number {
   return TAG_BYTES * items + Math.floor(items / 8) + 2;
 }

@@ -1,15 +1,17 @@
 /**
- * What is said of a range: how many items, the XOR of their tags, the sum of their confirmed tags (design section 5).
+ * A summary of a range: how many items, the XOR of their tags, and the sum of their confirmed tags (docs/protocol.md,
+ * "Ranges and summaries"; design section 5).
  *
- * Two parties who hold the same items in a range hold the same summary. Where they do not, the difference of two summaries
- * gives a lone item up at once: the XOR names its tag, and the sum confirms that there was no more than that one.
+ * Two sides must compare a range without listing it. Where both hold the same items, they hold the same summary. Where
+ * one item differs, the difference of the two summaries gives it up at once: the XOR names its tag, and the sum
+ * confirms that no more than that one differs.
  *
- * The sum runs over `confirm(tag)`, not over the tag. A plain sum follows XOR wherever no carry differs: of random
+ * The sum runs over `confirm(tag)`, not over the tag. A plain sum follows the XOR wherever no carry differs: of random
  * triples a, b, c, one in some ten thousand has a + b - c = a ^ b ^ c in all 32 bits (about (3/4)^31), and would be
- * taken for a single item. `confirm` is a bijection that is linear neither over XOR nor over addition, and brings that
- * down to one in 2^32; test/rbsr.test.ts measures both.
+ * taken for a single item. `confirm` is a bijection that is linear neither over XOR nor over addition. With it the
+ * chance is one in 2^32; test/rbsr.test.ts measures both.
  *
- * `Summary` is plain storage, reused by whoever holds it; all numbers are signed 32-bit integers but the count.
+ * `Summary` is plain storage that its owner reuses. `xor` and `sum` are signed 32-bit integers; `count` is unsigned.
  */
 
 export class Summary {
