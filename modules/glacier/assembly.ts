@@ -1,10 +1,14 @@
 /**
- * Reassembly: one message being put together from its fragments, in a buffer allocated once (design section 4).
+ * Reassembly: one message, put together from its fragments in a buffer that is allocated once (docs/protocol.md,
+ * "Messages"; design section 4).
  *
- * An assembly is named by short_id, not by session: when a contact is cut, what arrived stays, and the next contact
- * that brings the same Drop, cut in the same way, goes on from there. Fragments may come in any order and more than
- * once. `put` copies, and refuses whatever cannot belong: a full-size fragment that is not full, one past the end, a
- * length that does not agree with what is already here. It never grows and never throws.
+ * Fragments may come in any order and more than once, and a contact may be cut before all have come. An assembly is
+ * named by short_id, not by session. So what arrived stays when a contact is cut, and the next contact that brings the
+ * same Drop, cut in the same way, goes on from there.
+ *
+ * `put` copies, since the radio reuses its buffer. It refuses every fragment that cannot belong: a fragment in the
+ * middle that is not full, one past the end, a length that does not agree with what is already here. An assembly never
+ * grows and never throws.
  */
 import { FRAME_HEADER_BYTES, type Frame, PAYLOAD_BYTES_V1, PAYLOAD_BYTES_V2 } from "./frame.ts";
 import { fragmentCount, fragmentMask, MESSAGE_BODY_BYTES_MAX, MESSAGE_PREFIX_BYTES } from "./message.ts";
@@ -23,11 +27,11 @@ export class Assembly {
   shortIdLow = 0;
   /** The high word of the message's short_id, unsigned. */
   shortIdHigh = 0;
-  /** Bit i: fragment i is here. */
+  /** Bit i: fragment i is here. 0: the assembly is empty. */
   mask = 0;
-  /** When a fragment last came, in clock milliseconds: the least recent is given up first. */
+  /** When a fragment last came, in clock milliseconds. The assembly that waited longest is given up first. */
   touchedMs = 0;
-  /** Bytes of every fragment but the last. */
+  /** Bytes of every fragment except the last. */
   #fragmentBytes = PAYLOAD_BYTES_V1;
   #lastFragment = -1;
   #lastBytes = 0;
@@ -42,17 +46,17 @@ export class Assembly {
     this.#lastFragment = -1;
   }
 
-  /** Is some of this message here? */
+  /** Whether some of this message is here. */
   isOf(shortIdLow: number, shortIdHigh: number): boolean {
     return this.mask !== 0 && this.shortIdLow === shortIdLow && this.shortIdHigh === shortIdHigh;
   }
 
-  /** Is some of this message here, cut in this way? */
+  /** Whether some of this message is here, cut in this way. */
   holds(shortIdLow: number, shortIdHigh: number, fragmentBytes: number): boolean {
     return this.isOf(shortIdLow, shortIdHigh) && this.#fragmentBytes === fragmentBytes;
   }
 
-  /** Become what the other is. */
+  /** Take over the content of the other assembly. */
   adopt(other: Assembly): void {
     this.bytes.set(other.bytes);
     this.shortIdLow = other.shortIdLow;
@@ -106,7 +110,7 @@ export class Assembly {
     return this.#lastFragment >= 0 && this.mask === fragmentMask(this.#lastFragment + 1);
   }
 
-  /** Bytes of body; only meaningful when complete. */
+  /** Bytes of the body. Only meaningful when complete. */
   get bodyBytes(): number {
     return this.bytes[0]! | (this.bytes[1]! << 8);
   }

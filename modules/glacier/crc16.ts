@@ -1,8 +1,8 @@
 /**
- * CRC-16/ARC: polynomial 0x8005, reflected, initial value 0; "123456789" gives 0xBB3D (design section 4).
+ * CRC-16/ARC: polynomial 0x8005, reflected, initial value 0; "123456789" gives 0xBB3D (docs/protocol.md, "Frames").
  *
- * The trailer of every Glacier frame. It finds damage, not forgery. A board maps this module to its native CRC, so
- * nothing else may compute one.
+ * Frames arrive damaged. So this CRC is the trailer of every Glacier frame. It finds damage, not forgery. A board maps
+ * this module to its native CRC, so no other module may compute one.
  */
 const TABLE = /* @__PURE__ */ (() => {
   const table = new Uint16Array(256);
@@ -14,10 +14,13 @@ const TABLE = /* @__PURE__ */ (() => {
   return table;
 })();
 
-/** What a byte comes to when another follows it: two bytes a step take two thirds of the bytecodes (slicing by two). */
+/**
+ * What a byte adds to the CRC when another byte follows it. Two bytes a step take two thirds of the bytecodes (slicing
+ * by two).
+ */
 const TABLE_BEFORE = /* @__PURE__ */ TABLE.map((crc) => (crc >>> 8) ^ TABLE[crc & 0xff]!);
 
-/** CRC of `lengthBytes` bytes from the start of `bytes`. */
+/** The CRC of the first `lengthBytes` bytes of `bytes`. */
 export function crc16(bytes: Uint8Array, lengthBytes: number): number {
   let crc = 0;
   let i = 0;

@@ -1,13 +1,14 @@
 /**
  * The types of frames, one row each (docs/protocol.md, "Frames", has the same table).
  *
- * A place in the code that forgot a type would take its frames for those of another. So all that is said of a type is said
- * here, and a place that does different things for different types switches over them and ends in `unhandled`. The compiler
- * then refuses every such place that does not handle a new type. A row also decides where the frames go: without a session to
- * the node (throwie.ts), single frames of a session to the link (link.ts), messages to the contact (contact.ts). Each of
- * these takes frames of its own types only, so the compiler names the one place where a new type is still to be handled.
+ * Code that forgets a type takes its frames for frames of another type. So this table says everything that is said of a
+ * type. Code that does different things for different types switches over them and ends in `unhandled`: the compiler
+ * then refuses every such switch that does not handle a new type. A row also decides where the frames go: frames
+ * without a session to the node (throwie.ts), whole frames of a session to the link (link.ts), messages to the contact
+ * (contact.ts). Each of these takes frames of its own types only, so the compiler names the one place where a new type
+ * is still to be handled.
  *
- * Refuses to know how frames are laid out: that is frame.ts.
+ * This file does not know the layout of frames: that is frame.ts.
  */
 
 /** "I am here, and this is a fingerprint of my set", to every node in range. */
@@ -25,13 +26,15 @@ interface FrameTypeRow {
   /** Bits 4 to 6 of type_ver: 1 to 7. */
   readonly code: number;
   readonly name: string;
-  /** Belongs to the session of a contact. Other frames have session_id 0. */
+  /** The frame belongs to the session of a contact. Other frames have session_id 0. */
   readonly session: boolean;
-  /** Is a fragment of a message, which the link makes reliable. Other frames are whole. */
+  /** The frame is a fragment of a message, which the link makes reliable. Other frames are whole. */
   readonly fragment: boolean;
-  /** May begin a session; its message is cut for ESP-NOW v1 bodies, since it agrees on how the others are cut. */
+  /**
+   * The frame may begin a session. Its message is cut for ESP-NOW v1 bodies, since it agrees on how the others are cut.
+   */
   readonly opens: boolean;
-  /** May go by broadcast, which nobody's radio acknowledges or repeats. */
+  /** The frame may go by broadcast, which no radio acknowledges or repeats. */
   readonly broadcast: boolean;
 }
 

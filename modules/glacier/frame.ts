@@ -1,44 +1,50 @@
 /**
- * Glacier V2 frames: the codec (design section 4; docs/protocol.md holds the same table).
+ * Glacier V2 frames: their layout, and the codec (design section 4; docs/protocol.md, "Frames", holds the same table).
  *
- * | offset | size     | field      | meaning                                                           |
- * |--------|----------|------------|-------------------------------------------------------------------|
- * | 0      | 1        | magic      | 0x74, `t`                                                         |
- * | 1      | 1        | type_ver   | bit 7 poll, bits 4 to 6 type, low nibble version (2)              |
- * | 2      | 2        | session_id | random nonce of the contact; 0 in a beacon                        |
- * | 4      | 2        | seq_frag   | high 12 bits message sequence, low 4 bits fragment index          |
- * | 6      | 8        | short_id   | what the fragments add up to: a Drop's ShortId, a message's digest |
- * | 14     | n        | payload    | at most 210 bytes, or 1,454 where both ends take ESP-NOW v2 bodies |
- * | 14 + n | 2        | crc16      | over bytes 0 .. 14+n-1                                            |
+ * A radio sends 250 bytes at once, or 1,470, may damage them, and hears frames of strangers. So every frame says what
+ * it belongs to, and ends in a CRC.
+ *
+ * | offset | size     | field      | meaning                                                                |
+ * |--------|----------|------------|------------------------------------------------------------------------|
+ * | 0      | 1        | magic      | 0x74, `t`                                                              |
+ * | 1      | 1        | type_ver   | bit 7 poll, bits 4 to 6 type, low nibble version (2)                   |
+ * | 2      | 2        | session_id | random nonce of the contact; 0 in a beacon                             |
+ * | 4      | 2        | seq_frag   | high 12 bits message sequence, low 4 bits fragment index               |
+ * | 6      | 8        | short_id   | names the message: a Drop's ShortId, the digest of another message     |
+ * | 14     | n        | payload    | at most 210 bytes, or 1,454 where both ends take ESP-NOW v2 bodies     |
+ * | 14 + n | 2        | crc16      | over bytes 0 .. 14+n-1                                                 |
  *
  * Little-endian. A frame is built in place: write the payload at FRAME_HEADER_BYTES, then call `sealFrame`.
- * Decoding copies nothing and, as long as the radio uses the same buffer, allocates nothing: `Frame.bytes` is that buffer
- * and is only valid in the call.
- * A frame that is not well formed is weather: `decodeFrame` names the reason, and the caller counts it.
+ *
+ * Decoding copies nothing, and allocates nothing as long as the radio uses the same buffer: `Frame.bytes` is that
+ * buffer and is only valid during the call.
+ *
+ * A malformed frame is everyday noise: `decodeFrame` never throws, and the caller counts the frame under the reason
+ * that it names.
  */
 import { crc16 } from "./crc16.ts";
 import { BEACON, FRAME_TYPES, type FrameType } from "./frame-type.ts";
 
 /** The first byte of every frame: `t`. */
 export const FRAME_MAGIC = 0x74;
-/** The low nibble of the second byte. A frame of another version is not used. */
+/** The low nibble of the second byte. Frames of another version are refused. */
 export const FRAME_VERSION = 2;
-/** All before the payload. */
+/** The size of a header: everything before the payload. */
 export const FRAME_HEADER_BYTES = 14;
-/** The CRC, after the payload. */
+/** The size of a trailer: the CRC after the payload. */
 export const FRAME_TRAILER_BYTES = 2;
 /**
- * A full payload in an ESP-NOW v1 body: with header and trailer 226 bytes of its 250. A 2,048-byte Drop is then 10
- * frames.
+ * A full payload in an ESP-NOW v1 body: with header and trailer 226 bytes of the body's 250. A Drop of 2,048 bytes is
+ * then 10 frames.
  */
 export const PAYLOAD_BYTES_V1 = 210;
-/** A full payload in an ESP-NOW v2 body of 1,470 bytes: a Drop is 2 frames. */
+/** A full payload in an ESP-NOW v2 body of 1,470 bytes. A Drop of 2,048 bytes is then 2 frames. */
 export const PAYLOAD_BYTES_V2 = 1_454;
 /** A frame with a full payload, 226 bytes. A radio for ESP-NOW v1 bodies takes 250. */
 export const FRAME_SIZE_BYTES_V1 = FRAME_HEADER_BYTES + PAYLOAD_BYTES_V1 + FRAME_TRAILER_BYTES;
 /** A frame with a full payload, 1,470 bytes: all that ESP-NOW v2 takes. No frame is larger. */
 export const FRAME_SIZE_BYTES_V2 = FRAME_HEADER_BYTES + PAYLOAD_BYTES_V2 + FRAME_TRAILER_BYTES;
-/** Fragment indices are 4 bits. */
+/** A message has at most so many fragments: a fragment index has 4 bits. */
 export const FRAGMENTS_MAX = 16;
 /** Sequence numbers wrap at 12 bits. */
 export const SEQUENCE_COUNT = 4096;
@@ -47,14 +53,15 @@ const TYPE_MASK = 7;
 const POLL = 0x80;
 
 /**
- * Why bytes are not a frame: fewer than header and trailer, more than FRAME_SIZE_BYTES_V2, another first byte, another
- * version, a CRC that does not fit, a type that does not exist.
+ * Why bytes are not a frame. short: they are fewer than header and trailer. long: they are more than
+ * FRAME_SIZE_BYTES_V2. magic: the first byte is another. version: the version is another. crc: the CRC does not match.
+ * type: there is no such type.
  */
 export type FrameRefusal = "short" | "long" | "magic" | "version" | "crc" | "type";
 
-/** What a header says, magic and version apart, and how long the payload is. A record that is reused. */
+/** The fields of a header except magic and version, and the length of the payload. A record that is reused. */
 export class FrameHeader {
-  /** One of frame-type.ts. */
+  /** One of the types in frame-type.ts. */
   type: FrameType = BEACON;
   /** The sender asks for an ACK at once: a sender knows when it will run out of frames, a receiver does not. */
   poll = false;
@@ -74,21 +81,21 @@ export class FrameHeader {
 
 /** A frame that was heard, for `decodeFrame` to fill in. A record that is reused. */
 export class Frame extends FrameHeader {
-  /** The radio's buffer; the frame begins at its first byte. Valid only in the call that decoded it. */
+  /** The radio's buffer. The frame begins at its first byte. Valid only during the call that decoded the frame. */
   bytes: Uint8Array = new Uint8Array(0);
-  /** A full payload of ESP-NOW v1 in `bytes`, to copy at the engine's speed; made once for each buffer of the radio. */
+  /** A full payload of ESP-NOW v1 in `bytes`, to copy at the engine's speed. Made once for each buffer of the radio. */
   payloadV1: Uint8Array = this.bytes;
-  /** A full payload of ESP-NOW v2, likewise. */
+  /** A full payload of ESP-NOW v2 in `bytes`, made in the same way. */
   payloadV2: Uint8Array = this.bytes;
 }
 
-/** A frame of one of these types: a switch over its `type` narrows it. */
+/** A frame of one of these types. A switch over its `type` narrows it. */
 export type FrameOf<T extends FrameType> = T extends FrameType ? Frame & { type: T } : never;
-/** A header of one of these types, likewise. */
+/** A header of one of these types. A switch over its `type` narrows it. */
 export type HeaderOf<T extends FrameType> = T extends FrameType ? FrameHeader & { type: T } : never;
 
 /**
- * Write header and trailer round a payload that already stands in `out` from FRAME_HEADER_BYTES on (docs/protocol.md,
+ * Write header and trailer around a payload that is already in `out` from FRAME_HEADER_BYTES on (docs/protocol.md,
  * "Frames"). Returns the frame's length in bytes. Throws an Error when a field does not fit: a bug of the caller.
  */
 export function sealFrame(out: Uint8Array, header: Readonly<FrameHeader>): number {
@@ -97,7 +104,7 @@ export function sealFrame(out: Uint8Array, header: Readonly<FrameHeader>): numbe
   const fragment = header.fragment;
   const payloadBytes = header.payloadBytes;
   if (payloadBytes > PAYLOAD_BYTES_V2 || sequence >= SEQUENCE_COUNT || fragment >= FRAGMENTS_MAX) {
-    throw new Error("glacier: a frame field is out of range");
+    throw new Error("glacier: the payload size, sequence number or fragment index of a frame is out of range");
   }
   const sessionId = header.sessionId;
   const typeVersion = (header.type << 4) | FRAME_VERSION;
@@ -118,7 +125,7 @@ export function sealFrame(out: Uint8Array, header: Readonly<FrameHeader>): numbe
 
 /**
  * Read `bytes[0 .. lengthBytes)` into `frame`, which then refers to `bytes` (docs/protocol.md, "Frames"). Undefined
- * when it is a frame; otherwise the first reason it is not. No bytes make it throw.
+ * when the bytes are a frame; otherwise the first reason why they are not. Never throws.
  */
 export function decodeFrame(bytes: Uint8Array, lengthBytes: number, frame: Frame): FrameRefusal | undefined {
   if (lengthBytes < FRAME_HEADER_BYTES + FRAME_TRAILER_BYTES) return "short";
@@ -146,7 +153,7 @@ export function decodeFrame(bytes: Uint8Array, lengthBytes: number, frame: Frame
   return undefined;
 }
 
-/** The type that these bytes name if they are a frame; undefined when there is no such type. */
+/** The type that these bytes name, if they are a frame. Undefined when there is no such type. */
 export function frameType(bytes: Uint8Array): FrameType | undefined {
   return FRAME_TYPES[(bytes[1]! >>> 4) & TYPE_MASK]?.code;
 }

@@ -1,12 +1,15 @@
 /**
- * A link: one contact's two directions over one session id, sans-I/O (design section 4).
+ * A link: both directions of one contact, over one session id (docs/protocol.md, "How a link works"; design section 4).
  *
- * Frames that were decoded go in with the time; frames to send come out one at a time, when the caller's radio has
- * room, acknowledgements first. `deadline` says when to ask again if nothing else happens. The link never waits, never
- * throws on input and allocates nothing after its construction.
+ * The air loses frames and a contact ends without notice, so each side needs a sender that repeats what was lost and a
+ * receiver that says what arrived. A link is the two together, sans-I/O. Decoded frames go in with the time. Frames to
+ * send come out one at a time, when the caller's radio has room, acknowledgements first. `deadline` says when to ask
+ * again if nothing else happens.
  *
- * `done` is said by the owner when it has nothing more to send, and carried to the peer in acknowledgements; the contact
- * is over when both have said so.
+ * The link never waits, never throws on input and allocates nothing after its construction.
+ *
+ * The link does not know when a contact is over. Its owner says `done` when it has nothing more to send, and
+ * acknowledgements carry that to the peer. The contact is over when both sides have said so.
  */
 import { Ack, decodeAck, encodeAck } from "./ack.ts";
 import { type FrameHeader, type FrameOf, type HeaderOf, PAYLOAD_BYTES_V1, sealFrame } from "./frame.ts";
@@ -35,7 +38,7 @@ export class Link {
   begunMs = 0;
   /** When a frame of this session was last heard, in clock milliseconds. */
   heardMs = 0;
-  /** When anything last came of it: a new fragment, or the news that one arrived. */
+  /** When the session last made progress: a new fragment came, or the news that one of ours arrived. */
   progressMs = 0;
   /** The sending half, whose counters a host may read. */
   readonly sender: Sender;
@@ -49,7 +52,7 @@ export class Link {
     this.#receiver = new Receiver(sink);
   }
 
-  /** Begin a session whose frames carry PAYLOAD_BYTES_V1, until `fragmentBytes` says otherwise. */
+  /** Begin a session. Its frames carry PAYLOAD_BYTES_V1, until `fragmentBytes` says otherwise. */
   begin(sessionId: number, now: number): void {
     this.sessionId = sessionId;
     this.peerDone = false;
@@ -62,7 +65,7 @@ export class Link {
     this.fragmentBytes = PAYLOAD_BYTES_V1;
   }
 
-  /** Bytes of a full payload in both directions, an OPEN excepted: what the opening agreed on. */
+  /** Bytes of a full payload in both directions, except in an OPEN: the opening agreed on them. */
   get fragmentBytes(): number {
     return this.sender.fragmentBytes;
   }
@@ -76,19 +79,19 @@ export class Link {
     return this.#done;
   }
 
-  /** The peer is owed no acknowledgement. */
+  /** No acknowledgement to the peer is due. */
   get answered(): boolean {
     return !this.#receiver.due;
   }
 
-  /** Say whether there is anything more to send; a change is told to the peer at once. */
+  /** Say whether there is nothing more to send. The peer is told of a change at once. */
   setDone(done: boolean): void {
     if (done === this.#done) return;
     this.#done = done;
     this.#receiver.due = true;
   }
 
-  /** Take a frame of this session. Undefined when it was of use; otherwise what to count. */
+  /** Take a frame of this session. Undefined when the frame was of use; otherwise the reason to count. */
   receive(frame: FrameOf<SessionType>, now: number): LinkRefusal | undefined {
     switch (frame.type) {
       case ACK: {
@@ -97,7 +100,7 @@ export class Link {
         if (outcome === "overtaken") return outcome;
         this.heardMs = now;
         if (outcome === "news") this.progressMs = now;
-        // Said once more when both are done: what we said first may be what was lost.
+        // When both sides are done, say so once more: the frame that said it first may be lost.
         if (this.#ack.done && !this.peerDone && this.#done) this.#receiver.due = true;
         this.peerDone = this.#ack.done;
         return undefined;
@@ -112,8 +115,9 @@ export class Link {
   }
 
   /**
-   * Build the next frame in `out` and its header in `header`. Returns its length in bytes, or 0 when there is nothing to send
-   * now. The frame counts only when `sent` follows, with the same header and before anything else happens to the link.
+   * Build the next frame in `out` and its header in `header`. Returns its length in bytes, or 0 when there is nothing
+   * to send now. The frame counts only when `sent` follows, with the same header and before anything else happens to
+   * the link.
    */
   prepare(out: Uint8Array, header: FrameHeader, now: number): number {
     header.sessionId = this.sessionId;
@@ -125,8 +129,9 @@ export class Link {
   }
 
   /**
-   * Whether the frame that `prepare` built may go by broadcast: a lost Drop fragment or acknowledgement is made good here.
-   * The opening and the end of a contact are few frames and much waiting, so they are worth the radio's own repetitions.
+   * Whether the frame that `prepare` built may go by broadcast. The link makes good the loss of a Drop's fragment or of
+   * an acknowledgement. The opening and the end of a contact are few frames and much waiting, so they are worth the
+   * radio's own repetitions.
    */
   mayBroadcast(header: FrameHeader): boolean {
     const type = FRAME_TYPES[header.type];
@@ -147,7 +152,7 @@ export class Link {
     }
   }
 
-  /** The next time, in clock milliseconds, at which `prepare` has something that it has not now. */
+  /** The next time, in clock milliseconds, at which `prepare` has a frame that it does not have now. */
   get deadline(): number {
     return this.#receiver.due ? -Infinity : this.sender.deadline;
   }

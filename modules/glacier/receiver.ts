@@ -1,10 +1,17 @@
 /**
- * The receiving half of a link: which fragments of which messages are here, and when to say so (design section 4).
+ * The receiving half of a link: which fragments of which messages are here, and when to say so (docs/protocol.md, "How
+ * a link works"; design section 4).
  *
- * It follows MESSAGES_AHEAD_MAX sequence numbers from `base`, the lowest that is not finished. Buffers are not its own:
- * a MessageSink lends an Assembly for a message it wants. A fragment that repeats one already here, that runs ahead of
- * the window, or for which there is no buffer costs a counter. It acknowledges when the sender asks, and unasked when that spares
- * frames: a message that is not wanted, or of which some is here from an earlier contact.
+ * Frames come late, twice, out of order or not at all, and memory for messages is short. So the receiver follows only
+ * MESSAGES_AHEAD_MAX sequence numbers from `base`, the lowest that is not finished, and owns no buffers: a MessageSink
+ * lends an Assembly for a message that it wants, and may take the Assembly back.
+ *
+ * The receiver acknowledges when the sender asks (a poll). It acknowledges unasked only where that saves frames: when a
+ * message is not wanted, when some of a message is here from an earlier contact, and when a fragment did not fit. It
+ * keeps no timer.
+ *
+ * The receiver refuses a fragment that is here already, that runs ahead of the sequence numbers it follows, or for
+ * which there is no buffer. Such a fragment costs a counter.
  */
 import { type Ack, FINISHED, KEPT_BASE_BIT, MESSAGES_AHEAD_MAX } from "./ack.ts";
 import type { Assembly } from "./assembly.ts";
@@ -46,7 +53,7 @@ export class Receiver {
     if (this.#masks[i] === FINISHED) return "repeat";
     let assembly = this.#assemblies[i];
     if (assembly !== undefined && (!this.#sink.owns(assembly) || this.#passedOn(assembly, frame, i))) {
-      // Another contact took the buffer over, and may have completed the message since.
+      // The buffer was lent again, to another contact or for another message. This message may be complete by now.
       assembly = this.#assemblies[i] = undefined;
       this.#masks[i] = 0;
     }
@@ -67,7 +74,7 @@ export class Receiver {
     const outcome = assembly.put(frame, now);
     if (outcome === "repeat") return outcome;
     if (outcome === "misfit") {
-      // This fragment or what is here is false, and nobody can tell which: all of it comes again.
+      // This fragment or an earlier one is false, and the receiver cannot know which. All fragments must come again.
       assembly.clear();
       this.#masks[i] = 0;
       this.due = true;
@@ -83,7 +90,7 @@ export class Receiver {
     return undefined;
   }
 
-  /** Fill in what an acknowledgement says now, all but `done`. */
+  /** Fill in the acknowledgement as of now, except `done`. */
   describe(ack: Ack): void {
     ack.number = this.#number;
     ack.base = this.#base;
@@ -104,7 +111,7 @@ export class Receiver {
     this.due = false;
   }
 
-  /** The buffer came back to us for another message. */
+  /** Whether the buffer is now lent to another message of this link. */
   #passedOn(assembly: Assembly, frame: FrameOf<MessageType>, i: number): boolean {
     if (assembly.shortIdLow === frame.shortIdLow && assembly.shortIdHigh === frame.shortIdHigh) return false;
     for (let k = 0; k < MESSAGES_AHEAD_MAX; k++) if (k !== i && this.#assemblies[k] === assembly) return true;

@@ -1,14 +1,18 @@
 /**
- * How long to wait for an answer: a time-out that follows the measured round trip (RFC 6298, section 2, with a smaller
- * allowance for variation, since what comes too early is one frame into idle air).
+ * How long a sender waits for an answer: a time-out that follows the measured round trip (RFC 6298, section 2).
  *
- * Whole milliseconds, kept times 8 and times 4 as in the RFC's own arithmetic.
+ * Links differ: a fixed time-out either wastes air on frames that were not lost, or leaves the air idle after a loss.
+ * The allowance for variation is smaller than the RFC's, since a repetition that comes too early costs only one frame
+ * of air that is idle anyway.
+ *
+ * The arithmetic is the RFC's own: whole milliseconds, with the smoothed round trip kept times 8 and its variation
+ * times 4.
  */
 
 const TIMEOUT_INITIAL_MS = 150;
-/** The clock counts whole milliseconds. */
+/** The least allowance for variation: the clock counts whole milliseconds. */
 const GRACE_MS = 2;
-/** A peer that is silent for longer is met by probes, not by patience. */
+/** The longest time-out. When a peer is silent for longer, the sender probes; it does not wait longer. */
 const TIMEOUT_MAX_MS = 200;
 
 export class RoundTrip {
@@ -27,7 +31,10 @@ export class RoundTrip {
     this.timeoutMs = Math.min(2 * this.timeoutMs, TIMEOUT_MAX_MS);
   }
 
-  /** An answer came so long after the question, and is to no other. */
+  /**
+   * Take a measurement: an answer came so many milliseconds after the frame that asked for it, and answers no other
+   * frame.
+   */
   measure(roundTripMs: number): void {
     if (this.#smoothedMs === 0) {
       this.#smoothedMs = roundTripMs << 3;

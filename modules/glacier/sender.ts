@@ -1,17 +1,25 @@
 /**
- * The sending half of a link: at most MESSAGES_AHEAD_MAX messages under way, fragment by fragment (design section 4).
+ * The sending half of a link: messages, fragment by fragment, until the peer needs no more of them (docs/protocol.md,
+ * "How a link works"; design section 4).
  *
- * Every transmission has an order number. An acknowledgement tells which fragments arrived; one that was transmitted
- * REORDER_FRAMES before the latest to arrive, and did not, is lost and goes out again before anything new. Nothing that was
- * acknowledged is sent again.
+ * The air loses frames, and each acknowledgement takes air too. So the sender finds losses from few acknowledgements,
+ * and asks when it needs one. It has at most MESSAGES_AHEAD_MAX messages under way.
  *
- * The sender says when it wants an acknowledgement (a poll): every POLL_FRAMES, in good time before it has to wait for one, soon
- * again while it has no answer, and with the last frame it has. When no answer comes for a time-out that follows the
- * measured round trip, and there is nothing else to send, the oldest fragment goes again as a probe.
+ * Loss: every transmission has an order number, and an acknowledgement tells which fragments arrived. A fragment that
+ * did not arrive and was transmitted REORDER_FRAMES or more before the latest that did is lost, and is sent again
+ * before anything new. A fragment that was acknowledged is not sent again.
  *
- * Messages come from a MessageSource, whose bytes are read fragment by fragment (a Drop straight from flash), so the
- * sender holds no message. Invariant: a fragment is in flight when it is in `sent` and not in `acked`, and then exactly one
- * place of `transmissions` names it. It paces nothing: the caller asks for a frame when the radio has room.
+ * Polls: the sender asks for an acknowledgement every POLL_FRAMES, in good time before it must wait for one, sooner
+ * while a poll has no answer, and with the last frame that it has. When no answer comes within a time-out that follows
+ * the measured round trip, and there is nothing else to send, the oldest fragment in flight is sent again as a probe.
+ *
+ * Messages come from a MessageSource, whose bytes are read fragment by fragment (a Drop straight from flash). So the
+ * sender holds no message.
+ *
+ * Invariant: a fragment is in flight when its bit is set in `SENT` and not in `ACKED`. Then exactly one place of
+ * `#transmissions` names it.
+ *
+ * The sender sets no pace: the caller asks for a frame when the radio has room.
  */
 import { type Ack, FINISHED, MESSAGES_AHEAD_MAX } from "./ack.ts";
 import {
@@ -27,43 +35,51 @@ import { fragmentCount, fragmentMask, MESSAGE_PREFIX_BYTES } from "./message.ts"
 import { type MessageSource, Outgoing } from "./ports.ts";
 import { RoundTrip } from "./round-trip.ts";
 
-/** Until the peer has said what its radio can queue; the published working point. */
+/** The window until the peer has said what its radio can queue: the published working point. */
 const WINDOW_INITIAL_FRAMES = 8;
 const WINDOW_FRAMES_MAX = 48;
-/** Places for transmissions: the window, and some that are answered while an older one is not. */
+/** Places for transmissions: the window, and some for transmissions that are answered while an older one is not. */
 const TRANSMISSIONS = WINDOW_FRAMES_MAX + 8;
-/** No message has as many fragments as this would name. */
+/** In place of a transmission: none. No message has as many fragments as this would name. */
 const NOTHING = 0xff;
-/** In place of a sequence number, or of an order number. */
+/** In place of a sequence number, or of an order number: none. */
 const NONE = -1;
-/** As many later frames may arrive first before a missing one counts as lost (QUIC's packet threshold, RFC 9002 6.1.1). */
+/** So many later frames may arrive before a missing one counts as lost (QUIC's packet threshold, RFC 9002, 6.1.1). */
 const REORDER_FRAMES = 3;
 /**
- * Frames from one poll to the next: an acknowledgement costs 0.4 of a frame's air, but Drops with holes fill the
+ * Frames from one poll to the next. An acknowledgement costs 0.4 of a frame's air, but Drops with holes fill the
  * receiver's buffers.
  */
 const POLL_FRAMES = 20;
-/** And after a poll that has no answer yet: the poll or the acknowledgement may be lost. */
+/** Frames from one poll to the next while a poll has no answer: the poll or the acknowledgement may be lost. */
 const REPOLL_FRAMES = 5;
 /**
- * From one probe to the next, as long as a burst of losses may be passing; then seldom. A peer that is busy finds all of them in
- * its radio's queue, on top of the window, which is three quarters of it: no more than a third of the window go eagerly.
+ * From one probe to the next: first eagerly, as long as a burst of losses may be passing, then seldom. A busy peer
+ * finds all probes in its radio's queue, beside the window, which is three quarters of that queue. So no more than a
+ * third of the window are eager.
  */
 const PROBE_INTERVAL_MS = 20;
 const PROBE_INTERVAL_LATE_MS = 320;
-/** What was measured on a short frame may be asked of a long one behind another: two frames at 1 Mbit/s. */
+/**
+ * A round trip that was measured on a short frame is also asked of a long frame behind another. This allows for it: two
+ * frames at 1 Mbit/s.
+ */
 const QUEUED_BYTES_PER_MS = 64;
 /**
- * A receiver gives a message up when a fragment does not fit, or its buffer goes; one that does it for ever is served
- * in vain.
+ * How often a peer may take back that it has fragments, before newly acknowledged fragments no longer count as
+ * progress. A receiver gives up a message when a fragment does not fit, or when it loses the buffer. A receiver that
+ * does so for ever would be served in vain.
  */
 const WITHDRAWALS_MAX = 16;
-/** Until the peer has said how much room it has: the opening, and a Drop to keep the air busy meanwhile. */
+/** The credit until the peer has said its room: for the opening, and a Drop to keep the air busy meanwhile. */
 const CREDIT_INITIAL = 2;
-/** A peer without room is asked again with one message so often; it need not remember to tell. */
+/** A peer without room is asked again with one message every so often. It need not remember to tell of room. */
 const CREDIT_PROBE_MS = 100;
 
-/** Columns of the table of messages under way. One array: XS spends 176 bytes on each, and there are four senders. */
+/**
+ * Columns of the table of messages under way. One array, since XS spends 176 bytes on each array, and there are four
+ * senders.
+ */
 const TYPE = 0;
 const CLAIM = MESSAGES_AHEAD_MAX;
 const BODY_BYTES = 2 * MESSAGES_AHEAD_MAX;
@@ -75,25 +91,29 @@ const COLUMNS = 7;
 
 export class Sender {
   framesSent = 0;
-  /** Transmissions that were given up as lost, and so were or will be repeated. */
+  /** Transmissions that were given up as lost. Their fragments were or will be repeated. */
   framesLost = 0;
   readonly #source: MessageSource;
-  /** Bytes of a full payload in this session, an OPEN's excepted. */
+  /** Bytes of a full payload in this session, except in an OPEN. */
   fragmentBytes = PAYLOAD_BYTES_V1;
 
-  // Messages base .. next - 1 are under way; message s has place s % MESSAGES_AHEAD_MAX in each column. Type 0: finished.
+  // Messages base .. next - 1 are under way. Message s has place s % MESSAGES_AHEAD_MAX in each column. Type 0 means
+  // finished.
   readonly #table = new Uint16Array(COLUMNS * MESSAGES_AHEAD_MAX);
   readonly #ids = new Uint32Array(2 * MESSAGES_AHEAD_MAX);
   #base = 0;
   #next = 0;
-  /** All before this message is sent, as far as is known. */
+  /** All messages before this one are sent, as far as is known. */
   #unsentFrom = 0;
   /** The first fragment of message next - 1 that was never sent. */
   #fresh = 0;
-  /** Messages of several fragments under way: what the peer's credit is for. */
+  /** Messages of several fragments that are under way: the peer's credit counts these. */
   #large = 0;
 
-  /** Transmission n is in place n % TRANSMISSIONS: a message's place x 16 + fragment, or NOTHING once it was answered. */
+  /**
+   * Transmission n has place n % TRANSMISSIONS: its message's place x 16 + its fragment, or NOTHING once it was
+   * answered.
+   */
   readonly #transmissions = new Uint8Array(TRANSMISSIONS);
   #order = 0;
   #oldest = 0;
@@ -108,7 +128,7 @@ export class Sender {
 
   #sincePoll = 0;
   #pollUnanswered = false;
-  /** The poll whose answer measures the round trip; NONE if there is none. */
+  /** The order number of the poll whose answer measures the round trip, or NONE. */
   #timedOrder = NONE;
   #timedMs = 0;
   readonly #roundTrip = new RoundTrip();
@@ -117,9 +137,9 @@ export class Sender {
   #activeMs = 0;
 
   readonly #message = new Outgoing();
-  /** The sequence number of the message that is in `#message`, or NONE. */
+  /** The sequence number of the message in `#message`, or NONE. */
   #loaded = NONE;
-  /** The frame that `prepare` built last is a probe. */
+  /** Whether the frame that `prepare` built last is a probe. */
   preparedProbe = false;
 
   constructor(source: MessageSource) {
@@ -151,7 +171,7 @@ export class Sender {
     this.#activeMs = now;
   }
 
-  /** Give up what is under way. */
+  /** Give up all messages under way. */
   abandon(): void {
     for (let sequence = this.#base; sequence !== this.#next; sequence = following(sequence)) {
       const place = sequence % MESSAGES_AHEAD_MAX;
@@ -161,12 +181,15 @@ export class Sender {
     this.#base = this.#next;
   }
 
-  /** Nothing under way; whether the source has more is the source's to say. */
+  /** No message is under way. The source knows whether there are more. */
   get idle(): boolean {
     return this.#base === this.#next;
   }
 
-  /** When a probe is due, in clock milliseconds; Infinity while nothing is in flight. */
+  /**
+   * When a probe is due, in clock milliseconds. With nothing in flight: Infinity, or when a peer without room is asked
+   * again.
+   */
   get deadline(): number {
     if (this.#inFlight === 0) return this.#credit === 0 ? this.#creditMs + CREDIT_PROBE_MS : Infinity;
     if (this.#probes === 0)
@@ -175,7 +198,7 @@ export class Sender {
     return this.#activeMs + (eager ? PROBE_INTERVAL_MS : PROBE_INTERVAL_LATE_MS);
   }
 
-  /** Build the next frame in `out` and its header, all but the session, in `header`; 0 when there is nothing to send. */
+  /** Build the next frame in `out` and its header in `header`, except the session. 0 when there is nothing to send. */
   prepare(out: Uint8Array, header: FrameHeader, now: number): number {
     const overdue = this.#inFlight > 0 && now >= this.deadline;
     let sequence = NONE;
@@ -220,8 +243,8 @@ export class Sender {
     if (header.poll) {
       this.#sincePoll = 0;
       this.#pollUnanswered = true;
-      // The latest poll is timed, but none that went twice: its answer would not tell which it is for (Karn's rule, RFC
-      // 6298, section 3).
+      // The latest poll is timed, but no poll in a fragment that was sent before: its answer would not tell which
+      // transmission it is for (Karn's rule, RFC 6298, section 3).
       if (fresh) {
         this.#timedOrder = this.#order;
         this.#timedMs = now;
@@ -233,7 +256,7 @@ export class Sender {
     this.framesSent++;
   }
 
-  /** Take in what the peer has: news, nothing new, or overtaken by a later acknowledgement that came before. */
+  /** Take in an acknowledgement: it brings news, or nothing new, or a later one came before it and it is overtaken. */
   acknowledged(ack: Ack, now: number): "news" | "nothing" | "overtaken" {
     if (((ack.number - this.#ackNumber) & (SEQUENCE_COUNT - 1)) >= SEQUENCE_COUNT / 2) return "overtaken";
     this.#ackNumber = ack.number;
@@ -248,7 +271,7 @@ export class Sender {
       const withdrawn = this.#table[ACKED + place]! & ~received;
       if (withdrawn !== 0) this.#withdrawals++;
       if ((received & ~this.#table[ACKED + place]!) !== 0 && this.#withdrawals <= WITHDRAWALS_MAX) news = true;
-      // Fragments that came with an earlier contact count as sent; what was received once and then given up is due again.
+      // Fragments from an earlier contact count as sent. Fragments that the peer had and gave up are due again.
       this.#table[SENT + place] = (this.#table[SENT + place]! & ~withdrawn) | received;
       this.#table[ACKED + place] = received;
       if (mask === FINISHED) {
@@ -273,7 +296,10 @@ export class Sender {
     return news ? "news" : "nothing";
   }
 
-  /** Strike from the transmissions what is acknowledged and what is therefore lost. False: nothing was acknowledged. */
+  /**
+   * Strike the transmissions that are acknowledged, and those that are lost as a result. False when nothing was
+   * acknowledged.
+   */
   #answer(now: number): boolean {
     let latest = -1;
     for (let order = this.#oldest; order < this.#order; order++) {
@@ -302,7 +328,7 @@ export class Sender {
     this.#inFlight--;
   }
 
-  /** It goes again, before anything new. */
+  /** The transmission is lost: its fragment is sent again, before anything new. */
   #lose(order: number): void {
     const transmission = this.#transmissions[order % TRANSMISSIONS]!;
     this.#table[SENT + (transmission >>> 4)]! &= ~(1 << (transmission & 15));
@@ -319,12 +345,13 @@ export class Sender {
     return this.#inFlight < this.#window && this.#order - this.#oldest < TRANSMISSIONS;
   }
 
-  /** Is an acknowledgement wanted of this frame, the next to be sent? */
+  /** Whether this frame, the next to be sent, asks for an acknowledgement. */
   #polls(sequence: number, fragment: number): boolean {
     const place = sequence % MESSAGES_AHEAD_MAX;
     const inFlight = this.#inFlight + 1;
     const window = this.#window;
-    // The last that may go asks: there is nothing to do but to wait. Before it those ask that leave time for an answer.
+    // The frame that fills the window asks, since the sender must then wait. Frames in the last quarter ask early
+    // enough for an answer to come first.
     if (inFlight >= window) return true;
     const every = this.#pollUnanswered || 4 * inFlight >= 3 * window ? REPOLL_FRAMES : POLL_FRAMES;
     if (this.#sincePoll + 1 >= Math.min(every, window >> 1)) return true;
@@ -332,7 +359,7 @@ export class Sender {
     return this.#unsent(following(sequence)) < 0 && !this.#mayOpen();
   }
 
-  /** The first message from `sequence` on with a fragment to send; NONE if there is none. */
+  /** The first message from `sequence` on that has a fragment to send, or NONE. */
   #unsent(sequence: number): number {
     for (let i = sequence; i !== this.#next; i = following(i)) {
       const place = i % MESSAGES_AHEAD_MAX;
@@ -372,7 +399,7 @@ export class Sender {
     return sequence;
   }
 
-  /** The message of this sequence number, which is under way. Most often it is the one that was asked for last. */
+  /** The message of this sequence number, which is under way. Most often it is loaded already. */
   #load(sequence: number): Outgoing {
     const message = this.#message;
     if (sequence === this.#loaded) return message;
@@ -412,7 +439,7 @@ function following(sequence: number): number {
   return (sequence + 1) & (SEQUENCE_COUNT - 1);
 }
 
-/** Index of the lowest set bit of a nonzero mask. */
+/** The index of the lowest set bit of a mask that is not 0. */
 function lowestBit(mask: number): number {
   return 31 - Math.clz32(mask & -mask);
 }
