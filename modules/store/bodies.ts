@@ -1,20 +1,24 @@
 /**
- * Sectors of bodies that are being filled, and where the next body goes.
+ * The open sectors: sectors of bodies that are being filled, and where the next body goes (docs/store.md, "Shape").
  *
- * Up to `openSectorsMax` sectors are open at once; a body goes into the one where it leaves the least room, since
- * closing a sector for the first body that does not fit would waste a sixth of it. Bodies follow each other without
- * gaps from the front; room once given is never given again, whether or not programming it succeeded, so dirt is never
- * programmed over. For the same reason mount opens none: where an earlier life stopped filling cannot be known.
+ * Bodies have any size. A sector that were closed for the first body that does not fit would waste a sixth of its
+ * bytes. So up to `openSectorsMax` sectors are open at once, and a body goes into the sector where it leaves the least
+ * room. Bodies follow each other from the front of a sector, without gaps.
+ *
+ * Invariant: room that was given once is never given again before the next erase, whether or not its program succeeded.
+ * So no byte is programmed twice. For the same reason mount opens no sector: mount cannot know where an earlier life
+ * stopped filling. This class refuses to choose which sector is emptied (collector.ts).
  */
 import { BODY_BYTES_MIN, BODY_SECTOR, encodeSectorHeader, type Layout } from "./layout.ts";
 import { BODIES, OPEN, RETIRED, type Sectors, WORN } from "./sectors.ts";
 
-/** A body is copied through RAM in pieces; a multiple of every program unit. */
+/** A body is copied through RAM in pieces of this size, which is a multiple of every program unit. */
 const PIECE_BYTES = 256;
 
 export class Bodies {
-  /** Where `take` found room. */
+  /** The sector in which `take` found room. */
   sector = 0;
+  /** The byte in that sector at which the room begins. */
   offset = 0;
   readonly #sectors: Sectors;
   readonly #layout: Layout;
@@ -37,12 +41,12 @@ export class Bodies {
     this.#count = 0;
   }
 
-  /** Is there room for a body in an open sector? */
+  /** Whether an open sector has room for a body of this size. */
   fits(roomBytes: number): boolean {
     return roomBytes === 0 || this.#bestFor(roomBytes) >= 0;
   }
 
-  /** Take the room for a Drop's body; `fits` was true. `Sectors.release` gives it back as garbage. */
+  /** Take the room for a Drop's body. `fits` must have been true. `Sectors.release` gives the room back as garbage. */
   take(roomBytes: number): void {
     const entry = this.#bestFor(roomBytes);
     const end = this.#ends[entry]! + roomBytes;
@@ -53,7 +57,10 @@ export class Bodies {
     if (end + BODY_BYTES_MIN > this.#layout.sectorSizeBytes) this.#close(entry, BODIES);
   }
 
-  /** Program the body of the Drop in `bytes[offset .. offset + lengthBytes)` where `take` found room. */
+  /**
+   * Program the body of the Drop in `bytes[offset .. offset + lengthBytes)` where `take` found room. False: the program
+   * failed.
+   */
   program(bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
     const { headBytes, unitBytes, sectorSizeBytes } = this.#layout;
     const sectors = this.#sectors;
@@ -68,7 +75,7 @@ export class Bodies {
     return sectors.program(address + whole, piece, 0, unitBytes);
   }
 
-  /** Copy the body of a Drop of that length to where `take` found room. */
+  /** Copy the body of a Drop of this length to the place where `take` found room. False: a program failed. */
   copy(fromSector: number, fromOffset: number, lengthBytes: number): boolean {
     const { sectorSizeBytes } = this.#layout;
     const sectors = this.#sectors;
@@ -83,7 +90,7 @@ export class Bodies {
     return true;
   }
 
-  /** Programming failed there: put nothing more in it. */
+  /** A program in this sector failed: the sector takes no more bodies. */
   fail(sector: number): void {
     for (let entry = 0; entry < this.#count; entry++) {
       if (this.#openSectors[entry] === sector) this.#close(entry, WORN);
@@ -91,7 +98,10 @@ export class Bodies {
     if (this.#sectors.state[sector] === BODIES) this.#sectors.set(sector, WORN);
   }
 
-  /** Begin a sector; of too many the fullest is closed. False: none could be had. */
+  /**
+   * Open a free sector. If too many sectors were open then, the fullest is closed. False: no free sector could be
+   * erased and programmed.
+   */
   open(sequence: number): boolean {
     const sectors = this.#sectors;
     const layout = this.#layout;

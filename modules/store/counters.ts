@@ -1,16 +1,20 @@
-/** What the store counts for an operator, from its construction on. */
+/** What the store counts for an operator, since its constructor. */
 export class StoreCounters {
   inserted = 0;
   evicted = 0;
   removed = 0;
-  /** Of those removed, the ones whose hash was not right: bits that flipped, or a peer that lied. */
+  /** Of the removed Drops, those whose hash was wrong: bits flipped, or a peer lied. */
   damaged = 0;
-  /** Bodies copied to free a sector. */
+  /** Bodies that were copied to free a sector. */
   moved = 0;
   checkpoints = 0;
-  /** Found at mount: records that a cut tore, or wear; records that do not fit the sector they name. */
+  /** Found at mount: records that a power cut or wear left incomplete. */
   torn = 0;
+  /** Found at mount: records that do not fit the sector that they name, and log sectors that are missing. */
   corrupt = 0;
-  /** Drops given up because sectors wore out, or because hundreds of cuts during the log's own cleaning had filled it. */
+  /**
+   * Drops that were given up because sectors wore out, or because hundreds of power cuts during cleaning filled the
+   * log.
+   */
   sacrificed = 0;
 }

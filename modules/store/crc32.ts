@@ -1,12 +1,18 @@
 /**
- * CRC-32 (IEEE 802.3: polynomial 0x04c11db7, reflected, initial value and final XOR all ones; "123456789" gives 0xcbf43926).
+ * CRC-32 (IEEE 802.3: polynomial 0x04c11db7, reflected, initial value and final XOR all ones; "123456789" gives
+ * 0xcbf43926).
  *
- * What commits a sector header or a record to the store's flash (docs/store.md, "Bytes"), and ends a message on a dongle's
- * line (docs/dongle.md, "Framing"). 32 bits, not Glacier's 16: a store is cut in the middle of a write thousands of times
- * in its life, a line as often in the middle of a message, and one torn in 65,536 would be taken for whole; and a frame
- * from the air ends in that very CRC-16, so damage that one of the two overlooks the other overlooks too. It finds torn
- * writes, worn cells and noise, not forgery. A table of 256 words, because mount checks every record of the log; a board
- * has one in its ROM, and maps this module to it (modules/board/crc32.ts).
+ * A power cut may tear a write to flash, and noise may damage a message on a dongle's line. The reader must find out.
+ * So this CRC commits a sector header or a record to the store's flash (docs/store.md, "Bytes"), and ends a message on
+ * a dongle's line (docs/dongle.md, "Framing").
+ *
+ * It has 32 bits, not 16 as Glacier's CRC, for two reasons. A store is cut in the middle of a write thousands of times
+ * in its life, and a line as often in the middle of a message. With 16 bits, one torn write in 65,536 would be taken
+ * for a whole one. And a frame from the air ends in that very CRC-16, so a second CRC-16 would overlook the same damage
+ * as the first.
+ *
+ * It finds torn writes, worn cells and noise. It does not find forgery. The table has 256 words, because mount checks
+ * every record of the log. A board has such a table in its ROM, and maps this module to it (modules/board/crc32.ts).
  */
 const TABLE = /* @__PURE__ */ (() => {
   const table = new Int32Array(256);

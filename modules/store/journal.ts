@@ -1,11 +1,16 @@
 /**
- * The journal of deaths: which Drops died of late, when, how old and warm, and why (docs/store.md, "The journal").
+ * The journal of deaths: which Drops died lately, when, how old and warm they were, and why (docs/store.md, "The
+ * journal").
  *
- * Nothing is written for it: a dead Drop's record stays in the log until its sector is cleaned, and its marks say the
- * rest. So it is bounded by the log, outlives restarts, and goes back some hundred deaths on a full store. Reading it reads the
- * whole log: for an operator who asks, not for every turn. Ages are in heat time, which stands still while a board is off.
+ * An operator wants to know why a Drop is gone. A log of its own would wear the flash. So nothing is written for the
+ * journal: a dead Drop's record stays in the log until its sector is cleaned, and its marks say the rest. The journal
+ * is therefore bounded by the log, survives restarts, and goes back some hundred deaths on a full store.
  *
- * Refuses to guess: a mark of format 1, or one that a power cut shortened, names no cause and is left out.
+ * Reading the journal reads the whole log and allocates. So it is for an operator who asks, not for every turn. Ages
+ * are in heat time, which stands still while a board is off.
+ *
+ * The journal refuses to guess: a mark of format 1, or a mark that a power cut shortened, names no cause. Such a death
+ * is left out.
  */
 import {
   DROP_RECORD,
@@ -25,17 +30,17 @@ export interface Death {
   readonly low: number;
   readonly high: number;
   readonly lengthBytes: number;
-  /** One of marks.ts. */
+  /** One of the causes in marks.ts. */
   readonly cause: number;
   /** Heat time of the death. */
   readonly time: number;
-  /** Heat time since its hash was found right here; undefined when it never was. */
+  /** Heat time from the VERIFIED mark to the death; undefined when the record has no such mark, or none with a time. */
   readonly age: number | undefined;
-  /** The heat key as last written: what it was raised by after the last checkpoint is not in it. */
+  /** The heat key as last written to flash. Movements after that are not in it. */
   heatKey: number;
 }
 
-/** All deaths that the log still tells of, in the order in which the Drops' last records were written. */
+/** All deaths that are still in the log, in the order in which the Drops' last records were written. */
 export function readJournal(log: RecordLog): Death[] {
   const { flash, layout } = log.sectors;
   const bytes = new Uint8Array(layout.recordBytes);

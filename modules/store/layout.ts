@@ -1,10 +1,18 @@
 /**
- * Where everything lies in the partition, and its bytes (docs/store.md; format version 2). Little-endian throughout.
+ * The layout: where everything lies in the partition, and its bytes (docs/store.md, "Shape" and "Bytes"; format version
+ * 2). All integers are little-endian.
  *
- * Every sector in use opens with a header. A sector is one of the log, which holds records of fixed size, or a sector of
- * bodies. A record says all there is to know of one Drop but its body's bytes from `headBytes` on; those lie in one
- * piece in a sector of bodies. The first bytes travel in the record, so that two bodies of 2,048 bytes and the sector's
- * header fit in 4,096, and so that nothing a stranger sends ever lies where a header or a record is read.
+ * Drops have any size, power may fail at any byte, and flash is erased by whole sectors. Mount must find every Drop
+ * again without reading all of the flash.
+ *
+ * So every sector in use begins with a header, and there are two kinds of sectors. A sector of the log holds records of
+ * fixed size. A record says everything that is known of one Drop, except the bytes of the Drop from `headBytes` on.
+ * These bytes are the body, and lie in one piece in a sector of bodies. The first `headBytes` bytes of the Drop are in
+ * the record, for two reasons. Two Drops of 2,048 bytes and the sector's header fit into 4,096 bytes. And the bytes
+ * that a stranger sends never lie where a header or a record is read.
+ *
+ * Invariant: the sizes below follow from the flash and the capacity alone. `refuseSector` and `refuseRecord` refuse
+ * everything that this version, or an older one, did not write whole.
  *
  * | sector header | size | field | meaning |
  * |---|---|---|---|
@@ -12,34 +20,36 @@
  * | 2 | 1 | version | 2; 1 is read too |
  * | 3 | 1 | kind | 1 log, 2 bodies |
  * | 4 | 4 | erases | how often this sector was erased |
- * | 8 | 4 | sequence | log: its place, counted from 1; bodies: that of the newest log sector when it was opened |
+ * | 8 | 4 | sequence | log: its place, counted from 1; bodies: sequence of the newest log sector at that time |
  * | 12 | 4 | crc32 | of bytes 0 .. 11 |
- * | 16 | 4 | tail | log only, as all below: the oldest sequence that still counts |
- * | 20 | 4 | time | heat time when it was opened, signed |
- * | 24 | 2 | sectors | of the partition |
- * | 26 | 1 | sector_bits | log2 of the sector's bytes |
- * | 27 | 1 | unit | least program, in bytes |
+ * | 16 | 4 | tail | log only, as all fields below: the oldest sequence that still counts |
+ * | 20 | 4 | time | signed heat time when the sector was opened |
+ * | 24 | 2 | sectors | number of sectors of the partition |
+ * | 26 | 1 | sector_bits | log2 of the sector size |
+ * | 27 | 1 | unit | the smallest size that can be programmed, in bytes |
  * | 28 | 4 | crc32 | of bytes 0 .. 27 |
  *
  * | record | size | field | meaning |
  * |---|---|---|---|
- * | 0 | 1 | kind | 1 Drop, 2 Drop whose hash was checked, 3 heat, 4 tail, 5 retired sectors |
- * | 1 | 1 | life | low byte of the erases of the body's sector; heat, retired sectors: how many entries |
+ * | 0 | 1 | kind | 1 Drop, 2 verified Drop, 3 heat, 4 tail, 5 retired sectors |
+ * | 1 | 1 | life | low byte of `erases` of the body's sector; heat, retired sectors: number of entries |
  * | 2 | 2 | length | of the Drop |
  * | 4 | 8 | short_id | |
  * | 12 | 4 | heat | key, signed |
- * | 16 | 2 | sector | of the body; 0xffff when the Drop is no longer than its head |
+ * | 16 | 2 | sector | of the body; 0xffff: none, since all of the Drop is in its head |
  * | 18 | 2 | offset | of the body in its sector |
  * | 20 | headBytes | head | first bytes of the Drop |
- * | headBytes + 20 | 4 | crc32 | of all before, XOR the sector's sequence, XOR the record's number in it << 24 |
+ * | headBytes + 20 | 4 | crc32 | of all bytes before, XOR the sector's sequence, XOR record number << 24 |
  *
- * The last two program units of a record are its marks, each programmed once: VERIFIED, then DEAD (marks.ts).
+ * The last two program units of a record are its marks: VERIFIED, then DEAD. Each is programmed once (marks.ts).
  */
 import { crc32 } from "./crc32.ts";
 import type { Flash } from "./flash.ts";
 
 export const FORMAT_VERSION = 2;
-/** Version 1 differs in the marks' contents and has no list of retired sectors: what reads 2 reads it as it is. */
+/**
+ * Version 1 differs in the contents of the marks, and has no list of retired sectors. A reader of version 2 reads it.
+ */
 const FORMAT_VERSION_OLDEST = 1;
 export const SECTOR_HEADER_BYTES = 16;
 export const LOG_HEADER_BYTES = 32;
@@ -54,26 +64,34 @@ export const RETIRED_RECORD = 5;
 
 export const HEAD_AT = 20;
 export const NOWHERE = 0xffff;
-/** A heat record: kind, count, time (4), then entries: log sectors back (1), record's number (1), key (4). */
+/** A heat record: kind, count, time (4), then entries of: log sectors back (1), record number (1), heat key (4). */
 export const HEAT_ENTRIES_AT = 6;
 export const HEAT_ENTRY_BYTES = 6;
-/** A record of retired sectors: kind, count, then sectors of 2 bytes. */
+/** A record of retired sectors: kind, count, then the numbers of sectors, 2 bytes each. */
 export const RETIRED_ENTRIES_AT = 2;
 export const RETIRED_ENTRY_BYTES = 2;
 
-/** Shorter bodies take as much room, so that no sector holds more than 64 and a byte can count them. */
+/**
+ * Shorter bodies take as much room. So a sector holds at most 64 bodies for each 4,096 bytes, and a byte can count
+ * them.
+ */
 export const BODY_BYTES_MIN = 64;
-/** A sector holds two of the largest Drops; all bounds of the store rest on it. */
+/** A sector of this size holds two of the largest Drops. All bounds of the store depend on that. */
 const SECTOR_SIZE_BYTES_MIN = 4096;
 const SECTOR_SIZE_BYTES_MAX = 8192;
 const UNIT_BYTES_MIN = 4;
 const UNIT_BYTES_MAX = 32;
-/** Records that the log has room for, for each Drop of the capacity: more and it copies less, fewer and bodies do. */
+/**
+ * Records that the log has room for, for each Drop of the capacity. With more room, fewer records are copied. With less
+ * room, fewer bodies are copied.
+ */
 const LOG_ROOM = 1.6;
 const LOG_SECTORS_MIN = 3;
-/** Log sectors beyond its usual size, which only power cuts in the middle of its cleaning make it take. */
+/** Sectors that the log may take beyond its usual size. It takes them only after power cuts during its cleaning. */
 export const LOG_SECTORS_SPARE = 3;
-/** Body sectors being filled at once; the next body goes where it leaves the least room. */
+/**
+ * Sectors of bodies that are being filled at once. The next body goes into the sector where it leaves the least room.
+ */
 const OPEN_SECTORS_MAX = 4;
 
 export type SectorRefusal = "blank" | "magic" | "version" | "kind" | "crc";
@@ -82,11 +100,11 @@ export type RecordRefusal = "blank" | "crc" | "kind";
 export class Layout {
   readonly sectorSizeBytes: number;
   readonly sectorCount: number;
-  /** Least program in bytes. */
+  /** The smallest size that can be programmed, in bytes. */
   readonly unitBytes: number;
   readonly headBytes: number;
   readonly recordBytes: number;
-  /** Of a record: what its CRC covers, and where that stands. */
+  /** Where the CRC stands in a record. The CRC covers all bytes before it. */
   readonly crcAt: number;
   readonly verifiedAt: number;
   readonly deadAt: number;
@@ -95,11 +113,12 @@ export class Layout {
   readonly logStart: number;
   readonly bodyStart: number;
   readonly recordsPerSector: number;
-  /** Sectors of the log when all is well, and at the very most. */
+  /** Sectors of the log at its usual size. */
   readonly logSectors: number;
+  /** Sectors of the log at most, after power cuts during its cleaning. */
   readonly logSectorsMax: number;
   readonly openSectorsMax: number;
-  /** Can the partition hold `capacity` Drops of any size? */
+  /** Whether the partition can hold `capacity` Drops of any size. */
   readonly fits: boolean;
 
   constructor(flash: Flash, capacity: number) {
@@ -120,7 +139,8 @@ export class Layout {
     this.recordsPerSector = Math.floor((sectorSizeBytes - this.logStart) / this.recordBytes);
     this.logSectors = Math.max(LOG_SECTORS_MIN, Math.ceil((capacity * LOG_ROOM) / this.recordsPerSector));
     this.logSectorsMax = this.logSectors + LOG_SECTORS_SPARE;
-    // With one sector free, and every full one holding at least two Drops but one, cleaning always finds that one.
+    // A sector held at least two Drops when it became full. With so many full sectors, one of them holds at most one
+    // Drop now. So cleaning finds a sector that it can empty, even with a single free sector.
     const fullSectorsMin = Math.floor(capacity / 2) + 1;
     this.openSectorsMax = Math.min(OPEN_SECTORS_MAX, this.sectorCount - this.logSectorsMax - 1 - fullSectorsMin);
     this.fits =
@@ -135,19 +155,19 @@ export class Layout {
   }
 
   /**
-   * Drops of any size that find room when only so many sectors can be used: two fewer for each that is retired, once it
-   * matters.
+   * How many Drops of any size find room in so many usable sectors. Each retired sector takes the room of two Drops,
+   * once the result is below the capacity.
    */
   roomIn(sectorsUsable: number): number {
     return 2 * (sectorsUsable - this.logSectorsMax - this.openSectorsMax - 2) + 1;
   }
 
-  /** Bytes of a Drop that are programmed as its body; 0 when the record holds all of it. */
+  /** Bytes of a Drop that are programmed as its body; 0 when the record holds the whole Drop. */
   bodyBytes(lengthBytes: number): number {
     return lengthBytes <= this.headBytes ? 0 : roundUp(lengthBytes - this.headBytes, this.unitBytes);
   }
 
-  /** Room that such a body takes in its sector. */
+  /** Bytes that the body of a Drop of this length takes in its sector. */
   bodyRoom(lengthBytes: number): number {
     const bytes = this.bodyBytes(lengthBytes);
     return bytes === 0 ? 0 : Math.max(bytes, BODY_BYTES_MIN);
@@ -180,8 +200,8 @@ export function encodeLogHeader(into: Uint8Array, tail: number, time: number, la
 }
 
 /**
- * Why the 16 bytes are not a sector header that can be read; undefined when they are. The CRC's place is for all
- * versions.
+ * Why the 16 bytes are not a sector header of a known version; undefined when they are one. The CRC stands at the same
+ * place in every version, so a newer header can be told from noise.
  */
 export function refuseSector(bytes: Uint8Array): SectorRefusal | undefined {
   if (blank(bytes, 0, SECTOR_HEADER_BYTES)) return "blank";
@@ -192,7 +212,7 @@ export function refuseSector(bytes: Uint8Array): SectorRefusal | undefined {
   return undefined;
 }
 
-/** Whether the 32 bytes, whose first 16 were accepted, are whole. */
+/** Whether the 32 bytes of a log header are whole. `refuseSector` must have accepted the first 16. */
 export function logHeaderWhole(bytes: Uint8Array): boolean {
   return word(bytes, 28) === crc32(bytes, 0, 28);
 }
@@ -205,12 +225,15 @@ export function sameGeometry(bytes: Uint8Array, layout: Layout): boolean {
   );
 }
 
-/** What stands at `crcAt` of the record in `bytes`. Bound to its place, so that an old record in a reused sector is none. */
+/**
+ * The CRC of the record in `bytes`, which stands at `crcAt`. It contains the record's place, so that an old record in a
+ * reused sector is not taken for a record of the sector's new life.
+ */
 export function recordCrc(bytes: Uint8Array, crcAt: number, sequence: number, number: number): number {
   return crc32(bytes, 0, crcAt) ^ sequence ^ (number << 24);
 }
 
-/** Why the record is not to be used; undefined when it is. */
+/** Why the record must not be used; undefined when it is a whole record of a known kind. */
 export function refuseRecord(
   bytes: Uint8Array,
   layout: Layout,
@@ -223,13 +246,13 @@ export function refuseRecord(
   return undefined;
 }
 
-/** Are the bytes as an erase leaves them? */
+/** Whether all these bytes are 0xff, as an erase leaves them. */
 export function blank(bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
   for (let i = offset; i < offset + lengthBytes; i++) if (bytes[i] !== 0xff) return false;
   return true;
 }
 
-/** A signed 32-bit integer; `>>> 0` makes it the unsigned one. */
+/** Read a signed 32-bit integer. `>>> 0` makes it unsigned. */
 export function word(bytes: Uint8Array, at: number): number {
   return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
 }

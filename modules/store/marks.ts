@@ -1,34 +1,41 @@
 /**
- * The two marks of a record: since when its Drop is known to be right, and when and why it died (docs/store.md, "Marks").
+ * The two marks of a record: since when its Drop is known to be right, and when and why the Drop died (docs/store.md,
+ * "Marks").
+ *
+ * A record is programmed once, but a Drop is verified later and dies later still. NOR flash can clear further bits
+ * without an erase. So each record ends in two units that stay erased at first, and each is programmed once: VERIFIED
+ * and DEAD.
  *
  * | mark | size | field | meaning |
  * |---|---|---|---|
- * | 0 | 3 | time | low 24 bits of the heat time; VERIFIED: 0 when it is not known |
+ * | 0 | 3 | time | low 24 bits of the heat time; VERIFIED: 0 when the time is not known |
  * | 3 | 1 | | VERIFIED: 0. DEAD: cause in the low four bits, the same inverted in the high four |
  * | 4 | unit - 4 | | zeros |
  *
- * The DEAD marks of the log are the journal of deaths: they cost nothing that was not programmed anyway, outlive
- * restarts, and are bounded by the log. So that a mark that power cut short does not name a wrong cause, every cause
- * has four zeros among its eight bits: a program that stopped leaves fewer. Version 1 wrote zeros only: no time, and no
- * cause.
+ * The DEAD marks of the log are the journal of deaths (journal.ts). They cost no additional program, survive restarts,
+ * and are bounded by the log.
+ *
+ * Invariant: a mark that a power cut interrupted does not name a wrong cause. Every cause has four zeros among its
+ * eight bits, and a program that stopped leaves fewer zeros. Version 1 wrote only zeros, so its marks say no time and
+ * no cause.
  */
 import { blank } from "./layout.ts";
 
-/** The record is not the Drop's newest any more; nobody died. */
+/** A newer record of the Drop took this record's place. No Drop died. */
 export const SUPERSEDED = 0;
-/** The store was full. */
+/** The store was full, and the Drop was the coldest. */
 export const COLDEST = 1;
-/** Its hash is not what it was announced as, or bits flipped. */
+/** The Drop's hash is not the announced one, or bits flipped. */
 export const CORRUPT = 2;
-/** It was the oldest newcomer, and died for a newer one. */
+/** The Drop was the oldest newcomer, and died for a newer one. */
 export const FLOOD = 3;
-/** Sectors wore out, and with them went the room for it. */
+/** Sectors wore out, and the room for the Drop with them. */
 export const SECTOR_RETIRED = 4;
 /** Power cuts during the log's cleaning had filled the log. */
 export const LOG_FULL = 5;
-/** Whoever owns the store asked for it. */
+/** The owner of the store removed the Drop. */
 export const REMOVED = 6;
-/** By cause, for people. */
+/** The names of the causes for people, by cause. */
 export const CAUSE_NAMES: readonly string[] = /* @__PURE__ */ Object.freeze([
   "superseded",
   "coldest",
@@ -41,48 +48,51 @@ export const CAUSE_NAMES: readonly string[] = /* @__PURE__ */ Object.freeze([
 
 const TIME_MASK = 0xff_ffff;
 
-/** Fill `into[at .. at + unitBytes)`. */
+/** Fill `into[at .. at + unitBytes)` with a VERIFIED mark. */
 export function putVerified(into: Uint8Array, at: number, unitBytes: number, time: number): void {
   putTime(into, at, unitBytes, time & TIME_MASK || 1);
 }
 
-/** Fill `into[0 .. unitBytes)`. */
+/** Fill `into[0 .. unitBytes)` with a DEAD mark. */
 export function putDead(into: Uint8Array, unitBytes: number, time: number, cause: number): void {
   putTime(into, 0, unitBytes, time);
   into[3] = cause | ((~cause & 0xf) << 4);
 }
 
-/** Did the VERIFIED mark take? A part of its time may not have, which harms nobody. */
+/** Whether the VERIFIED mark counts. A power cut may have left a part of its time unwritten, which does no harm. */
 export function isVerified(bytes: Uint8Array, at: number, unitBytes: number): boolean {
   for (let i = at + 3; i < at + unitBytes; i++) if (bytes[i] !== 0) return false;
   return true;
 }
 
-/** Any bit at all: whoever began to mark it had good reason to. */
+/**
+ * Whether the DEAD mark counts. A single zero bit is enough: a program of the mark begins only when its record must
+ * die.
+ */
 export function isDead(bytes: Uint8Array, at: number, unitBytes: number): boolean {
   return !blank(bytes, at, unitBytes);
 }
 
-/** Why the Drop died; -1 when the mark does not say: of version 1, or cut short. */
+/** Why the Drop died; -1 when the mark names no cause, because it is of version 1 or a power cut interrupted it. */
 export function causeOf(bytes: Uint8Array, at: number): number {
   const cause = bytes[at + 3]! & 0xf;
   return bytes[at + 3]! >> 4 === (~cause & 0xf) && cause < CAUSE_NAMES.length ? cause : -1;
 }
 
-/** Does a VERIFIED mark say since when? One of version 1 does not, nor a copy of one. */
+/** Whether a VERIFIED mark says the time. A mark of version 1 does not, and neither does a copy of such a mark. */
 export function timeKnown(bytes: Uint8Array, at: number): boolean {
   return lowTime(bytes, at) !== 0;
 }
 
 /**
- * The time that the mark says, of all that have these low 24 bits the nearest to `now`: power may have failed before
- * `now` was written.
+ * The time that the mark says: of all times with these low 24 bits, the time that is nearest to `now`. The mark's time
+ * may be later than `now`, because power may have failed before the later time was written elsewhere.
  */
 export function timeOf(bytes: Uint8Array, at: number, now: number): number {
   return now + (((lowTime(bytes, at) - now) << 8) >> 8);
 }
 
-/** How long before `time` the mark was made. */
+/** How long before `time` the mark was programmed. */
 export function ageOf(bytes: Uint8Array, at: number, time: number): number {
   return (time - lowTime(bytes, at)) & TIME_MASK;
 }

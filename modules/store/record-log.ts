@@ -1,14 +1,22 @@
 /**
- * The log of records: what the store knows, in the order in which it came to know it (docs/store.md, "The log").
+ * The log of records: everything that the store knows, in the order in which the store learned it (docs/store.md, "The
+ * log").
  *
- * A ring of sectors in order of their sequence, filled one record after another. The newest record of a Drop says where its body
- * is and, by its DEAD mark, whether it is still in the store; heat records say keys that changed since. The oldest
- * sector is cleaned first: its living records are copied to the end, and the header of the next sector (or a tail
- * record) says that it no longer counts. So a record is only ever dropped after all that are older, and no mark, no heat and
- * no copy can outlive what corrected it.
+ * Drops come, move and die, but flash cannot be overwritten. So the store appends a record for each change, and the
+ * newest record of a Drop counts.
  *
- * Invariants: a record's place is programmed at most once; the log never takes a free sector that `ensure` was not asked
- * for; in its usual size it gives back one for each it takes. Refuses to choose what is evicted.
+ * The log is a ring of sectors in order of their sequence, filled one record after another. The newest record of a Drop
+ * says where the Drop's body is. Its DEAD mark says whether the Drop is still in the store. Heat records say which heat
+ * keys changed since then. The oldest sector is cleaned first: its living records are copied to the end, and the header
+ * of the next sector (or a tail record) says that the oldest sector no longer counts. So a record is dropped only after
+ * all older records, and no mark, heat key or copy can outlive the record that corrected it.
+ *
+ * Invariants:
+ * - The place of a record is programmed at most once.
+ * - The log takes a free sector only in `ensure`.
+ * - At its usual size, the log gives back one sector for each sector that it takes.
+ *
+ * The log refuses to choose which Drop is evicted.
  */
 import type { Insertion } from "./insertion.ts";
 import {
@@ -40,27 +48,33 @@ import type { Slots } from "./slots.ts";
 const NONE = 0xffff;
 
 export class RecordLog {
-  /** Sequence of the sector that is being filled, 0 before the first; of the oldest that counts. */
+  /** Sequence of the sector that is being filled; 0 before the first. This sector is the head. */
   head = 0;
+  /** Sequence of the oldest sector that counts. */
   tail = 1;
-  /** Number of the next record in the head, and of the one that `append` wrote last. */
+  /** Number of the next record in the head. */
   next = 0;
+  /** Number of the record that `append` wrote last. */
   lastNumber = 0;
-  /** Heat time for the header of a sector that is opened, and the latest that is on flash. */
+  /** Heat time now: for marks, heat records and the headers of new sectors. */
   now = 0;
+  /** The latest heat time that is on flash. */
   recordedTime = 0;
-  /** Records copied when they or their bodies moved, and those found damaged then. */
+  /** Records that were copied because their sector was cleaned. */
   copied = 0;
+  /** Records that were found damaged when they were copied. */
   corrupt = 0;
-  /** A record to be appended; the caller fills it with one of the `put` functions. */
+  /** The record that `append` programs. The caller fills it with one of the `put` functions. */
   readonly record: Uint8Array;
-  /** Sector of each row, 0xffff when mount did not find it; a row is a sequence modulo `rows`. */
+  /** Sector of each row; 0xffff when mount did not find the sector. A row is a sequence modulo `rows`. */
   readonly sectorOfRow: Uint16Array;
   readonly rows: number;
   readonly sectors: Sectors;
   readonly slots: Slots;
   readonly #layout: Layout;
-  /** The slot that a record was written for, by row and number. True only while the slot's record is that one. */
+  /**
+   * The slot for which each record was written, by row and number. Valid only while the slot's record is that record.
+   */
   readonly #slotAt: Uint16Array;
   readonly #mark: Uint8Array;
 
@@ -92,15 +106,15 @@ export class RecordLog {
     return this.head - this.tail + 1;
   }
 
-  /** Free sectors that the log will still take to reach its usual size. Nobody else may have them. */
+  /** Free sectors that the log will still take to reach its usual size. They must not be used for bodies. */
   get claims(): number {
     return Math.max(0, this.#layout.logSectors - this.length);
   }
 
-  /** Make room for so many more records, cleaning as needed. False: no sector could be had. */
+  /** Make room for so many more records, and clean as needed for that. False: no sector could be opened. */
   ensure(records: number): boolean {
     const { logSectors, recordsPerSector } = this.#layout;
-    // Each pass cleans or opens a sector; a ring of them all over again is already more than its garbage allows.
+    // Each pass cleans or opens a sector. One round of the ring is already more than its garbage can require.
     for (let passes = 0; passes < 4 * this.rows; passes++) {
       const left = recordsPerSector - this.next;
       if (this.length < logSectors) {
@@ -110,15 +124,15 @@ export class RecordLog {
       }
       const living = this.#living(this.tail);
       if (this.length > logSectors) {
-        // Only after power failed during cleaning: empty the oldest at once and say so.
-        // What does not fit is copied to the next head.
+        // The log is this long only after power cuts during its cleaning. Empty the oldest sector now, and append a
+        // tail record. Records that do not fit are copied to the next head.
         if (left > 1) {
           if (this.#cleanOldest() && this.next < recordsPerSector) this.#dropTail();
         } else if (!this.#open()) return false;
         continue;
       }
       if (left - living >= records) return true;
-      // A sector that fails under a copy ends the head, and the next pass goes on in a new one.
+      // If the program of a copy fails, the head takes no more records, and the next pass opens a new head.
       if (left > 0 && !this.#cleanOldest()) continue;
       if (!this.#open()) return false;
     }
@@ -126,8 +140,8 @@ export class RecordLog {
   }
 
   /**
-   * Program `record` at the end, CRC added. False: the sector failed; it is not used further. Room is the caller's to
-   * ensure.
+   * Add the CRC to `record` and program it at the end of the log. The caller ensures room before. False: the head is
+   * full, or its sector failed and takes no more records.
    */
   append(): boolean {
     const { crcAt, recordsPerSector, recordBytes, verifiedAt, deadAt } = this.#layout;
@@ -136,7 +150,7 @@ export class RecordLog {
     const sector = this.sectorOfRow[this.head % this.rows]!;
     const number = this.next++;
     putWord(record, crcAt, recordCrc(record, crcAt, this.head, number));
-    // A copy of a verified record brings its mark along; of all others the marks are still to come.
+    // The copy of a verified record contains its VERIFIED mark. The marks of all other records are programmed later.
     const programBytes = record[0] === VERIFIED_DROP_RECORD ? deadAt : verifiedAt;
     record.fill(0xff, crcAt + 4, verifiedAt);
     record.fill(0xff, programBytes, recordBytes);
@@ -146,7 +160,7 @@ export class RecordLog {
     return false;
   }
 
-  /** The record appended last is the slot's. */
+  /** The record that was appended last belongs to the slot from now on. */
   bind(slot: number): void {
     this.bindAt(slot, this.head, this.lastNumber);
     this.slots.written(slot);
@@ -157,33 +171,33 @@ export class RecordLog {
     this.moveTo(slot, sequence % this.rows, number);
   }
 
-  /** A record in that sector counts from now on: the sector is kept, though the record may have no slot yet. */
+  /** A record in this sector counts from now on. So the sector is kept, though the record may have no slot yet. */
   hold(sequence: number): void {
     const sector = this.sectorOfRow[sequence % this.rows]!;
     this.sectors.live[sector] = this.sectors.live[sector]! + 1;
   }
 
-  /** The record that was bound to another slot, or held for none, is this one's now. */
+  /** A record that was bound to another slot, or held for no slot, belongs to this slot from now on. */
   moveTo(slot: number, row: number, number: number): void {
     this.slots.recordRow[slot] = row;
     this.slots.recordNumber[slot] = number;
     this.#slotAt[row * this.#layout.recordsPerSector + number] = slot;
   }
 
-  /** The slot's record no longer is. */
+  /** The slot's record no longer counts as living. */
   unbind(slot: number): void {
     const sector = this.sectorOfRow[this.slots.recordRow[slot]!]!;
     this.sectors.live[sector] = this.sectors.live[sector]! - 1;
   }
 
-  /** The slot whose newest record is that one, -1 when none's is. */
+  /** The slot to which this record belongs; -1 when the record is no slot's newest record. */
   slotOf(row: number, number: number): number {
     const slot = this.#slotAt[row * this.#layout.recordsPerSector + number]!;
     if (slot === NONE || !this.slots.occupied(slot)) return -1;
     return this.slots.recordRow[slot] === row && this.slots.recordNumber[slot] === number ? slot : -1;
   }
 
-  /** Does the slot's record stand in the oldest sector? */
+  /** Whether the slot's record is in the oldest sector. */
   inTail(slot: number): boolean {
     return this.slots.recordRow[slot] === this.tail % this.rows;
   }
@@ -193,7 +207,7 @@ export class RecordLog {
     return this.#layout.recordAddress(this.sectorOfRow[this.slots.recordRow[slot]!]!, this.slots.recordNumber[slot]!);
   }
 
-  /** Fill `record` for a Drop whose first bytes stand in `bytes` from `offset` on. */
+  /** Fill `record` with the record of a new Drop, whose body is at this place. */
   putDrop(drop: Insertion, bodySector: number, bodyOffset: number): void {
     const { record } = this;
     const { bytes, offset, lengthBytes } = drop;
@@ -202,7 +216,7 @@ export class RecordLog {
     for (let i = 0; i < this.#layout.headBytes; i++) record[HEAD_AT + i] = i < lengthBytes ? bytes![offset + i]! : 0xff;
   }
 
-  /** Fill `record` with a copy of the slot's, its heat as it is now, its body in another place. */
+  /** Fill `record` with a copy of the slot's record: with the present heat key, and with the body at this place. */
   putCopy(slot: number, bodySector: number, bodyOffset: number): void {
     const { record } = this;
     const slots = this.slots;
@@ -210,17 +224,19 @@ export class RecordLog {
     this.sectors.flash.read(this.addressOf(slot), record, 0, deadAt);
     const sequence = this.#sequenceOf(slots.recordRow[slot]!);
     if (word(record, crcAt) !== recordCrc(record, crcAt, sequence, slots.recordNumber[slot]!)) {
-      // All but the head is known; whether that is whole, only the Drop's hash can tell.
+      // The index knows everything in the record except the Drop's first bytes. Only the Drop's hash can tell whether
+      // these bytes are right.
       this.corrupt++;
       slots.setVerified(slot, false);
     }
-    // A mark that was cut, or that version 1 left out, says nothing of the time.
+    // A VERIFIED mark that is incomplete, or that version 1 left out, does not say the time. So the copy says: not
+    // known.
     if (!isVerified(record, verifiedAt, unitBytes)) record.fill(0, verifiedAt, deadAt);
     this.#putPlace(slots.verified(slot), bodySector, bodyOffset);
     this.#putDrop(slots.low[slot]!, slots.high[slot]!, slots.lengthBytes[slot]!, slots.heat[slot]!);
   }
 
-  /** Fill `record` with heat keys that changed, from slot `from` on. Returns the slot to go on from. */
+  /** Fill `record` with heat keys that changed, from slot `from` on. Returns the slot from which to continue. */
   putHeat(from: number): number {
     const { record } = this;
     const slots = this.slots;
@@ -247,24 +263,33 @@ export class RecordLog {
     for (let slot = from; slot < to; slot++) if (this.slots.heatChanged(slot)) this.slots.written(slot);
   }
 
-  /** Mark the slot's record DEAD, and why. False: its sector failed, and the mark may not be there at the next mount. */
+  /**
+   * Program the DEAD mark of the slot's record with this cause, and let the record no longer count as living. False:
+   * its sector failed, and the mark may be missing at the next mount.
+   */
   kill(slot: number, cause: number): boolean {
     const took = this.markDead(slot, cause);
     this.unbind(slot);
     return took;
   }
 
-  /** The same of a record that stays the slot's: `ensure` may come between this and the end of it. */
+  /**
+   * Program the DEAD mark as `kill` does, but let the record stay the slot's. So the caller may call `ensure` before it
+   * unbinds the record.
+   */
   markDead(slot: number, cause: number): boolean {
     return this.#programDead(this.addressOf(slot), cause);
   }
 
-  /** The slot's record was replaced by a newer one. */
+  /** A newer record of the Drop replaces the slot's record. */
   supersede(slot: number): void {
     this.kill(slot, SUPERSEDED);
   }
 
-  /** After `markDead` failed: say the same in the head, by a copy of the record that is DEAD at once. Room is the caller's. */
+  /**
+   * After `markDead` failed: append a copy of the record to the head, and mark the copy DEAD at once. The caller
+   * ensures room before. False: the head failed too.
+   */
   bury(slot: number, cause: number): boolean {
     this.putCopy(slot, this.slots.bodySector[slot]!, this.slots.bodyOffset[slot]!);
     if (!this.append()) return false;
@@ -274,7 +299,7 @@ export class RecordLog {
     return false;
   }
 
-  /** Does the slot's record say that its hash was found right? */
+  /** Whether the slot's record on flash says that the Drop's hash was found right. */
   saysVerified(slot: number): boolean {
     const { verifiedAt, unitBytes } = this.#layout;
     const mark = this.#mark;
@@ -285,7 +310,7 @@ export class RecordLog {
     return isVerified(mark, 0, unitBytes);
   }
 
-  /** The heat time that the slot's VERIFIED mark says; undefined when there is none, or it says none. */
+  /** The heat time in the slot's VERIFIED mark; undefined when there is no such mark, or when the mark says no time. */
   verifiedSince(slot: number): number | undefined {
     const { verifiedAt, unitBytes } = this.#layout;
     const mark = this.#mark;
@@ -294,8 +319,8 @@ export class RecordLog {
   }
 
   /**
-   * Mark the slot's record VERIFIED, which did not say so. False: its sector failed, or the mark was cut before; only a
-   * copy can say it.
+   * Program the VERIFIED mark of the slot's record, which has none. False: the sector failed, or a power cut
+   * interrupted the mark before. Then only a copy of the record can say that the Drop is verified.
    */
   markVerified(slot: number): boolean {
     const { verifiedAt, unitBytes } = this.#layout;
@@ -307,7 +332,7 @@ export class RecordLog {
     return this.sectors.program(address, mark, 0, unitBytes);
   }
 
-  /** The head failed: the next record needs another. */
+  /** The head failed: the next record needs another head. */
   #endHead(): void {
     this.sectors.set(this.sectorOfRow[this.head % this.rows]!, WORN);
     this.next = this.#layout.recordsPerSector;
@@ -319,7 +344,7 @@ export class RecordLog {
     return this.sectors.program(recordAddress + deadAt, this.#mark, 0, unitBytes);
   }
 
-  /** What a record says of where the body is, and whether the hash was checked. */
+  /** Fill the fields of `record` that say where the body is, and whether the Drop is verified. */
   #putPlace(verified: boolean, bodySector: number, bodyOffset: number): void {
     const { record } = this;
     record[0] = verified ? VERIFIED_DROP_RECORD : DROP_RECORD;
@@ -328,7 +353,7 @@ export class RecordLog {
     putHalf(record, 18, bodyOffset);
   }
 
-  /** What a record says of the Drop itself. */
+  /** Fill the fields of `record` that say which Drop it is, and how hot. */
   #putDrop(low: number, high: number, lengthBytes: number, heatKey: number): void {
     const { record } = this;
     putHalf(record, 2, lengthBytes);
@@ -341,7 +366,7 @@ export class RecordLog {
     return this.head - ((this.head - row) % this.rows);
   }
 
-  /** Copy the living records of the oldest sector to the end. There must be room. */
+  /** Copy the living records of the oldest sector to the end. False: there was no room, or the head failed. */
   #cleanOldest(): boolean {
     const slots = this.slots;
     const row = this.tail % this.rows;
@@ -357,7 +382,7 @@ export class RecordLog {
     return true;
   }
 
-  /** Say that the oldest sectors, which hold nothing living, no longer count. */
+  /** Append a tail record: the oldest sectors, which hold no living record, no longer count. */
   #dropTail(): void {
     const tail = this.#firstLiving();
     this.sectors.flash.sync();
@@ -367,7 +392,7 @@ export class RecordLog {
     if (this.append()) this.#release(tail);
   }
 
-  /** The oldest sequence with a living record; the head when there is none. */
+  /** The oldest sequence with a living record; the head when no older sector has one. */
   #firstLiving(): number {
     let sequence = this.tail;
     while (sequence < this.head && this.#living(sequence) === 0) sequence++;
@@ -388,7 +413,10 @@ export class RecordLog {
     }
   }
 
-  /** Begin a new sector, and let go of the oldest ones that hold nothing living. */
+  /**
+   * Open a new head, and free the oldest sectors if they hold no living record. False: the ring is full, or no free
+   * sector could be erased and programmed.
+   */
   #open(): boolean {
     const sectors = this.sectors;
     const layout = this.#layout;
@@ -420,7 +448,7 @@ export class RecordLog {
     }
   }
 
-  /** The first records of every sector: what is worn out, so that no later life tries it again. */
+  /** Append the first records of a new head: they name the retired sectors, so that no later life tries them again. */
   #nameRetired(): void {
     const { record } = this;
     const { state } = this.sectors;
