@@ -202,7 +202,7 @@ export class Sender {
   prepare(out: Uint8Array, header: FrameHeader, now: number): number {
     const overdue = this.#inFlight > 0 && now >= this.deadline;
     let sequence = NONE;
-    if (this.#mayTransmit) {
+    if (this.#inFlight < this.#window && this.#order - this.#oldest < TRANSMISSIONS) {
       sequence = this.#unsent(this.#unsentFrom);
       this.#unsentFrom = sequence < 0 ? this.#next : sequence;
       if (sequence < 0) sequence = this.#open(now);
@@ -304,7 +304,9 @@ export class Sender {
     let latest = -1;
     for (let order = this.#oldest; order < this.#order; order++) {
       const transmission = this.#transmissions[order % TRANSMISSIONS]!;
-      if (transmission === NOTHING || !this.#isAcked(transmission)) continue;
+      if (transmission === NOTHING) continue;
+      const place = transmission >>> 4;
+      if (this.#table[TYPE + place] !== 0 && !(this.#table[ACKED + place]! & (1 << (transmission & 15)))) continue;
       if (order === this.#timedOrder) this.#roundTrip.measure(now - this.#timedMs);
       this.#strike(order);
       latest = order;
@@ -315,11 +317,6 @@ export class Sender {
     }
     this.#forgetStruck();
     return true;
-  }
-
-  #isAcked(transmission: number): boolean {
-    const place = transmission >>> 4;
-    return this.#table[TYPE + place] === 0 || (this.#table[ACKED + place]! & (1 << (transmission & 15))) !== 0;
   }
 
   #strike(order: number): void {
@@ -339,10 +336,6 @@ export class Sender {
 
   #forgetStruck(): void {
     while (this.#oldest < this.#order && this.#transmissions[this.#oldest % TRANSMISSIONS] === NOTHING) this.#oldest++;
-  }
-
-  get #mayTransmit(): boolean {
-    return this.#inFlight < this.#window && this.#order - this.#oldest < TRANSMISSIONS;
   }
 
   /** Whether this frame, the next to be sent, asks for an acknowledgement. */
@@ -390,7 +383,8 @@ export class Sender {
     this.#ids[MESSAGES_AHEAD_MAX + place] = message.shortIdHigh;
     this.#table[BODY_BYTES + place] = message.bodyBytes;
     this.#table[HANDLE + place] = message.handle;
-    this.#table[ALL + place] = fragmentMask(fragmentCount(message.bodyBytes, this.#fragmentBytesOf(message)));
+    const fragmentBytes = fragmentBytesOf(message.type, this.fragmentBytes);
+    this.#table[ALL + place] = fragmentMask(fragmentCount(message.bodyBytes, fragmentBytes));
     this.#table[SENT + place] = 0;
     this.#table[ACKED + place] = 0;
     if (this.#table[ALL + place]! > 1) this.#large++;
@@ -414,12 +408,8 @@ export class Sender {
     return message;
   }
 
-  #fragmentBytesOf(message: Outgoing): number {
-    return FRAME_TYPES[message.type].opens ? PAYLOAD_BYTES_V1 : this.fragmentBytes;
-  }
-
   #payload(message: Outgoing, fragment: number, out: Uint8Array): number {
-    const fragmentBytes = this.#fragmentBytesOf(message);
+    const fragmentBytes = fragmentBytesOf(message.type, this.fragmentBytes);
     const start = fragment * fragmentBytes;
     const rest = MESSAGE_PREFIX_BYTES + message.bodyBytes - start;
     const size = Math.min(rest, fragmentBytes);
@@ -433,6 +423,11 @@ export class Sender {
     this.#source.read(message, 0, out, FRAME_HEADER_BYTES + MESSAGE_PREFIX_BYTES, size - MESSAGE_PREFIX_BYTES);
     return size;
   }
+}
+
+/** Bytes of a full payload of a message. An opening is always cut small; the others as the session agreed. */
+function fragmentBytesOf(type: MessageType, agreedBytes: number): number {
+  return FRAME_TYPES[type].opens ? PAYLOAD_BYTES_V1 : agreedBytes;
 }
 
 function following(sequence: number): number {
