@@ -23,7 +23,8 @@ import vectors from "./vectors/glacier.json" with { type: "json" };
 const SESSION = 77;
 const PEER = Uint8Array.of(2, 0, 0, 0, 0, 2);
 const TYPES_MAX = 8;
-const NEW_TYPE = 6;
+/** The next type that is free: that of the canaries. */
+const NEW_TYPE: number = FRAME_TYPES.length;
 
 type Row = Exclude<(typeof FRAME_TYPES)[number], undefined>;
 const rows = (): Row[] => FRAME_TYPES.filter((row) => row !== undefined);
@@ -71,7 +72,7 @@ test("a frame of a type that the table does not have costs the counter `type`, a
   const unknown = Array.from({ length: TYPES_MAX }, (_, code) => code).filter(
     (code) => FRAME_TYPES[code] === undefined,
   );
-  t.true(unknown.includes(0) && unknown.length >= 2);
+  t.true(unknown.includes(0));
   const payload = new Uint8Array(210).fill(1);
   for (const type of unknown) {
     for (const poll of [false, true]) send({ type, poll, sequence: 1, shortIdLow: 5 }, payload);
