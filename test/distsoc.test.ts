@@ -1,7 +1,14 @@
 /**
- * hosts/distsoc: posts and messages against the vectors of docs/distsoc.md and against other people's code (OpenSSL's
- * Ed25519 through node:crypto, hash-wasm's BLAKE3); the key file; both transports against one contract. Replay a property
- * test with SEED=n. What starts the QUIC library is skipped outside a loopback-only network namespace.
+ * The overlay node (hosts/distsoc) must talk to other implementations, so its bytes must be exactly the documented
+ * bytes.
+ *
+ * - Posts and messages are tested against the vectors of docs/distsoc.md, and against other implementations: the
+ *   Ed25519 of OpenSSL (through node:crypto) and the BLAKE3 of hash-wasm.
+ * - The key file is tested, with the files that it must refuse.
+ * - Both transports are tested against one contract.
+ *
+ * Replay a property test with SEED=n. Tests that start the QUIC library are skipped outside a loopback-only network
+ * namespace.
  */
 import { createPublicKey, verify } from "node:crypto";
 import {
@@ -57,7 +64,7 @@ interface Vector {
   fields?: Record<string, unknown>;
   bytes?: string;
 }
-/** A message that comes later may bring a file of its own. */
+/** A message that is added later may have a vector file of its own. */
 const VECTOR_FILES = readdirSync("test/vectors").filter((name) => /^distsoc.*\.json$/.test(name));
 const vectors = VECTOR_FILES.map((name) => ({
   name,
@@ -69,7 +76,7 @@ const invalid = vectors.flatMap((file) => file.invalid);
 const entries = Object.values(MESSAGES);
 const spoken = entries.filter((entry) => "decode" in entry);
 const spokenCodes: number[] = [...new Set(spoken.map(({ code }) => code))];
-/** Entries that open a stream, by their type byte. */
+/** The type bytes of the messages that open a stream. */
 const requestCodes = new Set<number>(REQUESTS.map((name) => MESSAGES[name].code));
 const knownCodes = new Set<number>(entries.map(({ code }) => code));
 
@@ -77,7 +84,7 @@ const SEED = Number(process.env.SEED ?? 20_260_101) >>> 0;
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const unhex = (text: string | undefined): Uint8Array => Uint8Array.from(Buffer.from(text!, "hex"));
 
-/** xorshift32: chance that a seed repeats. */
+/** xorshift32: random numbers that the same seed repeats. */
 function chance(seed: number): (below: number) => number {
   let state = seed | 1;
   return (below) => {
@@ -92,14 +99,15 @@ function randomBytes(next: (below: number) => number, length: number): Uint8Arra
   return Uint8Array.from({ length }, () => next(256));
 }
 
-/** Byte strings as hex, as the vectors have them. */
-function shown(value: object): Record<string, unknown> {
+/** The fields with byte strings as hexadecimal text, as in the vectors. */
+function asHex(value: object): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(value).map(([key, field]) => [key, field instanceof Uint8Array ? hex(field) : field]),
   );
 }
 
-function taken(fields: Record<string, unknown>): Record<string, unknown> {
+/** The fields of a vector with byte strings as bytes. */
+function fromHex(fields: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).map(([key, field]) => [
       key,
@@ -116,17 +124,17 @@ function postFaults(open: Open): string[] {
     const post = open(unhex(vector.record));
     if (typeof post === "string") faults.push(`${vector.note}: ${post}`);
     else if (hex(post.drop) !== vector.drop || post.sequence !== vector.sequence || post.author !== vector.author) {
-      faults.push(`${vector.note}: read wrongly`);
-    } else if (hex(post.id) !== vector.postId) faults.push(`${vector.note}: another id`);
+      faults.push(`${vector.note}: a field reads wrong`);
+    } else if (hex(post.id) !== vector.postId) faults.push(`${vector.note}: another PostId`);
   }
   for (const vector of invalid.filter(({ op }) => op === "post")) {
     const post = open(unhex(vector.record));
-    if (post !== vector.reason) faults.push(`${vector.note}: ${typeof post === "string" ? post : "taken"}`);
+    if (post !== vector.reason) faults.push(`${vector.note}: ${typeof post === "string" ? post : "accepted"}`);
   }
   return faults;
 }
 
-test("vectors: posts", (t) => {
+test("vectors: posts are written and read as the vectors say", (t) => {
   t.true(valid.filter(({ op }) => op === "post").length >= 6);
   t.deepEqual(postFaults(openPost), []);
   for (const vector of valid.filter(({ op }) => op === "post")) {
@@ -136,7 +144,7 @@ test("vectors: posts", (t) => {
   }
 });
 
-test("vectors catch a reader that is lax", (t) => {
+test("canary: the vectors catch a reader that accepts too much", (t) => {
   const unsigned: Open = (record) => {
     const post = openPost(record);
     if (post !== "bad-signature") return post;
@@ -150,14 +158,15 @@ test("vectors catch a reader that is lax", (t) => {
   );
 });
 
-test("posts agree with OpenSSL's Ed25519 and another BLAKE3, byte positions as documented", async (t) => {
+test("posts agree with OpenSSL's Ed25519 and another BLAKE3, and have the documented byte positions", async (t) => {
   for (const vector of valid.filter(({ op }) => op === "post")) {
     const record = unhex(vector.record);
     const key = createPublicKey({
       key: { kty: "OKP", crv: "Ed25519", x: Buffer.from(unhex(vector.author)).toString("base64url") },
       format: "jwk",
     });
-    // The signature is the last entry: key 6, a head of two bytes, 64 bytes. The map before it has five entries.
+    // The signature is the last entry: key 6, a head of two bytes, 64 bytes. The map without the signature has five
+    // entries.
     const message = Buffer.concat([POST_DOMAIN, Uint8Array.of(0xa5), record.subarray(1, record.length - 67)]);
     t.true(verify(null, message, key, record.subarray(record.length - 64)), vector.note);
     t.is(await blake3Wasm(record), vector.postId!);
@@ -166,7 +175,7 @@ test("posts agree with OpenSSL's Ed25519 and another BLAKE3, byte positions as d
   t.is(Math.max(...valid.map(({ record }) => (record?.length ?? 0) / 2)), POST_BYTES_MAX);
 });
 
-test("vectors: messages", (t) => {
+test("vectors: messages are written and read as the vectors say", (t) => {
   const requests = valid.filter(({ op }) => op === "request");
   const answers = valid.filter(({ op }) => op === "answer");
   const first = vectors.find(({ name }) => name === "distsoc.json")!;
@@ -175,12 +184,12 @@ test("vectors: messages", (t) => {
     [3, 5],
   );
   for (const { note, fields, bytes } of requests) {
-    t.is(hex(encodeRequest(taken(fields!) as unknown as Request)), bytes!, note);
-    t.deepEqual(shown(decodeRequest(unhex(bytes)) as object), fields!, note);
+    t.is(hex(encodeRequest(fromHex(fields!) as unknown as Request)), bytes!, note);
+    t.deepEqual(asHex(decodeRequest(unhex(bytes)) as object), fields!, note);
   }
   for (const { note, fields, bytes, to } of answers) {
-    t.is(hex(encodeAnswer(taken(fields!) as unknown as Answer)), bytes!, note);
-    t.deepEqual(shown(decodeAnswer(to as Request["type"], unhex(bytes)) as object), fields!, note);
+    t.is(hex(encodeAnswer(fromHex(fields!) as unknown as Answer)), bytes!, note);
+    t.deepEqual(asHex(decodeAnswer(to as Request["type"], unhex(bytes)) as object), fields!, note);
   }
   for (const { note, op, bytes, to, reason } of invalid.filter(({ op }) => op !== "post")) {
     const refused = op === "request" ? decodeRequest(unhex(bytes)) : decodeAnswer(to as Request["type"], unhex(bytes));
@@ -188,7 +197,7 @@ test("vectors: messages", (t) => {
   }
 });
 
-test("every reason there is has a vector or a test of its own", (t) => {
+test("every reason has a vector or a test of its own", (t) => {
   const reasons = new Set(invalid.map(({ reason }) => reason!));
   for (const reason of ["malformed", "trailing", "not-canonical", "too-large", "unknown-version", "unknown-kind"]) {
     t.true(reasons.has(reason), reason);
@@ -205,7 +214,7 @@ test("every reason there is has a vector or a test of its own", (t) => {
   }
 });
 
-test("every message that is spoken has vectors of what it takes and of what it refuses", (t) => {
+test("every message with a codec has valid and invalid vectors", (t) => {
   for (const { name, code, answeredBy } of spoken) {
     const op = answeredBy === undefined ? "answer" : "request";
     t.true(
@@ -217,9 +226,9 @@ test("every message that is spoken has vectors of what it takes and of what it r
   }
 });
 
-test("the table has the 21 types of the seed, and each type byte is taken or refused as the table says", (t) => {
+test("the table has the 21 types of the seed, and each type byte is accepted or refused as the table says", (t) => {
   t.is(knownCodes.size, 21);
-  t.is(new Set(REQUESTS).size, requestCodes.size, "no two messages that open a stream share a type byte");
+  t.is(new Set(REQUESTS).size, requestCodes.size, "no two messages that open a stream may share a type byte");
   for (const [key, { name, code, answeredBy }] of Object.entries(MESSAGES)) {
     t.is<string, string>(name, key);
     t.true(answeredBy === undefined || answeredBy in MESSAGES || answeredBy === `${name}Answer`, name);
@@ -238,7 +247,7 @@ test("the table has the 21 types of the seed, and each type byte is taken or ref
   t.is(decodeRequest(Uint8Array.of(0x31, 0xa0)), "unexpected-type");
 });
 
-test("canary: the compiler wants a handler for each request, with the answer that belongs to it", (t) => {
+test("canary: the compiler demands a handler for each request, with the right type of answer", (t) => {
   // @ts-expect-error No request has a handler.
   const none: Handlers = {};
   // @ts-expect-error A PushPost is not answered by a FileResponse.
@@ -247,7 +256,7 @@ test("canary: the compiler wants a handler for each request, with the answer tha
   t.not(wrong, right);
   t.deepEqual(Object.keys(none), []);
   const answer = decodeAnswer("PostNotification", Uint8Array.of(0x35, 0xa0));
-  // @ts-expect-error What answers a PostNotification has no outcome.
+  // @ts-expect-error The answer to a PostNotification has no outcome.
   t.is(typeof answer === "string" ? undefined : answer.outcome, undefined);
 });
 
@@ -272,7 +281,7 @@ test("docs/distsoc.md has the same tables of types and codes", (t) => {
   t.deepEqual(Object.fromEntries(codes), ERROR_CODES);
 });
 
-test("sizes fit each other", (t) => {
+test("the sizes of posts, messages and bounds fit each other", (t) => {
   const largest = encodeRequest({ type: "PushPost", record: new Uint8Array(POST_BYTES_MAX) });
   t.is(largest.length, 2175);
   for (const { sizeBytesMax } of [MESSAGES.FileRequest, MESSAGES.FileResponse, MESSAGES.PostNotification]) {
@@ -283,14 +292,15 @@ test("sizes fit each other", (t) => {
     const { requestSizeBytesMax, answerSizeBytesMax } = MESSAGE_BOUNDS;
     t.true(sizeBytesMax <= (answeredBy === undefined ? answerSizeBytesMax : requestSizeBytesMax));
   }
-  // What strangers can have a node hold at once. A larger message needs a transport that reads the type byte first.
+  // The most bytes that unknown peers can make a node hold. A larger message needs a transport that reads the type
+  // first.
   t.true(INBOUND_CONNECTIONS_MAX * INBOUND_STREAMS_MAX * MESSAGE_BOUNDS.requestSizeBytesMax <= 16 * 1024 * 1024);
   t.is(new Set(Object.values(ERROR_CODES)).size, Object.keys(ERROR_CODES).length);
   t.is(errorName(5), "refused");
   t.is(errorName(77), "code 77");
 });
 
-test("random and mutated bytes are refused or mean what they say, never thrown on", (t) => {
+test("random and mutated bytes are refused, or are the exact encoding of their message, and never cause an exception", (t) => {
   const next = chance(SEED);
   const bases = valid.map(({ record, bytes }) => unhex(bytes ?? record));
   const outcomes = new Map<string, number>();
@@ -321,7 +331,7 @@ test("random and mutated bytes are refused or mean what they say, never thrown o
   t.true(outcomes.size >= 6, JSON.stringify([...outcomes]));
 });
 
-test("CBOR that is deep, huge by its own word, or of odd types is a reason", (t) => {
+test("CBOR that is deeply nested, states a huge length, or has an unusual type gives a reason", (t) => {
   t.is(decodeCbor(new Uint8Array(MESSAGE_BOUNDS.requestSizeBytesMax - 1).fill(0x81)), "malformed");
   t.is(decodeCbor(new Uint8Array(MESSAGE_BOUNDS.requestSizeBytesMax - 1).fill(0xa1)), "malformed");
   t.is(decodeCbor(Uint8Array.of(0x5b, 0, 0, 0, 1, 0, 0, 0, 0)), "malformed");
@@ -342,7 +352,7 @@ function folder(t: { teardown(work: () => void): void }): string {
   return path;
 }
 
-test("identity: created once, private, the same after a restart", (t) => {
+test("an identity is created once, is private, and is the same after a restart", (t) => {
   const path = join(folder(t), "identity.key");
   const first = loadIdentity(path);
   t.is(statSync(path).mode & 0o777, 0o600);
@@ -358,7 +368,7 @@ test("identity: created once, private, the same after a restart", (t) => {
   );
 });
 
-test("identity: a file that is open to others, of the wrong length or no file is refused and left as it is", (t) => {
+test("a key file that is open to other users, has the wrong length or is no plain file is refused and not changed", (t) => {
   const path = join(folder(t), "identity.key");
   const refused = (): string => t.throws(() => loadIdentity(path), { instanceOf: IdentityError })?.message ?? "";
   loadIdentity(path);
@@ -380,7 +390,7 @@ test("identity: a file that is open to others, of the wrong length or no file is
   t.throws(() => loadIdentity(join(path, "../absent/identity.key")), { instanceOf: IdentityError, message: /ENOENT/ });
 });
 
-test("node addresses are read strictly, and say what they want", (t) => {
+test("a node address that is not exactly as documented is refused", (t) => {
   const id = identityOf(1).nodeId;
   t.deepEqual(parseNodeAddress(`${id.toUpperCase()}@127.0.0.1:4433,[::1]:5`), {
     id,
@@ -407,7 +417,10 @@ test("node addresses are read strictly, and say what they want", (t) => {
 
 const network = new Map<string, MemoryNetwork>();
 let tests = 0;
-/** A network of its own for each test: the suite names its nodes by small numbers, and 1, 3 or 7 opens first. */
+/**
+ * Gives each test of the suite its own network. The suite names its nodes by small numbers, and the first node that a
+ * test opens has number 1, 3 or 7.
+ */
 transportContract(test.serial, "memory", async (identity, options) => {
   if ([1, 3, 7].includes(identity.secretKey[0]!)) tests += 1;
   const own = network.get(String(tests)) ?? new MemoryNetwork();
@@ -419,7 +432,7 @@ const loopbackOnly = process.env.THROWIE_LOOPBACK_ONLY === "1";
 const quic = loopbackOnly ? test.serial : test.skip;
 const why = loopbackOnly
   ? ""
-  : " (skipped: the QUIC library sends UPnP; run through npm test for a namespace of its own)";
+  : " (skipped: the QUIC library sends UPnP packets; run npm test, which has a network namespace of its own)";
 
 transportContract(quic, `QUIC${why}`, (identity, options) =>
   openIrohTransport({ identity, listen: "127.0.0.1:0", ...options }),
@@ -427,6 +440,7 @@ transportContract(quic, `QUIC${why}`, (identity, options) =>
 
 const numbers = (bytes: Uint8Array): number[] => [...bytes];
 
+/** An endpoint of the library itself, which need not keep the rules of distsoc/2. */
 async function foreignEndpoint(alpn: string): Promise<Endpoint> {
   const builder = Endpoint.builder();
   presetMinimal(builder);
@@ -437,7 +451,7 @@ async function foreignEndpoint(alpn: string): Promise<Endpoint> {
   return builder.bind();
 }
 
-quic(`QUIC${why}: an ill-behaved peer gets codes, and others are served on`, async (t) => {
+quic(`QUIC${why}: a peer that breaks the rules gets codes, and other peers are still served`, async (t) => {
   const own = await openIrohTransport({ identity: identityOf(1), listen: "127.0.0.1:0", bounds: MESSAGE_BOUNDS });
   const foreign = await foreignEndpoint(ALPN);
   t.teardown(() =>
@@ -469,7 +483,7 @@ quic(`QUIC${why}: an ill-behaved peer gets codes, and others are served on`, asy
   await abandoned.send.reset(9n);
   t.is(await ask([1, 2]), "2 bytes");
 
-  // More incomplete messages than there is room for: the connection is given up, a new one is served.
+  // The peer fills all the room with incomplete messages. This connection is closed, and a new connection is served.
   for (let count = 0; count < INBOUND_STREAMS_MAX; count += 1) {
     const stream = await connection.openBi();
     await stream.send.writeAll([0x30]);
@@ -483,7 +497,7 @@ quic(`QUIC${why}: an ill-behaved peer gets codes, and others are served on`, asy
   t.deepEqual(await receiving.readToEnd(10), [5]);
 });
 
-quic(`QUIC${why}: another protocol name is turned away, a taken port is one sentence`, async (t) => {
+quic(`QUIC${why}: a peer with another protocol name is refused, and a port in use gives one sentence`, async (t) => {
   const own = await openIrohTransport({ identity: identityOf(1), listen: "127.0.0.1:0", bounds: MESSAGE_BOUNDS });
   const foreign = await foreignEndpoint("distsoc/1");
   t.teardown(() =>

@@ -1,8 +1,9 @@
 /**
- * A gateway in a process of its own, so that test/gateway.test.ts can kill it: real QUIC, a real database, and an air that
- * is a file of hexadecimal lines. It takes lines on standard input, `hear <hex>`, and logs to standard output.
+ * A gateway in its own process, so that test/gateway.test.ts can kill it. It has real QUIC, a real database, and an air
+ * that is a file of hexadecimal lines. It reads lines `hear <hex>` from standard input and logs to standard output.
  *
- * Arguments: data folder, listen address, air file, then any of `follow=<address>` and `audience=<address>`.
+ * Arguments: the data folder, the listen address, the file of the air, and then any number of `follow=<address>` and
+ * `audience=<address>`.
  */
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -17,7 +18,7 @@ import type { Air } from "../hosts/gateway/bridge.ts";
 import { Gateway, openDatabase } from "../hosts/gateway/gateway.ts";
 import type { PublishOutcome } from "../hosts/node/message.ts";
 
-/** A line is a Drop once its line feed is on the disk. */
+/** An air in a file. A line of the file counts as a Drop when its line feed is on the disk. */
 class FileAir implements Air {
   readonly #path: string;
   #handler: (drop: Uint8Array) => void = () => {};
@@ -52,7 +53,8 @@ const named = (role: string) =>
   peers.filter((peer) => peer.startsWith(`${role}=`)).map((peer) => parseNodeAddress(peer.slice(role.length + 1)));
 const logger = pino({ base: null }, pino.destination({ dest: 1, sync: true }));
 const air = new FileAir(airPath!);
-// The folder comes with the database, and only one process may have it.
+// The test has created the folder, because it reads the key before the gateway runs. Only one process may use the
+// database.
 const keyPath = join(dataPath!, "identity.key");
 const identity = loadIdentity(keyPath);
 const database = openDatabase(dataPath!, identity.nodeId);

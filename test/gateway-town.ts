@@ -1,9 +1,10 @@
 /**
- * Towns for test/gateway.test.ts: a gateway over the in-process transport and a real database, an air that outlives it, and
- * a power supply that can be cut before and after each call which the gateway makes of its database, air or transport.
+ * Towns for test/gateway.test.ts. A town has a gateway over the in-process transport, a real database, an air that
+ * survives the gateway, and a power supply. The power can be cut before and after each call of the gateway to its
+ * database, its air or its transport.
  *
- * Invariant: once the power is out nothing that the old gateway still does has an effect, as when its process was killed;
- * what was written by then is all that the next one finds.
+ * Invariant: after a power cut no action of the old gateway has an effect, as when its process was killed. The next
+ * gateway finds only the data that was written before the cut.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,12 +25,12 @@ import { identityOf, sleep } from "./transport-contract.ts";
 export const QUICK = { timings: { baseMs: 4, capMs: 32 }, requestDeadlineMs: 2000 };
 export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
-/** The flash and radio of a town: outlives its gateway. */
+/** The flash and radio of a town. They survive the gateway. */
 export class TownAir implements Air {
   readonly drops = new Map<string, Uint8Array>();
-  /** How often each Drop was new to this air through `offer`. */
+  /** How often `offer` stored each Drop. */
   readonly stored = new Map<string, number>();
-  /** What `offer` answers instead, as long as there is something. */
+  /** The next answers of `offer`. While the list has an answer, `offer` returns it and stores nothing. */
   moods: PublishOutcome[] = [];
   #handler: (drop: Uint8Array) => void = () => {};
 
@@ -51,14 +52,14 @@ export class TownAir implements Air {
     this.#handler = handler;
   }
 
-  /** Somebody carried it here. */
+  /** A person carried the Drop to this town. */
   hear(drop: Uint8Array): void {
     this.drops.set(hex(drop), drop);
     this.#handler(drop);
   }
 }
 
-/** Goes out at its nth use; nothing that hangs on it has any effect after that. */
+/** A power supply that is cut at its use number `cutAt`. After the cut, every use of an object that needs it throws. */
 export class Power {
   uses = 0;
   dead = false;
@@ -79,7 +80,7 @@ export class Power {
     throw new Error("power cut");
   }
 
-  /** The same object, each of whose methods needs power before it begins and after it ended. */
+  /** Returns the same object, but each of its methods uses the power once before it begins and once after it ends. */
   feed<T extends object>(target: T): T {
     return new Proxy(target, {
       get: (_, name) => {
@@ -102,7 +103,7 @@ export class Power {
   }
 }
 
-/** A transport whose calls, connections and message handler hang on the power. */
+/** A transport whose calls, connections and message handler need the power. */
 export function powered(power: Power, transport: Transport): Transport {
   return {
     self: transport.self,
@@ -188,7 +189,7 @@ export class Town {
     }
   }
 
-  /** What is left after a power cut is put away: no more timers, and the file is free. */
+  /** Cleans up after a power cut: no timer of the old gateway runs any more, and the database file is free. */
   async bury(): Promise<void> {
     this.power.dead = true;
     this.#network.cut(this.identity.nodeId);
@@ -200,7 +201,7 @@ export class Town {
     try {
       this.#database?.close();
     } catch {
-      // Closed by the gateway.
+      // The gateway has closed the database already.
     }
     this.#database = undefined;
   }
@@ -210,7 +211,7 @@ export class Town {
     this.close();
   }
 
-  /** As if somebody walked past; the town's power may fail over it. */
+  /** A person walks past with the Drop. The power of the town may be cut by this event. */
   hear(drop: Uint8Array): void {
     try {
       this.air.hear(drop);
@@ -219,7 +220,7 @@ export class Town {
     }
   }
 
-  /** Looked up past the power: watching must not wear it. */
+  /** Reads the database directly, so that watching does not count as a use of the power. */
   counts(): Counts {
     return this.#database!.counts();
   }
@@ -229,7 +230,7 @@ export class Town {
   }
 }
 
-/** Far longer than it takes, so that a machine that is busy with other things fails no test. */
+/** Much longer than a test needs, so that no test fails on a busy machine. */
 const PATIENCE_MS = 30_000;
 
 export async function until(condition: () => boolean, withinMs: number = PATIENCE_MS): Promise<boolean> {

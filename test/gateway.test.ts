@@ -1,10 +1,13 @@
 /**
- * hosts/gateway: a Drop heard in one town comes out in the other, once, whatever dies on the way.
+ * A Drop that is heard in one town must come out in the other town exactly once, although either gateway
+ * (hosts/gateway) may lose its power at any time.
  *
- * The sweeps run two gateways over the in-process transport and real databases, and cut the power of one before and after
- * each call that it makes of its database, its air and its transport, one place a run. Canaries break one promise each and
- * must be caught by the same sweep. The last tests do it with real processes, real QUIC and SIGKILL, and are skipped
- * outside a loopback-only network namespace. Replay what draws chance with SEED=n.
+ * A sweep runs two gateways over the in-process transport and real databases. Each run cuts the power of one gateway at
+ * one place: before or after a call to its database, its air or its transport. The sweep goes through all these places.
+ * Each canary breaks one promise, and the same sweep must catch it.
+ *
+ * The last tests use real processes, real QUIC and SIGKILL. They are skipped outside a loopback-only network namespace.
+ * Replay a test that draws random numbers with SEED=n.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
@@ -57,8 +60,9 @@ function chance(seed: number): (below: number) => number {
 const DROPS = [text("to the other town"), text("and one more")];
 
 interface JourneyOptions {
+  /** The gateway whose power is cut. */
   who: "A" | "B";
-  /** The use of database, air or transport at which the power goes; 0 for never. */
+  /** The number of the use of database, air or transport at which the power is cut. 0 means never. */
   cutAt: number;
   broken: Breakage;
   patienceMs: number;
@@ -66,11 +70,14 @@ interface JourneyOptions {
 
 interface Journey {
   faults: string[];
-  /** Whether the cut happened. */
+  /** Whether the power was cut. */
   cut: boolean;
 }
 
-/** Two Drops heard at A, for B; the power of one goes at its nth use and comes back. Both follow and push to each other. */
+/**
+ * A hears two Drops, and B must get them. Both gateways follow each other and push to each other. The power of one
+ * gateway is cut at its use number `cutAt`, and then the gateway starts again.
+ */
 async function journey(path: string, { who, cutAt, broken, patienceMs }: JourneyOptions): Promise<Journey> {
   const network = new MemoryNetwork();
   const a = new Town(network, 1, path);
@@ -91,13 +98,13 @@ async function journey(path: string, { who, cutAt, broken, patienceMs }: Journey
     start(killed, 0);
   }
   const faults: string[] = [];
-  if (!(await until(() => arrived() && nothingDue(a, b), patienceMs))) faults.push("it did not arrive");
-  // A round of the longest delay, in which a Drop could come a second time.
+  if (!(await until(() => arrived() && nothingDue(a, b), patienceMs))) faults.push("a Drop did not arrive");
+  // Wait for the longest delay, in which a Drop could arrive a second time.
   await sleep(QUICK.timings.capMs + 10);
   for (const drop of DROPS) {
     const times = b.air.stored.get(hex(drop)) ?? 0;
     if (times !== 1) faults.push(`stored ${times} times at B`);
-    if (a.air.stored.size !== 0) faults.push("it came back to A");
+    if (a.air.stored.size !== 0) faults.push("a Drop came back to A");
   }
   const posts = [a, b].map((town) => town.counts().posts);
   if (posts.some((count) => count !== DROPS.length)) faults.push(`${posts.join(" and ")} posts`);
@@ -125,20 +132,21 @@ async function sweep(t: ExecutionContext, who: "A" | "B", broken = unbroken, pat
   return { faults, cuts };
 }
 
-test.serial("a Drop arrives once, wherever the power of the sending gateway is cut", async (t) => {
+test.serial("a Drop arrives once, no matter where the power of the sending gateway is cut", async (t) => {
   const { faults, cuts } = await sweep(t, "A");
   t.deepEqual(faults, []);
   t.true(cuts > 20, `${cuts} cuts`);
   t.log(`${cuts} places`);
 });
 
-test.serial("a Drop arrives once, wherever the power of the receiving gateway is cut", async (t) => {
+test.serial("a Drop arrives once, no matter where the power of the receiving gateway is cut", async (t) => {
   const { faults, cuts } = await sweep(t, "B");
   t.deepEqual(faults, []);
   t.true(cuts > 20, `${cuts} cuts`);
   t.log(`${cuts} places`);
 });
 
+/** The same database, with some of its methods replaced. */
 function variant(database: GatewayDatabase, members: Partial<GatewayDatabase>): GatewayDatabase {
   return new Proxy(database, {
     get: (target, name) => {
@@ -149,6 +157,7 @@ function variant(database: GatewayDatabase, members: Partial<GatewayDatabase>): 
   });
 }
 
+/** Keeps the deliveries that are owed in memory only. */
 const forgetfulOutbox: Breakage = (database) => {
   const memory: { number: number; post: Post }[] = [];
   return variant(database, {
@@ -166,7 +175,7 @@ const forgetfulOutbox: Breakage = (database) => {
   });
 };
 
-/** Answers from memory, and writes an instant later, when the Drops for the air are looked up. */
+/** Answers "stored" before the post is written. The post is written later, when the posts for the air are looked up. */
 const hastyAnswer: Breakage = (database) => {
   const unwritten: Post[] = [];
   return variant(database, {
@@ -182,6 +191,7 @@ const hastyAnswer: Breakage = (database) => {
   });
 };
 
+/** Marks a Drop as aired before the Drop is offered to the air. */
 const earlyMark: Breakage = (database) =>
   variant(database, {
     awaiting: (after, countMax) => {
@@ -193,12 +203,12 @@ const earlyMark: Breakage = (database) =>
 
 for (const [name, who, broken] of [
   ["an outbox that forgets", "A", forgetfulOutbox],
-  ["an answer before the disk", "B", hastyAnswer],
-  ["a Drop marked before the air has it", "B", earlyMark],
+  ["an answer before the post is on the disk", "B", hastyAnswer],
+  ["a Drop that is marked before the air has it", "B", earlyMark],
 ] as const) {
-  test.serial(`canary: ${name} is caught by the sweep`, async (t) => {
+  test.serial(`canary: the sweep catches ${name}`, async (t) => {
     const whole = await journey(join(folder(t), "whole"), { who, cutAt: 0, broken, patienceMs: 3000 });
-    t.deepEqual(whole, { faults: [], cut: false }, "without a cut nobody would notice");
+    t.deepEqual(whole, { faults: [], cut: false }, "without a power cut the broken variant must show no fault");
     const { faults } = await sweep(t, who, broken, 400);
     t.true(faults.length > 0);
   });
@@ -226,7 +236,7 @@ function scene(t: ExecutionContext): Scene {
   };
 }
 
-/** A plain node that speaks for itself. */
+/** A node without a gateway: the test sends and answers its messages. */
 async function stranger(
   network: MemoryNetwork,
   number: number,
@@ -249,7 +259,7 @@ async function push(connection: Connection, record: Uint8Array): Promise<string>
   }
 }
 
-test("a Drop heard before the gateway ran is posted, once; delivered when the peer comes, across a restart", async (t) => {
+test("a Drop that was heard before the gateway ran is posted once, and delivered after a restart when the peer comes", async (t) => {
   const { town } = scene(t);
   const a = town(1);
   const b = town(2);
@@ -265,7 +275,7 @@ test("a Drop heard before the gateway ran is posted, once; delivered when the pe
   t.is(b.logged("received").length, 1);
   t.like(b.logged("to-air"), [{ outcome: "stored" }]);
   t.is(b.logged("received")[0]!.author, a.identity.nodeId);
-  // Evicted from the air later: it had its time, and is not put back.
+  // The air store gives the Drop up later. The gateway must not offer the Drop again.
   b.air.drops.clear();
   await b.stop();
   b.start([a], []);
@@ -273,7 +283,7 @@ test("a Drop heard before the gateway ran is posted, once; delivered when the pe
   t.is(b.air.drops.size, 0);
 });
 
-test("a Drop that both towns heard, and three gateways that all follow each other, make no circle", async (t) => {
+test("three gateways that follow each other bring each Drop to each air once, also when two towns heard the Drop", async (t) => {
   const { town } = scene(t);
   const towns = [town(1), town(2), town(3)];
   for (const one of towns) {
@@ -301,7 +311,7 @@ test("a Drop that both towns heard, and three gateways that all follow each othe
   );
 });
 
-test("who follows without being audience is told, and fetches; what it missed meanwhile is not pushed", async (t) => {
+test("a follower that is not in the audience hears of a new post and fetches it, and no post is pushed to it", async (t) => {
   const { town } = scene(t);
   const a = town(1);
   const b = town(2);
@@ -314,7 +324,7 @@ test("who follows without being audience is told, and fetches; what it missed me
   t.is(a.logged("pushed").length, 0);
 });
 
-test("an air that is busy or full is asked again until it takes the Drop", async (t) => {
+test("an air that is busy or full is offered the Drop again until it stores the Drop", async (t) => {
   const { town } = scene(t);
   const a = town(1);
   const b = town(2);
@@ -327,7 +337,7 @@ test("an air that is busy or full is asked again until it takes the Drop", async
   t.is(b.logged("to-air").length, 1);
 });
 
-test("an air store that cannot be written is told of once, and asked again until it can", async (t) => {
+test("a failure of the air store is logged once as an error, and the Drop is offered until the store holds it", async (t) => {
   const { town } = scene(t);
   const a = town(1);
   const b = town(2);
@@ -346,7 +356,7 @@ test("an air store that cannot be written is told of once, and asked again until
   );
 });
 
-test("a refused delivery stays owed, and is made once the peer follows", async (t) => {
+test("a refused delivery stays owed, and succeeds when the peer follows the author", async (t) => {
   const { town } = scene(t);
   const a = town(1);
   const b = town(2);
@@ -362,7 +372,7 @@ test("a refused delivery stays owed, and is made once the peer follows", async (
   t.true(await until(() => nothingDue(a, b) && b.air.drops.size === 1));
 });
 
-test("a peer that goes silent is noticed by the deadline and dialled again", async (t) => {
+test("a peer that does not answer within the deadline is disconnected and dialled again", async (t) => {
   const { network, town } = scene(t);
   const a = town(1);
   const deaf = network.open(identityOf(2).nodeId, { bounds: MESSAGE_BOUNDS });
@@ -383,7 +393,7 @@ test("a peer that goes silent is noticed by the deadline and dialled again", asy
   await deaf.close();
 });
 
-test("posts are taken from followed authors only, whoever brings them, and only if they are sound", async (t) => {
+test("a post from any peer is stored only if its author is followed and its signature is right", async (t) => {
   const { network, town } = scene(t);
   const gateway = town(1);
   const followed = identityOf(5);
@@ -409,7 +419,7 @@ test("posts are taken from followed authors only, whoever brings them, and only 
   await transport.close();
 });
 
-test("a notification gets one answer whoever is followed; a fetched post must be the one announced", async (t) => {
+test("a notification gets the same answer for every author, and a fetched post must be the announced one", async (t) => {
   const { network, town } = scene(t);
   const gateway = town(1);
   const followed = identityOf(5);
@@ -463,7 +473,7 @@ function expectedRefusals(): number[] {
   });
 }
 
-test("every type byte that cannot be served is answered by a code, and the connection lives on", async (t) => {
+test("every type byte that cannot be served is answered with a code, and the connection stays open", async (t) => {
   const { network, town } = scene(t);
   const gateway = town(1);
   gateway.start([], []);
@@ -474,7 +484,7 @@ test("every type byte that cannot be served is answered by a code, and the conne
   await transport.close();
 });
 
-test("2,000 random bodies of each type: a code each, no fault, nothing kept", async (t) => {
+test("2,000 random bodies of each type get a code each, cause no fault, and store no post", async (t) => {
   const { network, town } = scene(t);
   const gateway = town(1);
   const followed = identityOf(5);
@@ -530,7 +540,7 @@ test("2,000 random bodies of each type: a code each, no fault, nothing kept", as
   await transport.close();
 });
 
-test("the database: one owner, one process, a bound, and a number never used twice", (t) => {
+test("the database has one owner, one process and a bound, and never uses a sequence number twice", (t) => {
   const path = join(folder(t), "gateway.sqlite");
   const self = identityOf(1);
   const open = (identity = self, postsMax = 3) => new GatewayDatabase(path, identity.nodeId, { postsMax });
@@ -592,7 +602,7 @@ const loopbackOnly = process.env.THROWIE_LOOPBACK_ONLY === "1";
 const quic = loopbackOnly ? test.serial : test.serial.skip;
 const why = loopbackOnly
   ? ""
-  : " (skipped: the QUIC library sends UPnP; run through npm test for a namespace of its own)";
+  : " (skipped: the QUIC library sends UPnP packets; run npm test, which has a network namespace of its own)";
 
 interface Process {
   child: ChildProcess;
@@ -631,7 +641,7 @@ async function run(t: ExecutionContext, path: string, listen: string, peers: str
   return { child, address: `${event.node}@${socket}`, socket, lines, gone };
 }
 
-quic(`QUIC${why}: two processes, killed at random places again and again: every Drop arrives once`, async (t) => {
+quic(`QUIC${why}: every Drop arrives once between two processes that are killed at random times`, async (t) => {
   await buildProgram();
   const path = folder(t);
   const next = chance(SEED);
@@ -648,7 +658,8 @@ quic(`QUIC${why}: two processes, killed at random places again and again: every 
   const hear = (name: "a" | "b"): void => {
     const drop = hex(text(`Drop ${drops.length} from ${name}, ${next(1_000_000)}`));
     drops.push(drop);
-    // A line lost to a kill is a Drop that nobody carried; so it is said until the air's file has it.
+    // A kill may lose a line, and then no gateway has heard the Drop. So the line is repeated until the file of the air
+    // has it.
     const say = (): void => void processes[name].child.stdin!.write(`hear ${drop}\n`);
     const again = setInterval(() => (held(name).includes(drop) ? clearInterval(again) : say()), 50);
     t.teardown(() => clearInterval(again));
@@ -682,26 +693,29 @@ quic(`QUIC${why}: two processes, killed at random places again and again: every 
   processes.a.child.kill("SIGTERM");
   const beforeMs = performance.now();
   await processes.a.gone;
-  t.true(performance.now() - beforeMs < 4000, "it ends within its deadline");
+  t.true(performance.now() - beforeMs < 4000, "the process must end within its deadline");
 });
 
-quic(`QUIC${why}: unknown types, an untrusted author and a post, over real streams`, async (t) => {
-  const path = folder(t);
-  const air = new TownAir();
-  const [identity, followed] = [identityOf(1), identityOf(5)];
-  const transport = await openIrohTransport({ identity, listen: "127.0.0.1:0", bounds: MESSAGE_BOUNDS });
-  const gateway = new Gateway({
-    ...{ dataPath: path, identity, transport, air, audience: [], logger: pino({ level: "silent" }), ...QUICK },
-    follow: [{ id: followed.nodeId, sockets: ["127.0.0.1:9"] }],
-  });
-  gateway.start();
-  const other = await openIrohTransport({ identity: identityOf(9), listen: "127.0.0.1:0", bounds: MESSAGE_BOUNDS });
-  t.teardown(() => Promise.all([gateway.stop(), other.close()]).then(() => {}));
-  const connection = await other.connect(addressOf(transport), DEADLINE);
-  t.deepEqual(await refusals(connection), expectedRefusals());
-  t.is(await push(connection, signPost(identityOf(9), 1, text("mine")).record), "refused");
-  t.is(await push(connection, signPost(followed, 1, text("theirs")).record), "stored");
-  t.true(await until(() => air.drops.size === 1));
-  await gateway.stop();
-  await t.throwsAsync(connection.request(Uint8Array.of(0x30), DEADLINE), { instanceOf: TransportError });
-});
+quic(
+  `QUIC${why}: a gateway refuses unknown types and an author that it does not follow, and stores a followed one`,
+  async (t) => {
+    const path = folder(t);
+    const air = new TownAir();
+    const [identity, followed] = [identityOf(1), identityOf(5)];
+    const transport = await openIrohTransport({ identity, listen: "127.0.0.1:0", bounds: MESSAGE_BOUNDS });
+    const gateway = new Gateway({
+      ...{ dataPath: path, identity, transport, air, audience: [], logger: pino({ level: "silent" }), ...QUICK },
+      follow: [{ id: followed.nodeId, sockets: ["127.0.0.1:9"] }],
+    });
+    gateway.start();
+    const other = await openIrohTransport({ identity: identityOf(9), listen: "127.0.0.1:0", bounds: MESSAGE_BOUNDS });
+    t.teardown(() => Promise.all([gateway.stop(), other.close()]).then(() => {}));
+    const connection = await other.connect(addressOf(transport), DEADLINE);
+    t.deepEqual(await refusals(connection), expectedRefusals());
+    t.is(await push(connection, signPost(identityOf(9), 1, text("mine")).record), "refused");
+    t.is(await push(connection, signPost(followed, 1, text("theirs")).record), "stored");
+    t.true(await until(() => air.drops.size === 1));
+    await gateway.stop();
+    await t.throwsAsync(connection.request(Uint8Array.of(0x30), DEADLINE), { instanceOf: TransportError });
+  },
+);

@@ -1,16 +1,16 @@
 /**
- * The timers of hosts/retry/timers.ts on the simulator's kernel: time moves only when a test says so, and then from one
- * call to the next.
+ * The timers of hosts/retry/timers.ts on the kernel of the simulator. The time moves only when a test says so, and then
+ * it jumps from one call to the next.
  *
- * Invariant: after each call all promises that it resolved have run, as they have on Node's event loop, so one history is
- * played each time, whatever the machine does meanwhile.
+ * Invariant: after each call all promises that the call resolved have run, as on the event loop of Node. So every run
+ * has the same history, no matter how busy the machine is.
  */
 import type { Timer, Timers } from "../hosts/retry/timers.ts";
 import { Kernel } from "../sim/kernel.ts";
 
 export class KernelTimers implements Timers {
   readonly #kernel = new Kernel();
-  /** Calls that were made. */
+  /** The number of calls that were made. */
   calls = 0;
 
   now(): number {
@@ -22,6 +22,7 @@ export class KernelTimers implements Timers {
     return { cancel: () => this.#kernel.cancel(timer) };
   }
 
+  /** Makes all calls up to this time, and then sets the time to it. */
   async runTo(untilMs: number): Promise<void> {
     await promises();
     while (this.#kernel.nextUs <= untilMs * 1000) {
@@ -33,7 +34,7 @@ export class KernelTimers implements Timers {
   }
 }
 
-/** Node starts an immediate only when no promise has anything left to run. */
+/** Resolves when all promises have run: Node starts an immediate only when no promise has anything left to run. */
 function promises(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,6 +1,9 @@
 /**
- * A thousand nodes in one process on simulated time: hosts/distsoc over the in-process network and the simulator's kernel.
- * Nothing waits, and one history is played each time. First the connections alone, then whole nodes with posts.
+ * A thousand nodes in one process on simulated time. hosts/distsoc runs over the in-process network and the kernel of
+ * the simulator.
+ *
+ * No test waits for real time, and every run of a test has the same history. The first tests run only the connections,
+ * and the later tests run complete nodes with posts.
  */
 import test from "ava";
 import { NAMED_PEERS_MAX, Peers } from "../hosts/distsoc/connections/peers.ts";
@@ -17,9 +20,12 @@ import { KernelTimers } from "./kernel-timers.ts";
 import { identityOf } from "./transport-contract.ts";
 
 const NODES = 1000;
-/** Whom a node names, by distance; the first and the last make neighbours dial each other at one instant. */
+/**
+ * The distances to the nodes that a node names. The first and the last make neighbours dial each other at the same
+ * time.
+ */
 const DISTANCES = [1, 10, 137, NODES - 1];
-/** Every tenth node loses its power at 20 s and has it back at 40 s. */
+/** Every tenth node loses its power at 20 s and starts again at 40 s. */
 const CUT_EVERY = 10;
 const PHASE_MS = 20_000;
 
@@ -27,16 +33,16 @@ const idOf = (number: number): NodeId => number.toString(16).padStart(64, "0");
 const numberOf = (id: NodeId): number => Number.parseInt(id, 16);
 
 interface Outcome {
-  /** One line for each first connection with a peer and each last one lost, in the order of time. */
+  /** One line for each first connection with a peer and for each loss of the last connection, in the order of time. */
   history: string[];
-  /** Connections that are missing or too many, at the end of each phase. */
+  /** The connections that are missing or too many at the end of each phase. */
   faults: string[];
   calls: number;
 }
 
 class World {
   readonly history: string[] = [];
-  /** Open connections as their dialler sees them, by "dialler-other". */
+  /** The number of open connections, as the dialling node sees them. A key is "dialling node-other node". */
   readonly open = new Map<string, number>();
   readonly #timers: Timers;
   readonly #network: MemoryNetwork;
@@ -68,7 +74,7 @@ class World {
     this.#network.cut(idOf(number));
   }
 
-  /** Each named pair of running nodes has one connection, and both ends know it. */
+  /** Checks that each named pair of running nodes has one connection, and that both ends know this connection. */
   faults(phase: string): string[] {
     const faults: string[] = [];
     for (const [number, peers] of this.#peers) {
@@ -109,7 +115,9 @@ class World {
   }
 }
 
-/** All start, a tenth is cut, and comes back. `timersOf` may break the timers. */
+/**
+ * All nodes start, a tenth of the nodes loses its power, and these nodes start again. `timersOf` may break the timers.
+ */
 async function play(timersOf: (timers: Timers) => Timers = (timers) => timers): Promise<Outcome> {
   const kernel = new KernelTimers();
   const world = new World(timersOf(kernel));
@@ -127,19 +135,19 @@ async function play(timersOf: (timers: Timers) => Timers = (timers) => timers): 
   return { history: world.history, faults, calls: kernel.calls };
 }
 
-test("1,000 nodes dial, lose and redial each other on simulated time, twice with one history", async (t) => {
+test("1,000 nodes dial, lose and redial each other on simulated time, and two runs have the same history", async (t) => {
   t.true(DISTANCES.length <= NAMED_PEERS_MAX);
   const first = await play();
   t.deepEqual(first.faults, []);
   const lost = first.history.filter((line) => line.includes(" lost "));
-  // A node has six neighbours, three on each side, and each loses it.
+  // Each node that loses its power has six neighbours, three on each side, and each neighbour notes the loss.
   t.true(lost.length >= (NODES / CUT_EVERY) * 6, `${lost.length} losses`);
   t.log(`${first.history.length} lines, ${first.calls} calls of timers`);
   const second = await play();
   t.deepEqual(second, first);
 });
 
-test("canary: timers that lose a pause leave nodes apart", async (t) => {
+test("canary: timers that lose a pause leave nodes without a connection", async (t) => {
   const { faults } = await play((timers) => ({
     now: () => timers.now(),
     after: (delayMs, run) => timers.after(delayMs, delayMs === RETRY_TIMINGS.baseMs * 4 ? () => {} : run),
@@ -150,7 +158,7 @@ test("canary: timers that lose a pause leave nodes apart", async (t) => {
   );
 });
 
-test("canary: chance in the timers is another history", async (t) => {
+test("canary: random delays in the timers give another history", async (t) => {
   let drawn = 1;
   const { history } = await play((timers) => ({
     now: () => timers.now(),
@@ -162,7 +170,7 @@ test("canary: chance in the timers is another history", async (t) => {
   t.notDeepEqual(history, (await play()).history);
 });
 
-/** Posts in memory, durable as long as this object lives. */
+/** Posts in memory. They are durable as long as this object exists. */
 class MemoryPosts implements Posts {
   readonly #posts: Post[] = [];
   readonly #owed = new Map<NodeId, Set<number>>();
@@ -211,13 +219,16 @@ class MemoryPosts implements Posts {
 }
 
 const TOWNS = 200;
-/** A node's audience is the next node; it follows the one before it, and one that it is no audience of. */
+/**
+ * The audience of a node is the next node. A node follows the node before it. It also follows a node that does not have
+ * it in its audience.
+ */
 const AUDIENCE_DISTANCE = 1;
 const FOLLOW_DISTANCE = 50;
 const AUTHORS = Array.from({ length: 20 }, (_, index) => index * 10 + 5);
 const identities = Array.from({ length: TOWNS }, (_, number) => identityOf(number + 1));
 
-/** All nodes start, ten lose their power before the authors post, and have it back if `back`. */
+/** All nodes start. Ten nodes lose their power before the authors post, and start again later if `back` is true. */
 async function playPosts(back: boolean): Promise<{ lines: string[]; kept: number[]; owed: number }> {
   const kernel = new KernelTimers();
   const network = new MemoryNetwork(kernel);
@@ -262,7 +273,7 @@ async function playPosts(back: boolean): Promise<{ lines: string[]; kept: number
   return { lines, kept: posts.map(({ count }) => count), owed };
 }
 
-test("200 whole nodes push and fetch posts on simulated time, twice with one log", async (t) => {
+test("200 complete nodes push and fetch posts on simulated time, and two runs have the same log", async (t) => {
   const first = await playPosts(true);
   const expected = new Array<number>(TOWNS).fill(0);
   for (const author of AUTHORS) {
@@ -281,6 +292,6 @@ test("200 whole nodes push and fetch posts on simulated time, twice with one log
   t.deepEqual(await playPosts(true), first);
 });
 
-test("canary: nodes that stay away are owed their posts", async (t) => {
+test("canary: posts for nodes that stay away remain owed", async (t) => {
   t.is((await playPosts(false)).owed, AUTHORS.length / 2);
 });
