@@ -1,9 +1,11 @@
 /**
- * Which room may import which: the shape of the tree (design section 3). `test/tidy.test.ts` holds this table against every
- * import, and against the table in docs/architecture.md, which is printed from it.
+ * The arrows of the tree: which room may import which (design section 3). A room is a folder or a file.
+ *
+ * `test/tidy.test.ts` checks every import against this table. It also checks the table in docs/architecture.md, which
+ * is printed from this table.
  */
 
-/** What a layer's room of the overlay may import: everything but the node and the other layers. */
+/** The imports that a layer of the overlay may have: everything but the node and the other layers. */
 const OF_A_LAYER = [
   "hosts/distsoc/connections/",
   "hosts/distsoc/exchange.ts",
@@ -16,7 +18,10 @@ const OF_A_LAYER = [
   "@noble/hashes/",
 ];
 
-/** What each folder may import besides itself; design section 3. The first entry that a path begins with counts. */
+/**
+ * The imports that each room may have besides its own files. For a path, the first entry that the path begins with
+ * counts.
+ */
 export const ARROWS: [folder: string, imports: string[]][] = [
   ["modules/drop/", ["@noble/"]],
   ["modules/glacier/", ["modules/drop/"]],
@@ -28,7 +33,7 @@ export const ARROWS: [folder: string, imports: string[]][] = [
     ["modules/drop/", "modules/glacier/", "modules/rbsr/", "modules/temperature/", "modules/store/"],
   ],
   ["modules/dongle/", ["modules/store/crc32.ts", "modules/throwie/ports.ts"]],
-  // Firmware only: what a board is. Nothing that also runs elsewhere may import it.
+  // These rooms are only for the firmware. No module that also runs elsewhere may import them.
   ["modules/espnow/", ["modules/throwie/ports.ts"]],
   ["modules/serial/", []],
   [
@@ -47,14 +52,14 @@ export const ARROWS: [folder: string, imports: string[]][] = [
   ],
   ["main.ts", ["modules/board/", "modules/espnow/", "modules/store/", "modules/throwie/", "mc/config"]],
   ["sim/", ["modules/drop/", "modules/store/", "modules/throwie/", "@noble/"]],
-  // Between the hosts' rooms, and which room may use which package.
+  // The rooms of the hosts: which room may import which, and which room may use which package.
   ["hosts/retry/", []],
   ["hosts/machine/", ["node:"]],
   ["hosts/store/", ["modules/store/", "node:"]],
   ["hosts/radio/", ["modules/dongle/", "modules/throwie/ports.ts", "hosts/retry/", "node:", "serialport"]],
   ["hosts/node/", ["modules/drop/", "modules/store/", "modules/throwie/", "hosts/radio/", "hosts/store/", "node:"]],
   ["hosts/negentropy/", ["@noble/"]],
-  // The overlay: what a node and a post are, what is said of them, who carries it, and the node that uses all of that.
+  // The overlay: names, posts, messages about posts, transports that carry messages, and the node that uses them.
   ["hosts/distsoc/node-id.ts", ["node:net", "@noble/hashes/"]],
   ["hosts/distsoc/identity.ts", ["hosts/distsoc/node-id.ts", "node:", "@noble/curves/"]],
   ["hosts/distsoc/post.ts", ["modules/drop/", "hosts/distsoc/node-id.ts", "hosts/distsoc/wire/cbor.ts", "@noble/"]],
@@ -113,7 +118,7 @@ export const ARROWS: [folder: string, imports: string[]][] = [
       "node:",
     ],
   ],
-  // The command line is where the rooms meet.
+  // The command line joins the rooms.
   [
     "hosts/cli/",
     [

@@ -1,7 +1,9 @@
 /**
- * A frame of a type that a place in the code forgot would be taken for a frame of another type. So the table of types
- * (modules/glacier/frame-type.ts) is the only list of them: what it does not have is refused, what it has is handled, and a
- * type that is added to it is missed by the compiler first, and at run time second. The table is also that of the document.
+ * Code that forgets a type of frame would treat a frame of this type as a frame of another type.
+ *
+ * So the table of types (modules/glacier/frame-type.ts) is the only list of types. A type that is not in the table is
+ * refused, and every type in the table is handled. When a new type is added to the table, the compiler reports each
+ * place that does not handle it, and at run time such a place throws. docs/protocol.md has the same table.
  */
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -23,13 +25,15 @@ import vectors from "./vectors/glacier.json" with { type: "json" };
 const SESSION = 77;
 const PEER = Uint8Array.of(2, 0, 0, 0, 0, 2);
 const TYPES_MAX = 8;
-/** The next type that is free: that of the canaries. */
+/** The next free type. The canaries use it. */
 const NEW_TYPE: number = FRAME_TYPES.length;
 
 type Row = Exclude<(typeof FRAME_TYPES)[number], undefined>;
 const rows = (): Row[] => FRAME_TYPES.filter((row) => row !== undefined);
 
-/** A node in contact with a peer that has opened its session as message 0, and a way to send the node what the peer likes. */
+/**
+ * A node in contact with a peer that has opened its session as message 0. `send` sends the node any frame of the peer.
+ */
 function inContact(): { node: Throwie; sent: Uint8Array[]; send: (fields: HeaderFields, payload: Uint8Array) => void } {
   const lone = loneNode(3, new SeededRandom(1, "frame types"));
   const { node, sent } = lone;
@@ -44,25 +48,25 @@ function inContact(): { node: Throwie; sent: Uint8Array[]; send: (fields: Header
   const { name, payload } = openingFor(sent.find((frame) => frameType(frame) === BEACON)!, NOTHING_LISTED);
   send({ type: OPEN, shortIdLow: name[0], shortIdHigh: name[1] }, payload);
   node.turn();
-  if (node.contacts !== 1) throw new Error("no contact");
+  if (node.contacts !== 1) throw new Error("the node has no contact after the opening of the peer");
   return { node, sent, send };
 }
 
-test("the table is by code, each type has a vector, and docs/protocol.md has the same table", (t) => {
+test("the index of a row is its code, each type has a vector, and docs/protocol.md has the same table", (t) => {
   const document = readFileSync("docs/protocol.md", "utf8");
   const word = (yes: boolean): string => (yes ? "yes" : "no");
   const lines = rows().map(({ code, name, session, fragment, opens, broadcast }) => {
     t.is(FRAME_TYPES[code]?.code, code);
     t.true(
       vectors.valid.some((vector) => vector.type === code),
-      `a vector of ${name}`,
+      `there must be a vector of ${name}`,
     );
     return `| ${code} | ${name} | ${word(session)} | ${word(fragment)} | ${word(opens)} | ${word(broadcast)} |`;
   });
   t.true(document.includes(`|---|---|---|---|---|---|\n${lines.join("\n")}\n\n`), lines.join("\n"));
 });
 
-test("a frame of a type that the table does not have costs the counter `type`, and nothing else", (t) => {
+test("a frame whose type is not in the table only adds one to the counter `type`", (t) => {
   const { node, sent, send } = inContact();
   const state = (): object => {
     node.turn();
@@ -79,21 +83,23 @@ test("a frame of a type that the table does not have costs the counter `type`, a
   }
   const counters = { ...before.counters, type: before.counters.type + 2 * unknown.length };
   t.deepEqual({ ...state(), counters: { ...node.counters } }, { ...before, counters });
-  // A type that the table has does more: the poll is answered.
+  // Canary: a frame whose type is in the table has a further effect, because its poll is answered.
   send({ type: RECONCILE, poll: true, sequence: 1, shortIdLow: 5 }, payload);
   t.notDeepEqual(state(), before);
 });
 
-/** What goes wrong with each type of the table: as a frame that a node in contact hears, and as a message under way. */
+/**
+ * Returns the faults of each type in the table: as a frame that a node in contact hears, and as a message under way.
+ */
 function unhandled(): string[] {
   const faults: string[] = [];
   for (const { code, name, fragment } of rows()) {
     try {
       const { node, send } = inContact();
       const { type } = node.counters;
-      // The whole of a message of 40 bytes, if it is one.
+      // The payload is a complete message of 40 bytes, if the type is a type of messages.
       send({ type: code, sequence: 1, shortIdLow: 5 }, Uint8Array.of(40, 0, 0, ...new Uint8Array(40)));
-      if (node.counters.type !== type) faults.push(`${name}: not known`);
+      if (node.counters.type !== type) faults.push(`${name}: the node counts it as an unknown type`);
       if (!fragment) continue;
       const contact = new Contact(node, 1);
       const message = Object.assign(new Outgoing(), { type: code, bodyBytes: 40, handle: 0 });
@@ -107,7 +113,10 @@ function unhandled(): string[] {
   return faults;
 }
 
-/** The new type of a canary: a message, a single frame of a session, or a frame without a session. */
+/**
+ * The new types of the canaries: a message, a single frame of a session, and a frame without a session. `named` lists
+ * the files in which the compiler must report an error.
+ */
 const NEW_ROWS = [
   { session: true, fragment: true, named: ["modules/throwie/contact.ts"] },
   { session: true, fragment: false, named: ["modules/glacier/link.ts"] },
@@ -117,11 +126,11 @@ const newRow = ({ session, fragment }: { session: boolean; fragment: boolean }) 
   ...{ code: NEW_TYPE, name: "NEW", session, fragment, opens: false, broadcast: false },
 });
 
-test.serial("node, link and contact handle each type of the table", (t) => {
+test.serial("the node, the link and the contact handle each type in the table", (t) => {
   t.deepEqual(unhandled(), []);
 });
 
-test.serial("canary: a type of the table that nobody handles is not taken for another", (t) => {
+test.serial("canary: a type in the table that no code handles throws, and is not treated as another type", (t) => {
   for (const row of NEW_ROWS) {
     (FRAME_TYPES as unknown as object[]).push(newRow(row));
     try {
@@ -132,7 +141,7 @@ test.serial("canary: a type of the table that nobody handles is not taken for an
   }
 });
 
-test.serial("canary: the compiler names the files where a new type of the table is not handled", (t) => {
+test.serial("canary: the compiler names the files that do not handle a new type in the table", (t) => {
   const folder = mkdtempSync(join(tmpdir(), "throwie-frame-type-"));
   t.teardown(() => rmSync(folder, { recursive: true }));
   cpSync("tsconfig.json", join(folder, "tsconfig.json"));

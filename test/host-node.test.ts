@@ -1,4 +1,7 @@
-/** A Throwie on a host without a radio, and a person's messages in and out of it (hosts/node). */
+/**
+ * A person leaves and reads messages with a Throwie on a host (hosts/node). These tests run the node without a radio,
+ * on a store in a file.
+ */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -22,7 +25,7 @@ function storePath(t: ExecutionContext): string {
   return join(folder, "deep", "drops.flash");
 }
 
-/** As many Drops as there is room for, all as hot as a Drop can be. */
+/** Fills the store with Drops that are all as hot as a Drop can be. */
 function fill(path: string, make = (number: number): Uint8Array => bytes(`carried ${number}`)): void {
   mkdirSync(dirname(path), { recursive: true });
   const { store, close } = openDropStore(path);
@@ -35,7 +38,7 @@ function fill(path: string, make = (number: number): Uint8Array => bytes(`carrie
   close();
 }
 
-test("a message is there when the file is opened again, and its key alone opens it", async (t) => {
+test("a message is in the store when the file is opened again, and only its key opens it", async (t) => {
   const path = storePath(t);
   const node = await HostNode.open({ storePath: path });
   const drop = sealMessage(bytes("hello"), KEY);
@@ -53,24 +56,24 @@ test("a message is there when the file is opened again, and its key alone opens 
   close();
 });
 
-test("a message of one's own comes into a store that is full of the hottest Drops", async (t) => {
+test("an own message is stored although the store is full of the hottest Drops", async (t) => {
   const path = storePath(t);
   fill(path);
   const node = await HostNode.open({ storePath: path });
-  // Canary: what came by wire is colder than all that is here, and stays out.
+  // Canary: a Drop from the wire is colder than all Drops in the store, so the store refuses it.
   t.is(node.publish(bytes("by wire"), "wire"), "colder");
   const share = Math.floor(node.held / 5);
   for (let number = 0; number <= share; number++) leaveMessage(node, sealMessage(bytes(`mine ${number}`), KEY));
   t.is(node.held, 750);
   node.close();
   const { store, close } = openDropStore(path);
-  // The share of newcomers is full: the first of the node's own died for the last.
+  // The share of newcomers is full, so the first own message died for the last one.
   t.is(openMessages(store, KEY).length, share);
   t.is(store.journal().filter(({ cause }) => cause === FLOOD).length, 1);
   close();
 });
 
-test("messages come out hottest first", (t) => {
+test("messages are read in the order of their heat, hottest first", (t) => {
   const path = storePath(t);
   const drops = Array.from({ length: 750 }, (_, number) =>
     sealMessage(bytes(String(number)), number < 3 ? KEY : OTHER_KEY),
@@ -93,17 +96,17 @@ for (const [outcome, sentence] of [
   ["busy", /^The store is full, and every Drop that could make room is being sent just now; try again\.$/],
   ["flash", /^The store cannot be written: check the disk, or name another file\.$/],
 ] as [PublishOutcome, RegExp][]) {
-  test(`a person is told when the node answers ${outcome}`, (t) => {
+  test(`a person gets a sentence when the node answers ${outcome}`, (t) => {
     t.throws(() => leaveMessage({ publish: () => outcome }, bytes("x")), { message: sentence });
   });
 }
 
-test("an empty message and one that no Drop holds are refused", (t) => {
+test("an empty message and a message that is too long for a Drop are refused", (t) => {
   t.throws(() => sealMessage(new Uint8Array(0), KEY), { instanceOf: RangeError, message: /empty/ });
   t.throws(() => sealMessage(new Uint8Array(2009), KEY), { instanceOf: RangeError, message: /2009 bytes.* 2008/ });
 });
 
-test("a store that cannot be opened leaves no radio open", async (t) => {
+test("no radio stays open when the store cannot be opened, and no store when the radio fails", async (t) => {
   const path = storePath(t);
   const first = await HostNode.open({ storePath: path });
   await t.throwsAsync(HostNode.open({ storePath: path, openRadio: () => t.fail() as never }), { message: /in use/ });

@@ -1,6 +1,8 @@
 /**
- * The package as others embed it (docs/embedding.md): what its name opens, what `npm pack` holds, and that the example of
- * the document works outside this repository with nothing but the packed files.
+ * Another program may embed this package (docs/embedding.md), and then it has only the files that `npm pack` packs.
+ *
+ * These tests check which files can be imported by the name of the package, and which files are packed. They also check
+ * that the example of the document works outside this repository with only the packed files.
  */
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -12,14 +14,14 @@ import test from "ava";
 const PACKAGE = JSON.parse(readFileSync("package.json", "utf8"));
 const DOCUMENT = readFileSync("docs/embedding.md", "utf8");
 const LIBRARY_FOLDERS = ["drop", "glacier", "rbsr", "store", "temperature", "throwie"];
-/** What others import, as `throwie/store/store.js`. */
+/** The paths that other programs import, such as `throwie/store/store.js`. */
 const PUBLIC: string[] = Object.keys(PACKAGE.exports).map((path) => path.replace("./", "throwie/"));
 const EXAMPLE_LINES_MAX = 60;
 
 /**
- * What a public file shows without saying what it is: exports, and members of exported classes and interfaces, without
- * a comment of their own. A comment that opens the file is the file's. Our own formatter indents a member by two
- * spaces.
+ * Finds the exports, and the members of exported classes and interfaces, that have no comment of their own. A comment
+ * that opens the file belongs to the file and not to an export. The formatter indents a member by two spaces, so this
+ * function knows a member by these two spaces.
  */
 function undocumented(text: string): string[] {
   const lines = text.split("\n");
@@ -37,13 +39,14 @@ function undocumented(text: string): string[] {
   return found;
 }
 
-/** A fenced block of the document, by its language. */
+/** Returns the first fenced block of the document in this language. */
 function block(language: string): string {
   const found = new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(DOCUMENT);
-  if (found === null) throw new Error(`docs/embedding.md has no block of ${language}`);
+  if (found === null) throw new Error(`docs/embedding.md has no fenced block in ${language}`);
   return found[1]!;
 }
 
+/** The paths of the files that `npm pack` puts into a tarball. */
 function packed(): string[] {
   const told = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
     encoding: "utf8",
@@ -52,10 +55,9 @@ function packed(): string[] {
   return JSON.parse(told)[0].files.map(({ path }: { path: string }) => path);
 }
 
-/** A folder outside this repository, where `npm install` would have put the package and what it depends on. */
+/** A folder outside this repository, with the package and its dependencies as after `npm install`. */
 class Elsewhere {
   readonly folder = mkdtempSync(join(tmpdir(), "throwie-embedder-"));
-  /** The paths of the files that `npm pack` puts into a tarball. */
   readonly packed = packed();
 
   constructor() {
@@ -68,7 +70,10 @@ class Elsewhere {
     writeFileSync(join(this.folder, "package.json"), '{ "type": "module" }');
   }
 
-  /** Compiles a program; what TypeScript says against it, nothing when it compiles. `types`: packages that declare globals. */
+  /**
+   * Compiles a program. Returns the errors of TypeScript, or an empty text when there are none. `types` names the
+   * packages that declare globals.
+   */
   compile(name: string, text: string, types: string[]): string {
     writeFileSync(join(this.folder, name), text);
     const options = { module: "nodenext", target: "es2022", lib: ["es2022"], strict: true, skipLibCheck: false, types };
@@ -92,7 +97,7 @@ class Elsewhere {
 const elsewhere = new Elsewhere();
 test.after.always(() => elsewhere.remove());
 
-test.serial("the package's name opens each public file, and nothing else", async (t) => {
+test.serial("exactly the public files can be imported by the name of the package", async (t) => {
   t.true(PUBLIC.length > 10);
   for (const path of PUBLIC) t.truthy(await import(path), path);
   for (const path of ["throwie", "throwie/store/slots.js", "throwie/build/modules/store/store.js"]) {
@@ -100,7 +105,7 @@ test.serial("the package's name opens each public file, and nothing else", async
   }
 });
 
-test.serial("npm packs the library's modules and the command, and nothing else", (t) => {
+test.serial("npm packs exactly the modules of the library, the command and the scenarios", (t) => {
   const modules = LIBRARY_FOLDERS.flatMap((folder) =>
     readdirSync(join("modules", folder))
       .filter((name) => name.endsWith(".ts"))
@@ -119,24 +124,24 @@ test.serial("the packed command runs", (t) => {
   t.regex(elsewhere.run(command, "sim", "pair", "--json"), /"traceHash"/);
 });
 
-test.serial("the example of docs/embedding.md compiles and runs with the packed files alone", (t) => {
+test.serial("the example of docs/embedding.md compiles and runs with only the packed files", (t) => {
   const example = block("ts");
   t.true(example.trimEnd().split("\n").length <= EXAMPLE_LINES_MAX);
   t.is(elsewhere.compile("example.ts", example, ["node"]), "");
   t.is(elsewhere.run("example.js"), block("text"));
 });
 
-test.serial("a consumer that uses the declarations wrongly does not compile", (t) => {
+test.serial("canary: a program that uses the declarations wrongly does not compile", (t) => {
   const wrong = block("ts").replace('"own")', '"mine")');
   t.regex(elsewhere.compile("wrong.ts", wrong, ["node"]), /"mine".*is not assignable/);
 });
 
-test.serial("the declarations need no runtime's types", (t) => {
+test.serial("the declarations need no types of a runtime", (t) => {
   const imports = PUBLIC.map((path, i) => `export * as m${i} from "${path}";\n`);
   t.is(elsewhere.compile("all.ts", imports.join(""), []), "");
 });
 
-test("each public export, and each member of one, says what it is", (t) => {
+test("each public export, and each member of a public export, has a comment of its own", (t) => {
   const sources = PUBLIC.map((path) => path.replace("throwie/", "modules/").replace(".js", ".ts"));
   t.deepEqual(
     sources.flatMap((path) => undocumented(readFileSync(path, "utf8")).map((line) => `${path}: ${line}`)),
@@ -154,7 +159,7 @@ test("each public export, and each member of one, says what it is", (t) => {
   );
 });
 
-test("docs/embedding.md names the public files, and no other", (t) => {
+test("docs/embedding.md names exactly the public files", (t) => {
   const named = [...DOCUMENT.matchAll(/^\| `(throwie\/\S+)` \|/gm)].map((match) => match[1]);
   t.deepEqual(named, PUBLIC);
 });

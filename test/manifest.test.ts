@@ -1,8 +1,11 @@
 /**
- * What `mcconfig` will find in the manifests, for each platform, without the SDK: every import in main's closure is mapped
- * to a file that exists, under a name that mirrors its path, and nothing is mapped that nobody imports. XS resolves
- * specifiers against module names, TypeScript against paths; both must come to the same file. And the lists of modules are
- * those that `npm run manifests` writes.
+ * A wrong manifest shows only when `mcconfig` builds the firmware, which needs the SDK. So these tests check the
+ * manifests for each platform without the SDK.
+ *
+ * - Every import in the closure of main.ts is mapped to a file that exists, under a name that mirrors its path.
+ * - No module is mapped that no module imports.
+ * - XS resolves an import against module names, and TypeScript against paths. Both must find the same file.
+ * - The lists of modules are those that `npm run manifests` writes.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,43 +15,45 @@ import { fromDisk, manifests } from "../hosts/firmware/manifests.ts";
 import { type Manifest, ModuleMap, PLATFORMS, type Read } from "../hosts/firmware/module-map.ts";
 
 /**
- * Typed arrays made when a preloaded module is loaded end in read-only memory. On a board nothing writes to these;
- * anything else would be scratch memory, and throw at its first use: its module goes into NOT_PRELOADED (manifests.ts).
+ * A typed array that is created while a preloaded module loads lies in read-only memory. On a board no code writes to
+ * the arrays of this list. Any other such array would be scratch memory and would throw at its first use, so its module
+ * must go into NOT_PRELOADED (hosts/firmware/manifests.ts).
  */
 const NEVER_WRITTEN = [
   "modules/throwie/throwie: BROADCAST",
-  "@noble/hashes/blake2: BBUF", // BLAKE2b's, which BLAKE3 does not call
+  "@noble/hashes/blake2: BBUF", // only BLAKE2b writes to it, and BLAKE3 does not call BLAKE2b
   "@noble/hashes/utils: isLE",
 ];
 
-/** What a platform's manifests map, and everything that is wrong with them. */
+/** Returns the modules that the manifests of a platform map, with all faults of the manifests. */
 function checked(platform: string, read: Read): ModuleMap {
   const map = new ModuleMap(platform, read);
   const closure = map.closure();
   for (const name of map.files.keys()) {
-    if (!closure.has(name)) map.faults.push(`${name} is mapped and nobody imports it`);
+    if (!closure.has(name)) map.faults.push(`${name} is mapped, but no module imports it`);
   }
   for (const name of map.preload) {
-    if (!closure.has(name)) map.faults.push(`${name} is to be preloaded and is not in the closure`);
+    if (!closure.has(name)) map.faults.push(`${name} is to be preloaded, but it is not in the closure`);
     for (const scratch of scratchOf(name, map.files.get(name), read)) {
-      map.faults.push(`${scratch} is preloaded, and so read-only`);
+      map.faults.push(`${scratch} is preloaded, so it is read-only; add its module to NOT_PRELOADED`);
     }
   }
   return map;
 }
 
+/** Finds the typed arrays that a file creates at its top level, without those in NEVER_WRITTEN. */
 function scratchOf(name: string, file: string | undefined, read: Read): string[] {
   if (file === undefined) return [];
   const found = read(file)!.matchAll(/^(?:export )?(?:const|let) (\w+)\b.*\bnew (?:\w+Array|DataView)\(/gm);
   return [...found].map((match) => `${name}: ${match[1]}`).filter((scratch) => !NEVER_WRITTEN.includes(scratch));
 }
 
-/** The disk, with one file that reads otherwise. */
+/** Reads the disk, but changes the text of one file. */
 function changed(path: string, change: (text: string) => string | undefined): Read {
   return (asked) => (asked === path ? change(fromDisk(path) ?? "") : fromDisk(asked));
 }
 
-/** The disk, with one manifest that reads otherwise. */
+/** Reads the disk, but changes one manifest. */
 function changedManifest(change: (manifest: Manifest) => void, path = "manifest.json"): Read {
   return changed(path, (text) => {
     const parsed = JSON.parse(text) as Manifest;
@@ -58,14 +63,14 @@ function changedManifest(change: (manifest: Manifest) => void, path = "manifest.
 }
 
 for (const platform of PLATFORMS) {
-  test(`${platform}: main's whole closure is mapped, and nothing else`, (t) => {
+  test(`${platform}: exactly the modules in the closure of main.ts are mapped`, (t) => {
     const { faults, files, preload } = checked(platform, fromDisk);
     t.deepEqual(faults, []);
     t.true(files.size > 60 && preload.length > 50, `${files.size} modules, ${preload.length} preloaded`);
   });
 }
 
-test("names mirror paths, but where a board has its own", (t) => {
+test("a module name mirrors its path, except where a board has a file of its own", (t) => {
   const own = ["embedded:storage/flash", "modules/dongle/copy", "modules/glacier/crc16", "modules/store/crc32"];
   for (const platform of PLATFORMS) {
     for (const [name, file] of checked(platform, fromDisk).files) {
@@ -74,14 +79,14 @@ test("names mirror paths, but where a board has its own", (t) => {
   }
 });
 
-test("the lists of modules are those that main.ts needs", (t) => {
+test("the manifests list the modules that main.ts needs", (t) => {
   for (const [path, wanted] of manifests(fromDisk)) {
     const found = JSON.parse(fromDisk(path) ?? "{}");
     t.deepEqual(JSON.stringify(found), JSON.stringify(wanted), `${path} is out of date: run "npm run manifests"`);
   }
 });
 
-test("an import costs no manifest edit by hand, and what is by hand stays", (t) => {
+test("a new import needs no manifest edit by hand, and entries that were written by hand remain", (t) => {
   const store = "modules/store/manifest.json";
   const withKey = changed(
     "modules/store/slots.ts",
@@ -112,16 +117,16 @@ test("an import costs no manifest edit by hand, and what is by hand stays", (t) 
   t.false("modules/store/journal" in replaced.get(store)!.modules!);
 });
 
-test("an import that leads nowhere is a sentence, and no manifest", (t) => {
+test("an import of a file that does not exist gives one sentence and no manifest", (t) => {
   const nowhere = changed("modules/store/slots.ts", (text) => `import "./nowhere.ts";\n${text}`);
   t.throws(() => manifests(nowhere), { message: /modules\/store\/slots imports modules\/store\/nowhere/ });
 });
 
-test("no module that is the board's own is preloaded", (t) => {
+test("the module of the board itself is not preloaded", (t) => {
   for (const platform of PLATFORMS) t.false(checked(platform, fromDisk).preload.includes("modules/board/board"));
 });
 
-test("what would not build, or not run, is seen", (t) => {
+test("canary: a manifest that would not build or not run is found", (t) => {
   const broken: [RegExp, string, Read][] = [
     [
       /link imports modules\/glacier\/ack, which lin does not map/,
@@ -140,7 +145,7 @@ test("what would not build, or not run, is seen", (t) => {
     ],
     [/extra.js: XS strips/, "lin", changedManifest((m) => Object.assign(m.modules!, { "extra.js": "./main" }))],
     [
-      /extra is mapped and nobody/,
+      /extra is mapped, but no module imports it/,
       "lin",
       changedManifest((m) => Object.assign(m.modules!, { extra: "./modules/drop/key" })),
     ],
@@ -151,17 +156,17 @@ test("what would not build, or not run, is seen", (t) => {
     ],
     [/board-lin is listed and does not/, "lin", changed("modules/board/board-lin.c", () => undefined)],
     [
-      /preloaded and is not in the closure/,
+      /preloaded, but it is not in the closure/,
       "esp32",
       changedManifest((m) => (m.preload as string[]).push("modules/drop/key")),
     ],
     [
-      /SCRATCH is preloaded, and so read-only/,
+      /SCRATCH is preloaded, so it is read-only/,
       "esp32",
       changed("modules/store/slots.ts", (text) => `${text}\nconst SCRATCH = new Uint8Array(8);\n`),
     ],
     [
-      /SHA256_W is preloaded, and so read-only/,
+      /SHA256_W is preloaded, so it is read-only/,
       "esp32",
       changedManifest((m) => {
         m.modules!["@noble/hashes/sha2"] = "./node_modules/@noble/hashes/sha2";
@@ -178,11 +183,14 @@ test("what would not build, or not run, is seen", (t) => {
 });
 
 const { MODDABLE } = process.env;
-(MODDABLE === undefined ? test.skip : test)("the SDK gives what is taken from it (needs MODDABLE)", (t) => {
-  const modules = join(MODDABLE!, "modules");
-  const text = (path: string): string => readFileSync(path, "utf8");
-  t.regex(text(join(MODDABLE!, "build/devices/esp32/manifest.json")), /base\/timer\/\*/);
-  t.regex(text(join(MODDABLE!, "build/simulators/manifest.json")), /base\/timer\/timer/);
-  t.regex(text(join(modules, "data/crc/manifest.json")), /\.\/crc/);
-  t.regex(text(join(modules, "io/flash/esp32/manifest.json")), /"embedded:storage\/flash"/);
-});
+(MODDABLE === undefined ? test.skip : test)(
+  "the SDK has the modules that the manifests take from it (needs MODDABLE)",
+  (t) => {
+    const modules = join(MODDABLE!, "modules");
+    const text = (path: string): string => readFileSync(path, "utf8");
+    t.regex(text(join(MODDABLE!, "build/devices/esp32/manifest.json")), /base\/timer\/\*/);
+    t.regex(text(join(MODDABLE!, "build/simulators/manifest.json")), /base\/timer\/timer/);
+    t.regex(text(join(modules, "data/crc/manifest.json")), /\.\/crc/);
+    t.regex(text(join(modules, "io/flash/esp32/manifest.json")), /"embedded:storage\/flash"/);
+  },
+);

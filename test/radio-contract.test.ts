@@ -1,6 +1,6 @@
 /**
- * The real radios under the contract of radio-contract.ts: UDP, multicast, the serial dongle, and the firmware's ESP-NOW on
- * Linux. The simulator's is held to the same rules in radio-station.test.ts.
+ * The real radios must keep the contract of radio-contract.ts: UDP, multicast, the serial dongle, and the ESP-NOW of
+ * the firmware on Linux. radio-station.test.ts holds the radio of the simulator to the same rules.
  */
 import { type ChildProcess, execFileSync, fork, spawn, spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
@@ -28,12 +28,12 @@ test.after.always(() => rmSync(folder, { recursive: true, force: true }));
 
 const NOBODY: MacAddress = new Uint8Array(6);
 
-/** Other programs may use the same air at the same time, so addresses are drawn. */
+/** Returns a random address, because other programs may use the same air at the same time. */
 function drawnAddress(): MacAddress {
   return Uint8Array.of(0x02, ...crypto.getRandomValues(new Uint8Array(5)));
 }
 
-// UDP, on an air that hands every datagram to every other radio, whatever its address
+// UDP, on an air that hands every datagram to every other radio and ignores the addresses
 
 radioContract(test, "UDP", {
   async open() {
@@ -50,7 +50,7 @@ radioContract(test, "UDP", {
     const radios: UdpRadio[] = [];
     const ends = await three(() =>
       endOf(async (handlers) => {
-        // An air knows of a radio once that has sent something.
+        // An air learns of a radio when the radio has sent a datagram.
         let introduced: (() => void) | undefined;
         const radio = await UdpRadio.open({ host: "127.0.0.1", port }, drawnAddress(), {
           onFrame: (bytes, lengthBytes, from) => handlers.onFrame(bytes, lengthBytes, from),
@@ -100,7 +100,7 @@ radioContract(test, "multicast", {
   },
 });
 
-/** An end in another process: `write` sends an order there, and the answers come back in order. */
+/** An end in another process. `write` sends an order to that process, and the reports come back in the same order. */
 function farEnd(child: ChildProcess, write: (order: Order) => void): { end: RadioEnd; answered(report: Report): void } {
   const waiting: ((report: Report) => void)[] = [];
   const ended = once(child, "exit").then(([code]) => {
@@ -161,16 +161,17 @@ const C_SOURCES = [
 ];
 const radioBundle = join(folder, "radio-end.js");
 
+/** The reason why the radio cannot be compiled here, or undefined when it can. */
 function lacking(): string | undefined {
-  if (process.platform !== "linux") return "the driver is for Linux";
+  if (process.platform !== "linux") return "the driver runs only on Linux";
   if (glib.status !== 0) return "pkg-config does not know glib-2.0: install GLib's headers";
-  if (!existsSync(XS_OBJECTS)) return "@agoric/xsnap left no objects of XS";
+  if (!existsSync(XS_OBJECTS)) return "@agoric/xsnap has no object files of XS: install it again with its build";
   return undefined;
 }
 
 /**
- * The shipped C with XS, under AddressSanitizer and UndefinedBehaviorSanitizer; of a canary, one place of the C is changed. The
- * SDK's xsmc.h has one name more than xsnap's.
+ * Compiles the shipped C with XS, under AddressSanitizer and UndefinedBehaviorSanitizer. For a canary, one place of the
+ * C is changed. The xsmc.h of the SDK defines one name that the xsmc.h of xsnap lacks, so this function defines it.
  */
 function compileRadio(canary?: Canary): string {
   const built = mkdtempSync(join(folder, "radio-"));
@@ -210,7 +211,7 @@ async function espNow(program: string): Promise<RadioSubject> {
   const ends = await three(async () => {
     const address = Buffer.from(drawnAddress()).toString("hex");
     const child = spawn(program, [radioBundle], {
-      // XS gives its memory back when the process ends, and not before.
+      // XS frees its memory only when the process ends.
       env: { ...process.env, THROWIE_RADIO_ADDRESS: address, ASAN_OPTIONS: "detect_leaks=0" },
       stdio: ["pipe", "pipe", "inherit"],
     });
@@ -246,7 +247,7 @@ interface Canary {
 for (const [beginning, what, canary] of [
   [
     "a frame for one",
-    "the driver takes the frames of others",
+    "the contract finds a driver that takes frames for other addresses",
     {
       path: "modules/espnow/espnow-lin.c",
       from: "memcmp(to, everyone, ADDRESS_BYTES) == 0",
@@ -255,7 +256,7 @@ for (const [beginning, what, canary] of [
   ],
   [
     "a closed radio",
-    "the binding does not look whether the radio is open",
+    "the contract finds a binding that does not check whether the radio is open",
     { path: "modules/espnow/espnow-binding.c", from: "!is_open(the) || sender_full", to: "sender_full" },
   ],
 ] as [string, string, Canary][]) {

@@ -1,8 +1,11 @@
 /**
- * What every radio must do (`Radio` and `RadioHandlers` in modules/throwie/ports.ts), as rules that each one is held to.
+ * The contract of every radio (`Radio` and `RadioHandlers` in modules/throwie/ports.ts), as a list of rules.
  *
- * The simulator's radio passes the very rules that the real ones pass; otherwise a simulation says nothing about a board. A
- * rule is a function that throws, so that a test can show that it catches a radio which breaks it.
+ * A simulation says something about a board only if the simulated radio keeps the rules of the real radios. So the
+ * radio of the simulator and the real radios are held to the same rules.
+ *
+ * A rule is a function that throws when a radio breaks the rule. So a canary can show that the rule catches a broken
+ * radio.
  */
 import assert from "node:assert/strict";
 import type { TestFn } from "ava";
@@ -11,13 +14,13 @@ import type { RadioHandlers } from "../modules/throwie/ports.ts";
 import { type Attempt, type Order, patternOf, RadioProbe, type Report } from "./radio-probe.ts";
 import { toHex } from "./xs/hex.ts";
 
-/** A radio and its probe (radio-probe.ts), perhaps in another process. */
+/** A radio with its probe (radio-probe.ts), possibly in another process. */
 export type RadioEnd = (order: Order) => Promise<Report>;
 
 export interface RadioSubject {
-  /** Three radios of one kind, in range of each other. Frames of any other radio on their air are left out of account. */
+  /** Three radios of one kind, in range of each other. The rules ignore the frames of other radios on the same air. */
   ends: [RadioEnd, RadioEnd, RadioEnd];
-  /** Lets so much of the air's time go by. */
+  /** Lets this time pass on the air. */
   pass(ms: number): Promise<void>;
   end(): void | Promise<void>;
 }
@@ -26,7 +29,7 @@ export async function three(open: (index: number) => Promise<RadioEnd>): Promise
   return [await open(0), await open(1), await open(2)];
 }
 
-/** An end in this process. */
+/** Opens an end in this process. */
 export async function endOf(open: (handlers: RadioHandlers) => HostRadio | Promise<HostRadio>): Promise<RadioEnd> {
   const probe = new RadioProbe();
   probe.radio = await open(probe);
@@ -39,16 +42,17 @@ export interface RadioRule {
 }
 
 const EVERYONE = "ffffffffffff";
-/** Of the air's time: until something that has to happen has happened, and how long to wait for what must not. */
+/** The longest time, on the air, until an event that must happen has happened. */
 const PATIENCE_MS = 10_000;
+/** The time, on the air, in which an event that must not happen would have happened. */
 const QUIET_MS = 200;
 const POLL_MS = 5;
-/** More than any radio queues. */
+/** More frames than any radio queues. */
 const MORE_THAN_FIT = 40;
 const STREAM_FRAMES = 30;
 const SMALL_BYTES = 20;
 
-/** The subject, with what most rules ask of it. */
+/** The three radios of a subject, with the questions that most rules ask. */
 export class ThreeRadios {
   readonly #subject: RadioSubject;
   readonly addresses: string[] = [];
@@ -73,7 +77,7 @@ export class ThreeRadios {
     return (await this.tell(end, { order: "send", to, frames })).attempts;
   }
 
-  /** Frames that an end was handed from the other ends, as `sender: bytes`. */
+  /** The frames of the other ends that this end received, as `sender: bytes`. */
   async heard(end: number): Promise<string[]> {
     const { heard } = await this.report(end);
     return heard
@@ -83,7 +87,7 @@ export class ThreeRadios {
 
   async until(what: string, condition: () => Promise<boolean>): Promise<void> {
     for (let waitedMs = 0; !(await condition()); waitedMs += POLL_MS) {
-      if (waitedMs >= PATIENCE_MS) assert.fail(`${what} does not happen`);
+      if (waitedMs >= PATIENCE_MS) assert.fail(`${what}: this did not happen within ${PATIENCE_MS} ms on the air`);
       await this.#subject.pass(POLL_MS);
     }
   }
@@ -92,7 +96,7 @@ export class ThreeRadios {
     return this.#subject.pass(QUIET_MS);
   }
 
-  /** The end is handed these frames, in this order, and then no other. */
+  /** Checks that the end receives these frames in this order, and then no other frame. */
   async hears(end: number, expected: string[]): Promise<void> {
     await this.until(`end ${end} hears ${expected.length} frames`, async () => {
       return (await this.heard(end)).length >= expected.length;
@@ -107,7 +111,7 @@ export class ThreeRadios {
   }
 }
 
-/** How `ThreeRadios.heard` shows frame `number` of an end. */
+/** The text with which `ThreeRadios.heard` shows frame `number` of an end. */
 function frameOf(end: number, number: number, lengthBytes: number): string {
   return `${end}: ${toHex(patternOf(number, lengthBytes))}`;
 }
@@ -122,14 +126,14 @@ function stream(to: string): Order {
 
 export const RADIO_RULES: RadioRule[] = [
   {
-    title: "its address is six bytes, and its own",
+    title: "its address is six bytes, and no other radio has this address",
     async check(radios) {
       for (const address of radios.addresses) assert.match(address, /^[0-9a-f]{12}$/);
       assert.equal(new Set([...radios.addresses, EVERYONE]).size, 4);
     },
   },
   {
-    title: "frame size and receive queue are stated and positive, and a new radio has room",
+    title: "frame size and receive queue are positive whole numbers, and a new radio has room",
     async check(radios) {
       const { frameSizeBytesMax, receiveQueueFrames, full } = await radios.report(0);
       for (const size of [frameSizeBytesMax, receiveQueueFrames]) assert.ok(Number.isInteger(size) && size > 0);
@@ -137,7 +141,7 @@ export const RADIO_RULES: RadioRule[] = [
     },
   },
   {
-    title: "a frame of one byte and one of the largest size arrive whole, with their sender's address",
+    title: "a frame of one byte and a frame of the largest size arrive complete, with the address of the sender",
     async check(radios) {
       const { frameSizeBytesMax } = await radios.report(0);
       const expected: string[] = [];
@@ -149,7 +153,7 @@ export const RADIO_RULES: RadioRule[] = [
     },
   },
   {
-    title: "an empty frame, one that is too long and one beyond its buffer are RangeErrors, and nothing is sent",
+    title: "an empty frame, a frame that is too long and a frame beyond its buffer give a RangeError, and are not sent",
     async check(radios) {
       const { frameSizeBytesMax } = await radios.report(0);
       const frames = [
@@ -167,13 +171,13 @@ export const RADIO_RULES: RadioRule[] = [
   {
     title: "send copies the frame before it returns",
     async check(radios) {
-      // The probe overwrites its buffer after each.
+      // The probe overwrites its buffer after each call of send.
       await radios.send(0, radios.addresses[1]!, { number: 1, lengthBytes: 50 });
       await radios.hears(1, [frameOf(0, 1, 50)]);
     },
   },
   {
-    title: "send refuses when the radio is full, only then, and what it refuses is not sent",
+    title: "send refuses a frame when the radio is full and only then, and a refused frame is not sent",
     async check(radios) {
       const frames = numbered(MORE_THAN_FIT);
       const attempts = await radios.send(0, radios.addresses[1]!, ...frames);
@@ -188,7 +192,7 @@ export const RADIO_RULES: RadioRule[] = [
     },
   },
   {
-    title: "a full radio tells when it has room",
+    title: "a full radio calls onRoom when it has room",
     async check(radios) {
       await radios.send(0, radios.addresses[1]!, ...numbered(MORE_THAN_FIT));
       await radios.until("onRoom", async () => (await radios.report(0)).rooms > 0);
@@ -215,7 +219,7 @@ export const RADIO_RULES: RadioRule[] = [
     },
   },
   {
-    title: "a frame for one address is handed over there, and nowhere else",
+    title: "a frame for one address is handed over only at that address",
     async check(radios) {
       await radios.send(0, radios.addresses[1]!, { number: 1, lengthBytes: SMALL_BYTES });
       await radios.hears(1, [frameOf(0, 1, SMALL_BYTES)]);
@@ -223,7 +227,7 @@ export const RADIO_RULES: RadioRule[] = [
     },
   },
   {
-    title: "a frame for everyone is handed over to all in range, but not to its sender",
+    title: "a frame for everyone is handed over to all radios in range, but not to its sender",
     async check(radios) {
       await radios.send(0, EVERYONE, { number: 1, lengthBytes: SMALL_BYTES });
       for (const end of [1, 2]) await radios.hears(end, [frameOf(0, 1, SMALL_BYTES)]);
@@ -241,7 +245,7 @@ export const RADIO_RULES: RadioRule[] = [
     },
   },
   {
-    title: "a frame stays as it is during onFrame, also when the handler sends",
+    title: "a frame stays unchanged during onFrame, even when the handler sends a frame",
     async check(radios) {
       await radios.tell(1, {
         order: "answer",
@@ -254,7 +258,7 @@ export const RADIO_RULES: RadioRule[] = [
     },
   },
   {
-    title: "a closed radio is full, calls nothing, and may be closed again",
+    title: "a closed radio is full, calls no handler, and may be closed again",
     async check(radios) {
       await radios.send(0, EVERYONE, ...numbered(MORE_THAN_FIT));
       for (let times = 0; times < 2; times++) assert.equal((await radios.tell(0, { order: "close" })).full, true);
@@ -266,7 +270,7 @@ export const RADIO_RULES: RadioRule[] = [
       await radios.tell(1, stream(EVERYONE));
       await radios.until("end 2 hears one", async () => (await radios.heard(2)).some((frame) => frame.startsWith("1")));
       await radios.quiet();
-      assert.equal((await radios.report(2)).full, true, "full with an empty queue");
+      assert.equal((await radios.report(2)).full, true, "a closed radio must be full although its queue is empty");
       assert.deepEqual(await radios.faults(/after close|^close/), []);
     },
   },
@@ -284,7 +288,7 @@ export async function hold(rule: RadioRule, open: () => RadioSubject | Promise<R
   }
 }
 
-/** Registers the suite; or, where there is a reason to skip, each rule as skipped, with that reason. */
+/** Registers one test for each rule. If there is a reason to skip, each test is skipped and its name has the reason. */
 export function radioContract(
   test: TestFn,
   name: string,

@@ -1,27 +1,29 @@
 /**
- * A radio seen from the place of its node: carries out the orders of radio-contract.ts, and reports what the radio did.
+ * A probe takes the place of the node behind a radio. It carries out the orders of radio-contract.ts and reports the
+ * actions of the radio.
  *
- * Some rules hold within one call (`send` copies before it returns, no handler is called inside it), so the probe runs in
- * the radio's own process, on Node or on XS. Orders and reports are plain JSON, and cross to another process as text.
+ * Some rules hold within one call: `send` copies the frame before it returns, and no handler is called inside `send`.
+ * So the probe must run in the process of the radio, on Node or on XS. Orders and reports are plain JSON, so that they
+ * can go to another process as text.
  */
 import type { HostRadio } from "../hosts/radio/host-radio.ts";
 import type { MacAddress, RadioHandlers } from "../modules/throwie/ports.ts";
 import { fromHex, toHex } from "./xs/hex.ts";
 
-/** A frame that the probe makes: `patternOf(number, lengthBytes)`. */
+/** A frame that the probe makes with `patternOf(number, lengthBytes)`. */
 export interface Outgoing {
   number: number;
   lengthBytes: number;
-  /** Bytes that the buffer is shorter than `lengthBytes`. */
+  /** The number of bytes by which the buffer is shorter than `lengthBytes`. */
   missingBytes?: number;
 }
 
-/** Addresses are 12 hexadecimal digits. */
+/** An order to the probe. Each address is 12 hexadecimal digits. */
 export type Order =
   | { order: "report" | "close" }
-  /** Send these frames in one go. */
+  /** Send these frames one after the other in one call. */
   | { order: "send"; to: string; frames: Outgoing[] }
-  /** Send so many frames of `lengthBytes`, numbered from 0, each as soon as there is room. */
+  /** Send `count` frames of `lengthBytes` bytes, numbered from 0, each as soon as there is room. */
   | { order: "stream"; to: string; count: number; lengthBytes: number }
   /** Send one frame from inside the next `onFrame`. */
   | { order: "answer"; to: string; frame: Outgoing }
@@ -29,9 +31,9 @@ export type Order =
   | { order: "closeOnFrame" };
 
 export interface Attempt {
-  /** Was the radio full before? */
+  /** Whether the radio was full before the call of `send`. */
   full: boolean;
-  /** What `send` returned, or the name of the error that it threw. */
+  /** The result of `send`, or the name of the error that `send` threw. */
   outcome: "taken" | "refused" | string;
 }
 
@@ -40,16 +42,16 @@ export interface Report {
   frameSizeBytesMax: number;
   receiveQueueFrames: number;
   full: boolean;
-  /** Of a "send" order. */
+  /** The attempts of a "send" order. */
   attempts: Attempt[];
   heard: { bytes: string; from: string }[];
-  /** Calls of `onRoom`. */
+  /** The number of calls of `onRoom`. */
   rooms: number;
-  /** Calls of handlers at a wrong moment, buffers that changed, errors. */
+  /** Handler calls at a wrong time, buffers that changed, and errors. */
   faults: string[];
 }
 
-/** The bytes of frame `number`: no two numbers and no two lengths share them. */
+/** The bytes of frame `number`. Frames with different numbers or lengths have different bytes. */
 export function patternOf(number: number, lengthBytes: number): Uint8Array {
   const bytes = new Uint8Array(lengthBytes);
   for (let i = 0; i < lengthBytes; i++) bytes[i] = (number + 31 * i + (i >> 8) * lengthBytes) & 0xff;
@@ -57,7 +59,7 @@ export function patternOf(number: number, lengthBytes: number): Uint8Array {
 }
 
 export class RadioProbe implements RadioHandlers {
-  /** Set as soon as the radio is open. */
+  /** Set this field as soon as the radio is open. */
   radio!: HostRadio;
   readonly #heard: Report["heard"] = [];
   readonly #faults: string[] = [];
@@ -66,7 +68,7 @@ export class RadioProbe implements RadioHandlers {
   #closeOnFrame = false;
   #answer: { to: MacAddress; frame: Outgoing } | undefined;
   #stream: { to: MacAddress; next: number; count: number; lengthBytes: number } | undefined;
-  /** What of the radio's is running now: a handler, or `send`. */
+  /** The name of the handler that runs now, or "send", or an empty text. */
   #running = "";
   /** Every frame is sent from this buffer, which is overwritten as soon as `send` has returned. */
   #buffer = new Uint8Array(0);

@@ -1,6 +1,8 @@
 /**
- * Keeps the shape of the tree: which folder may import which, what the portable folders may not name, and that every
- * test file runs. Each rule is also shown a text that breaks it, so that none can pass by finding nothing.
+ * The shape of the tree decays when nobody checks it. So these tests check which folder may import which, which names
+ * the portable folders must not use, and that every test file runs.
+ *
+ * Each rule is also given a text that breaks it, so that no rule can pass because it finds nothing.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -33,6 +35,7 @@ function importsOf({ path, text }: Source): string[] {
   );
 }
 
+/** The imports of a file that the table of arrows does not allow. */
 function againstArrows(source: Source): string[] {
   const rule = ARROWS.find(([folder]) => source.path.startsWith(folder));
   if (rule === undefined) return [`${source.path} is in no known folder`];
@@ -47,7 +50,7 @@ function againstArrows(source: Source): string[] {
     .map((target) => `${source.path} imports ${target}`);
 }
 
-/** What the portable folders may not name: every engine has its own, or none. */
+/** The names that the portable folders must not use. The engines differ in them, or do not have them. */
 const BANNED: [RegExp, string][] = [
   [/\bDate\b/, "Date"],
   [/\bMath\.random\b/, "Math.random"],
@@ -116,7 +119,7 @@ test("imports run one way", (t) => {
 test("docs/architecture.md prints the arrows, and each of them is used", (t) => {
   const [, printed] =
     /<!-- arrows: .*-->\n([\s\S]*?)\n<!-- \/arrows -->/.exec(readFileSync("docs/architecture.md", "utf8")) ?? [];
-  t.is(printed, printedArrows(), "print the table anew between the marks");
+  t.is(printed, printedArrows(), "print the table between the marks again, with printedArrows of test/arrows.ts");
   const unused = ARROWS.flatMap(([folder, allowed], number) => {
     const targets = sources
       .filter(({ path }) => ARROWS.findIndex(([first]) => path.startsWith(first)) === number)
@@ -128,7 +131,7 @@ test("docs/architecture.md prints the arrows, and each of them is used", (t) => 
   t.deepEqual(unused, []);
 });
 
-test("no circles", (t) => {
+test("no file imports itself through other files", (t) => {
   const graph = new Map(sources.map((source) => [source.path, importsOf(source).filter((path) => existsSync(path))]));
   t.deepEqual(circles(graph), []);
   t.is(
@@ -142,7 +145,7 @@ test("no circles", (t) => {
   );
 });
 
-test("modules and sim name no runtime, no clock and no chance", (t) => {
+test("modules and sim use no runtime, no clock and no random numbers of the engine", (t) => {
   t.true(portable.length > 20);
   t.deepEqual(portable.flatMap(impure), []);
   for (const text of [
@@ -160,17 +163,23 @@ test("modules and sim name no runtime, no clock and no chance", (t) => {
   }
 });
 
-/** A person's message, and a Drop from the wire, come in by `Throwie.publish`: else admission does not see them. */
+/**
+ * Messages of a person and Drops from the wire must come in by `Throwie.publish`. Otherwise admission does not see
+ * them.
+ */
 function roundPublish({ path, text }: Source): string[] {
-  return /\bstore\.insert\(/.test(withoutComments(text)) ? [`${path} goes round Throwie.publish`] : [];
+  return /\bstore\.insert\(/.test(withoutComments(text)) ? [`${path} stores a Drop without Throwie.publish`] : [];
 }
 
-test("hosts bring Drops in by publish alone", (t) => {
+test("hosts bring Drops in only by Throwie.publish", (t) => {
   t.deepEqual(sources.filter(({ path }) => path.startsWith("hosts/")).flatMap(roundPublish), []);
   t.is(roundPublish({ path: "hosts/cli/write.ts", text: "store.insert(low, high);" }).length, 1);
 });
 
-/** What the overlay may not name, for it must run on simulated time too; hosts/retry/timers.ts is where Node's clock comes in. */
+/**
+ * The names that the overlay must not use, because it must also run on simulated time. Only hosts/retry/timers.ts uses
+ * the clock of Node.
+ */
 const CLOCKS = /\bDate\b|\bset(Timeout|Interval|Immediate)\b|\bperformance\b|\bMath\.random\b|["']node:timers/;
 
 function hasClock({ path, text }: Source): boolean {
@@ -191,14 +200,14 @@ test("the overlay and its gateway take their time from a port", (t) => {
   }
 });
 
-test("no barrel files, no rooms without a meaning", (t) => {
+test("there are no barrel files, and no folders with a name without meaning", (t) => {
   t.deepEqual(
     files.filter((path) => /(^|\/)(index\.ts|utils?|helpers?|common|core|lib|misc)(\/|\.ts$|$)/.test(path)),
     [],
   );
 });
 
-test("the top level is the design's", (t) => {
+test("the top level of the tree has exactly the files and folders of the design", (t) => {
   t.deepEqual(
     [...new Set(files.map((path) => path.split("/")[0]!))].filter((name) => !name.startsWith(".")).sort(),
     [
@@ -208,7 +217,7 @@ test("the top level is the design's", (t) => {
   );
 });
 
-test("every test file is built, and has tests in it", (t) => {
+test("every test file is built and declares a test", (t) => {
   const tests = readdirSync("test").filter((name) => name.endsWith(".test.ts"));
   t.true(tests.length > 5);
   for (const name of tests) {
