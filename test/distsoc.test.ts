@@ -25,7 +25,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { Endpoint, EndpointAddr, EndpointId, presetMinimal, RelayMode } from "@number0/iroh";
-import test from "ava";
+import test, { registerCompletionHandler } from "ava";
 import { blake3 as blake3Wasm } from "hash-wasm";
 import type { Handlers } from "../hosts/distsoc/exchange.ts";
 import { Identity, IdentityError, loadIdentity } from "../hosts/distsoc/identity.ts";
@@ -49,6 +49,9 @@ import {
   type Request,
 } from "../hosts/distsoc/wire/messages.ts";
 import { identityOf, transportContract } from "./transport-contract.ts";
+
+// The QUIC library sometimes keeps this worker alive for minutes after every endpoint was closed.
+registerCompletionHandler(() => process.exit());
 
 interface Vector {
   op: string;

@@ -14,7 +14,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import test, { type ExecutionContext } from "ava";
+import test, { type ExecutionContext, registerCompletionHandler } from "ava";
 import { build } from "esbuild";
 import Libsql from "libsql";
 import { pino } from "pino";
@@ -42,6 +42,9 @@ import { DatabaseError } from "../hosts/gateway/database/schema.ts";
 import { Gateway } from "../hosts/gateway/gateway.ts";
 import { type Breakage, folder, hex, nothingDue, QUICK, Town, TownAir, unbroken, until } from "./gateway-town.ts";
 import { addressOf, identityOf, sleep } from "./transport-contract.ts";
+
+// The QUIC library sometimes keeps this worker alive for minutes after every endpoint was closed.
+registerCompletionHandler(() => process.exit());
 
 const SEED = Number(process.env.SEED ?? 20_260_102) >>> 0;
 const DEADLINE = { deadlineMs: 15_000 };

@@ -63,6 +63,7 @@ class World {
       timings: RETRY_TIMINGS,
       onUp: (peer) => note("has", peer),
       onDown: (peer) => note("lost", peer),
+      onDialFailed: () => {},
     });
     this.#peers.set(number, peers);
     peers.start();

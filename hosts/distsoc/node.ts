@@ -29,7 +29,7 @@ import type { NodeAddress, NodeId } from "./node-id.ts";
 import type { Log, Posts } from "./ports.ts";
 import { isSigned, type Post, readPost } from "./post.ts";
 import { Outbox } from "./social/outbox.ts";
-import { ProtocolError, type Transport } from "./transport/transport.ts";
+import { ProtocolError, type Transport, TransportError } from "./transport/transport.ts";
 import type { ErrorName } from "./wire/error-codes.ts";
 import { decodeRequest, encodeAnswer, errorOf } from "./wire/messages.ts";
 
@@ -102,6 +102,10 @@ export class OverlayNode {
         this.#outbox.wakeFor(peer);
       },
       onDown: (peer) => log.info({ event: "peer-down", peer }),
+      onDialFailed: (peer, error) => {
+        if (error instanceof TransportError) log.debug({ event: "dial", peer, outcome: error.failure });
+        else this.#fault(error);
+      },
     });
     const shared = { peers: this.#peers, timers, timings, requestDeadlineMs, log };
     const onFault = (error: unknown): void => this.#fault(error);

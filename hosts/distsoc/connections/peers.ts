@@ -39,6 +39,8 @@ export interface PeersOptions {
   onUp(peer: NodeId): void;
   /** The last connection with this peer is lost. */
   onDown(peer: NodeId): void;
+  /** A dial came to nothing. The peer is dialled again after a pause. */
+  onDialFailed(peer: NodeId, error: unknown): void;
 }
 
 export class Peers {
@@ -86,7 +88,7 @@ export class Peers {
       if (this.connection(address.id) === undefined) {
         await transport.connect(address, { deadlineMs: DIAL_DEADLINE_MS }).then(
           (connection) => this.#take(connection),
-          () => {},
+          (error: unknown) => this.#options.onDialFailed(address.id, error),
         );
       }
       const connection = this.connection(address.id);

@@ -53,13 +53,15 @@ export class Announcements {
 
   /** Announces the post to each of these nodes that is connected. */
   announce({ id, author, sequence }: Post, to: readonly NodeId[]): void {
-    const { peers, requestDeadlineMs } = this.#options;
+    const { peers, requestDeadlineMs, onFault } = this.#options;
+    const notification: PostNotification = { type: "PostNotification", author, sequence, postId: id };
     for (const peer of to) {
       const connection = peers.connection(peer);
       if (connection === undefined) continue;
-      const notification: PostNotification = { type: "PostNotification", author, sequence, postId: id };
       ask(connection, notification, { deadlineMs: requestDeadlineMs }).catch((error: unknown) => {
-        if (error instanceof TransportError && error.failure === "deadline") connection.close("too-slow");
+        if (error instanceof TransportError) {
+          if (error.failure === "deadline") connection.close("too-slow");
+        } else if (!(error instanceof ProtocolError)) onFault(error);
       });
     }
   }
