@@ -3,10 +3,11 @@
  * policies: the coldest without admission, first in first out, the least recently moved, and chance. All run in the
  * same seeded town, whose nodes have room for a seventh of the Drops that are written.
  *
- * The nodes are those of the simulator, and only the choice is replaced: before each insert into a full store, the
- * bench makes the victim of the policy the coldest Drop. The order in which a store offers its Drops stays. All figures
- * are simulated, so they are the same on every machine.
+ * The nodes are those of the simulator, and only the choice is replaced: for each Drop that comes into a full store the
+ * policy names the victim, in place of admission. The order in which a store offers its Drops stays. All figures are
+ * simulated, so they are the same on every machine.
  */
+import { NOBODY } from "../modules/store/insertion.ts";
 import type { SimNode } from "../sim/node.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { nearestRank } from "../sim/report.ts";
@@ -27,7 +28,6 @@ const MULES = 8;
 const LOADS = { "a fifth": 600, "all and more": HOUR_S };
 /** A Drop with at least this many movements at a node counts as carried often there. */
 const OFTEN = 4;
-const COLDEST_POSSIBLE = -(2 ** 31);
 
 /** What a policy knows of each slot: the sequence numbers of events at this node. */
 interface History {
@@ -106,21 +106,23 @@ function run(policy: Policy | "admission" | "coldest", halfLifeS: number, seed: 
         count(slot);
       };
       if (policy !== "admission") throwie.judge = () => "free";
-      const insert = store.insert.bind(store);
-      store.insert = (insertion) => {
-        const { shortIdLow, shortIdHigh } = insertion;
-        if (typeof policy === "function" && store.count >= store.room && store.find(shortIdLow, shortIdHigh) < 0) {
-          let victim = -1;
+      if (typeof policy === "function") {
+        throwie.admission.nameVictim = (insertion) => {
+          insertion.victim = NOBODY;
+          if (store.count < store.room) return undefined;
           let least = Infinity;
           for (let slot = 0; slot < store.capacity; slot++) {
             if (!store.occupied(slot) || store.pins(slot) > 0) continue;
             const rank = policy(history, slot, random);
             if (rank >= least) continue;
             least = rank;
-            victim = slot;
+            insertion.victim = slot;
           }
-          if (victim >= 0) store.setHeat(victim, COLDEST_POSSIBLE);
-        }
+          return least === Infinity ? "busy" : undefined;
+        };
+      }
+      const insert = store.insert.bind(store);
+      store.insert = (insertion) => {
         const outcome = insert(insertion);
         if (outcome === "stored") {
           history.arrived[store.lastSlot] = events;

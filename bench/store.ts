@@ -12,9 +12,11 @@
  *   costs.
  */
 import { Store } from "../modules/store/store.ts";
+import { settledKey } from "../modules/temperature/rank.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { insertion } from "../test/insertion.ts";
+import { victimWithSlack } from "./slack.ts";
 
 export type StoreBenchResult = { name: string; value: number; unit: string; limit?: number };
 
@@ -63,11 +65,13 @@ class Churn {
   readonly store: Store;
   readonly #random: SeededRandom;
   readonly #work: Work;
+  readonly #slack: number;
   readonly #bytes = new Uint8Array(DROP_BYTES_MAX);
   #inserts = 0;
 
   constructor(work: Work, slack = 1) {
-    this.store = new Store(this.flash, CAPACITY, slack);
+    this.store = new Store(this.flash, CAPACITY);
+    this.#slack = slack;
     this.#work = work;
     this.#random = new SeededRandom(SEED, `bench ${work.name}`);
     this.#random.fill(this.#bytes);
@@ -89,10 +93,10 @@ class Churn {
     let checkpointed = 0;
     for (let i = 0; i < CYCLES; i++) {
       // Any Drop may be the next to die, because heat does not depend on place.
-      store.setHeat(random.below(CAPACITY), -1 - this.#inserts);
+      store.setHeat(random.below(CAPACITY), -2 - 2 * this.#inserts);
       for (let k = 0; k < heatChanges; k++) {
         const slot = random.below(CAPACITY);
-        store.setHeat(slot, store.heat(slot) + 1);
+        store.setHeat(slot, store.heat(slot) + 2);
       }
       const before = flash.counters.erases;
       payloadBytes += this.#insert();
@@ -109,10 +113,14 @@ class Churn {
     const { store } = this;
     const random = this.#random;
     const size = this.#work.sizeBytes(random);
-    const key = random.below(KEY_SPAN);
-    const outcome = store.insert(
-      insertion(random.u32(), random.u32(), this.#bytes, { lengthBytes: size, heatKey: key, now: this.#inserts++ }),
-    );
+    // Of settled Drops, as all but newcomers are.
+    const heatKey = settledKey(random.below(KEY_SPAN));
+    const [low, high] = [random.u32(), random.u32()];
+    const record = insertion(low, high, this.#bytes, { lengthBytes: size, heatKey, now: this.#inserts++ });
+    if (store.count >= store.room) {
+      record.victim = this.#slack > 1 ? victimWithSlack(store, this.#slack, heatKey) : store.firstToDie();
+    }
+    const outcome = store.insert(record);
     if (outcome !== "stored") throw new Error(`bench store: the Drop was not stored: ${outcome}`);
     store.markVerified(store.lastSlot);
     return size;

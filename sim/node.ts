@@ -16,10 +16,10 @@
  * Invariant: only the flash outlives a crash; only flash, clock and `Retained` outlive a sleep. Simplification: without
  * a processor, computing takes no time, except for a sleeper's boot and the medium's processing time for each frame.
  */
-import { Store, type StoreOutcome } from "../modules/store/store.ts";
+import { Store } from "../modules/store/store.ts";
 import type { CloseReason, NodeEvents } from "../modules/throwie/events.ts";
 import type { MacAddress } from "../modules/throwie/ports.ts";
-import { type Cast, Throwie } from "../modules/throwie/throwie.ts";
+import { type Cast, type PublishOutcome, Throwie } from "../modules/throwie/throwie.ts";
 import { WAKING_BEACON_INTERVAL_MS, type WakeCycle, WakeSchedule } from "../modules/throwie/wake-schedule.ts";
 import type { Kernel, Timer } from "./kernel.ts";
 import { type NorFlash, PowerCut } from "./nor-flash.ts";
@@ -181,8 +181,8 @@ export class SimNode {
   }
 
   /** Publishes a Drop at this node. Undefined when the node has no power, loses power during the call, or is busy. */
-  publish(drop: Uint8Array, origin: "own" | "wire" = "own"): StoreOutcome | undefined {
-    let outcome: StoreOutcome | undefined;
+  publish(drop: Uint8Array, origin: "own" | "wire" = "own"): PublishOutcome | undefined {
+    let outcome: PublishOutcome | undefined;
     this.#run((throwie) => {
       outcome = throwie.publish(drop, origin);
     });

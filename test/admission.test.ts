@@ -8,6 +8,7 @@
 import test from "ava";
 import { CORRUPT, FLOOD } from "../modules/store/marks.ts";
 import { Store } from "../modules/store/store.ts";
+import { isNewcomer, newcomerKey, settledKey } from "../modules/temperature/rank.ts";
 import {
   HEAT_CAP,
   HEAT_RANGE,
@@ -16,14 +17,7 @@ import {
   keyOfClaim,
   raise,
 } from "../modules/temperature/temperature.ts";
-import {
-  Admission,
-  type Admittance,
-  isNewcomer,
-  NEWCOMERS_SHARE,
-  newcomerKey,
-  settledKey,
-} from "../modules/throwie/admission.ts";
+import { Admission, type Admittance, NEWCOMERS_SHARE } from "../modules/throwie/admission.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { insertion } from "./insertion.ts";
@@ -49,24 +43,28 @@ class Board {
     this.admission = new Admission(this.store, this.now);
   }
 
-  put(number: number, key: number, victim = -1): void {
-    const cause = this.admission?.causeOf(victim);
-    const outcome = this.store.insert(
-      insertion(number, 0, Uint8Array.of(number), { lengthBytes: 1, heatKey: key, now: this.now, victim, cause }),
-    );
+  /** Stores the Drop as a node does. The key says whether it is a newcomer. */
+  put(number: number, key: number): void {
+    const record = insertion(number, 0, Uint8Array.of(number), { heatKey: key, now: this.now });
+    const outcome = this.admission?.nameVictim(record) ?? this.store.insert(record);
     if (outcome !== "stored") throw new Error(`the board did not store the Drop: ${outcome}`);
     this.store.markVerified(this.store.lastSlot);
   }
 
+  judge(number: number): Admittance {
+    this.admission.settle(this.now);
+    return this.admission.judge(number);
+  }
+
   /** Offers a Drop as a node does with a Drop from the air, from a contact that has a token. */
   offer(number: number, key = this.now + HALF_LIFE): Admittance {
-    const admittance = this.admission.judge(number, this.now);
+    const admittance = this.judge(number);
     if (admittance === "departed") return admittance;
     if (admittance === "free") {
       this.put(number, settledKey(key));
       return admittance;
     }
-    this.put(number, newcomerKey(key), this.admission.victim);
+    this.put(number, newcomerKey(key));
     if (this.store.evicted) this.admission.displaced(this.store.lastEvictedSlot, this.store.lastEvictedLow);
     this.admission.entered(this.store.lastSlot, this.now);
     return admittance;
@@ -130,12 +128,12 @@ test("a Drop that died for a newcomer does not come back as one", (t) => {
 test("a departed Drop is forgotten after 8 half-lives, and no other Drop is taken for it", (t) => {
   const board = new Board();
   for (let i = 0; i < SHARE; i++) board.offer(100 + i);
-  t.is(board.admission.judge(0, board.now), "departed");
-  t.is(board.admission.judge(0x1_0000, board.now), "token", "another Drop with the same sixteen bits");
+  t.is(board.judge(0), "departed");
+  t.is(board.judge(0x1_0000), "token", "another Drop with the same sixteen bits");
   board.now += 8 * HALF_LIFE - 1;
-  t.is(board.admission.judge(0, board.now), "departed");
+  t.is(board.judge(0), "departed");
   board.now++;
-  t.is(board.admission.judge(0, board.now), "newcomer");
+  t.is(board.judge(0), "newcomer");
 });
 
 test("the smallest stores take newcomers too, one at a time", (t) => {
@@ -168,7 +166,7 @@ test("after a half-life a newcomer is settled", (t) => {
   board.now += HALF_LIFE - 1;
   t.is(board.offer(200), "token");
   board.now++;
-  t.is(board.admission.judge(201, board.now), "newcomer");
+  t.is(board.judge(201), "newcomer");
   t.is(board.admission.count, 1);
   t.is(board.displaced, SHARE);
 });
@@ -184,7 +182,7 @@ test("a newcomer that is being read is no victim, and while all are being read t
     const slot = board.store.find(i === 1 ? 200 : 100 + i, 0);
     if (i > 0) board.store.pin(slot);
   }
-  t.is(board.admission.victim, -1);
+  t.is(board.admission.nameVictim(insertion(300, 0, Uint8Array.of(1), { heatKey: 1 })), "busy");
 });
 
 /**

@@ -27,7 +27,7 @@ export const ARROWS: [folder: string, imports: string[]][] = [
   ["modules/glacier/", ["modules/drop/"]],
   ["modules/rbsr/", []],
   ["modules/temperature/", []],
-  ["modules/store/", ["modules/drop/"]],
+  ["modules/store/", ["modules/drop/", "modules/temperature/rank.ts"]],
   [
     "modules/throwie/",
     ["modules/drop/", "modules/glacier/", "modules/rbsr/", "modules/temperature/", "modules/store/"],
@@ -84,7 +84,19 @@ export const ARROWS: [folder: string, imports: string[]][] = [
     "hosts/gateway/database/",
     ["modules/drop/", "hosts/distsoc/node-id.ts", "hosts/distsoc/ports.ts", "hosts/distsoc/post.ts", "libsql"],
   ],
-  ["hosts/gateway/", ["modules/drop/", "hosts/distsoc/", "hosts/node/", "hosts/retry/", "node:", "@noble/", "pino"]],
+  [
+    "hosts/gateway/",
+    [
+      "modules/drop/",
+      "modules/throwie/throwie.ts",
+      "hosts/distsoc/",
+      "hosts/node/",
+      "hosts/retry/",
+      "node:",
+      "@noble/",
+      "pino",
+    ],
+  ],
   [
     "hosts/firmware/",
     [

@@ -6,8 +6,8 @@
  * To run more seeds: SIEGE_SEEDS=20 npx ava build/test/flood.test.js
  */
 import test, { type ExecutionContext } from "ava";
+import { settledKey } from "../modules/temperature/rank.ts";
 import { HEAT_CAP } from "../modules/temperature/temperature.ts";
-import { settledKey } from "../modules/throwie/admission.ts";
 import { Contact } from "../modules/throwie/contact.ts";
 import type { SimNode } from "../sim/node.ts";
 import { besiege, type Outcome, type Siege, type Strategy } from "./siege.ts";
@@ -88,7 +88,7 @@ test("canary: if any Drop could displace cold Drops, one visit would displace th
     const { judge } = node.throwie!;
     node.throwie!.judge = (low) => {
       const { store } = node.throwie!;
-      const coldest = store.coldest();
+      const coldest = store.firstToDie();
       const cold = coldest >= 0 && store.heat(coldest) < settledKey(node.throwie!.heatNow());
       return store.count >= store.room && cold ? "free" : judge.call(node.throwie, low);
     };

@@ -16,7 +16,7 @@ import { openIrohTransport } from "../hosts/distsoc/transport/iroh-transport.ts"
 import { MESSAGE_BOUNDS } from "../hosts/distsoc/wire/messages.ts";
 import type { Air } from "../hosts/gateway/bridge.ts";
 import { Gateway, openDatabase } from "../hosts/gateway/gateway.ts";
-import type { PublishOutcome } from "../hosts/node/message.ts";
+import type { PublishOutcome } from "../modules/throwie/throwie.ts";
 
 /** An air in a file. A line of the file counts as a Drop when its line feed is on the disk. */
 class FileAir implements Air {

@@ -19,7 +19,7 @@ import { MESSAGE_BOUNDS } from "../hosts/distsoc/wire/messages.ts";
 import type { Air } from "../hosts/gateway/bridge.ts";
 import type { Counts, GatewayDatabase } from "../hosts/gateway/database/database.ts";
 import { Gateway, openDatabase } from "../hosts/gateway/gateway.ts";
-import type { PublishOutcome } from "../hosts/node/message.ts";
+import type { PublishOutcome } from "../modules/throwie/throwie.ts";
 import { identityOf, sleep } from "./transport-contract.ts";
 
 export const QUICK = { timings: { baseMs: 4, capMs: 32 }, requestDeadlineMs: 2000 };

@@ -7,12 +7,13 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { HostNode } from "../hosts/node/host-node.ts";
-import { leaveMessage, openMessages, type PublishOutcome, sealMessage } from "../hosts/node/message.ts";
+import { leaveMessage, openMessages, sealMessage } from "../hosts/node/message.ts";
 import { openDropStore } from "../hosts/store/drop-store.ts";
 import { dropId, shortIdHigh, shortIdLow } from "../modules/drop/drop.ts";
 import { SEAL_OVERHEAD_BYTES } from "../modules/drop/seal.ts";
 import { FLOOD } from "../modules/store/marks.ts";
 import { HEAT_CAP, HEAT_UNITS_PER_HALF_LIFE } from "../modules/temperature/temperature.ts";
+import type { PublishOutcome } from "../modules/throwie/throwie.ts";
 import { insertion } from "./insertion.ts";
 
 const KEY = new Uint8Array(32).fill(7);

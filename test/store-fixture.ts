@@ -11,12 +11,13 @@
 import { createHash } from "node:crypto";
 import process from "node:process";
 import { deflateRawSync } from "node:zlib";
+import { NOBODY } from "../modules/store/insertion.ts";
 import { FORMAT_VERSION } from "../modules/store/layout.ts";
 import { CORRUPT } from "../modules/store/marks.ts";
 import { Store } from "../modules/store/store.ts";
 import { NorFlash, PowerCut } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
-import { insertion } from "./insertion.ts";
+import { coldestOf, insertion } from "./insertion.ts";
 import { highOf, lowOf, SMALL_CAPACITY, SMALL_SECTORS } from "./store-histories.ts";
 
 const SIZE_BYTES = SMALL_SECTORS * 4096;
@@ -83,9 +84,12 @@ class Life {
     this.#now += 300;
     const bytes = new TextEncoder().encode(text).slice(0, size);
     const heat = id * 10 + random.below(200);
-    return this.#store.insert(
-      insertion(lowOf(id), highOf(id), bytes, { lengthBytes: size, heatKey: heat, now: this.#now }),
-    );
+    const store = this.#store;
+    store.shrink(this.#now);
+    const coldest = coldestOf(store);
+    // Drops of odd keys are no newcomers here, and die like others.
+    const victim = coldest >= 0 && store.heat(coldest) < heat ? coldest : NOBODY;
+    return store.insert(insertion(lowOf(id), highOf(id), bytes, { heatKey: heat, now: this.#now, victim }));
   }
 }
 

@@ -4,11 +4,12 @@
  * cuts the power at each operation of a history (`cutEverywhere`). Other tests of the store use its parts.
  */
 import type { Flash } from "../modules/store/flash.ts";
+import { NOBODY } from "../modules/store/insertion.ts";
 import { CAUSE_NAMES, COLDEST, FLOOD, REMOVED } from "../modules/store/marks.ts";
 import { Store, type StoreOutcome } from "../modules/store/store.ts";
 import { type FlashImage, NorFlash, type NorFlashOptions, PowerCut } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
-import { insertion } from "./insertion.ts";
+import { coldestOf, insertion } from "./insertion.ts";
 
 const HOTTEST = 2 ** 30;
 
@@ -150,25 +151,26 @@ export class Witness {
       const bytes = dropBytes(step.id, step.sizeBytes);
       const newcomer = step.choice !== undefined;
       if (newcomer) this.newcomers.add(step.id);
-      const victim = newcomer ? this.#chosen(step.choice!) : this.#coldest();
+      const victim = newcomer ? this.#chosen(step.choice!) : coldestOf(store);
       const full = store.count >= store.room;
       if (full) this.pendingVictim = this.#idOf(store.idLow(victim), store.idHigh(victim));
+      // A Drop that is no newcomer displaces only a colder one.
+      const colder = full && !newcomer && step.heat <= store.heat(victim);
       const { erases } = store;
       const outcome = newcomer
         ? this.displace(store, step, victim, this.time)
         : store.insert(
             insertion(lowOf(step.id), highOf(step.id), bytes, {
-              lengthBytes: step.sizeBytes,
               heatKey: step.heat,
               now: this.time,
+              victim: colder ? NOBODY : victim,
             }),
           );
       const erased = store.erases - erases;
       if (erased > this.erasesMax)
         throw new Error(`one insert erased ${erased} sectors; the limit is ${this.erasesMax}`);
       if (outcome === "flash") throw new Error("insert answered flash");
-      const colder = full && !newcomer && step.heat <= store.heat(victim);
-      const wanted = expected.has(step.id) ? "known" : colder ? "colder" : "stored";
+      const wanted = expected.has(step.id) ? "known" : colder ? "full" : "stored";
       if (!store.evicted && outcome !== wanted) throw new Error(`insert answered ${outcome}, not ${wanted}`);
       if (outcome !== "stored") return;
       if (store.evicted !== full) throw new Error("a full store must evict a Drop, and no other store may");
@@ -205,15 +207,6 @@ export class Witness {
     const ids = [...this.expected.keys()];
     const id = ids[choice % ids.length];
     return id === undefined ? -1 : this.store.find(lowOf(id), highOf(id));
-  }
-
-  #coldest(): number {
-    const { store } = this;
-    let coldest = -1;
-    for (let slot = 0; slot < store.capacity; slot++) {
-      if (store.occupied(slot) && (coldest < 0 || store.heat(slot) < store.heat(coldest))) coldest = slot;
-    }
-    return coldest;
   }
 
   #idOf(low: number, high: number): number {

@@ -11,7 +11,7 @@ import { Store } from "../modules/store/store.ts";
 import { NorFlash, PowerCut } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { Around } from "./around-flash.ts";
-import { insertion } from "./insertion.ts";
+import { insertFromWire, insertion } from "./insertion.ts";
 import {
   cutEverywhere,
   type Displace,
@@ -245,7 +245,7 @@ for (const worn of [0, 1, 2]) {
       try {
         const store = new Store(flash, SMALL_CAPACITY);
         store.mount();
-        store.insert(insertion(lowOf(id), highOf(id), dropBytes(id, 2048), { heatKey: id }));
+        insertFromWire(store, insertion(lowOf(id), highOf(id), dropBytes(id, 2048), { heatKey: 2 * id }));
         id++;
       } catch (error) {
         if (!(error instanceof PowerCut)) throw error;
@@ -256,7 +256,8 @@ for (const worn of [0, 1, 2]) {
     t.is(store.mount(), "mounted");
     for (let i = 0; i < 100; i++) {
       id++;
-      t.is(store.insert(insertion(lowOf(id), highOf(id), dropBytes(id, 2048), { heatKey: id })), "stored");
+      const record = insertion(lowOf(id), highOf(id), dropBytes(id, 2048), { heatKey: 2 * id });
+      t.is(insertFromWire(store, record), "stored");
     }
     t.is(store.room, SMALL_CAPACITY - 2 * store.retiredSectors);
   });

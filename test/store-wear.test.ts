@@ -13,7 +13,7 @@ import { NorFlash, PowerCut } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { World } from "../sim/world.ts";
 import { Around } from "./around-flash.ts";
-import { insertion } from "./insertion.ts";
+import { insertFromWire, insertion } from "./insertion.ts";
 import { dropBytes, highOf, lowOf, randomSteps, SMALL_CAPACITY, Witness } from "./store-histories.ts";
 
 const SEED = Number(process.env.SEED ?? 1);
@@ -156,9 +156,8 @@ class Decline {
     for (let i = 0; i < count; i++) {
       const id = ++this.#newest;
       const { sacrificed } = this.store.counters;
-      const outcome = this.store.insert(
-        insertion(lowOf(id), highOf(id), dropBytes(id, DROP_BYTES), { heatKey: 2 * id, now: id }),
-      );
+      const record = insertion(lowOf(id), highOf(id), dropBytes(id, DROP_BYTES), { heatKey: 2 * id, now: id });
+      const outcome = insertFromWire(this.store, record);
       if (outcome === "stored") this.#reported = id;
       else throw new Error(`insert ${id} answered ${outcome} with room for ${this.store.room}`);
       if (i % 3 === 0) this.store.clean(id);
@@ -266,21 +265,21 @@ class FailingHead extends Around {
  * the last of its sector.
  */
 function erasesOfDisplacement(t: ExecutionContext, before: number, named: boolean, after: number): number {
-  const what = `${before} before, ${named ? "named" : "coldest"}, fails after ${after}`;
+  const what = `${before} before, ${named ? "newcomers" : "first to die"}, fails after ${after}`;
   const nor = new NorFlash({ sizeBytes: SECTORS * 4096 });
   const flash = new FailingHead(nor);
   const store = new Store(flash, CAPACITY);
   store.mount();
-  const insert = (id: number, key: number, victim = -1): string =>
+  const insert = (id: number, key: number, victim = store.firstToDie()): string =>
     store.insert(insertion(id, 1, dropBytes(id, 300), { heatKey: key, victim, cause: FLOOD }));
   for (let id = 0; id < CAPACITY; id++) insert(id, 1_000_000 + 2 * id);
   for (let id = 100; id < 100 + before; id++) insert(id, 2_000_000 + 2 * id);
   if (after === 1000) flash.low = 1000;
-  t.is(insert(1000, named ? 1_900_001 : 0, store.coldest()), "stored", what);
+  t.is(insert(1000, named ? 1_900_001 : 0, store.firstToDie()), "stored", what);
   const settled = Array.from({ length: CAPACITY }, (_, slot) => store.idLow(slot)).filter((low) => low !== 1000);
   flash.low = after;
   const { erases } = nor.counters;
-  t.is(insert(2000, 1_900_003, named ? store.find(1000, 1) : -1), "stored", what);
+  t.is(insert(2000, 1_900_003, named ? store.find(1000, 1) : store.firstToDie()), "stored", what);
   t.deepEqual([store.evicted, store.lastEvictedLow], [true, 1000], what);
   const cost = nor.counters.erases - erases;
   t.is(flash.low, -1, what);
@@ -323,7 +322,9 @@ test("a Drop that the log gives up while it makes room for the Drop's new record
     const store = new Store(flash, CAPACITY);
     store.mount();
     const inserts = 300 + 5 * first;
-    for (let id = 0; id < inserts; id++) store.insert(insertion(id, 1, dropBytes(id, 300), { heatKey: id }));
+    for (let id = 0; id < inserts; id++) {
+      insertFromWire(store, insertion(id, 1, dropBytes(id, 300), { heatKey: 2 * id }));
+    }
     flash.cramped = true;
     // The marks fail, and each failed copy of a record ends a sector of the log, until the log has no sector left.
     let slot = first;

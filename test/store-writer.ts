@@ -10,7 +10,7 @@ import process from "node:process";
 import { FileFlash } from "../hosts/store/file-flash.ts";
 import { Store } from "../modules/store/store.ts";
 import { SeededRandom } from "../sim/random.ts";
-import { insertion } from "./insertion.ts";
+import { insertFromWire, insertion } from "./insertion.ts";
 import { dropBytes, highOf, lowOf, SMALL_CAPACITY } from "./store-histories.ts";
 
 const [path = "", firstId = "", seed = "", hasty] = process.argv.slice(2);
@@ -36,12 +36,15 @@ if (outcome !== "mounted" && outcome !== "formatted") throw new Error(outcome);
 for (let id = Number(firstId); ; id++) {
   const size = 1 + random.below(2048);
   if (hasty !== undefined) say(`stored ${id} ${size}`);
-  const inserted = store.insert(insertion(lowOf(id), highOf(id), dropBytes(id, size), { heatKey: id, now: id }));
+  const inserted = insertFromWire(
+    store,
+    insertion(lowOf(id), highOf(id), dropBytes(id, size), { heatKey: 2 * id, now: id }),
+  );
   if (inserted !== "stored") throw new Error(inserted);
   if (store.evicted) say(`evicted ${store.lastEvictedLow}`);
   if (hasty === undefined) say(`stored ${id} ${size}`);
   if (random.below(3) === 0) store.markVerified(store.lastSlot);
-  if (random.below(4) === 0) store.setHeat(store.lastSlot, id + random.below(30));
+  if (random.below(4) === 0) store.setHeat(store.lastSlot, 2 * (id + random.below(30)));
   if (random.below(9) === 0) store.checkpoint(id);
   if (random.below(2) === 0) store.clean(id);
 }

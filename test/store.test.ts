@@ -6,6 +6,7 @@
 import process from "node:process";
 import { crc32 as zlibCrc32 } from "node:zlib";
 import test from "ava";
+import { victimWithSlack } from "../bench/slack.ts";
 import { crc32 } from "../modules/store/crc32.ts";
 import type { Flash } from "../modules/store/flash.ts";
 import {
@@ -28,7 +29,7 @@ import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { Around, WornOut } from "./around-flash.ts";
 import { flashContract } from "./flash-contract.ts";
-import { insertion } from "./insertion.ts";
+import { insertFromWire, insertion } from "./insertion.ts";
 import {
   dropBytes,
   ERASES_PER_INSERT_MAX,
@@ -195,18 +196,19 @@ test("a full store evicts its coldest Drop, and refuses a Drop that is as cold o
   const bytes = new Uint8Array(2048);
   for (let id = 0; id < DROPS_MAX; id++) {
     t.is(
-      store.insert(insertion(id, id, bytes, { lengthBytes: 2048, heatKey: 1000 + ((id * 7) % DROPS_MAX) })),
+      store.insert(insertion(id, id, bytes, { lengthBytes: 2048, heatKey: 1000 + 2 * ((id * 7) % DROPS_MAX) })),
       "stored",
     );
     t.false(store.evicted);
   }
   t.is(store.count, DROPS_MAX);
-  t.is(store.insert(insertion(1, 9999, bytes, { lengthBytes: 2048, heatKey: 999 })), "colder");
-  t.is(store.insert(insertion(1, 9999, bytes, { lengthBytes: 2048, heatKey: 1000 })), "colder");
+  t.is(store.insert(insertion(1, 9999, bytes, { heatKey: 100_000 })), "full", "no victim is named");
+  t.is(insertFromWire(store, insertion(1, 9999, bytes, { heatKey: 998 })), "colder");
+  t.is(insertFromWire(store, insertion(1, 9999, bytes, { heatKey: 1000 })), "colder");
   for (let round = 0; round < 50; round++) {
     const doomed = [...Array(DROPS_MAX).keys()].reduce((a, b) => (store.heat(b) < store.heat(a) ? b : a));
     const [low, high] = [store.idLow(doomed), store.idHigh(doomed)];
-    t.is(store.insert(insertion(5000 + round, 1, bytes, { lengthBytes: 2048, heatKey: 100_000 })), "stored");
+    t.is(insertFromWire(store, insertion(5000 + round, 1, bytes, { heatKey: 100_000 })), "stored");
     t.true(store.evicted);
     t.deepEqual([store.lastEvictedSlot, store.lastEvictedLow, store.lastEvictedHigh], [doomed, low, high]);
     t.is(store.find(low, high), -1);
@@ -246,7 +248,7 @@ test("in a store that was cleaned an insert of the largest size erases only an o
   for (let id = 1; id <= 400; id++) {
     for (let steps = 0; store.clean(id); steps++) t.true(steps < 50, "clean must come to an end");
     const before = flash.counters.erases;
-    store.insert(insertion(lowOf(id), highOf(id), dropBytes(id, 2048), { heatKey: id, now: id }));
+    insertFromWire(store, insertion(lowOf(id), highOf(id), dropBytes(id, 2048), { heatKey: 2 * id, now: id }));
     erasing += flash.counters.erases - before;
   }
   t.true(erasing <= 400 / 50, `400 inserts erased ${erasing} sectors`);
@@ -304,7 +306,9 @@ test("a checkpoint that ends early on worn flash leaves no write without a sync"
   for (let id = 0; id < SMALL_CAPACITY; id++) store.insert(insertion(id, id, dropBytes(id, 900), { heatKey: id }));
   flash.wornOut = true;
   // These inserts make the store try every free sector, until it knows that none is left.
-  for (let id = 100; store.insert(insertion(id, id, dropBytes(id, 2048), { heatKey: id })) !== "flash"; id++);
+  const outcome = (id: number): string =>
+    insertFromWire(store, insertion(id, id, dropBytes(id, 2048), { heatKey: 2 * id }));
+  for (let id = 100; outcome(id) !== "flash"; id++);
   let written = 0;
   for (let round = 1; round <= 100; round++) {
     for (let slot = 0; slot < SMALL_CAPACITY; slot++)
@@ -348,12 +352,12 @@ test("a daily checkpoint of all 750 keys writes at most 8,000 bytes of keys and 
   const store = new Store(flash);
   store.mount();
   const day = 9_360;
-  for (let id = 0; id < DROPS_MAX; id++) store.insert(insertion(id, 1, dropBytes(id, 2048), { heatKey: id }));
+  for (let id = 0; id < DROPS_MAX; id++) store.insert(insertion(id, 1, dropBytes(id, 2048), { heatKey: 2 * id }));
   const { erases } = store;
   for (let now = day; now <= 365 * day; now += day) {
     // A board on a quiet square takes one Drop a day, and each of its Drops moves once.
-    store.insert(insertion(now, 2, dropBytes(1, 2048), { heatKey: 10_000 + now, now: now - 1 }));
-    for (let slot = 0; slot < DROPS_MAX; slot++) store.setHeat(slot, store.heat(slot) + 1);
+    insertFromWire(store, insertion(now, 2, dropBytes(1, 2048), { heatKey: 10_000 + now, now: now - 1 }));
+    for (let slot = 0; slot < DROPS_MAX; slot++) store.setHeat(slot, store.heat(slot) + 2);
     t.true(store.checkpointDue(now), `heat time ${now}`);
     const before = flash.heatBytes;
     store.checkpoint(now);
@@ -398,7 +402,7 @@ test("the named victim dies for a newcomer, only in a full store, and only if th
   t.is(insert(100, hottest, -1), "stored");
   t.is(store.find(hottest, hottest), -1);
   t.is(store.journal().at(-1)?.cause, FLOOD);
-  t.is(insert(101, hottest, -1), "colder", "a victim that is gone must not die again");
+  t.is(insert(101, hottest, -1), "full", "a victim that is gone must not die again");
   flash.takesBodies = false;
   t.is(insert(102, 5, -1), "flash");
   t.is(store.find(102, 102), -1);
@@ -415,7 +419,7 @@ test("the journal names each dead Drop with cause, time, age and heat, survives 
     const deaths: number[] = [];
     for (let id = 1; id <= 1500; id++) {
       const now = id * 1000;
-      t.is(store.insert(insertion(id, 7, dropBytes(id, 700), { heatKey: now, now })), "stored");
+      t.is(insertFromWire(store, insertion(id, 7, dropBytes(id, 700), { heatKey: now, now })), "stored");
       const evicted = store.evicted ? store.lastEvictedLow : 0;
       if (id % 5 > 0) {
         born.set(id, now);
@@ -458,9 +462,9 @@ test("the journal names each dead Drop with cause, time, age and heat, survives 
   }
 });
 
-test("with a slack of n the collector chooses its victim among the n coldest Drops", (t) => {
+test("with a slack of n the bench chooses its victim among the n coldest Drops", (t) => {
   const SLACK = 15;
-  const store = new Store(new NorFlash(), DROPS_MAX, SLACK);
+  const store = new Store(new NorFlash(), DROPS_MAX);
   store.mount();
   const bytes = new Uint8Array(2048);
   const random = new SeededRandom(SEED, "slack");
@@ -472,9 +476,10 @@ test("with a slack of n the collector chooses its victim among the n coldest Dro
     const keys = [...Array(DROPS_MAX).keys()].map((slot) => store.heat(slot)).sort((a, b) => a - b);
     const key = random.below(1e6);
     const before = [...Array(DROPS_MAX).keys()].map((slot) => store.heat(slot));
-    const outcome = store.insert(insertion(10_000 + round, 1, bytes, { lengthBytes: 2048, heatKey: key }));
-    t.is(outcome, key > keys[0]! ? "stored" : "colder");
-    if (outcome === "colder") continue;
+    const victim = victimWithSlack(store, SLACK, key);
+    const outcome = store.insert(insertion(10_000 + round, 1, bytes, { heatKey: key, victim }));
+    t.is(outcome, key > keys[0]! ? "stored" : "full");
+    if (outcome === "full") continue;
     const died = before[store.lastEvictedSlot]!;
     t.true(died <= keys[SLACK - 1]! && died < key, `the victim's key ${died} is not among the ${SLACK} coldest`);
     stored++;
@@ -497,7 +502,10 @@ test("the store never takes the bytes of a Drop for a header or a record", (t) =
     evil.set(header, at % 64 === 0 ? at : Math.min(at, evil.length - 32));
   }
   for (let id = 1; id <= 200; id++)
-    store.insert(insertion(lowOf(id), highOf(id), evil, { lengthBytes: 2048 - (id % 8) * 4, heatKey: id }));
+    insertFromWire(
+      store,
+      insertion(lowOf(id), highOf(id), evil, { lengthBytes: 2048 - (id % 8) * 4, heatKey: 2 * id }),
+    );
   const again = new Store(flash, SMALL_CAPACITY);
   t.is(again.mount(), "mounted");
   t.is(again.count, SMALL_CAPACITY);

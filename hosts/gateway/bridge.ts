@@ -20,10 +20,10 @@
 import { bytesToHex } from "@noble/hashes/utils.js";
 import type { Logger } from "pino";
 import { dropId } from "../../modules/drop/drop.ts";
+import type { PublishOutcome } from "../../modules/throwie/throwie.ts";
 import type { Identity } from "../distsoc/identity.ts";
 import type { OverlayNode } from "../distsoc/node.ts";
 import { type Post, signPost } from "../distsoc/post.ts";
-import type { PublishOutcome } from "../node/message.ts";
 import type { RetryTimings } from "../retry/backoff.ts";
 import { pause, type Timers } from "../retry/timers.ts";
 import { Worker } from "../retry/worker.ts";

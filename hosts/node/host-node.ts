@@ -13,10 +13,9 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { type NodeEvents, SILENT } from "../../modules/throwie/events.ts";
 import { ADDRESS_BYTES, type MacAddress, type Radio, type RadioHandlers } from "../../modules/throwie/ports.ts";
-import { Throwie } from "../../modules/throwie/throwie.ts";
+import { type PublishOutcome, Throwie } from "../../modules/throwie/throwie.ts";
 import type { HostRadio } from "../radio/host-radio.ts";
 import { type DropStore, dropAt, openDropStore } from "../store/drop-store.ts";
-import type { PublishOutcome } from "./message.ts";
 
 const FRAME_BYTES_V1 = 250;
 

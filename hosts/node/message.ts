@@ -11,11 +11,9 @@ import { randomBytes } from "node:crypto";
 import { dropId } from "../../modules/drop/drop.ts";
 import { passphraseMaterial } from "../../modules/drop/key.ts";
 import { contentKey, NONCE_BYTES, open, PLAINTEXT_SIZE_BYTES_MAX, seal } from "../../modules/drop/seal.ts";
-import type { Store, StoreOutcome } from "../../modules/store/store.ts";
+import type { Store } from "../../modules/store/store.ts";
+import type { PublishOutcome } from "../../modules/throwie/throwie.ts";
 import { dropAt } from "../store/drop-store.ts";
-
-/** Busy: the store is full, and every Drop that could die is being sent just now. */
-export type PublishOutcome = StoreOutcome | "busy";
 
 export interface Publisher {
   publish(drop: Uint8Array, origin: "own"): PublishOutcome;

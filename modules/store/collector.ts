@@ -1,13 +1,13 @@
 /**
- * Making room: which Drop dies, which sector is emptied, and what is given up when the flash gives out (docs/store.md,
- * "Cleaning" and "Wear").
+ * Making room: which sector is emptied, and which Drops are given up when the flash gives out (docs/store.md, "Cleaning"
+ * and "Wear").
  *
  * The sector of bodies with the least alive in it is emptied into open ones. One sector is always kept free to begin with,
  * besides those that the log has yet to take; with only that one left, just a sector with a single Drop is begun, so
  * that a cut leaves one free.
  *
- * Invariant: a body is copied, and its new record durable, before its old record is marked. Refuses to decide whether a
- * newcomer is worth an eviction.
+ * Invariant: a body is copied, and its new record durable, before its old record is marked. Refuses to choose a victim: the
+ * caller of the store names the Drop that dies for another.
  */
 import { DROP_SIZE_BYTES_MAX } from "../drop/drop.ts";
 import type { Bodies } from "./bodies.ts";
@@ -15,7 +15,7 @@ import type { StoreCounters } from "./counters.ts";
 import { type Layout, NOWHERE } from "./layout.ts";
 import { LOG_FULL, SECTOR_RETIRED } from "./marks.ts";
 import type { RecordLog } from "./record-log.ts";
-import { BODIES, type Sectors } from "./sectors.ts";
+import type { Sectors } from "./sectors.ts";
 import type { Slots } from "./slots.ts";
 
 /** Sectors tried for one write before the part is taken to be broken. */
@@ -37,18 +37,15 @@ export class Collector {
   readonly #log: RecordLog;
   readonly #bodies: Bodies;
   readonly #counters: StoreCounters;
-  /** Who may die next, when there is a choice. */
-  readonly #doomed: Uint16Array;
   #levelledAt = 0;
 
-  constructor(log: RecordLog, bodies: Bodies, counters: StoreCounters, slack: number) {
+  constructor(log: RecordLog, bodies: Bodies, counters: StoreCounters) {
     this.#sectors = log.sectors;
     this.#layout = log.sectors.layout;
     this.#slots = log.slots;
     this.#log = log;
     this.#bodies = bodies;
     this.#counters = counters;
-    this.#doomed = new Uint16Array(slack);
   }
 
   /** Drops that there is room for. */
@@ -166,37 +163,21 @@ export class Collector {
     return true;
   }
 
-  /** With sectors that wore out, room for Drops went too. */
+  /**
+   * With sectors that wore out, room for Drops went too: give up the Drops that there is no room for, the first to die
+   * first. False: the flash takes no more.
+   */
   shrink(): boolean {
     const slots = this.#slots;
     while (slots.count > this.room) {
       if (!this.ensureLog(1)) return false;
       // Which may have given up some already.
       if (slots.count <= this.room) break;
-      this.drop(slots.surplus(), SECTOR_RETIRED);
+      this.drop(slots.firstToDie(), SECTOR_RETIRED);
       this.#sectors.flash.sync();
       this.#counters.sacrificed++;
     }
     return true;
-  }
-
-  /** The coldest, or of those that count as equally cold the one that leaves the least alive in its sector. */
-  victim(heatKey: number): number {
-    const slots = this.#slots;
-    const doomed = this.#doomed;
-    if (doomed.length <= 1) return slots.coldest();
-    const count = slots.coldestFew(doomed, heatKey);
-    let best = slots.coldest();
-    let least = Infinity;
-    for (let i = 0; i < count; i++) {
-      const sector = slots.bodySector[doomed[i]!]!;
-      const live = this.#sectors.state[sector] === BODIES ? this.#sectors.live[sector]! : Infinity;
-      if (live < least) {
-        least = live;
-        best = doomed[i]!;
-      }
-    }
-    return best;
   }
 
   /** `patiently`: should the head of the log have failed too, open another to say it there. */

@@ -26,7 +26,7 @@ export class Insertion {
   heatKey = 0;
   /** Heat time, in units of 1/65,536 half-life. */
   now = 0;
-  /** Slot of the Drop that dies when the store is full, whatever its heat. */
+  /** Slot of the Drop that dies if the store is full, whatever its heat. */
   victim = NOBODY;
   /** What the victim dies of: a cause of marks.ts. */
   cause = COLDEST;

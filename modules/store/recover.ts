@@ -5,7 +5,7 @@
  * record overrides what came before it. What a power cut can have left behind is put right here:
  * - a torn record fails its CRC and is passed over;
  * - a Drop's older record that a newer copy replaced, but that was not marked, is marked DEAD now;
- * - one Drop too many, its insert cut before the eviction: the coldest is evicted now, but no newcomer (odd keys);
+ * - a surplus of one Drop, whose insert was cut before its victim died: the first to die is evicted now;
  * - the place after the last record may hold a write that did not begin to show: it is left empty;
  * - sectors that the log names as retired are not used again;
  * - a log of an older version gets a new head, so that a program of that version keeps away from now on;
@@ -235,7 +235,7 @@ function applyDrop(sequence: number, number: number, log: RecordLog, counters: S
 }
 
 /**
- * An insert that was cut before its eviction leaves one Drop too many. Then bring the rest into slots below the
+ * An insert that was cut before its victim died leaves a surplus of one Drop. Then bring the rest into slots below the
  * capacity.
  */
 function evictSurplus(log: RecordLog, counters: StoreCounters): void {
@@ -263,7 +263,7 @@ function evictSurplus(log: RecordLog, counters: StoreCounters): void {
 
 function evictOne(log: RecordLog, counters: StoreCounters): void {
   const { slots } = log;
-  const slot = slots.surplus();
+  const slot = slots.firstToDie();
   log.kill(slot, COLDEST);
   slots.remove(slot);
   counters.evicted++;

@@ -93,6 +93,11 @@ export class Sectors {
     return best;
   }
 
+  /** Bytes of bodies that live in the sector; Infinity when it is being filled, or is no sector of bodies. */
+  liveBytesBeside(sector: number): number {
+    return this.state[sector] === BODIES ? this.live[sector]! : Infinity;
+  }
+
   /** The sector of bodies, with at most `dropsMax` Drops in it, that costs least to empty; -1 when there is none. */
   cheapest(dropsMax: number): number {
     const { state, live, drops } = this;

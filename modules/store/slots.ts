@@ -1,10 +1,12 @@
 /**
- * The index in RAM: one slot for each Drop in the store, found by ShortId, and the coldest of them.
+ * The index in RAM: one slot for each Drop in the store, found by ShortId; the first of them to die, and the hottest.
  *
  * A slot's number stays the same while its Drop lives. 24 bytes a slot, hash chains included, all taken in the
  * constructor. Chains are by the id's low bits as they are: ids are hashes, and a sender who forges them to lengthen a
  * chain gets a search of at most `capacity` steps, as long as any search for the coldest.
  */
+import { firstToDie } from "../temperature/rank.ts";
+
 const NONE = 0xffff;
 /** Drops a chain at full load: one more comparison in a search, against 2 bytes a chain. */
 const DROPS_PER_CHAIN = 3;
@@ -17,8 +19,10 @@ const VERIFIED = 2;
 /** Its heat key changed since it was last written to flash. */
 const CHANGED = 4;
 const ABOVE_ALL_KEYS = 2 ** 32;
-/** The bits above count who is reading the Drop and must not lose it. */
+/** The bits above count the readers of the Drop, that must not lose it: 31 at most. */
 const PIN = 8;
+/** Flags have eight bits. */
+const FLAGS_END = 256;
 
 export class Slots {
   readonly capacity: number;
@@ -92,42 +96,14 @@ export class Slots {
     return -1;
   }
 
-  /** The slot with the least heat key that nobody pins, the lowest number among equals; -1 when there is none. */
-  coldest(): number {
-    const { heat, capacity } = this;
-    const flags = this.#flags;
-    let coldest = -1;
-    let least = Infinity;
-    let slot = 0;
-    // A loop in which XS has no name to make anew each time around takes it a third less.
-    while (slot < capacity) {
-      if (heat[slot]! < least && flags[slot]! < PIN && flags[slot]! > 0) {
-        least = heat[slot]!;
-        coldest = slot;
-      }
-      slot++;
-    }
-    return coldest;
+  /** The slot of the Drop that dies first (modules/temperature/rank.ts); -1 when there is none. In an index of any state. */
+  firstToDie(): number {
+    return firstToDie(this.heat, this.#flags, FLAGS_END);
   }
 
-  /**
-   * Fill `into` with the coldest slots that nobody pins and that are colder than `heatKey`, coldest first. Returns how
-   * many.
-   */
-  coldestFew(into: Uint16Array, heatKey: number): number {
-    const { heat, capacity } = this;
-    const flags = this.#flags;
-    let count = 0;
-    for (let slot = 0; slot < capacity; slot++) {
-      const key = heat[slot]!;
-      if (key >= heatKey || flags[slot]! >= PIN || flags[slot] === 0) continue;
-      if (count === into.length && key >= heat[into[count - 1]!]!) continue;
-      if (count < into.length) count++;
-      let place = count - 1;
-      for (; place > 0 && heat[into[place - 1]!]! > key; place--) into[place] = into[place - 1]!;
-      into[place] = slot;
-    }
-    return count;
+  /** The same among the Drops that nobody reads. */
+  firstUnreadToDie(): number {
+    return firstToDie(this.heat, this.#flags, PIN);
   }
 
   /**
@@ -179,23 +155,6 @@ export class Slots {
 
   unpin(slot: number): void {
     if (this.#flags[slot]! >= PIN) this.#flags[slot] = this.#flags[slot]! - PIN;
-  }
-
-  /**
-   * Who is one too many, in an index of any state: the coldest with an even key. Odd keys are newcomers' (docs/temperature.md),
-   * who may be colder than whom they came for: of them one dies only when there is nobody else. -1 when it is empty.
-   */
-  surplus(): number {
-    let surplus = -1;
-    let least = Infinity;
-    for (let slot = 0; slot < this.length; slot++) {
-      if (!this.occupied(slot)) continue;
-      const rank = this.heat[slot]! + (this.heat[slot]! & 1) * ABOVE_ALL_KEYS;
-      if (rank >= least) continue;
-      least = rank;
-      surplus = slot;
-    }
-    return surplus;
   }
 
   /** Take the spare slots out of the free ones; with no more Drops than the capacity, none is in use by then. */

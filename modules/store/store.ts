@@ -6,8 +6,8 @@
  *     store.insert(insertion);                  // a record that the caller fills anew for each Drop
  *
  * A log of records says what is stored; bodies lie in sectors of their own. A Drop is written body first, then record: the
- * record's CRC commits it. Full means that the strictly coldest dies, or whom the caller names. Heat keys live in RAM and go to flash with
- * whatever record of the Drop is written next, and by `checkpoint`.
+ * record's CRC commits it. In a full store a Drop dies for each that comes in: the caller names it. Heat keys live in RAM and go to flash
+ * with whatever record of the Drop is written next, and by `checkpoint`.
  *
  * Invariant: when `insert` says "stored" the Drop outlives a power cut at any later moment, until it is evicted or
  * removed; and a Drop that was evicted or removed does not come back. A cut during a call leaves that call done or not
@@ -42,10 +42,10 @@ export type { MountOutcome } from "./recover.ts";
 export const DROPS_MAX = 750;
 
 /**
- * "stored": the Drop is durable. "known": a Drop of this ShortId was here before, and is unchanged. "colder": the store
- * is full, and this Drop is no hotter than its coldest. "flash": no sector could be written.
+ * "stored": the Drop is durable. "known": a Drop of this ShortId was here before, and is unchanged. "full": there is no
+ * room, and no victim is named. "flash": no sector could be written.
  */
-export type StoreOutcome = "stored" | "known" | "colder" | "flash";
+export type StoreOutcome = "stored" | "known" | "full" | "flash";
 /** Heat time passes this much before a checkpoint with nothing else to say is written: an hour, at a week's half-life. */
 const TIME_STEP = 390;
 /** Heat time after a checkpoint at which the next is due whatever it costs: a day. */
@@ -94,11 +94,8 @@ export class Store {
   #checkpointedAt = 0;
   #mounted = false;
 
-  /**
-   * Takes all memory; reads and writes nothing. `slack`: so many of the coldest Drops count as equally cold, and of
-   * them the one dies that makes most room. 1 is strict.
-   */
-  constructor(flash: Flash, capacity: number = DROPS_MAX, slack = 1) {
+  /** Takes all memory; reads and writes nothing. */
+  constructor(flash: Flash, capacity: number = DROPS_MAX) {
     this.capacity = capacity;
     this.#flash = flash;
     this.#layout = new Layout(flash, capacity);
@@ -106,7 +103,7 @@ export class Store {
     this.#slots = new Slots(capacity);
     this.#log = new RecordLog(this.#sectors, this.#slots);
     this.#bodies = new Bodies(this.#sectors);
-    this.#collector = new Collector(this.#log, this.#bodies, this.counters, slack);
+    this.#collector = new Collector(this.#log, this.#bodies, this.counters);
   }
 
   /** Read headers and records, not bodies; format what carries no store. May be called again, as after a restart. */
@@ -150,6 +147,14 @@ export class Store {
     return this.#collector.room;
   }
 
+  /**
+   * Bytes of bodies that live in the sector of this slot's body; Infinity when that sector is still being filled, or the
+   * Drop has no body. A bench asks what it costs to be strict about the coldest.
+   */
+  liveBytesBeside(slot: number): number {
+    return this.#sectors.liveBytesBeside(this.#slots.bodySector[slot]!);
+  }
+
   /** Sectors that failed, in this life or an earlier one, and are no longer used. */
   get retiredSectors(): number {
     return this.#sectors.retired;
@@ -161,12 +166,22 @@ export class Store {
   }
 
   /**
-   * Store the insertion's bytes as an unverified Drop: 1 to DROP_SIZE_BYTES_MAX bytes, else it throws. When full, the
-   * coldest goes if the newcomer is strictly hotter; or the Drop in slot `victim`, of `cause`, whatever their heat: then the
-   * newcomer's key is odd, by which mount knows it after a cut. Durable on return; nobody dies for one that did not come in.
+   * Where sectors wore out, give up the Drops that there is no room for any more, the first to die first. To be called
+   * before a victim is named; `mount`, `insert` and `clean` do the same. False: the flash takes no more.
+   */
+  shrink(now: number): boolean {
+    this.#use(now);
+    return this.#collector.shrink();
+  }
+
+  /**
+   * Store the insertion's bytes as an unverified Drop: 1 to DROP_SIZE_BYTES_MAX bytes, else it throws. When the store is
+   * full the victim dies, whatever the heat of both. Power may fail between the two, and mount then lets the first to die
+   * go: so a Drop that displaces a hotter one needs a newcomer's key. Durable on return; no victim dies for a Drop that
+   * did not come in.
    */
   insert(insertion: Insertion): StoreOutcome {
-    const { shortIdLow, shortIdHigh, bytes, lengthBytes, heatKey, victim } = insertion;
+    const { shortIdLow, shortIdHigh, bytes, lengthBytes, victim } = insertion;
     this.#use(insertion.now);
     if (bytes === undefined || lengthBytes < 1 || lengthBytes > DROP_SIZE_BYTES_MAX) {
       throw new Error("store: a Drop is 1 to 2,048 bytes");
@@ -180,8 +195,7 @@ export class Store {
     }
     if (!this.#collector.shrink() || this.room === 0) return "flash";
     const full = slots.count >= this.room;
-    const named = victim !== NOBODY && slots.occupied(victim);
-    if (full && !named && !this.#hotterThanColdest(heatKey)) return "colder";
+    if (full && (victim === NOBODY || !slots.occupied(victim))) return "full";
     const room = this.#layout.bodyRoom(lengthBytes);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       if (!this.#collector.makeRoom(room)) return "flash";
@@ -197,16 +211,15 @@ export class Store {
         if (sector !== NOWHERE) this.#sectors.release(sector, room);
         continue;
       }
-      // The newcomer is committed; a cut from here on leaves one Drop too many, and mount evicts another one.
+      // The Drop is committed; a cut from here on leaves a surplus of one, and mount chooses the one that dies.
       const { head, lastNumber } = this.#log;
       this.#log.hold(head);
       if (full) {
         this.#flash.sync();
-        const dies = named ? victim : this.#collector.victim(heatKey);
         // A log that had to be emptied on the way may have given up that one already.
-        if (slots.occupied(dies)) this.#evict(dies, insertion.cause);
+        if (slots.occupied(victim)) this.#evict(victim, insertion.cause);
       }
-      this.lastSlot = slots.add(shortIdLow, shortIdHigh, lengthBytes, heatKey);
+      this.lastSlot = slots.add(shortIdLow, shortIdHigh, lengthBytes, insertion.heatKey);
       slots.bodySector[this.lastSlot] = sector;
       slots.bodyOffset[this.lastSlot] = start;
       this.#log.moveTo(this.lastSlot, head % this.#log.rows, lastNumber);
@@ -225,9 +238,14 @@ export class Store {
     return this.#slots.hottestFew(into, among, first);
   }
 
-  /** The slot whose Drop would die for the next; -1 when nobody can. */
-  coldest(): number {
-    return this.#slots.coldest();
+  /** The slot of the Drop that dies first (modules/temperature/rank.ts); -1 when the store is empty. */
+  firstToDie(): number {
+    return this.#slots.firstToDie();
+  }
+
+  /** The same among the Drops that nobody reads; -1 when there is none. */
+  firstUnreadToDie(): number {
+    return this.#slots.firstUnreadToDie();
   }
 
   /** Whether the slot holds a Drop. */
@@ -326,7 +344,10 @@ export class Store {
     if (cause === CORRUPT) this.counters.damaged++;
   }
 
-  /** Keep the Drop from eviction while it is read; pins are counted, in RAM, and end with the Drop. At most 31 at once. */
+  /**
+   * The Drop is being read, and is not to be named as a victim meanwhile. Pins are counted, in RAM, and end with the Drop.
+   * At most 31 at once.
+   */
   pin(slot: number): void {
     if (!this.#slots.occupied(slot)) throw new Error("store: no Drop in this slot");
     this.#slots.pin(slot);
@@ -409,11 +430,6 @@ export class Store {
   /** Is the time on flash so old that it should be written for itself? */
   get #timeDue(): boolean {
     return this.#log.recordedTime + TIME_STEP <= this.#log.now;
-  }
-
-  #hotterThanColdest(heatKey: number): boolean {
-    const coldest = this.#slots.coldest();
-    return coldest !== NOBODY && heatKey > this.#slots.heat[coldest]!;
   }
 
   #evict(slot: number, cause: number): void {

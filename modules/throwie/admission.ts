@@ -1,25 +1,31 @@
 /**
- * Admission: who may come into a full store, and who dies for it (docs/temperature.md, "Admission").
+ * Admission: which Drops come into a full store, and which Drop dies for each (docs/temperature.md, "Admission").
  *
  * Heat alone would let anyone with 10,000 fresh Drops wash a store clean, and neither addresses nor movements tell a
- * crowd from one radio that plays a crowd. What nobody can multiply is time. So a Drop that comes into a full store is a
- * newcomer for one half-life, and newcomers have a share of the store:
+ * crowd from one radio that plays a crowd. What nobody can multiply is time. So a Drop that comes by air into a full store,
+ * or is written here, is a newcomer for one half-life, and newcomers have a share of the store:
  *
- *   - fewer than the share: the coldest of the others dies for it, whatever the newcomer's heat;
- *   - the share is full: the oldest newcomer dies for it, and a contact brings one in for each TOKEN_INTERVAL_MS that it has lasted.
+ *   - fewer than the share: the coldest settled Drop dies for it, whatever the newcomer's heat;
+ *   - the share is full: the oldest newcomer dies for it, and a contact brings one in for each TOKEN_INTERVAL_MS that it
+ *     has lasted.
  *
- * Invariant: in any half-life newcomers displace at most a NEWCOMERS_SHARE-th of the store from among the settled, the coldest
- * of them, however cold all have become; and each newcomer stays for at least share * TOKEN_INTERVAL_MS / contacts at once, whatever
- * is offered meanwhile.
+ * A Drop from the wire displaces the coldest settled Drop, if that is colder.
  *
- * A newcomer's key is odd, every other's even: so flash knows it too, for one heat unit, and a restart changes nothing.
- * In RAM newcomers are pinned, which keeps them out of the store's own choice, and stand in a queue by arrival. Who died for a
- * newcomer does not come back as one for a while, or two full stores would trade for ever.
+ * Invariant: in any half-life newcomers displace at most a NEWCOMERS_SHARE-th of the store from among the settled, the
+ * coldest of them, however cold all have become; and each newcomer stays for at least share * TOKEN_INTERVAL_MS / contacts
+ * at once, whatever is offered meanwhile.
+ *
+ * Only admission names victims; the order in which it does is modules/temperature/rank.ts. A newcomer is known by its key,
+ * which flash keeps, so a restart changes nothing. The queue here says only in which order the newcomers came, and is
+ * made anew after a restart. A Drop that died for a newcomer does not come back as one for a while, or two full stores
+ * would trade for ever.
  *
  * Refuses to know who a peer is, what its Drops claim, and how often one was moved: all three are free to forge.
  */
+import { type Insertion, NOBODY } from "../store/insertion.ts";
 import { COLDEST, FLOOD } from "../store/marks.ts";
 import type { Store } from "../store/store.ts";
+import { isNewcomer, NEWCOMER_RANK_MIN, rank, settledKey } from "../temperature/rank.ts";
 import { HEAT_RANGE, HEAT_UNITS_PER_HALF_LIFE } from "../temperature/temperature.ts";
 
 /** A fifth of the store, but a place at least. */
@@ -30,7 +36,6 @@ export const TOKEN_INTERVAL_MS = 8_000;
 const NEWCOMER_UNITS = HEAT_UNITS_PER_HALF_LIFE;
 /** Remembered of those that died for a newcomer, for each place: what bench eviction delivers grows with it, and so does RAM. */
 const DEPARTED_PER_PLACE = 2;
-const NOBODY = -1;
 
 /**
  * `free`: it comes in, and is no newcomer. `newcomer`: it comes in as one. `token`: it does so for a token of its contact.
@@ -38,19 +43,15 @@ const NOBODY = -1;
  */
 export type Admittance = "free" | "newcomer" | "token" | "departed";
 
-/** The key of a Drop that is no newcomer: a heat unit is nine seconds of a week. */
-export function settledKey(key: number): number {
-  return key & ~1;
-}
+/**
+ * Why a Drop does not come into a full store. `colder`: the Drops that could die for it are all as warm or warmer. `busy`:
+ * every Drop that could die for it is being read.
+ */
+export type Obstacle = "colder" | "busy";
 
-/** Never above the key that it is made of, which may be the highest there is. */
-export function newcomerKey(key: number): number {
-  return (key - 1) | 1;
-}
-
-/** Is a key a newcomer's? */
-export function isNewcomer(key: number): boolean {
-  return (key & 1) !== 0;
+/** From now on the Drop in this slot is no newcomer. */
+function settle(store: Store, slot: number): void {
+  store.setHeat(slot, settledKey(store.heat(slot)));
 }
 
 function shareOf(room: number): number {
@@ -61,7 +62,7 @@ export class Admission {
   /** Newcomers in the store. */
   count = 0;
   readonly #store: Store;
-  /** By arrival, the oldest first. */
+  /** The slots of the newcomers by arrival, the oldest first. */
   readonly #slots: Uint16Array;
   readonly #since: Int32Array;
   /** The lower half of the id of each Drop that died for a newcomer lately: a ring. */
@@ -69,7 +70,7 @@ export class Admission {
   #departures = 0;
   /** All departures until then are forgotten. */
   #forgotten: number;
-  /** Free places that newcomers left by other ways than the queue. They are not for settling in. */
+  /** Free places of newcomers that were removed. The next Drops in them are newcomers too. */
   #vacant = 0;
   /** Of these, places of newcomers that were not what they were announced as. */
   #forfeited = 0;
@@ -85,33 +86,67 @@ export class Admission {
     this.#resume(now);
   }
 
-  /** May a Drop that came by air come in? */
-  judge(low: number, now: number): Admittance {
+  /** May a Drop that came by air come in? `low`: the lower half of its ShortId. */
+  judge(low: number): Admittance {
     const store = this.#store;
-    this.#settle(now);
     if (store.count < store.room) {
       if (this.#vacant === 0 || this.count >= this.#share) return "free";
       // For tokens, or false Drops would make way for one another faster than true ones may come.
       return this.#forfeited > 0 ? "token" : "newcomer";
     }
-    this.#vacant = this.#forfeited = 0;
     const index = this.#departed.indexOf(low);
     if (index >= 0 && index < this.#departures) return "departed";
     return this.count < this.#share ? "newcomer" : "token";
   }
 
-  /** Who dies for the next newcomer, -1: nobody has to, or nobody can because all are being read. */
-  get victim(): number {
+  /** Time passed: newcomers whose half-life is over are settled, and old departures are forgotten. Before each `judge`. */
+  settle(now: number): void {
     const store = this.#store;
-    if (store.count < store.room) return NOBODY;
-    if (this.count < this.#share) return store.coldest();
-    for (let i = 0; i < this.count; i++) if (store.pins(this.#slots[i]!) === 1) return this.#slots[i]!;
-    return NOBODY;
+    if (now - this.#forgotten >= HEAT_RANGE) {
+      this.#forgotten = now;
+      this.#departures = 0;
+    }
+    while (this.count > 0 && now - this.#since[0]! >= NEWCOMER_UNITS) {
+      const slot = this.#slots[0]!;
+      this.#leave(0);
+      // The store may have given the Drop up, and `recount` was not called yet.
+      if (store.occupied(slot)) settle(store, slot);
+    }
+    // A store that is full has no free places.
+    if (store.count >= store.room) this.#vacant = this.#forfeited = 0;
   }
 
-  /** What the victim dies of, should the newcomer come in. */
-  causeOf(victim: number): number {
-    return this.#placeOf(victim) >= 0 ? FLOOD : COLDEST;
+  /**
+   * Enter in the insertion which Drop dies for it, and of what; NOBODY when there is room. The insertion's heat key says
+   * whether it is a newcomer. Returns why the Drop does not come in; undefined when it does.
+   */
+  nameVictim(insertion: Insertion): Obstacle | undefined {
+    const store = this.#store;
+    const newcomer = isNewcomer(insertion.heatKey);
+    insertion.victim = NOBODY;
+    insertion.cause = COLDEST;
+    // Without any room the store says what is wrong.
+    if (store.count < store.room || store.room === 0) return undefined;
+    if (newcomer && this.count >= this.#share) {
+      insertion.cause = FLOOD;
+      for (let place = 0; place < this.count; place++) {
+        const slot = this.#slots[place]!;
+        // The store may have given the Drop up, and `recount` was not called yet.
+        if (!store.occupied(slot) || !isNewcomer(store.heat(slot)) || store.pins(slot) > 0) continue;
+        insertion.victim = slot;
+        return undefined;
+      }
+      return "busy";
+    }
+    const limit = newcomer ? NEWCOMER_RANK_MIN : rank(insertion.heatKey);
+    let victim = store.firstToDie();
+    if (rank(store.heat(victim)) >= limit) return "colder";
+    if (store.pins(victim) > 0) {
+      victim = store.firstUnreadToDie();
+      if (victim === NOBODY || rank(store.heat(victim)) >= limit) return "busy";
+    }
+    insertion.victim = victim;
+    return undefined;
   }
 
   /** The victim, which was in this slot, died for a newcomer. */
@@ -155,48 +190,25 @@ export class Admission {
       if (!store.occupied(slot) || !isNewcomer(store.heat(slot))) continue;
       // Not checked yet: it came just before the restart.
       const since = store.verified(slot) ? (store.verifiedSince(slot) ?? -Infinity) : now;
-      if (now - since >= NEWCOMER_UNITS) this.#release(slot);
+      if (now - since >= NEWCOMER_UNITS) settle(store, slot);
       else if (this.count < this.#share) this.#queue(slot, since);
-      else if (this.count === 0 || since <= this.#since[0]!) this.#release(slot);
+      else if (this.count === 0 || since <= this.#since[0]!) settle(store, slot);
       else {
         // More than there can be, as in a store from before there were newcomers: the youngest are.
         const oldest = this.#slots[0]!;
         this.#leave(0);
-        store.unpin(oldest);
-        this.#release(oldest);
+        settle(store, oldest);
         this.#queue(slot, since);
       }
     }
-  }
-
-  #release(slot: number): void {
-    this.#store.setHeat(slot, settledKey(this.#store.heat(slot)));
   }
 
   get #share(): number {
     return shareOf(this.#store.room);
   }
 
-  /** Who has been here for long enough is no newcomer any more; and where little happens, who departed may come back one day. */
-  #settle(now: number): void {
-    const store = this.#store;
-    if (now - this.#forgotten >= HEAT_RANGE) {
-      this.#forgotten = now;
-      this.#departures = 0;
-    }
-    while (this.count > 0 && now - this.#since[0]! >= NEWCOMER_UNITS) {
-      const slot = this.#slots[0]!;
-      this.#leave(0);
-      // The store may have given it up on its own account, and nobody counted yet.
-      if (!store.occupied(slot)) continue;
-      store.unpin(slot);
-      this.#release(slot);
-    }
-  }
-
-  /** Into the queue by its arrival, pinned. */
+  /** Into the queue by its arrival. */
   #queue(slot: number, since: number): void {
-    const store = this.#store;
     let place = this.count++;
     for (; place > 0 && this.#since[place - 1]! > since; place--) {
       this.#slots[place] = this.#slots[place - 1]!;
@@ -204,7 +216,6 @@ export class Admission {
     }
     this.#slots[place] = slot;
     this.#since[place] = since;
-    store.pin(slot);
   }
 
   #leave(place: number): void {

@@ -22,9 +22,9 @@ import { DROP, type MessageType, OPEN, RECONCILE, unhandled } from "../glacier/f
 import { Link } from "../glacier/link.ts";
 import { digest, MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
 import type { Completion, MessageSink, MessageSource, Outgoing } from "../glacier/ports.ts";
-import type { Store, StoreOutcome } from "../store/store.ts";
+import type { Store } from "../store/store.ts";
 import { claim } from "../temperature/temperature.ts";
-import { type Admittance, TOKEN_INTERVAL_MS } from "./admission.ts";
+import { type Admittance, type Obstacle, TOKEN_INTERVAL_MS } from "./admission.ts";
 import type { Assemblies } from "./assemblies.ts";
 import type { CloseReason, NodeEvents } from "./events.ts";
 import { Offers } from "./offers.ts";
@@ -50,6 +50,12 @@ const TOKENS_UNDISTURBED = 2;
 const TOKENS_SAVED_MAX = 2;
 const NOTHING = -1;
 
+/**
+ * What becomes of a Drop that arrived whole. `stored`, `known` and `flash` are the store's. `departed`, `colder`: it does
+ * not come in. `token`: not before this contact has one. `busy`: not before a Drop that could die is no longer read.
+ */
+export type KeepOutcome = "stored" | "known" | "flash" | "departed" | "token" | Obstacle;
+
 /** What a contact uses of the node that it belongs to. */
 export interface ContactOwner {
   readonly store: Store;
@@ -65,9 +71,20 @@ export interface ContactOwner {
   warm(slot: number): void;
   /** May the Drop with this ShortId come in? */
   judge(low: number): Admittance;
-  /** Store a Drop that arrived whole. `token`: not before this contact has one. */
-  keep(assembly: Assembly, from: Contact): StoreOutcome | "departed" | "token";
+  /** Store a Drop that arrived whole. */
+  keep(assembly: Assembly, from: Contact): KeepOutcome;
 }
+
+/** What the peer hears of it: to bring it again, or no more. */
+const COMPLETIONS: Readonly<Record<KeepOutcome, Completion>> = /* @__PURE__ */ Object.freeze({
+  stored: "kept",
+  known: "unwanted",
+  departed: "unwanted",
+  colder: "unwanted",
+  token: "again",
+  busy: "again",
+  flash: "again",
+});
 
 export type Phase = "free" | "opening" | "reconciling" | "transferring";
 
@@ -389,12 +406,8 @@ export class Contact implements MessageSource, MessageSink {
     if (!this.reconciling || assembly !== this.#node.reconciliation.inbound) {
       const outcome = this.#node.keep(assembly, this);
       this.#node.assemblies.release(assembly);
-      if (outcome === "flash") {
-        this.#flashFailed = true;
-        return "again";
-      }
-      if (outcome === "token") return "again";
-      return outcome === "stored" ? "kept" : "unwanted";
+      if (outcome === "flash") this.#flashFailed = true;
+      return COMPLETIONS[outcome];
     }
     const { bodyBytes } = assembly;
     digest(assembly.bytes, MESSAGE_PREFIX_BYTES, bodyBytes, this.#digest);

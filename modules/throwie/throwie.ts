@@ -26,7 +26,8 @@ import type { LinkRefusal } from "../glacier/link.ts";
 import { MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
 import { Insertion } from "../store/insertion.ts";
 import { CORRUPT } from "../store/marks.ts";
-import type { Store, StoreOutcome } from "../store/store.ts";
+import type { Store } from "../store/store.ts";
+import { isNewcomer, newcomerKey, settledKey } from "../temperature/rank.ts";
 import {
   coldKey,
   freshKey,
@@ -37,10 +38,10 @@ import {
   raise,
 } from "../temperature/temperature.ts";
 import { Acquaintances } from "./acquaintances.ts";
-import { Admission, type Admittance, isNewcomer, newcomerKey, settledKey } from "./admission.ts";
+import { Admission, type Admittance, type Obstacle } from "./admission.ts";
 import { Assemblies } from "./assemblies.ts";
 import { Beacons } from "./beacons.ts";
-import type { Contact, ContactOwner } from "./contact.ts";
+import type { Contact, ContactOwner, KeepOutcome } from "./contact.ts";
 import { CONTACTS_MAX, Contacts } from "./contacts.ts";
 import { type CloseReason, type NodeEvents, SILENT } from "./events.ts";
 import { ADDRESS_BYTES, type Clock, type MacAddress, type Radio, type Random, sameAddress } from "./ports.ts";
@@ -98,6 +99,13 @@ export interface ThrowieOptions {
 export type Cast = "broadcast" | "unicast";
 
 /**
+ * What became of a Drop that did not come by air. "stored": it is in the store. "known": it was there before. "colder": the
+ * store is full of warmer Drops. "busy": the store is full, and every Drop that could die is being sent just now. "flash":
+ * no sector could be written.
+ */
+export type PublishOutcome = "stored" | "known" | "flash" | Obstacle;
+
+/**
  * A node (docs/protocol.md, "Contacts"; docs/embedding.md). A host calls `turn`, `receive`, `publish` and `checkpoint`,
  * one at a time and never from inside a port or an event. Times are milliseconds of the host's clock. What a port
  * throws passes through, and the node is then of no use: make a new one on the same flash.
@@ -109,6 +117,8 @@ export class Throwie implements ContactOwner {
   readonly assemblies = new Assemblies();
   /** The one reconciliation at a time; for the node's contacts. */
   readonly reconciliation: Reconciliation;
+  /** Names the Drop that dies for another. A bench that tries other rules replaces its methods. */
+  readonly admission: Admission;
   /** Where the node tells what happens. */
   readonly events: NodeEvents;
   /**
@@ -144,7 +154,6 @@ export class Throwie implements ContactOwner {
   readonly #random: Random;
   readonly #halfLifeMs: number;
   readonly #beacons: Beacons;
-  readonly #admission: Admission;
   readonly #acquaintances = new Acquaintances();
   readonly #verification: Verification;
   readonly #contacts: Contacts;
@@ -187,7 +196,7 @@ export class Throwie implements ContactOwner {
     const beaconNonce = this.#beacons.nonce;
     this.reconciliation = new Reconciliation({ store, assemblies: this.assemblies, random, beaconNonce, takesV2 });
     this.#verification = new Verification(options.store);
-    this.#admission = new Admission(options.store, this.heatNow());
+    this.admission = new Admission(options.store, this.heatNow());
     this.#contacts = new Contacts(this);
   }
 
@@ -229,7 +238,7 @@ export class Throwie implements ContactOwner {
    * Store a Drop that did not come by air: the node's own ("own", one movement warm) or one from a gateway's wire
    * ("wire", which nobody has carried, so it starts cold). At most 2,048 bytes, at least one, else it throws.
    */
-  publish(drop: Uint8Array, origin: "own" | "wire"): StoreOutcome {
+  publish(drop: Uint8Array, origin: "own" | "wire"): PublishOutcome {
     const id = dropId(drop);
     const now = this.heatNow();
     // All that comes by wire within a step starts equally cold, so that none of it can displace the rest.
@@ -246,7 +255,6 @@ export class Throwie implements ContactOwner {
     const outcome = this.#insert(admittance);
     // The caller's Drop is not kept alive.
     insertion.bytes = undefined;
-    if (outcome === "token") return "colder";
     if (outcome !== "stored") return outcome;
     const slot = this.store.lastSlot;
     this.own[slot] = origin === "own" ? 1 : 0;
@@ -289,11 +297,12 @@ export class Throwie implements ContactOwner {
 
   /** For a contact: on which terms a Drop from the air, of this low word of a ShortId, would come in. */
   judge(low: number): Admittance {
-    return this.#admission.judge(low, this.heatNow());
+    this.admission.settle(this.heatNow());
+    return this.admission.judge(low);
   }
 
   /** For a contact: store the Drop that came whole. */
-  keep(assembly: Assembly, from: Contact): StoreOutcome | "departed" | "token" {
+  keep(assembly: Assembly, from: Contact): KeepOutcome {
     const now = this.heatNow();
     const admittance = this.judge(assembly.shortIdLow);
     if (admittance === "departed" || (admittance === "token" && from.tokens <= 0)) return admittance;
@@ -315,21 +324,22 @@ export class Throwie implements ContactOwner {
     return outcome;
   }
 
-  /** Store the Drop that `#insertion` names, once who dies for it is entered there. */
-  #insert(admittance: Admittance): StoreOutcome | "token" {
-    const { store } = this;
-    const admission = this.#admission;
+  /** Store the Drop of `#insertion`, and let the one that admission names die for it. */
+  #insert(admittance: Admittance): PublishOutcome {
+    const { store, admission } = this;
     const insertion = this.#insertion;
     const { shortIdLow: low, shortIdHigh: high, heatKey } = insertion;
+    if (store.find(low, high) >= 0) return "known";
     const now = this.heatNow();
-    const newcomer = admittance !== "free" && store.find(low, high) < 0;
-    const victim = newcomer ? admission.victim : -1;
-    if (newcomer && victim < 0 && store.count >= store.room && store.room > 0) return "token";
-    insertion.heatKey = newcomer ? newcomerKey(heatKey) : settledKey(heatKey);
+    // A Drop that there is no room for any more is not named as a victim.
+    if (!store.shrink(now)) return "flash";
+    const newcomer = admittance !== "free";
     insertion.now = now;
-    insertion.victim = victim;
-    insertion.cause = admission.causeOf(victim);
+    insertion.heatKey = newcomer ? newcomerKey(heatKey) : settledKey(heatKey);
+    const obstacle = admission.nameVictim(insertion);
+    if (obstacle !== undefined) return obstacle;
     const outcome = store.insert(insertion);
+    if (outcome === "full") throw new Error("throwie: no victim was named for a full store");
     if (outcome !== "stored") return outcome;
     if (store.evicted) {
       if (newcomer) admission.displaced(store.lastEvictedSlot, store.lastEvictedLow);
@@ -364,14 +374,14 @@ export class Throwie implements ContactOwner {
     if (this.store.counters.sacrificed === this.#sacrificed) return;
     this.#sacrificed = this.store.counters.sacrificed;
     this.#beacons.recount();
-    this.#admission.recount();
+    this.admission.recount();
     for (let slot = 0; slot < this.store.capacity; slot++) {
       if (!this.store.occupied(slot)) this.#contacts.withdraw(slot);
     }
   }
 
   #forget(slot: number, low: number, high: number, cause: "evicted" | "corrupt"): void {
-    this.#admission.left(slot);
+    this.admission.left(slot);
     this.#beacons.remove(low, high);
     this.#contacts.withdraw(slot);
     this.events.dropLost(low, high, cause);

@@ -23,7 +23,9 @@ import { MESSAGE_SIZE_BYTES_MAX, Reconciler } from "../../modules/rbsr/reconcile
 import { SaltedSet } from "../../modules/rbsr/salted-set.ts";
 import type { Flash } from "../../modules/store/flash.ts";
 import { Store } from "../../modules/store/store.ts";
+import { settledKey } from "../../modules/temperature/rank.ts";
 import { freshKey } from "../../modules/temperature/temperature.ts";
+import { Admission } from "../../modules/throwie/admission.ts";
 import { Offers } from "../../modules/throwie/offers.ts";
 import type { Radio } from "../../modules/throwie/ports.ts";
 import { Throwie } from "../../modules/throwie/throwie.ts";
@@ -442,14 +444,14 @@ function fullStore(flash: Flash = new NativeFlash()): Store {
 }
 
 /**
- * Offers a full store a Drop that is colder than all of its own. The store looks the Drop up, searches for its coldest
- * Drop, and refuses. It does nothing else.
+ * Offers a full store a Drop that is colder than all of its own. Admission searches for the Drop that dies first, and
+ * refuses. It does nothing else.
  */
 function coldestChosen(): Operation {
-  const store = fullStore();
-  const colder = insertion(0xffff_ffff, 1, randomDrop(), { heatKey: -1 });
+  const admission = new Admission(fullStore(), 0);
+  const colder = insertion(0xffff_ffff, 1, randomDrop(), { heatKey: -2 });
   return () => {
-    if (store.insert(colder) !== "colder") throw new Error("not colder");
+    if (admission.nameVictim(colder) !== "colder") throw new Error("not colder");
   };
 }
 
@@ -466,6 +468,7 @@ function storeMounted(): Operation {
 function dropInserted(): Operation {
   const store = new Store(new NativeFlash());
   store.mount();
+  const admission = new Admission(store, 0);
   // One record for all, as a node has it.
   const record = insertion(0, 0, randomDrop());
   let number = 0;
@@ -473,9 +476,9 @@ function dropInserted(): Operation {
     number++;
     record.shortIdLow = number;
     record.shortIdHigh = random.u32();
-    record.heatKey = freshKey(number);
+    record.heatKey = settledKey(freshKey(number));
     record.now = number;
-    const outcome = store.insert(record);
+    const outcome = admission.nameVictim(record) ?? store.insert(record);
     if (outcome !== "stored") throw new Error(outcome);
   };
   while (store.count < store.capacity) insert();
