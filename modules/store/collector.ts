@@ -1,13 +1,16 @@
 /**
- * Making room: which sector is emptied, and which Drops are given up when the flash gives out (docs/store.md, "Cleaning"
- * and "Wear").
+ * The collector makes room: it chooses which sector is emptied, and which Drops are given up when the flash wears out
+ * (docs/store.md, "Cleaning" and "Wear").
  *
- * The sector of bodies with the least alive in it is emptied into open ones. One sector is always kept free to begin with,
- * besides those that the log has yet to take; with only that one left, just a sector with a single Drop is begun, so
- * that a cut leaves one free.
+ * The store never overwrites a body, so dead bodies accumulate, and only the erase of a whole sector frees their bytes.
+ * The living bodies of that sector must be copied first, and power may fail at any moment of this.
  *
- * Invariant: a body is copied, and its new record durable, before its old record is marked. Refuses to choose a victim: the
- * caller of the store names the Drop that dies for another.
+ * So the sector of bodies with the fewest living bytes is emptied into open sectors. One sector is always kept free so
+ * that cleaning can begin, besides the sectors that the log will still take. If only that sector is free, only a sector
+ * with a single Drop is emptied, so that a power cut leaves one sector free.
+ *
+ * Invariant: a body is copied, and its new record is durable, before its old record is marked DEAD. The collector
+ * refuses to choose a victim: the caller of the store names the Drop that dies for another.
  */
 import { DROP_SIZE_BYTES_MAX } from "../drop/drop.ts";
 import type { Bodies } from "./bodies.ts";
@@ -18,16 +21,18 @@ import type { RecordLog } from "./record-log.ts";
 import type { Sectors } from "./sectors.ts";
 import type { Slots } from "./slots.ts";
 
-/** Sectors tried for one write before the part is taken to be broken. */
+/** Sectors that are tried for one write before the flash is taken to be broken. */
 const ATTEMPTS_MAX = 4;
 /**
- * Rounds of making room: the first frees a sector or fits the body, the second puts it there; more only with worn
- * sectors.
+ * Rounds of making room. The first round finds room or frees a sector, and the second round finds the room there. Only
+ * worn sectors need more rounds.
  */
 const ROUNDS_MAX = 8;
-/** The newcomer's, and one for the evicted should its mark fail. Cleaning asks for its own. */
+/**
+ * The record of the new Drop, and one for the victim, in case its DEAD mark fails. Cleaning asks for its own records.
+ */
 const INSERT_RECORDS = 2;
-/** Erases between two looks for a sector that wears too little. */
+/** Erases between two searches for a sector that wears too little. */
 const LEVELLING_INTERVAL_ERASES = 16;
 
 export class Collector {
@@ -48,13 +53,16 @@ export class Collector {
     this.#counters = counters;
   }
 
-  /** Drops that there is room for. */
+  /** The number of Drops for which there is room. */
   get room(): number {
     const usable = this.#layout.sectorCount - this.#sectors.retired;
     return Math.max(0, Math.min(this.#slots.capacity, this.#layout.roomIn(usable)));
   }
 
-  /** One step of what the next inserts would otherwise wait for. False: nothing to do, or nothing that can be done. */
+  /**
+   * Do one step of the work for which the next inserts would otherwise wait. False: nothing is left to do, or nothing
+   * can be done.
+   */
   clean(): boolean {
     if (!this.shrink()) return false;
     const failing = this.#sectors.failing();
@@ -64,12 +72,12 @@ export class Collector {
     return this.#allowance() >= 2 ? this.#bodies.open(this.#log.head) : this.#cleanCheapest();
   }
 
-  /** Free sectors that bodies may have. One is always kept, for cleaning to begin with. */
+  /** Free sectors that the log does not need. Bodies may take all of them but one, which is kept for cleaning. */
   #allowance(): number {
     return this.#sectors.free - this.#log.claims;
   }
 
-  /** Make an insert of a body of `room` bytes possible: a record's room in the log, and an open sector. */
+  /** Make an insert with a body of `room` bytes possible: room in the log, and an open sector. False: impossible. */
   makeRoom(room: number): boolean {
     for (let round = 0; round < ROUNDS_MAX; round++) {
       if (!this.ensureLog(INSERT_RECORDS)) return false;
@@ -84,28 +92,33 @@ export class Collector {
     return false;
   }
 
-  /** Where a body of `room` bytes goes; `makeRoom` was true. The offset is in `bodies`. */
+  /**
+   * Take room for a body of `room` bytes, after `makeRoom` was true. Returns the sector, or NOWHERE for no bytes. The
+   * offset is in `bodies`.
+   */
   takeRoom(room: number): number {
     if (room === 0) return NOWHERE;
     this.#bodies.take(room);
     return this.#bodies.sector;
   }
 
+  /** The program of a body of `room` bytes failed: use its sector no further. */
   giveUp(sector: number, room: number): void {
     this.#bodies.fail(sector);
     this.#sectors.release(sector, room);
   }
 
   /**
-   * Free a sector. With one free sector left a cut must not leave it half used for a sector half emptied, so then only sectors
-   * with a single Drop qualify; there always is one (docs/store.md, "Why cleaning never gets stuck").
+   * Free a sector. If only one sector is free, a power cut must not leave that sector half filled and another sector
+   * half emptied. So then only sectors with a single Drop qualify, and there always is one (docs/store.md, "Why
+   * cleaning never gets stuck").
    */
   #cleanCheapest(): boolean {
     const sector = this.#sectors.cheapest(this.#allowance() >= 2 ? 0xff : 1);
     return sector >= 0 && this.#empty(sector);
   }
 
-  /** Empty a sector that is erased too seldom. */
+  /** Empty a sector that is erased too seldom. False: there is none, or it is not time to look for one. */
   #level(): boolean {
     const sectors = this.#sectors;
     if (sectors.erases - this.#levelledAt < LEVELLING_INTERVAL_ERASES || this.#allowance() < 2) return false;
@@ -114,7 +127,7 @@ export class Collector {
     return sector >= 0 && this.#empty(sector);
   }
 
-  /** Move all bodies out of the sector. */
+  /** Move all living bodies out of the sector. False: the flash took no more. */
   #empty(sector: number): boolean {
     const slots = this.#slots;
     if (!this.ensureLog(this.#sectors.drops[sector]!)) return false;
@@ -124,6 +137,7 @@ export class Collector {
     return true;
   }
 
+  /** Copy the slot's body into an open sector, and append a record that says so. */
   #move(slot: number): boolean {
     const slots = this.#slots;
     const room = this.#layout.bodyRoom(slots.lengthBytes[slot]!);
@@ -149,10 +163,10 @@ export class Collector {
     return false;
   }
 
-  /** Append a new record for the slot and mark the old one DEAD. */
+  /** Append a new record for the slot, with its body at this place, and mark the old record DEAD. */
   rewrite(slot: number, bodySector: number, bodyOffset: number): boolean {
     const log = this.#log;
-    // A log that had to be emptied on the way may have given up this very Drop.
+    // `ensureLog` may have given up this very Drop.
     if (!this.ensureLog(1) || !this.#slots.occupied(slot)) return false;
     this.#sectors.flash.sync();
     log.putCopy(slot, bodySector, bodyOffset);
@@ -163,15 +177,12 @@ export class Collector {
     return true;
   }
 
-  /**
-   * With sectors that wore out, room for Drops went too: give up the Drops that there is no room for, the first to die
-   * first. False: the flash takes no more.
-   */
+  /** Give up the Drops for which worn sectors left no room, in the order of rank.ts. False: the flash took no more. */
   shrink(): boolean {
     const slots = this.#slots;
     while (slots.count > this.room) {
       if (!this.ensureLog(1)) return false;
-      // Which may have given up some already.
+      // `ensureLog` may have given up enough Drops already.
       if (slots.count <= this.room) break;
       this.drop(slots.firstToDie(), SECTOR_RETIRED);
       this.#sectors.flash.sync();
@@ -180,21 +191,26 @@ export class Collector {
     return true;
   }
 
-  /** `patiently`: should the head of the log have failed too, open another to say it there. */
+  /**
+   * The slot's Drop dies of this cause, and the slot becomes free. `patiently`: if the mark fails, and the head of the
+   * log fails too, open another head to append a dead copy there.
+   */
   drop(slot: number, cause: number, patiently = false): void {
     const slots = this.#slots;
     const log = this.#log;
     if (!log.markDead(slot, cause) && !log.bury(slot, cause) && patiently && log.ensure(1)) log.bury(slot, cause);
-    // Not before: `ensure` copies the record of whoever has a slot, and counts it.
+    // The record is unbound only now, because `ensure` copies the record of every slot that has a Drop, and counts it.
     log.unbind(slot);
     const sector = slots.bodySector[slot]!;
     if (sector !== NOWHERE) this.#sectors.release(sector, this.#layout.bodyRoom(slots.lengthBytes[slot]!));
     slots.remove(slot);
   }
 
+  /** Make room for so many records in the log, if need be by giving up Drops. False: the flash took no more. */
   ensureLog(records: number): boolean {
     if (this.#log.ensure(records)) return true;
-    // A log that hundreds of cuts during its own cleaning made too long: its oldest Drops go, rather than all to come.
+    // Hundreds of power cuts during cleaning made the log too long. The Drops whose records are in its oldest sector
+    // die, so that the store can go on.
     if (this.#log.length <= this.#layout.logSectors) return false;
     for (let slot = 0; slot < this.#slots.capacity; slot++) {
       if (!this.#slots.occupied(slot) || !this.#log.inTail(slot)) continue;

@@ -1,13 +1,13 @@
 /**
- * What `Store.insert` takes: one Drop, and which Drop dies for it.
+ * An insertion: what `Store.insert` takes, which is one Drop, and the Drop that dies for it.
  *
- * The caller makes one record, and fills all of it anew for each Drop: an insert on a board makes no garbage, and no
- * argument can be lost between two callers. The store reads the record, and the bytes that the record names, during the
- * call only, and changes neither.
+ * An insert has nine arguments, and an object for each insert would be garbage on a board. So the caller makes one
+ * record, and fills all of it anew for each Drop, so that no value from an earlier insert remains. The store reads the
+ * record, and the bytes that the record names, only during the call, and changes neither.
  */
 import { COLDEST } from "./marks.ts";
 
-/** No slot. As a victim: no Drop is named. */
+/** No slot. As a victim: no Drop is named to die. */
 export const NOBODY = -1;
 
 /** A Drop for `Store.insert`. */

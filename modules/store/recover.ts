@@ -1,16 +1,24 @@
 /**
- * Mount: from the headers of all sectors and the records of the log to the index in RAM. Bodies are not read.
+ * Mount: from the headers of all sectors and the records of the log to the index in RAM (docs/store.md, "Order of
+ * writes" and "Versions").
  *
- * The head of the log is the log sector of the highest sequence; it says where the tail is. From tail to head each
- * record overrides what came before it. What a power cut can have left behind is put right here:
- * - a torn record fails its CRC and is passed over;
- * - a Drop's older record that a newer copy replaced, but that was not marked, is marked DEAD now;
- * - a surplus of one Drop, whose insert was cut before its victim died: the first to die is evicted now;
- * - the place after the last record may hold a write that did not begin to show: it is left empty;
- * - sectors that the log names as retired are not used again;
- * - a log of an older version gets a new head, so that a program of that version keeps away from now on;
- * - sectors of bodies that nothing lives in, and those without a header, are free; the others are full.
- * All of it may be cut again at any point, and is then done again.
+ * After a start nothing is known but the flash, and a power cut may have interrupted any write. Mount must find every
+ * Drop that was reported stored, and must not bring back a Drop that died. It reads no bodies, because that would take
+ * too long.
+ *
+ * The head of the log is the log sector with the highest sequence. Its header says where the tail is. From tail to
+ * head, each record overrides the records before it. Mount repairs everything that a power cut can leave behind:
+ * - A torn record fails its CRC, and is passed over.
+ * - An older record of a Drop, which a newer copy replaced but which was not marked, is marked DEAD now.
+ * - A surplus of one Drop remains when an insert was cut before its victim died. The first Drop to die (rank.ts) is
+ *   evicted now.
+ * - The place after the last record may hold a write that does not show yet. It is left empty.
+ * - Sectors that the log names as retired are not used again.
+ * - A log of an older version gets a new head, so that a program of that version keeps away from now on.
+ * - Sectors of bodies in which nothing lives, and sectors without a header, are free. All other sectors are full.
+ *
+ * Invariant: power may fail at any point of a mount, and the next mount repairs the same again. Mount refuses to write
+ * to a partition of a newer format or of another shape.
  */
 import { DROP_SIZE_BYTES_MAX } from "../drop/drop.ts";
 import type { StoreCounters } from "./counters.ts";
@@ -40,15 +48,20 @@ import { COLDEST, isDead, isVerified } from "./marks.ts";
 import type { RecordLog } from "./record-log.ts";
 import { BODIES, FREE, LOG, type Sectors, WORN } from "./sectors.ts";
 
-/** `newer`: of a later format, untouched. `geometry`: of another shape, or too small for the capacity; untouched. */
+/**
+ * `mounted`: a log was found. `formatted`: no log was found, and the partition is a new store. `newer`: the partition
+ * has a newer format, and is untouched. `geometry`: the log belongs to a partition of another shape, or the partition
+ * is too small for the capacity; it is untouched. `flash`: no sector could be erased and programmed.
+ */
 export type MountOutcome = "mounted" | "formatted" | "newer" | "geometry" | "flash";
 
+/** Fill the log, its sectors and its slots from the flash. Everything that was in them before is forgotten. */
 export function recover(log: RecordLog, counters: StoreCounters): MountOutcome {
   const { sectors, slots } = log;
   sectors.clear();
   slots.clear();
   log.clear();
-  // What is read here is acted upon, so it must be there to stay: another process may have written it and crashed.
+  // Mount acts upon what it reads, so the contents must be durable: another process may have written them and crashed.
   sectors.flash.sync();
   const obstacle = readHeaders(log);
   if (obstacle !== undefined) return obstacle;
@@ -69,21 +82,24 @@ export function recover(log: RecordLog, counters: StoreCounters): MountOutcome {
   }
   for (let sector = 0; sector < sectors.state.length; sector++) sectors.reclaim(sector);
   if (older(log)) {
-    // Before anything else is written: from here on a version that does not know these records and marks keeps away.
+    // A new head comes before all other writes: a program that does not know these records and marks then keeps away.
     log.next = layout.recordsPerSector;
     if (!log.ensure(1)) return "flash";
   }
   return "mounted";
 }
 
-/** Is the head of the log of an older version? */
+/** Whether the head of the log has an older version. */
 function older(log: RecordLog): boolean {
   const { flash, layout } = log.sectors;
   flash.read(log.sectorOfRow[log.head % log.rows]! * layout.sectorSizeBytes, log.record, 0, SECTOR_HEADER_BYTES);
   return log.record[2]! < FORMAT_VERSION;
 }
 
-/** Learn what each sector is and how worn, and where the log's head is. `live` serves to tell whose wear is known. */
+/**
+ * Learn what each sector is used for, how worn it is, and where the head of the log is. Meanwhile `live` says of which
+ * sectors the wear is known.
+ */
 function readHeaders(log: RecordLog): MountOutcome | undefined {
   const { sectors } = log;
   const { flash, layout, live } = sectors;
@@ -117,7 +133,7 @@ function readHeaders(log: RecordLog): MountOutcome | undefined {
     }
     log.recordedTime = Math.max(log.recordedTime, word(bytes, 20));
   }
-  // A sector that lost its header in a cut erase has worn about as much as the others.
+  // A sector that lost its header in an interrupted erase is about as worn as the other sectors.
   const mean = known === 0 ? 0 : Math.floor(sum / known);
   for (let sector = 0; sector < layout.sectorCount; sector++) {
     if (live[sector] === 0) sectors.learnEraseCount(sector, mean, false);
@@ -126,7 +142,7 @@ function readHeaders(log: RecordLog): MountOutcome | undefined {
   return undefined;
 }
 
-/** Find the end of the head, and whether a tail record there moved the tail. */
+/** Find the end of the head of the log, and whether a tail record in it moved the tail. */
 function readTail(log: RecordLog): void {
   const { flash, layout } = log.sectors;
   const bytes = log.record;
@@ -140,12 +156,12 @@ function readTail(log: RecordLog): void {
       log.tail = Math.max(log.tail, word(bytes, 4) >>> 0);
     }
   }
-  // The record after the last may have been begun: its bits can look erased and not hold.
+  // The program of the next record may have begun: its bits can look erased without being stable.
   log.next = Math.min(last + 2, layout.recordsPerSector);
   log.tail = Math.max(log.tail, log.head - log.rows + 1);
 }
 
-/** Enter the sectors of the log from tail to head; log sectors outside are free. */
+/** Enter the sectors of the log from tail to head. All other log sectors are free. */
 function readWindow(log: RecordLog): void {
   const { sectors } = log;
   const { flash, layout, state } = sectors;
@@ -160,6 +176,7 @@ function readWindow(log: RecordLog): void {
   }
 }
 
+/** Read all records of the sector with this sequence, and apply each to the index. */
 function readRecords(sequence: number, log: RecordLog, counters: StoreCounters): void {
   const { flash, layout } = log.sectors;
   const bytes = log.record;
@@ -180,6 +197,7 @@ function readRecords(sequence: number, log: RecordLog, counters: StoreCounters):
   }
 }
 
+/** Apply a heat record: keys that changed after their Drops' records were written. */
 function applyHeat(sequence: number, log: RecordLog): void {
   const { record: bytes, slots } = log;
   log.recordedTime = Math.max(log.recordedTime, word(bytes, 2));
@@ -192,7 +210,10 @@ function applyHeat(sequence: number, log: RecordLog): void {
   }
 }
 
-/** Worn and not retired yet: should a Drop still lie there, it is moved out first. */
+/**
+ * Apply a record of retired sectors. A named sector becomes WORN: if a Drop is still in it, the Drop is moved out
+ * before the sector is retired.
+ */
 function applyRetired(log: RecordLog): void {
   const { record: bytes, sectors } = log;
   const { state } = sectors;
@@ -202,6 +223,7 @@ function applyRetired(log: RecordLog): void {
   }
 }
 
+/** Apply the record of a Drop: it replaces the Drop's older record, or ends the Drop if the record is DEAD. */
 function applyDrop(sequence: number, number: number, log: RecordLog, counters: StoreCounters): void {
   const { record: bytes, sectors, slots } = log;
   const { layout } = sectors;
@@ -235,15 +257,15 @@ function applyDrop(sequence: number, number: number, log: RecordLog, counters: S
 }
 
 /**
- * An insert that was cut before its victim died leaves a surplus of one Drop. Then bring the rest into slots below the
- * capacity.
+ * Evict the surplus of one Drop that an insert leaves when power fails before its victim dies. Then move the Drops in
+ * spare slots to slots below the capacity.
  */
 function evictSurplus(log: RecordLog, counters: StoreCounters): void {
   const { slots } = log;
   while (slots.count > slots.capacity) evictOne(log, counters);
   for (let from = slots.capacity; from < slots.length; from++) {
     if (!slots.occupied(from)) continue;
-    // So that the next slot handed out is none of the spare ones, which removing them makes free.
+    // A removal makes a spare slot free. Without this call, the next `add` would take that slot.
     slots.closeSpares();
     const verified = slots.verified(from);
     const row = slots.recordRow[from]!;
@@ -269,7 +291,7 @@ function evictOne(log: RecordLog, counters: StoreCounters): void {
   counters.evicted++;
 }
 
-/** Does the record name a place that still is what it was when the body was put there? */
+/** Whether the record names a place for a body, and the sector was not erased since the body was programmed there. */
 function bodyInPlace(bytes: Uint8Array, sectors: Sectors): boolean {
   const { layout, state } = sectors;
   const lengthBytes = half(bytes, 2);

@@ -1,31 +1,43 @@
 /**
- * The sectors of the partition as the store sees them: what each is used for, how worn it is, how much in it lives.
+ * The sectors of the partition: what each sector is used for, how worn it is, and how much in it lives (docs/store.md,
+ * "Wear").
  *
- * Invariant: an erase comes after a `sync`, so that whatever was copied out of a sector is durable before the sector is
- * gone. A sector that fails is retired: not erased or programmed again until the next mount. Counts all
- * that goes to the flash; allocates nothing after the constructor.
+ * Flash is erased by whole sectors, each sector bears only so many erases, and a sector may fail. So the store must
+ * know which sectors are free, which sector costs least to empty, and which sectors must not be used any more.
+ *
+ * Invariant: each erase comes after a `sync`, so that everything that was copied out of a sector is durable before the
+ * sector is erased. A sector that fails is retired: it is not erased or programmed again. Only a mount forgets this, if
+ * no log sector was opened since, because each new log sector names the retired sectors.
+ *
+ * This class counts everything that goes to the flash, and allocates nothing after the constructor. It refuses to
+ * decide when a sector is emptied (collector.ts).
  */
 import type { Flash } from "./flash.ts";
 import type { Layout } from "./layout.ts";
 
+/** The states of a sector. Free: it may be erased and used. */
 export const FREE = 0;
+/** It holds bodies, and is being filled. */
 export const OPEN = 1;
+/** It holds bodies, and takes no more. */
 export const BODIES = 2;
+/** It is a sector of the log. */
 export const LOG = 3;
-/** Holds bodies, but failed to be programmed: it is emptied and then retired. */
+/** A program of it failed, or an earlier life retired it. It is retired as soon as nothing in it counts. */
 export const WORN = 4;
+/** It failed, and is not used any more. */
 export const RETIRED = 5;
 
-/** Counts of erases are kept as 16 bits above a base this far below the first count that mount reads. */
+/** Erase counts are kept in 16 bits, above a base. The base is so far below the first count that mount reads. */
 const BASE_MARGIN = 20_000;
-/** A sector this many erases behind the most erased one is worth emptying, whatever lives in it. */
+/** A sector that lags more than so many erases behind the most erased sector is emptied, whatever lives in it. */
 export const WEAR_SPREAD_MAX = 8;
 
 export class Sectors {
   readonly flash: Flash;
   readonly layout: Layout;
   readonly state: Uint8Array;
-  /** Of bodies: bytes that belong to Drops in the store. Of the log: records that do. */
+  /** In a sector of bodies: bytes that belong to Drops in the store. In a sector of the log: records that do. */
   readonly live: Uint16Array;
   /** Drops whose bodies lie in the sector. */
   readonly drops: Uint8Array;
@@ -36,7 +48,7 @@ export class Sectors {
   programmedBytes = 0;
   readonly #worn: Uint16Array;
   #base = 0;
-  /** Sectors that are WORN: the main loop asks for them all the time, and hardly ever is there one. */
+  /** The number of WORN sectors. Each step of cleaning asks for such a sector, and there is hardly ever one. */
   #failed = 0;
 
   constructor(flash: Flash, layout: Layout) {
@@ -49,7 +61,7 @@ export class Sectors {
     this.free = layout.sectorCount;
   }
 
-  /** All free, nothing known. */
+  /** All sectors are free, and nothing is known of them. */
   clear(): void {
     this.state.fill(FREE);
     this.live.fill(0);
@@ -76,13 +88,13 @@ export class Sectors {
     return this.#base + this.#worn[sector]!;
   }
 
-  /** Enter a count read from flash; the first one sets what the others are counted from. */
+  /** Enter an erase count that was read from flash. The first count sets the base for all others. */
   learnEraseCount(sector: number, count: number, first: boolean): void {
     if (first) this.#base = Math.max(0, count - BASE_MARGIN);
     this.#worn[sector] = Math.max(0, Math.min(0xffff, count - this.#base));
   }
 
-  /** The least erased free sector, -1 when none is. */
+  /** The least erased free sector; -1 when no sector is free. */
   leastWornFree(): number {
     const { state } = this;
     const worn = this.#worn;
@@ -93,12 +105,15 @@ export class Sectors {
     return best;
   }
 
-  /** Bytes of bodies that live in the sector; Infinity when it is being filled, or is no sector of bodies. */
+  /** Bytes of living bodies in the sector; Infinity when the sector is being filled or is not a sector of bodies. */
   liveBytesBeside(sector: number): number {
     return this.state[sector] === BODIES ? this.live[sector]! : Infinity;
   }
 
-  /** The sector of bodies, with at most `dropsMax` Drops in it, that costs least to empty; -1 when there is none. */
+  /**
+   * Of the sectors of bodies with at most `dropsMax` Drops, the sector with the fewest living bytes; among equals, the
+   * less worn sector. -1 when there is none.
+   */
   cheapest(dropsMax: number): number {
     const { state, live, drops } = this;
     const worn = this.#worn;
@@ -112,7 +127,7 @@ export class Sectors {
     return best;
   }
 
-  /** A sector of bodies that was erased so much less than another that it should be emptied; -1 when none was. */
+  /** The least erased sector of bodies, if it lags so far behind that it must be emptied; otherwise -1. */
   laggard(): number {
     const { state } = this;
     const worn = this.#worn;
@@ -125,7 +140,7 @@ export class Sectors {
     return least >= 0 && most - worn[least]! > WEAR_SPREAD_MAX ? least : -1;
   }
 
-  /** A sector of bodies that failed and still holds some; -1 when there is none. */
+  /** A WORN sector in which bodies still live; -1 when there is none. */
   failing(): number {
     const { state, drops } = this;
     if (this.#failed === 0) return -1;
@@ -134,27 +149,27 @@ export class Sectors {
     return -1;
   }
 
-  /** A body of `bytes` in `sector` belongs to a Drop now. */
+  /** A body of so many bytes in this sector belongs to a Drop now. */
   hold(sector: number, bytes: number): void {
     this.live[sector] = this.live[sector]! + bytes;
     this.drops[sector] = this.drops[sector]! + 1;
   }
 
-  /** It no longer does. */
+  /** A body of so many bytes in this sector no longer belongs to a Drop. */
   release(sector: number, bytes: number): void {
     this.live[sector] = this.live[sector]! - bytes;
     this.drops[sector] = this.drops[sector]! - 1;
     this.reclaim(sector);
   }
 
-  /** A sector of bodies that holds none any more, and is not being filled, is free; one that failed is retired. */
+  /** If no body lives in this sector, free it; if it is WORN, retire it. A sector that is being filled stays open. */
   reclaim(sector: number): void {
     if (this.drops[sector] !== 0) return;
     if (this.state[sector] === BODIES) this.set(sector, FREE);
     else if (this.state[sector] === WORN) this.set(sector, RETIRED);
   }
 
-  /** Erase a free sector. False: it failed and is retired. */
+  /** Erase a free sector. False: the erase failed, and the sector is retired. */
   erase(sector: number): boolean {
     this.flash.sync();
     this.erases++;
@@ -168,17 +183,19 @@ export class Sectors {
     return false;
   }
 
+  /** Program the flash, and count it (flash.ts). False: the sector is worn. */
   program(address: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
     this.programs++;
     this.programmedBytes += lengthBytes;
     return this.flash.program(address, bytes, offset, lengthBytes);
   }
 
+  /** Raise the base, so that all erase counts fit into 16 bits again. */
   #rebase(): void {
     const worn = this.#worn;
     let least = 0xffff;
     for (let sector = 0; sector < worn.length; sector++) least = Math.min(least, worn[sector]!);
-    // A sector that never wears keeps the base down; it is taken to be as worn as the least that matters.
+    // A sector that is never erased would keep the base low. It counts as if it were as worn as the new base.
     const step = Math.max(least, BASE_MARGIN);
     for (let sector = 0; sector < worn.length; sector++) worn[sector] = Math.max(0, worn[sector]! - step);
     this.#base += step;

@@ -1,35 +1,48 @@
 /**
- * The index in RAM: one slot for each Drop in the store, found by ShortId; the first of them to die, and the hottest.
+ * The index in RAM: one slot for each Drop in the store (docs/store.md, "What it takes").
  *
- * A slot's number stays the same while its Drop lives. 24 bytes a slot, hash chains included, all taken in the
- * constructor. Chains are by the id's low bits as they are: ids are hashes, and a sender who forges them to lengthen a
- * chain gets a search of at most `capacity` steps, as long as any search for the coldest.
+ * A node asks all the time whether it has a Drop, which Drop is hottest, and which Drop dies first. Flash is too slow
+ * for these questions. So the index holds everything that the store knows of a Drop except its bytes: 24 bytes for each
+ * slot, hash chains included, all allocated in the constructor.
+ *
+ * A Drop is found by its ShortId, in a chain of slots. The low bits of the ShortId choose the chain. They need no
+ * further hashing, because ids are hashes already. A sender who forges ids to lengthen a chain gets a search of at most
+ * `capacity` steps, which is as long as any search for the coldest Drop.
+ *
+ * Invariant: a slot's number stays the same while its Drop lives. The index refuses to touch the flash.
  */
 import { firstToDie } from "../temperature/rank.ts";
 
 const NONE = 0xffff;
-/** Drops a chain at full load: one more comparison in a search, against 2 bytes a chain. */
+/**
+ * Drops in each chain of a full store. A longer chain costs one more comparison in a search and saves 2 bytes of RAM.
+ */
 const DROPS_PER_CHAIN = 3;
 
-/** Records that wear kept from being marked DEAD take a slot each until mount meets what came after them. */
+/**
+ * Slots beyond the capacity, for mount. A record that should be DEAD but could not be marked, because its sector was
+ * worn, takes a slot until mount reads the records after it.
+ */
 const SPARE_SLOTS = 8;
 
 const OCCUPIED = 1;
 const VERIFIED = 2;
-/** Its heat key changed since it was last written to flash. */
+/** The heat key changed since it was last written to flash. */
 const CHANGED = 4;
+/** This is added to the keys of Drops that go first: more than the difference of any two keys. */
 const ABOVE_ALL_KEYS = 2 ** 32;
-/** The bits above count the readers of the Drop, that must not lose it: 31 at most. */
+/** The bits from here on count the readers of the Drop, who must not lose it: at most 31. */
 const PIN = 8;
-/** Flags have eight bits. */
+/** All flags are below this, since they have eight bits. */
 const FLAGS_END = 256;
 
 export class Slots {
   readonly capacity: number;
-  /** All slots there are: those beyond the capacity are only used, and emptied again, while mounting. */
+  /** The number of all slots. Only mount uses the slots beyond the capacity, and it empties them again. */
   readonly length: number;
+  /** Drops in the store. */
   count = 0;
-  /** Of these, Drops whose hash is still to be checked. */
+  /** Of these, Drops whose hash is not yet checked. */
   unverified = 0;
   /** Slots whose heat key changed since it was last written. */
   changed = 0;
@@ -37,14 +50,17 @@ export class Slots {
   readonly high: Uint32Array;
   readonly heat: Int32Array;
   readonly lengthBytes: Uint16Array;
-  /** Where the body is: sector (NOWHERE when there is none) and byte in it. */
+  /** Where the body is: the sector (NOWHERE when the Drop has no body), and the byte in that sector. */
   readonly bodySector: Uint16Array;
   readonly bodyOffset: Uint16Array;
-  /** Where the record is: the log sector's sequence modulo the log's length, and its number in there. */
+  /**
+   * Where the record is: its row (the sequence of its log sector modulo `RecordLog.rows`), and its number in that
+   * sector.
+   */
   readonly recordRow: Uint8Array;
   readonly recordNumber: Uint8Array;
   readonly #flags: Uint8Array;
-  /** Of an occupied slot the next in its chain, of a free one the next free one. */
+  /** The next slot: of an occupied slot, the next slot of its chain; of a free slot, the next free slot. */
   readonly #next: Uint16Array;
   readonly #chains: Uint16Array;
   readonly #mask: number;
@@ -83,7 +99,7 @@ export class Slots {
     this.#firstFree = 0;
   }
 
-  /** The slot of the Drop, -1 when it is not here. */
+  /** The slot of the Drop with this ShortId; -1 when the Drop is not here. */
   find(low: number, high: number): number {
     const lows = this.low;
     const highs = this.high;
@@ -96,19 +112,23 @@ export class Slots {
     return -1;
   }
 
-  /** The slot of the Drop that dies first (modules/temperature/rank.ts); -1 when there is none. In an index of any state. */
+  /**
+   * The slot of the Drop that dies first (modules/temperature/rank.ts); -1 when there is none. Spare slots and pinned
+   * Drops count too.
+   */
   firstToDie(): number {
     return firstToDie(this.heat, this.#flags, FLAGS_END);
   }
 
-  /** The same among the Drops that nobody reads. */
+  /** The slot of the Drop that dies first of the Drops that nobody reads; -1 when there is none. */
   firstUnreadToDie(): number {
     return firstToDie(this.heat, this.#flags, PIN);
   }
 
   /**
-   * Fill `into` with the best of the verified Drops whose bits are set in `among`, the best last: those marked in `first` (1 a
-   * slot) before the others, then the hottest. Returns how many.
+   * Fill `into` with the slots of the best of the verified Drops whose bits are set in `among`, the best Drop last. A
+   * Drop whose entry in `first` is 1 is better than all others; otherwise the hotter Drop is better. Returns how many
+   * slots were filled in.
    */
   hottestFew(into: Uint16Array, among: Uint8Array, first: Uint8Array): number {
     const { heat, capacity } = this;
@@ -121,7 +141,7 @@ export class Slots {
       if (among[slot >>> 3]! & (1 << (slot & 7)) && flags[slot]! & VERIFIED) {
         const rank = heat[slot]! + first[slot]! * ABOVE_ALL_KEYS;
         if (count <= last || rank > least) {
-          // Places below are cooler. A full list loses its first.
+          // The places before hold cooler Drops. A full list loses the first of them.
           let place = count <= last ? count++ : 0;
           const down = place > 0;
           while (down && place > 0 && this.#rank(into[place - 1]!, first) >= rank) {
@@ -141,6 +161,7 @@ export class Slots {
     return count;
   }
 
+  /** The place of the slot's Drop in the order of offers. */
   #rank(slot: number, first: Uint8Array): number {
     return this.heat[slot]! + first[slot]! * ABOVE_ALL_KEYS;
   }
@@ -157,7 +178,9 @@ export class Slots {
     if (this.#flags[slot]! >= PIN) this.#flags[slot] = this.#flags[slot]! - PIN;
   }
 
-  /** Take the spare slots out of the free ones; with no more Drops than the capacity, none is in use by then. */
+  /**
+   * Make the list of free slots anew, without the spare slots. A Drop in a spare slot stays there until it is removed.
+   */
   closeSpares(): void {
     this.#firstFree = NONE;
     for (let slot = this.capacity - 1; slot >= 0; slot--) {
@@ -167,7 +190,10 @@ export class Slots {
     }
   }
 
-  /** A new slot for the Drop, unverified; the caller enters where body and record are. There must be room. */
+  /**
+   * Take a slot for a new Drop, which is not verified. The caller enters where its body and its record are, and has
+   * made sure that a slot is free. Throws an Error if no slot is free.
+   */
   add(low: number, high: number, lengthBytes: number, heatKey: number): number {
     const slot = this.#firstFree;
     if (slot === NONE) throw new Error("store: no free slot");
@@ -229,7 +255,7 @@ export class Slots {
     this.changed++;
   }
 
-  /** The slot's heat key is on flash as it is here. */
+  /** The slot's present heat key is on flash. */
   written(slot: number): void {
     if (!this.heatChanged(slot)) return;
     this.#flags[slot] = this.#flags[slot]! & ~CHANGED;

@@ -5,17 +5,26 @@
  *     const outcome = store.mount();            // "mounted" or "formatted", else do not use it
  *     store.insert(insertion);                  // a record that the caller fills anew for each Drop
  *
- * A log of records says what is stored; bodies lie in sectors of their own. A Drop is written body first, then record: the
- * record's CRC commits it. In a full store a Drop dies for each that comes in: the caller names it. Heat keys live in RAM and go to flash
- * with whatever record of the Drop is written next, and by `checkpoint`.
+ * A node may lose power at any moment, has 1.75 MB of flash for its Drops, and must not wear that flash out. Its Drops
+ * must survive all of this.
  *
- * Invariant: when `insert` says "stored" the Drop outlives a power cut at any later moment, until it is evicted or
- * removed; and a Drop that was evicted or removed does not come back. A cut during a call leaves that call done or not
- * done. Neither a torn write nor a half-erased sector is ever served, or keeps `mount` from succeeding.
+ * A log of records says which Drops are stored. The bodies of the Drops lie in sectors of their own. The body of a Drop
+ * is written first and its record second: the record's CRC commits the Drop. In a full store a Drop dies for each Drop
+ * that comes in, and the caller names it. Heat keys are kept in RAM. A key goes to flash with the next record of its
+ * Drop that is written, or by `checkpoint`.
  *
- * A slot names a Drop while it lives; `insert` and `remove` are all that ends one. Nothing is allocated after the
- * constructor. Refuses to know what time it is, to check a hash (it keeps what the node says of it: `markVerified`), to
- * touch a partition that carries a newer format, and to be used before it is mounted. Not re-entrant; one at a time on a flash.
+ * Invariants:
+ * - When `insert` says "stored", the Drop survives a power cut at any later moment, until it is evicted or removed.
+ * - A Drop that was evicted or removed does not come back.
+ * - A power cut during a call leaves that call done or not done.
+ * - A torn write or a half-erased sector is never served, and does not keep `mount` from succeeding.
+ * - A slot names its Drop as long as the Drop is stored. Only `insert` and `remove` end a Drop, unless the flash gives
+ *   out: then any call that writes may give Drops up (`counters.sacrificed`).
+ * - Nothing is allocated after the constructor, except by `journal`.
+ *
+ * The store refuses to know the time, to name a victim, to check a hash (it keeps the result that the node reports by
+ * `markVerified`), to touch a partition with a newer format, and to be used before `mount`. It is not re-entrant, and a
+ * flash has one store at a time.
  */
 import { DROP_SIZE_BYTES_MAX } from "../drop/drop.ts";
 import { Bodies } from "./bodies.ts";
@@ -38,48 +47,50 @@ import { Slots } from "./slots.ts";
  */
 export type { MountOutcome } from "./recover.ts";
 
-/** What 1.75 MB holds at the largest size with room left for cleaning. */
+/** The number of Drops of the largest size that 1.75 MB hold, with room left for cleaning. */
 export const DROPS_MAX = 750;
 
 /**
- * "stored": the Drop is durable. "known": a Drop of this ShortId was here before, and is unchanged. "full": there is no
- * room, and no victim is named. "flash": no sector could be written.
+ * "stored": the Drop is durable. "known": a Drop with this ShortId was here before, and is unchanged. "full": the store
+ * is full, and the caller named no victim. "flash": no sector could be written.
  */
 export type StoreOutcome = "stored" | "known" | "full" | "flash";
-/** Heat time passes this much before a checkpoint with nothing else to say is written: an hour, at a week's half-life. */
+/** A checkpoint without any keys is written only after so much heat time: an hour, if a half-life is a week. */
 const TIME_STEP = 390;
-/** Heat time after a checkpoint at which the next is due whatever it costs: a day. */
+/** So much heat time after a checkpoint the next one is due whatever it costs: a day, if a half-life is a week. */
 const DAY_STEP = 24 * TIME_STEP;
-/** Before that at most such a part of what is programmed is for heat: a fiftieth. */
+/** Before that day is over, checkpoints may cost this part of everything that is programmed: a fiftieth. */
 const CHECKPOINT_SHARE = 50;
-/** The log cleans the sooner for each heat record: it costs as much as this many (bench store, "heat"). */
+/** A heat record costs so many times its size, because the log is cleaned sooner for it (bench store, "heat"). */
 const HEAT_RECORD_COST = 3;
-/** Sectors tried for one write before the part is taken to be broken. */
+/** Sectors that are tried for one write before the flash is taken to be broken. */
 const ATTEMPTS_MAX = 4;
 
 /**
  * Drops on one flash (docs/store.md). Times and heat keys are signed 32-bit integers in units of 1/65,536 half-life
  * (docs/temperature.md), a ShortId is two unsigned 32-bit words, and a slot is a number below the capacity.
  *
- * What the flash does is an outcome or a counter. Errors are bugs of the caller, and throw: a store that is not
- * mounted, a slot without a Drop, a Drop of another size than 1 to 2,048 bytes, a read beyond the Drop.
+ * A failure of the flash is an outcome or a counter. A bug of the caller throws an Error: the store is not mounted, the
+ * slot has no Drop, the Drop has a size other than 1 to 2,048 bytes, or a read goes beyond the end of the Drop.
  */
 export class Store {
-  /** Drops that it holds at most, while no sector is worn out. */
+  /** The largest number of Drops in the store, while no sector is worn out. */
   readonly capacity: number;
   /** What happened since the constructor, for an operator. */
   readonly counters = new StoreCounters();
-  /** Heat time goes on from here after a restart: the latest that was on flash at mount. Does not change until the next. */
+  /**
+   * The latest heat time that was on flash at mount. Heat time continues from here. It changes only at the next mount.
+   */
   epoch = 0;
-  /** Slot of the Drop that `insert` last stored or found known. */
+  /** Slot of the Drop that `insert` stored last, or found to be known. */
   lastSlot = -1;
   /** Whether the last `insert` evicted a Drop. */
   evicted = false;
-  /** The slot that the Drop had which was evicted last. */
+  /** The slot in which the Drop was that was evicted last. */
   lastEvictedSlot = -1;
-  /** The low word of its ShortId. */
+  /** The low word of the ShortId of the Drop that was evicted last. */
   lastEvictedLow = 0;
-  /** The high word of its ShortId. */
+  /** The high word of the ShortId of the Drop that was evicted last. */
   lastEvictedHigh = 0;
   readonly #flash: Flash;
   readonly #layout: Layout;
@@ -88,13 +99,15 @@ export class Store {
   readonly #log: RecordLog;
   readonly #bodies: Bodies;
   readonly #collector: Collector;
+  /** The slot at which `doubt` goes on. */
   #doubted = 0;
-  /** What was programmed before the last checkpoint, and when that was. */
+  /** Bytes that were programmed before the last checkpoint. */
   #programmedBefore = 0;
+  /** Heat time of the last checkpoint. */
   #checkpointedAt = 0;
   #mounted = false;
 
-  /** Takes all memory; reads and writes nothing. */
+  /** Allocates all memory. Reads and writes nothing. */
   constructor(flash: Flash, capacity: number = DROPS_MAX) {
     this.capacity = capacity;
     this.#flash = flash;
@@ -106,7 +119,10 @@ export class Store {
     this.#collector = new Collector(this.#log, this.#bodies, this.counters);
   }
 
-  /** Read headers and records, not bodies; format what carries no store. May be called again, as after a restart. */
+  /**
+   * Read headers and records, but no bodies. Format a partition on which there is no store. May be called again, with
+   * the effect of a restart.
+   */
   mount(): MountOutcome {
     this.#mounted = false;
     if (!this.#layout.fits) return "geometry";
@@ -116,18 +132,19 @@ export class Store {
     this.epoch = this.#log.recordedTime;
     this.#programmedBefore = this.programmedBytes;
     this.#checkpointedAt = this.epoch;
-    // Where sectors are worn out, a cut insert leaves one too many long before there are more than the capacity.
+    // If sectors are worn out, room is below the capacity. Then a cut insert leaves a surplus that `recover` does not
+    // see.
     this.#collector.shrink();
     this.#mounted = true;
     return outcome;
   }
 
-  /** Drops in the store. */
+  /** The number of Drops in the store. */
   get count(): number {
     return this.#slots.count;
   }
 
-  /** Drops whose hash is still to be checked. */
+  /** The number of Drops whose hash is not yet checked. */
   get unverified(): number {
     return this.#slots.unverified;
   }
@@ -142,32 +159,32 @@ export class Store {
     return this.#sectors.programmedBytes;
   }
 
-  /** Drops that it takes: fewer than the capacity once many sectors are worn out. */
+  /** How many Drops the store takes: fewer than the capacity once many sectors are worn out. */
   get room(): number {
     return this.#collector.room;
   }
 
   /**
-   * Bytes of bodies that live in the sector of this slot's body; Infinity when that sector is still being filled, or the
-   * Drop has no body. A bench asks what it costs to be strict about the coldest.
+   * Bytes of living bodies in the sector of this slot's body; Infinity when that sector is being filled, or when the
+   * Drop has no body. A bench measures with this what a strict order of deaths costs.
    */
   liveBytesBeside(slot: number): number {
     return this.#sectors.liveBytesBeside(this.#slots.bodySector[slot]!);
   }
 
-  /** Sectors that failed, in this life or an earlier one, and are no longer used. */
+  /** Sectors that failed, before or after the last restart, and are no longer used. */
   get retiredSectors(): number {
     return this.#sectors.retired;
   }
 
-  /** The slot of the Drop with this ShortId, -1 when it is not here. Verified or not makes no difference. */
+  /** The slot of the Drop with this ShortId, verified or not; -1 when the Drop is not here. */
   find(low: number, high: number): number {
     return this.#slots.find(low, high);
   }
 
   /**
-   * Where sectors wore out, give up the Drops that there is no room for any more, the first to die first. To be called
-   * before a victim is named; `mount`, `insert` and `clean` do the same. False: the flash takes no more.
+   * Give up the Drops for which worn sectors left no room, in the order of modules/temperature/rank.ts. The caller
+   * calls this before it names a victim. `mount`, `insert` and `clean` do the same. False: the flash took no more.
    */
   shrink(now: number): boolean {
     this.#use(now);
@@ -175,10 +192,12 @@ export class Store {
   }
 
   /**
-   * Store the insertion's bytes as an unverified Drop: 1 to DROP_SIZE_BYTES_MAX bytes, else it throws. When the store is
-   * full the victim dies, whatever the heat of both. Power may fail between the two, and mount then lets the first to die
-   * go: so a Drop that displaces a hotter one needs a newcomer's key. Durable on return; no victim dies for a Drop that
-   * did not come in.
+   * Store the insertion's bytes as an unverified Drop. Throws unless there are 1 to DROP_SIZE_BYTES_MAX bytes. When the
+   * store is full, the victim dies, whatever the heat of both Drops. The new Drop is durable on return, and no victim
+   * dies for a Drop that did not come in.
+   *
+   * Power may fail after the Drop is stored and before the victim is marked. Then mount evicts the first Drop to die
+   * (modules/temperature/rank.ts). So a Drop that displaces a hotter Drop needs the key of a newcomer.
    */
   insert(insertion: Insertion): StoreOutcome {
     const { shortIdLow, shortIdHigh, bytes, lengthBytes, victim } = insertion;
@@ -211,12 +230,12 @@ export class Store {
         if (sector !== NOWHERE) this.#sectors.release(sector, room);
         continue;
       }
-      // The Drop is committed; a cut from here on leaves a surplus of one, and mount chooses the one that dies.
+      // The Drop is committed. A power cut from here on leaves a surplus of one Drop, and mount chooses which one dies.
       const { head, lastNumber } = this.#log;
       this.#log.hold(head);
       if (full) {
         this.#flash.sync();
-        // A log that had to be emptied on the way may have given up that one already.
+        // `makeRoom` may have given the victim up already.
         if (slots.occupied(victim)) this.#evict(victim, insertion.cause);
       }
       this.lastSlot = slots.add(shortIdLow, shortIdHigh, lengthBytes, insertion.heatKey);
@@ -231,8 +250,9 @@ export class Store {
   }
 
   /**
-   * Fill `into` with the best of the verified Drops whose bits are set in `among`, the best last: those marked in `first` (1 a
-   * slot) before the others, then the hottest. Returns how many.
+   * Fill `into` with the slots of the best of the verified Drops whose bits are set in `among`, the best Drop last. A
+   * Drop whose entry in `first` is 1 is better than all others; otherwise the hotter Drop is better. Returns how many
+   * slots were filled in.
    */
   hottestFew(into: Uint16Array, among: Uint8Array, first: Uint8Array): number {
     return this.#slots.hottestFew(into, among, first);
@@ -243,7 +263,7 @@ export class Store {
     return this.#slots.firstToDie();
   }
 
-  /** The same among the Drops that nobody reads; -1 when there is none. */
+  /** The slot of the Drop that dies first of the Drops that are not pinned; -1 when there is none. */
   firstUnreadToDie(): number {
     return this.#slots.firstUnreadToDie();
   }
@@ -273,18 +293,18 @@ export class Store {
     return this.#slots.heat[slot]!;
   }
 
-  /** Was the Drop's hash found right, in this life or an earlier one? */
+  /** Whether the Drop's hash was found right, before or after the last restart. */
   verified(slot: number): boolean {
     return this.#slots.verified(slot);
   }
 
-  /** Heat time at which the Drop's hash was first found right here; undefined when flash does not say. */
+  /** Heat time at which the Drop's hash was first found right here; undefined when the flash does not say. */
   verifiedSince(slot: number): number | undefined {
     if (!this.#slots.occupied(slot)) throw new Error("store: no Drop in this slot");
     return this.#log.verifiedSince(slot);
   }
 
-  /** Copy the Drop's bytes from its byte `from` on into `into[offset .. offset + lengthBytes)`. */
+  /** Copy the Drop's bytes, from its byte `from` on, to `into[offset .. offset + lengthBytes)`. */
   // biome-ignore lint/complexity/useMaxParams: source, at, into, offset, length, as every copy of bytes
   read(slot: number, from: number, into: Uint8Array, offset: number, lengthBytes: number): void {
     const slots = this.#slots;
@@ -304,8 +324,9 @@ export class Store {
   }
 
   /**
-   * Bits flip in time. Choose a verified Drop, another each time, that is to be hashed anew, and take it for unverified until it
-   * is; -1 when there is none. In RAM only: `markVerified` writes nothing, should the Drop be right.
+   * Bits of the flash flip in time. So choose a verified Drop, another one each time, and take it for unverified until
+   * the node has hashed it anew. Returns its slot; -1 when no Drop is verified. The doubt is only in RAM: if the hash
+   * is right, `markVerified` writes nothing.
    */
   doubt(): number {
     const slots = this.#slots;
@@ -320,7 +341,8 @@ export class Store {
   }
 
   /**
-   * The Drop's hash was found right. Kept across restarts; a power cut soon after may lose it. False: that had been found before.
+   * The Drop's hash was found right. This survives restarts, but a power cut soon after the call may lose it. False:
+   * the hash had been found right before.
    */
   markVerified(slot: number): boolean {
     const slots = this.#slots;
@@ -333,10 +355,10 @@ export class Store {
     return true;
   }
 
-  /** Forget the Drop; the cause, of marks.ts, is for the journal. Durable on return. */
+  /** Remove the Drop. The cause (marks.ts) is for the journal. The removal is durable on return. */
   remove(slot: number, cause: number = REMOVED): void {
     if (!this.#slots.occupied(slot)) throw new Error("store: no Drop in this slot");
-    // Room to say it again, should the mark fail; and once more, should the head have failed with it.
+    // Room for a dead copy of the record, in case the mark fails. If the head fails too, another head is opened.
     this.#collector.ensureLog(1);
     if (this.#slots.occupied(slot)) this.#collector.drop(slot, cause, true);
     this.#flash.sync();
@@ -345,8 +367,8 @@ export class Store {
   }
 
   /**
-   * The Drop is being read, and is not to be named as a victim meanwhile. Pins are counted, in RAM, and end with the Drop.
-   * At most 31 at once.
+   * The Drop is being read, and must not be named as a victim meanwhile. Pins are counted in RAM, at most 31 for each
+   * Drop. They end when the Drop dies.
    */
   pin(slot: number): void {
     if (!this.#slots.occupied(slot)) throw new Error("store: no Drop in this slot");
@@ -358,20 +380,20 @@ export class Store {
     return this.#slots.pins(slot);
   }
 
-  /** Take one pin back; nothing happens where none is left. */
+  /** Take one pin back. Nothing happens if the Drop is not pinned. */
   unpin(slot: number): void {
     this.#slots.unpin(slot);
   }
 
-  /** Change the heat key in RAM; `checkpoint` makes it durable. */
+  /** Change the heat key in RAM. `checkpoint` makes it durable. */
   setHeat(slot: number, key: number): void {
     if (!this.#slots.occupied(slot)) throw new Error("store: no Drop in this slot");
     this.#slots.setHeat(slot, key);
   }
 
   /**
-   * Does a checkpoint cost no more than its share of what was programmed since the last? A day after that one it is due whatever
-   * it costs, if there is anything to say.
+   * Whether a checkpoint is due: it would cost at most its share of everything that was programmed since the last one.
+   * A day after the last checkpoint it is due whatever it costs, if there is a key or the time to write.
    */
   checkpointDue(now: number): boolean {
     this.#use(now);
@@ -382,7 +404,7 @@ export class Store {
     return changed > 0 && costBytes * CHECKPOINT_SHARE <= this.programmedBytes - this.#programmedBefore;
   }
 
-  /** Make the heat keys that changed durable, and the time. */
+  /** Make the heat keys that changed durable, and the heat time. */
   checkpoint(now: number): void {
     this.#use(now);
     const log = this.#log;
@@ -390,10 +412,11 @@ export class Store {
     let slot = 0;
     let time = this.#timeDue;
     while (slots.changed > 0 || time) {
-      // Making room may copy records, and with them heat: so look for what changed only after it.
+      // To make room, `ensureLog` may copy records, and their heat keys with them. So look for changed keys only after
+      // it.
       if (!this.#collector.ensureLog(1)) break;
       const next = log.putHeat(slot);
-      // What a failing sector did not take is still counted as changed, for the next checkpoint.
+      // Keys that a failing sector did not take still count as changed, and the next checkpoint writes them.
       if (!log.append()) break;
       log.heatWritten(slot, next);
       log.recordedTime = Math.max(log.recordedTime, log.now);
@@ -408,26 +431,27 @@ export class Store {
   }
 
   /**
-   * Do one step of what the next inserts would otherwise wait for: open a sector, empty one, or even out wear. At most three
-   * erases. Returns false when there is nothing to do.
+   * Do one step of the work for which the next inserts would otherwise wait: open a sector, empty a sector, or even out
+   * wear. It takes at most three erases. Returns false when there is nothing to do.
    */
   clean(now: number): boolean {
     this.#use(now);
     return this.#collector.clean();
   }
 
-  /** The latest deaths, and why: reads the whole log and allocates, so for an operator who asks. */
+  /** The latest deaths and their causes. This reads the whole log and allocates, so it is for an operator who asks. */
   journal(): Death[] {
     if (!this.#mounted) throw new Error("store: not mounted");
     return readJournal(this.#log);
   }
 
+  /** A call that needs a mounted store begins. Heat time never goes back. */
   #use(now: number): void {
     if (!this.#mounted) throw new Error("store: not mounted");
     if (now > this.#log.now) this.#log.now = now;
   }
 
-  /** Is the time on flash so old that it should be written for itself? */
+  /** Whether the heat time on flash is so old that a checkpoint must write it, even without any keys. */
   get #timeDue(): boolean {
     return this.#log.recordedTime + TIME_STEP <= this.#log.now;
   }

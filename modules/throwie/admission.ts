@@ -1,26 +1,30 @@
 /**
  * Admission: which Drops come into a full store, and which Drop dies for each (docs/temperature.md, "Admission").
  *
- * Heat alone would let anyone with 10,000 fresh Drops wash a store clean, and neither addresses nor movements tell a
- * crowd from one radio that plays a crowd. What nobody can multiply is time. So a Drop that comes by air into a full store,
- * or is written here, is a newcomer for one half-life, and newcomers have a share of the store:
+ * With heat alone, anyone with 10,000 fresh Drops could replace all Drops of a store. Addresses and movements do not
+ * help, because one radio can play a crowd. But nobody can multiply time. So a Drop that comes by air into a full
+ * store, or is written here, is a newcomer for one half-life, and newcomers have a share of the store:
  *
- *   - fewer than the share: the coldest settled Drop dies for it, whatever the newcomer's heat;
- *   - the share is full: the oldest newcomer dies for it, and a contact brings one in for each TOKEN_INTERVAL_MS that it
- *     has lasted.
+ * - While fewer Drops than the share are newcomers, the coldest settled Drop dies for the new Drop, however cold the
+ *   new Drop is.
+ * - When the share is full, the oldest newcomer dies for the new Drop. A contact earns a token for each
+ *   TOKEN_INTERVAL_MS that it lasts, and spends one for each such Drop.
  *
- * A Drop from the wire displaces the coldest settled Drop, if that is colder.
+ * A Drop from the wire displaces the coldest settled Drop, if that Drop is colder. It is never a newcomer.
  *
- * Invariant: in any half-life newcomers displace at most a NEWCOMERS_SHARE-th of the store from among the settled, the
- * coldest of them, however cold all have become; and each newcomer stays for at least share * TOKEN_INTERVAL_MS / contacts
- * at once, whatever is offered meanwhile.
+ * A newcomer is known by its heat key, which is on flash, so a restart changes nothing. The queue in this class says
+ * only in which order the newcomers came, and is made anew after a restart. A Drop that died for a newcomer does not
+ * come back as a newcomer for a while. Otherwise two full stores would trade the same Drops for ever.
  *
- * Only admission names victims; the order in which it does is modules/temperature/rank.ts. A newcomer is known by its key,
- * which flash keeps, so a restart changes nothing. The queue here says only in which order the newcomers came, and is
- * made anew after a restart. A Drop that died for a newcomer does not come back as one for a while, or two full stores
- * would trade for ever.
+ * Invariants:
+ * - In any half-life, newcomers displace at most a NEWCOMERS_SHARE-th of the store from among the settled Drops, and
+ *   always the coldest of these, however cold all Drops have become.
+ * - Each newcomer stays for at least share * TOKEN_INTERVAL_MS / CONTACTS_MAX, whatever peers offer meanwhile.
+ * - Only admission names victims. A settled victim is the first Drop to die in the order of
+ *   modules/temperature/rank.ts.
  *
- * Refuses to know who a peer is, what its Drops claim, and how often one was moved: all three are free to forge.
+ * Admission refuses to use three facts because they are free to forge: which peer brings a Drop, what heat the peer
+ * claims for it, and how often the Drop was moved.
  */
 import { type Insertion, NOBODY } from "../store/insertion.ts";
 import { COLDEST, FLOOD } from "../store/marks.ts";
@@ -28,28 +32,35 @@ import type { Store } from "../store/store.ts";
 import { isNewcomer, NEWCOMER_RANK_MIN, rank, settledKey } from "../temperature/rank.ts";
 import { HEAT_RANGE, HEAT_UNITS_PER_HALF_LIFE } from "../temperature/temperature.ts";
 
-/** A fifth of the store, but a place at least. */
+/** The part of a store that newcomers may take: a fifth, and at least one place. */
 export const NEWCOMERS_SHARE = 5;
-/** Who walks past is there for longer: at 80 m of range a pedestrian two minutes, a cyclist half a minute. */
+/**
+ * A contact earns a token in this time. People who pass stay in range for longer: at 80 m of range a pedestrian stays
+ * for two minutes, and a cyclist for half a minute.
+ */
 export const TOKEN_INTERVAL_MS = 8_000;
-/** As long as a movement is worth half of what it was. */
+/** A Drop is a newcomer for one half-life: until a movement is worth half of what it was. */
 const NEWCOMER_UNITS = HEAT_UNITS_PER_HALF_LIFE;
-/** Remembered of those that died for a newcomer, for each place: what bench eviction delivers grows with it, and so does RAM. */
+/**
+ * Remembered deaths for each place in the store, of Drops that died for a newcomer. With more, bench eviction delivers
+ * more, and a board needs more RAM.
+ */
 const DEPARTED_PER_PLACE = 2;
 
 /**
- * `free`: it comes in, and is no newcomer. `newcomer`: it comes in as one. `token`: it does so for a token of its contact.
- * `departed`: it died for a newcomer lately, and does not come in.
+ * Whether a Drop from the air comes in. `free`: it comes in, and is not a newcomer. `newcomer`: it comes in as a
+ * newcomer. `token`: it comes in as a newcomer if its contact spends a token. `departed`: it died for a newcomer
+ * lately, and does not come in.
  */
 export type Admittance = "free" | "newcomer" | "token" | "departed";
 
 /**
- * Why a Drop does not come into a full store. `colder`: the Drops that could die for it are all as warm or warmer. `busy`:
+ * Why a Drop does not come into a full store. `colder`: all Drops that could die for it are as warm or warmer. `busy`:
  * every Drop that could die for it is being read.
  */
 export type Obstacle = "colder" | "busy";
 
-/** From now on the Drop in this slot is no newcomer. */
+/** The Drop in this slot becomes a settled Drop. */
 function settle(store: Store, slot: number): void {
   store.setHeat(slot, settledKey(store.heat(slot)));
 }
@@ -59,20 +70,21 @@ function shareOf(room: number): number {
 }
 
 export class Admission {
-  /** Newcomers in the store. */
+  /** The number of newcomers in the store. */
   count = 0;
   readonly #store: Store;
-  /** The slots of the newcomers by arrival, the oldest first. */
+  /** The slots of the newcomers by arrival, the oldest newcomer first. */
   readonly #slots: Uint16Array;
+  /** The heat time at which each of these newcomers came. */
   readonly #since: Int32Array;
-  /** The lower half of the id of each Drop that died for a newcomer lately: a ring. */
+  /** The low word of the ShortId of each Drop that died for a newcomer lately: a ring. */
   readonly #departed: Uint32Array;
   #departures = 0;
-  /** All departures until then are forgotten. */
+  /** Heat time at which all departures before it were forgotten. */
   #forgotten: number;
-  /** Free places of newcomers that were removed. The next Drops in them are newcomers too. */
+  /** Free places that are kept for newcomers, so that junk that was removed makes no room to settle in. */
   #vacant = 0;
-  /** Of these, places of newcomers that were not what they were announced as. */
+  /** Of these, the places of newcomers that were removed in this life. A Drop takes such a place for a token. */
   #forfeited = 0;
 
   constructor(store: Store, now: number) {
@@ -86,12 +98,12 @@ export class Admission {
     this.#resume(now);
   }
 
-  /** May a Drop that came by air come in? `low`: the lower half of its ShortId. */
+  /** Whether a Drop from the air comes in. `low`: the low word of its ShortId. */
   judge(low: number): Admittance {
     const store = this.#store;
     if (store.count < store.room) {
       if (this.#vacant === 0 || this.count >= this.#share) return "free";
-      // For tokens, or false Drops would make way for one another faster than true ones may come.
+      // Without tokens, false Drops would make room for one another faster than true Drops may come.
       return this.#forfeited > 0 ? "token" : "newcomer";
     }
     const index = this.#departed.indexOf(low);
@@ -99,7 +111,9 @@ export class Admission {
     return this.count < this.#share ? "newcomer" : "token";
   }
 
-  /** Time passed: newcomers whose half-life is over are settled, and old departures are forgotten. Before each `judge`. */
+  /**
+   * Settle the newcomers whose half-life is over, and forget old departures. The caller calls this before each `judge`.
+   */
   settle(now: number): void {
     const store = this.#store;
     if (now - this.#forgotten >= HEAT_RANGE) {
@@ -117,15 +131,15 @@ export class Admission {
   }
 
   /**
-   * Enter in the insertion which Drop dies for it, and of what; NOBODY when there is room. The insertion's heat key says
-   * whether it is a newcomer. Returns why the Drop does not come in; undefined when it does.
+   * Enter into the insertion which Drop dies for it, and of what; NOBODY when there is room. The insertion's heat key
+   * says whether its Drop is a newcomer. Returns why the Drop does not come in; undefined when it does.
    */
   nameVictim(insertion: Insertion): Obstacle | undefined {
     const store = this.#store;
     const newcomer = isNewcomer(insertion.heatKey);
     insertion.victim = NOBODY;
     insertion.cause = COLDEST;
-    // Without any room the store says what is wrong.
+    // If the store has no room at all, the store itself says what is wrong.
     if (store.count < store.room || store.room === 0) return undefined;
     if (newcomer && this.count >= this.#share) {
       insertion.cause = FLOOD;
@@ -149,14 +163,14 @@ export class Admission {
     return undefined;
   }
 
-  /** The victim, which was in this slot, died for a newcomer. */
+  /** The Drop that was in this slot died for a newcomer. `low`: the low word of its ShortId. */
   displaced(slot: number, low: number): void {
     this.#departed[this.#departures++ % this.#departed.length] = low;
     const place = this.#placeOf(slot);
     if (place >= 0) this.#leave(place);
   }
 
-  /** The Drop just stored in this slot is a newcomer. */
+  /** The Drop that was just stored in this slot is a newcomer. */
   entered(slot: number, now: number): void {
     const store = this.#store;
     this.left(slot);
@@ -165,7 +179,7 @@ export class Admission {
     this.#queue(slot, now);
   }
 
-  /** The Drop in this slot is gone, not for a newcomer. */
+  /** The Drop in this slot is gone, but did not die for a newcomer. */
   left(slot: number): void {
     const place = this.#placeOf(slot);
     if (place < 0) return;
@@ -174,7 +188,7 @@ export class Admission {
     this.#forfeited++;
   }
 
-  /** The store gave Drops up on its own account. */
+  /** The store itself gave Drops up: take these Drops out of the queue. */
   recount(): void {
     const store = this.#store;
     for (let place = this.count - 1; place >= 0; place--) {
@@ -183,18 +197,18 @@ export class Admission {
     }
   }
 
-  /** The newcomers of an earlier life. */
+  /** Queue the newcomers from before the restart. */
   #resume(now: number): void {
     const store = this.#store;
     for (let slot = 0; slot < store.capacity; slot++) {
       if (!store.occupied(slot) || !isNewcomer(store.heat(slot))) continue;
-      // Not checked yet: it came just before the restart.
+      // A Drop that is not verified came just before the restart.
       const since = store.verified(slot) ? (store.verifiedSince(slot) ?? -Infinity) : now;
       if (now - since >= NEWCOMER_UNITS) settle(store, slot);
       else if (this.count < this.#share) this.#queue(slot, since);
       else if (this.count === 0 || since <= this.#since[0]!) settle(store, slot);
       else {
-        // More than there can be, as in a store from before there were newcomers: the youngest are.
+        // More newcomers than the share, as in a store from before this rule: the youngest stay newcomers.
         const oldest = this.#slots[0]!;
         this.#leave(0);
         settle(store, oldest);
@@ -207,7 +221,7 @@ export class Admission {
     return shareOf(this.#store.room);
   }
 
-  /** Into the queue by its arrival. */
+  /** Put the slot into the queue, by the time of its Drop's arrival. */
   #queue(slot: number, since: number): void {
     let place = this.count++;
     for (; place > 0 && this.#since[place - 1]! > since; place--) {

@@ -11,10 +11,13 @@
  *        |  DROPs, hottest first, both ways at once, until both are DONE
  *        |<------------------------------------>|
  *
- * The conversation is over the link, which makes it reliable; a contact is the link's source and its sink. It may end at
- * any moment without notice, and then everything that arrived whole is in the store.
+ * Two people who pass each other are in range for seconds, and the contact may end at any moment without notice. So the
+ * two nodes first find out which Drops each of them lacks, and then send these Drops, the most important first. The
+ * link makes the frames reliable. A contact is the source of the link's messages and their sink.
  *
- * It refuses to serve a Drop whose hash it has not checked, and to take one that it has.
+ * Invariant: when a contact ends, every Drop that arrived whole and that admission let in is in the store. A contact
+ * refuses to serve a Drop whose hash is not checked, and to take a Drop that the node has. It refuses to decide which
+ * Drops come into the store (admission.ts).
  */
 import type { Assembly } from "../glacier/assembly.ts";
 import { type FrameOf, PAYLOAD_BYTES_V1, SEQUENCE_COUNT } from "../glacier/frame.ts";
@@ -31,51 +34,56 @@ import { Offers } from "./offers.ts";
 import { ADDRESS_BYTES, type MacAddress } from "./ports.ts";
 import { NONCE_BYTES, type Reconciliation } from "./reconciliation.ts";
 
-/** An opening that nobody answers, though the link has repeated it half a dozen times. */
+/** An opening is given up after so long without an answer. The link has repeated it half a dozen times by then. */
 const OPENING_TIMEOUT_MS = 1_500;
-/** Not even a beacon heard: the peer has walked away. Two beacon intervals and a half. */
+/** When not even a beacon was heard for so long, the peer has walked away. Two beacon intervals and a half. */
 const SILENT_TIMEOUT_MS = 2_500;
-/** A beacon interval and a half: so long a silence only costs a contact its place when another node wants it. */
+/** After so long a silence, a contact yields its place if another node wants it. A beacon interval and a half. */
 const QUIET_MS = 1_500;
-/** Frames or beacons, but nothing comes of it: the peer has closed the session, or plays for time. */
+/** After so long without progress, though frames or beacons come, the peer has closed the session or plays for time. */
 const IDLE_TIMEOUT_MS = 10_000;
-/** The workspace is wanted by others: many times the tenth of a second that a reconciliation takes. */
+/**
+ * A reconciliation is given up after so long, because other contacts need the workspace. This is many times the tenth
+ * of a second that a reconciliation takes.
+ */
 const RECONCILING_TIMEOUT_MS = 3_000;
 /**
- * A contact that has earned so many tokens makes room for a peer that waits, busy or not. Its own peer may open another
- * contact, as all that wait may.
+ * A contact that has earned so many tokens yields its place to a peer that waits, even if it is busy. Its own peer may
+ * open another contact afterwards, as all peers may that wait.
  */
 const TOKENS_UNDISTURBED = 2;
-/** A peer that waits for long cannot save up tokens to displace all newcomers at once. */
+/** The limit of tokens that are saved up: a peer that waits for long cannot displace all newcomers at once. */
 const TOKENS_SAVED_MAX = 2;
 const NOTHING = -1;
 
 /**
- * What becomes of a Drop that arrived whole. `stored`, `known` and `flash` are the store's. `departed`, `colder`: it does
- * not come in. `token`: not before this contact has one. `busy`: not before a Drop that could die is no longer read.
+ * What becomes of a Drop that arrived whole. `stored`, `known` and `flash` are outcomes of the store. `departed`,
+ * `colder`: the Drop does not come in. `token`: the Drop does not come in before this contact has a token. `busy`: the
+ * Drop does not come in before a Drop that could die is no longer being read.
  */
 export type KeepOutcome = "stored" | "known" | "flash" | "departed" | "token" | Obstacle;
 
-/** What a contact uses of the node that it belongs to. */
+/** The parts of its node that a contact uses. */
 export interface ContactOwner {
   readonly store: Store;
   readonly assemblies: Assemblies;
   readonly reconciliation: Reconciliation;
   readonly events: NodeEvents;
-  /** 1 for each slot whose Drop was written here. */
+  /** 1 for each slot whose Drop was written at this node. */
   readonly own: Uint8Array;
-  /** Frames that one contact's peer may have in flight. */
+  /** Frames that the peer of one contact may have in flight. */
   readonly window: number;
+  /** Heat time now. */
   heatNow(): number;
   /** The Drop in this slot moved: raise its heat. */
   warm(slot: number): void;
-  /** May the Drop with this ShortId come in? */
+  /** Whether a Drop comes in. `low`: the low word of its ShortId. */
   judge(low: number): Admittance;
   /** Store a Drop that arrived whole. */
   keep(assembly: Assembly, from: Contact): KeepOutcome;
 }
 
-/** What the peer hears of it: to bring it again, or no more. */
+/** What the link tells the peer for each outcome: whether the peer must send the Drop again. */
 const COMPLETIONS: Readonly<Record<KeepOutcome, Completion>> = /* @__PURE__ */ Object.freeze({
   stored: "kept",
   known: "unwanted",
@@ -96,22 +104,27 @@ export class Contact implements MessageSource, MessageSink {
   initiator = false;
   /** Drops that moved in this contact, in either direction. */
   moved = 0;
-  /** Drops that came into a full share of newcomers by this contact (admission.ts). */
+  /** Drops that this contact brought into a full share of newcomers (admission.ts). */
   tokensSpent = 0;
   readonly link: Link;
   readonly #node: ContactOwner;
-  /** Its place among the node's contacts. */
+  /** The index of this contact among the node's contacts. */
   readonly index: number;
   readonly #offers: Offers;
+  /** When the peer's beacon was last heard, in clock milliseconds. */
   #beaconMs = 0;
-  /** When a Drop last moved, or could have begun to. */
+  /** When a Drop last moved, or could first have begun to move. */
   #movedMs = 0;
+  /** The peer broke the rules of reconciliation. */
   #refused = false;
-  /** No Drop is taken in any more; what the peer lacks is served all the same. */
+  /** The node's flash failed: this contact takes no more Drops, but still sends the Drops that the peer lacks. */
   #flashFailed = false;
-  /** The Drop that the peer began last comes in for a token only. */
+  /** The Drop that the peer began last comes in only for a token. */
   #needsToken = false;
-  /** The sequence number that waits: the lowest, for a peer sends first what matters most to it. */
+  /**
+   * The sequence number of the Drop that waits for a token. Of several Drops that wait it is the lowest, because a peer
+   * sends the Drops first that matter most to it.
+   */
   #waiting = NOTHING;
   #nowMs = 0;
   readonly #digest = new Uint32Array(2);
@@ -141,7 +154,7 @@ export class Contact implements MessageSource, MessageSink {
     this.link.begin(sessionId, now);
   }
 
-  /** Our own OPEN has had no answer yet. */
+  /** Whether this node opened the contact, and the peer has not answered yet. */
   get awaitsAnswer(): boolean {
     return this.phase === "opening" && this.initiator;
   }
@@ -153,7 +166,9 @@ export class Contact implements MessageSource, MessageSink {
     this.#node.reconciliation.release(this.index);
   }
 
-  /** A beacon of the peer. False when it carries another nonce: the peer has woken anew and knows nothing of this. */
+  /**
+   * The peer's beacon was heard. False: its nonce is new, so the peer has woken anew and knows nothing of this contact.
+   */
   beacon(nonce: Uint8Array, now: number): boolean {
     this.#beaconMs = now;
     for (let i = 0; i < NONCE_BYTES; i++) {
@@ -164,7 +179,7 @@ export class Contact implements MessageSource, MessageSink {
     return true;
   }
 
-  /** Look whether it is over, and if not tell the link whether there is more to come. */
+  /** Return why the contact is over. If it is not over, tell the link whether this node has more to send. */
   review(now: number): CloseReason | undefined {
     const { link } = this;
     this.#nowMs = now;
@@ -181,12 +196,12 @@ export class Contact implements MessageSource, MessageSink {
     return Math.min(this.#tokensEarned - this.tokensSpent, TOKENS_SAVED_MAX);
   }
 
-  /** A Drop came in for a token. Tokens that were saved beyond the limit are gone. */
+  /** A Drop came in for a token. Tokens beyond the limit are lost. */
   spendToken(): void {
     this.tokensSpent = Math.max(this.tokensSpent, this.#tokensEarned - TOKENS_SAVED_MAX) + 1;
   }
 
-  /** A Drop went or came, and was kept. */
+  /** A Drop moved in this contact, and its receiver kept it. */
   countMoved(): void {
     this.moved++;
     this.#movedMs = this.#nowMs;
@@ -197,9 +212,12 @@ export class Contact implements MessageSource, MessageSink {
   }
 
   /**
-   * May this contact make room for another? Yes when its peer is not heard; when no Drop moved for longer than a token's
-   * interval; when it has lasted for long; and when its peer spent a token, waits for the next, and has got all that it
-   * lacks.
+   * Whether this contact may yield its place to a peer that waits (docs/temperature.md, "Admission"). It may in four
+   * cases:
+   * - Its peer is not heard.
+   * - No Drop moved for longer than a token's interval.
+   * - The contact has lasted for long.
+   * - It has spent a token and waits for the next, and its peer has received all Drops that it lacks.
    */
   get lingers(): boolean {
     const now = this.#nowMs;
@@ -214,15 +232,16 @@ export class Contact implements MessageSource, MessageSink {
     return Math.min(this.#patienceMs, this.link.deadline);
   }
 
-  /** It has the workspace, whose last message may still be on its way. */
+  /** Whether this contact has the workspace. The last message of its reconciliation may still be under way. */
   get reconciling(): boolean {
     return this.#node.reconciliation.owner === this.index;
   }
 
-  /** When this contact is given up if nothing happens. */
+  /** When this contact is given up if nothing happens, in clock milliseconds. */
   get #patienceMs(): number {
     const { link } = this;
-    // A beacon says that the peer is near, not that it still knows of this session: who waits for an answer goes by answers.
+    // A beacon says that the peer is near. It does not say that the peer still knows this session. So while messages
+    // wait for an answer, only frames of the session count.
     const heardMs = link.sender.idle ? Math.max(link.heardMs, this.#beaconMs) : link.heardMs;
     const silentMs = heardMs + SILENT_TIMEOUT_MS;
     const idleMs = Math.min(silentMs, link.progressMs + IDLE_TIMEOUT_MS);
@@ -260,7 +279,7 @@ export class Contact implements MessageSource, MessageSink {
     message.bodyBytes = store.lengthBytes(slot);
     message.claim = claim(store.heat(slot), this.#node.heatNow());
     message.handle = slot;
-    // What is being read must not be evicted for what comes in meanwhile.
+    // A Drop that is being read must not die for a Drop that comes in meanwhile.
     store.pin(slot);
     return true;
   }
@@ -271,7 +290,8 @@ export class Contact implements MessageSource, MessageSink {
     switch (message.type) {
       case DROP:
         if (this.#holds(message)) node.store.read(message.handle, from, into, offset, lengthBytes);
-        // Found corrupt or given up by the store under way. The peer is owed the rest of the message, and its hash will tell.
+        // The Drop was found corrupt or given up while it was sent. The link still needs the rest of the message, and
+        // the hash tells the peer that the Drop is wrong.
         else into.fill(0, offset, offset + lengthBytes);
         break;
       case OPEN:
@@ -290,7 +310,7 @@ export class Contact implements MessageSource, MessageSink {
       case RECONCILE: {
         const last = message.handle === reconciliation.outboundNumber;
         if (!last || !reconciliation.concluded) return;
-        // An OPEN that lists nothing asks nothing: that it was taken in is all there is to wait for.
+        // An OPEN that lists nothing needs no answer. The contact goes on as soon as the peer has taken the OPEN.
         if (this.phase === "opening") this.#conclude();
         reconciliation.release(this.index);
         return;
@@ -312,7 +332,10 @@ export class Contact implements MessageSource, MessageSink {
 
   // MessageSink
 
-  /** A Drop that another contact is bringing is as good as here: should that fail, the next beacons differ. */
+  /**
+   * Whether the message is wanted. A Drop that another contact is bringing counts as known. If that contact fails, the
+   * next beacons still differ, and the Drop comes by a later contact.
+   */
   wants(frame: FrameOf<MessageType>, now: number): boolean {
     switch (frame.type) {
       case OPEN:
@@ -327,7 +350,7 @@ export class Contact implements MessageSource, MessageSink {
     const { store, assemblies } = this.#node;
     const known =
       store.find(shortIdLow, shortIdHigh) >= 0 || assemblies.fills(shortIdLow, shortIdHigh, this.index, now);
-    // While it waits anyway there is nothing new to judge.
+    // While this contact waits for a token, there is nothing new to judge.
     if (!known && this.#needsToken && !this.#hasToken) {
       if (this.#waiting === NOTHING || precedes(sequence, this.#waiting)) this.#waiting = sequence;
       return true;
@@ -344,7 +367,7 @@ export class Contact implements MessageSource, MessageSink {
       case DROP:
         if (this.#flashFailed) return undefined;
         if (this.#needsToken && !this.#maySpendToken(frame.sequence)) {
-          // A peer that asks again is there, whatever became of its beacons.
+          // A peer that asks again is in range, even if its beacons were lost.
           this.#beaconMs = now;
           return undefined;
         }
@@ -375,13 +398,14 @@ export class Contact implements MessageSource, MessageSink {
     return this.#needsToken ? Math.max(0, Math.min(credit, this.tokens)) : credit;
   }
 
+  /** Whether the Drop with this sequence number may come in now: there is a token, and no earlier Drop waits for it. */
   #maySpendToken(sequence: number): boolean {
     if (!this.#hasToken || (this.#waiting !== NOTHING && this.#waiting !== sequence)) return false;
     this.#waiting = NOTHING;
     return true;
   }
 
-  /** A token that none of the Drops under way will spend. */
+  /** Whether the contact has a token that none of the Drops under way will spend. */
   get #hasToken(): boolean {
     return this.tokens > this.#node.assemblies.held(this.index);
   }
@@ -402,7 +426,8 @@ export class Contact implements MessageSource, MessageSink {
       default:
         return unhandled(type);
     }
-    // The buffer says whether the message is a Drop. The type is only that of the last fragment, which the peer chooses.
+    // The buffer says whether the message is a Drop. `type` is only the type of the last fragment, which the peer
+    // chooses.
     if (!this.reconciling || assembly !== this.#node.reconciliation.inbound) {
       const outcome = this.#node.keep(assembly, this);
       this.#node.assemblies.release(assembly);
@@ -417,6 +442,7 @@ export class Contact implements MessageSource, MessageSink {
     return genuine ? "kept" : "again";
   }
 
+  /** Give a whole message of the reconciliation to the workspace, and prepare the answer. */
   #reconcile(opening: boolean, bytes: Uint8Array, bodyBytes: number): void {
     const { reconciliation } = this.#node;
     const expectsOpening = this.phase === "opening" && !this.initiator;
@@ -438,7 +464,7 @@ export class Contact implements MessageSource, MessageSink {
     if (reconciliation.outboundBytes === 0) reconciliation.release(this.index);
   }
 
-  /** What the peer lacks is known: from now on it is on offer. */
+  /** The reconciliation is over: from now on the Drops that the peer lacks are on offer. */
   #conclude(): void {
     this.phase = "transferring";
     this.#movedMs = this.#nowMs;
@@ -448,12 +474,12 @@ export class Contact implements MessageSource, MessageSink {
     this.#node.events.reconciled(this.peer, this.#offers.count);
   }
 
-  /** The Drop in this slot is gone. */
+  /** The Drop in this slot is gone, so it is no longer on offer. */
   withdraw(slot: number): void {
     this.#offers.remove(slot);
   }
 
-  /** The contact ended with the message under way. */
+  /** The contact ended while the message was under way. */
   abandoned(message: Outgoing): void {
     switch (message.type) {
       case DROP:
@@ -467,7 +493,7 @@ export class Contact implements MessageSource, MessageSink {
     }
   }
 
-  /** Is the Drop of this DROP message still in its slot? */
+  /** Whether the Drop of this DROP message is still in its slot. */
   #holds(message: Outgoing): boolean {
     const { store } = this.#node;
     const slot = message.handle;
@@ -476,7 +502,7 @@ export class Contact implements MessageSource, MessageSink {
   }
 }
 
-/** Is message `a` of the sequence before `b`? */
+/** Whether sequence number `a` is before `b`. */
 function precedes(a: number, b: number): boolean {
   return ((b - a) & (SEQUENCE_COUNT - 1)) < SEQUENCE_COUNT / 2;
 }

@@ -1,14 +1,23 @@
 /**
- * The node: what a Throwie, a Mule and a gateway's radio side all are (design sections 3 to 7).
+ * The node: a Throwie, a Mule and the radio side of a gateway are all this one class (design sections 3 to 7;
+ * docs/protocol.md, "Contacts").
  *
- * Sans-I/O. The host gives it ports and a mounted store, hands it every frame that its radio hears (`receive`), and
- * calls `turn` at start, at the time that `turn` returned, after `receive`, and when the radio has room again. The node
- * beacons; on the beacon of a peer whose set differs from its own it opens a contact, reconciles, and both sides send
- * what the other lacks, hottest first. CONTACTS_MAX contacts may run at once.
+ * Nodes meet by chance, for seconds, over a radio that anyone may use. In that time they must exchange the Drops that
+ * each of them lacks, on a board with little memory, and whatever strangers send.
  *
- * Everything is bounded and allocated here. A frame that cannot be used costs one counter, named after the reason, and
- * nothing else; no bytes from the air make it throw. It never serves a Drop whose hash it has not checked, and never
- * lets a peer believe that a Drop is stored before it is.
+ * The node is sans-I/O. The host gives it ports and a mounted store, and gives it every frame that the radio hears
+ * (`receive`). The host calls `turn` at the start, at the time that the last `turn` returned, after `receive`, and when
+ * the radio has room again. The node sends beacons. When it hears the beacon of a peer whose set differs from its own,
+ * it opens a contact. The two nodes reconcile their sets, and each sends the Drops that the other lacks, hottest first.
+ * CONTACTS_MAX contacts may run at once.
+ *
+ * Invariants:
+ * - Everything is bounded, and allocated in the constructor.
+ * - A frame that the node cannot use adds one to the counter that is named after the reason, and does nothing else. No
+ *   bytes from the air make the node throw.
+ * - A peer hears that a Drop is kept only when the Drop is durable.
+ *
+ * The node refuses to serve a Drop whose hash it has not checked.
  */
 import { dropId, shortIdHigh, shortIdLow } from "../drop/drop.ts";
 import type { Assembly } from "../glacier/assembly.ts";
@@ -49,43 +58,49 @@ import { Reconciliation } from "./reconciliation.ts";
 import { Verification } from "./verification.ts";
 
 const BEACON_INTERVAL_MS_DEFAULT = 1_000;
-/** An eighth of a half-life: most of a day, if that is a week. */
+/**
+ * Drops that come by wire in the same step start equally cold. An eighth of a half-life: most of a day, if that is a
+ * week.
+ */
 const WIRE_STEP = HEAT_UNITS_PER_HALF_LIFE >>> 3;
-/** While a contact is open; without one, each turn looks after the store. */
+/**
+ * Milliseconds from one upkeep of the store to the next while a contact is open. Without a contact, each turn does the
+ * upkeep.
+ */
 const UPKEEP_INTERVAL_MS = 10_000;
-/** Between two Drops that are hashed anew: 750 take five days. */
+/** From one Drop that is hashed anew to the next. 750 Drops take five days. */
 const DOUBT_INTERVAL_MS = 600_000;
-/** A full radio calls when it has room; this is for one that does not. Several frames at 1 Mbit/s. */
+/** How long the node waits for a full radio that does not call when it has room. Several frames at 1 Mbit/s. */
 const RADIO_PATIENCE_MS = 20;
 const BROADCAST: MacAddress = /* @__PURE__ */ new Uint8Array(ADDRESS_BYTES).fill(0xff);
 
-/** Why a frame was not used. Together with `used`, `counters` accounts for every frame ever received. */
+/** Why a frame was not used. `counters` has a counter for each reason and for `used`, and so counts every frame. */
 export type Refusal = FrameRefusal | LinkRefusal | "echo" | "beacon" | "session" | "busy" | "tie";
 
-/** The ports of a node, and how it works. */
+/** The ports of a node, and its settings. */
 export interface ThrowieOptions {
-  /** The way to the air; no other node may use it. */
+  /** The radio of this node. No other node may use it. */
   radio: Radio;
-  /** The one clock of the node. */
+  /** The only clock of the node. */
   clock: Clock;
   /** The source of nonces and salts. A stranger who can guess them can hide Drops from reconciliation. */
   random: Random;
-  /** A mounted store. The node is then its only writer; a host may read it between two calls. */
+  /** A mounted store. The node becomes its only writer. A host may read the store between two calls of the node. */
   store: Store;
-  /** Where the node tells what happens; without it, nowhere. */
+  /** Where the node reports what happens. Without this option it reports nothing. */
   events?: NodeEvents;
-  /** From one beacon to the next, in milliseconds; 1,000 without it. */
+  /** Milliseconds from one beacon to the next. 1,000 without this option. */
   beaconIntervalMs?: number;
   /**
-   * The first beacon goes out at once: for a board that woke, and has little time. Otherwise at some moment of the first
-   * interval, since after a power cut many start together.
+   * Whether the first beacon goes out at once: for a board that just woke, and has little time. Otherwise the first
+   * beacon goes out at a random moment of the first interval, because after a power cut many nodes start together.
    */
   beaconAtOnce?: boolean;
-  /** In how many milliseconds a Drop cools by half: the same in the whole town. A week without it. */
+  /** In how many milliseconds a Drop cools by half: the same in the whole town. A week without this option. */
   halfLifeMs?: number;
   /**
-   * Heat time at which the clock was 0, for a clock that went on while the node was off: what `epoch` was before. Without
-   * it heat time goes on from the last that the store recorded, as if no time had passed since.
+   * Heat time at which the clock was 0, for a clock that went on while the node was off: the node's earlier `epoch`.
+   * Without this option, heat time continues from the last heat time that the store recorded, as if no time had passed.
    */
   epoch?: number;
   /** How Drops and their acknowledgements travel (docs/protocol.md, "How a link works"). */
@@ -93,41 +108,43 @@ export interface ThrowieOptions {
 }
 
 /**
- * broadcast: each frame once; what is lost the link repeats. unicast: the radio waits for the peer's radio after each frame,
- * which costs an eighth of the air, repeats what nobody acknowledged, and backs off where the air is crowded.
+ * How a node sends Drops and their acknowledgements. broadcast: the radio sends each frame once, and the link repeats
+ * lost frames. unicast: after each frame the radio waits for an acknowledgement of the peer's radio, which costs an
+ * eighth of the air. It repeats frames that were not acknowledged, and backs off where the air is crowded.
  */
 export type Cast = "broadcast" | "unicast";
 
 /**
- * What became of a Drop that did not come by air. "stored": it is in the store. "known": it was there before. "colder": the
- * store is full of warmer Drops. "busy": the store is full, and every Drop that could die is being sent just now. "flash":
- * no sector could be written.
+ * What became of a Drop that did not come by air. "stored": it is in the store. "known": it was in the store before.
+ * "colder": the store is full of warmer Drops. "busy": the store is full, and every Drop that could die is being sent
+ * just now. "flash": no sector could be written.
  */
 export type PublishOutcome = "stored" | "known" | "flash" | Obstacle;
 
 /**
  * A node (docs/protocol.md, "Contacts"; docs/embedding.md). A host calls `turn`, `receive`, `publish` and `checkpoint`,
- * one at a time and never from inside a port or an event. Times are milliseconds of the host's clock. What a port
- * throws passes through, and the node is then of no use: make a new one on the same flash.
+ * one at a time and never from inside a port or an event. Times are milliseconds of the host's clock. An error that a
+ * port throws passes through to the host. The node must not be used after that: make a new node on the same flash.
  */
 export class Throwie implements ContactOwner {
   /** The store that the host gave. */
   readonly store: Store;
-  /** The buffers of messages that are not yet whole; for the node's contacts. */
+  /** The buffers for messages that are not yet whole. Contacts use them. */
   readonly assemblies = new Assemblies();
-  /** The one reconciliation at a time; for the node's contacts. */
+  /** The workspace for the one reconciliation at a time. Contacts use it. */
   readonly reconciliation: Reconciliation;
   /** Names the Drop that dies for another. A bench that tries other rules replaces its methods. */
   readonly admission: Admission;
-  /** Where the node tells what happens. */
+  /** Where the node reports what happens. */
   readonly events: NodeEvents;
   /**
-   * 1 for each slot whose Drop was written at this node. In RAM only: after a restart such a Drop is like any other.
+   * 1 for each slot whose Drop was written at this node. This is only in RAM: after a restart such a Drop is like any
+   * other Drop.
    */
   readonly own: Uint8Array;
-  /** Heat time at which the clock was 0: a signed 32-bit integer, which a host keeps where it keeps its clock. */
+  /** Heat time at which the clock was 0: a signed 32-bit integer. A host keeps it where it keeps its clock. */
   readonly epoch: number;
-  /** Frames received since the constructor, by what became of them. */
+  /** Frames that were received since the constructor, by what became of them. */
   readonly counters: Record<"used" | Refusal, number> = {
     used: 0,
     short: 0,
@@ -159,7 +176,7 @@ export class Throwie implements ContactOwner {
   readonly #contacts: Contacts;
   readonly #frameIn = new Frame();
   readonly #frameOut: Uint8Array;
-  /** Of the frame in `#frameOut`, if it is a contact's. */
+  /** The header of the frame in `#frameOut`, if a contact made the frame. */
   readonly #headerOut = new FrameHeader();
   readonly #cast: Cast;
   readonly #insertion = new Insertion();
@@ -169,7 +186,7 @@ export class Throwie implements ContactOwner {
   #sentLast = 0;
   #sacrificed = 0;
 
-  /** Takes all memory that the node ever uses. Throws an Error for a half-life that `heatTime` refuses. */
+  /** Allocates all memory that the node ever uses. Throws an Error for a half-life that `heatTime` refuses. */
   constructor(options: ThrowieOptions) {
     this.store = options.store;
     this.events = options.events ?? SILENT;
@@ -200,26 +217,20 @@ export class Throwie implements ContactOwner {
     this.#contacts = new Contacts(this);
   }
 
-  /** Drops stored but not yet checked: they are not served. */
-  get unverified(): number {
-    return this.store.unverified;
-  }
-
-  /** Contacts that are open: 0 .. CONTACTS_MAX. */
-  get contacts(): number {
-    return this.#contacts.open;
-  }
+  // Calls of the host
 
   /**
-   * Take the frame `bytes[0 .. lengthBytes)` that the radio heard from the address `from`. Both buffers are only read,
-   * and only during the call. No bytes make it throw: a frame that is not used adds one to a counter. Call `turn`
-   * afterwards.
+   * Take the frame `bytes[0 .. lengthBytes)` that the radio heard from the address `from`. The node only reads both
+   * buffers, and only during the call. No bytes make this call throw: a frame that is not used adds one to a counter.
+   * The host calls `turn` afterwards.
    */
   receive(bytes: Uint8Array, lengthBytes: number, from: MacAddress): void {
     this.counters[this.#receive(bytes, lengthBytes, from) ?? "used"]++;
   }
 
-  /** Do what is due. Returns when to call again at the latest, in clock milliseconds; that is later than now. */
+  /**
+   * Do the work that is due. Returns when to call again at the latest, in clock milliseconds. That is later than now.
+   */
   turn(): number {
     const now = this.#clock.now();
     if (this.contacts > 0) this.#review(now);
@@ -235,15 +246,16 @@ export class Throwie implements ContactOwner {
   }
 
   /**
-   * Store a Drop that did not come by air: the node's own ("own", one movement warm) or one from a gateway's wire
-   * ("wire", which nobody has carried, so it starts cold). At most 2,048 bytes, at least one, else it throws.
+   * Store a Drop that did not come by air. "own": a person wrote the Drop at this node, so it is as warm as one
+   * movement makes it. "wire": the Drop came from a gateway's overlay. Nobody has carried it, so it starts cold. Throws
+   * an Error unless the Drop has 1 to 2,048 bytes.
    */
   publish(drop: Uint8Array, origin: "own" | "wire"): PublishOutcome {
     const id = dropId(drop);
     const now = this.heatNow();
-    // All that comes by wire within a step starts equally cold, so that none of it can displace the rest.
+    // All Drops that come by wire within a step start equally cold, so that none of them can displace another.
     const key = origin === "own" ? freshKey(now) : coldKey(now - (now % WIRE_STEP));
-    // A message written here needs no token. Drops from the wire displace only colder ones.
+    // A Drop that was written here needs no token. Drops from the wire displace only colder Drops.
     const admittance = origin === "own" ? this.judge(shortIdLow(id)) : "free";
     const insertion = this.#insertion;
     insertion.shortIdLow = shortIdLow(id);
@@ -253,7 +265,7 @@ export class Throwie implements ContactOwner {
     insertion.lengthBytes = drop.length;
     insertion.heatKey = key;
     const outcome = this.#insert(admittance);
-    // The caller's Drop is not kept alive.
+    // Let go of the caller's buffer.
     insertion.bytes = undefined;
     if (outcome !== "stored") return outcome;
     const slot = this.store.lastSlot;
@@ -264,16 +276,26 @@ export class Throwie implements ContactOwner {
     return outcome;
   }
 
-  /** Write the heat that is only in RAM. A host calls it before it sleeps or stops. */
+  /** Write the heat keys that are only in RAM to flash. A host calls this before it sleeps or stops. */
   checkpoint(): void {
     this.store.checkpoint(this.heatNow());
   }
 
-  // ContactOwner
+  /** The number of Drops that are stored but not yet checked. The node does not serve them. */
+  get unverified(): number {
+    return this.store.unverified;
+  }
+
+  /** The number of open contacts: 0 .. CONTACTS_MAX. */
+  get contacts(): number {
+    return this.#contacts.open;
+  }
+
+  // Calls of the node's contacts (ContactOwner)
 
   /**
-   * Three quarters of the radio's queue; the rest is for beacons, and for the probes of a sender while this node is
-   * busy.
+   * Frames that the peer of one contact may have in flight: its share of three quarters of the radio's queue. The rest
+   * of the queue is for beacons, and for the probes of a sender while this node is busy.
    */
   get window(): number {
     const share = Math.floor((3 * this.#radio.receiveQueueFrames) / (4 * Math.max(this.contacts, 1)));
@@ -281,27 +303,27 @@ export class Throwie implements ContactOwner {
   }
 
   /**
-   * Heat time now. It never falls behind the last that the store recorded, so order outlives a restart of unknown
-   * length.
+   * Heat time now. It is never before the last heat time that the store recorded. So the order of the Drops survives a
+   * restart, however long the node was off.
    */
   heatNow(): number {
     return this.epoch + heatTime(this.#clock.now(), this.#halfLifeMs);
   }
 
-  /** For a contact: the slot's Drop has moved once more. */
+  /** The Drop in this slot has moved once more: raise its heat. A newcomer stays a newcomer. */
   warm(slot: number): void {
     const key = this.store.heat(slot);
     const raised = raise(key, this.heatNow());
     this.store.setHeat(slot, isNewcomer(key) ? newcomerKey(raised) : settledKey(raised));
   }
 
-  /** For a contact: on which terms a Drop from the air, of this low word of a ShortId, would come in. */
+  /** Whether a Drop from the air would come in. `low`: the low word of its ShortId. */
   judge(low: number): Admittance {
     this.admission.settle(this.heatNow());
     return this.admission.judge(low);
   }
 
-  /** For a contact: store the Drop that came whole. */
+  /** Store a Drop that arrived whole. */
   keep(assembly: Assembly, from: Contact): KeepOutcome {
     const now = this.heatNow();
     const admittance = this.judge(assembly.shortIdLow);
@@ -315,7 +337,8 @@ export class Throwie implements ContactOwner {
     insertion.heatKey = keyOfClaim(assembly.claim, now);
     const outcome = this.#insert(admittance);
     if (outcome !== "stored") return outcome;
-    // It has moved once more, but that is no reason to take it in: of two full stores each would then want the other's coldest.
+    // The movement counts only now, after the Drop came in. Otherwise each of two full stores would want the other's
+    // coldest Drops.
     this.warm(this.store.lastSlot);
     from.countMoved();
     this.own[this.store.lastSlot] = 0;
@@ -324,14 +347,16 @@ export class Throwie implements ContactOwner {
     return outcome;
   }
 
-  /** Store the Drop of `#insertion`, and let the one that admission names die for it. */
+  // Drops: into the store, checked, and gone from it
+
+  /** Store the Drop in `#insertion`. In a full store, the Drop that admission names dies for it. */
   #insert(admittance: Admittance): PublishOutcome {
     const { store, admission } = this;
     const insertion = this.#insertion;
     const { shortIdLow: low, shortIdHigh: high, heatKey } = insertion;
     if (store.find(low, high) >= 0) return "known";
     const now = this.heatNow();
-    // A Drop that there is no room for any more is not named as a victim.
+    // Before a victim is named, the store gives up the Drops for which it has no room any more.
     if (!store.shrink(now)) return "flash";
     const newcomer = admittance !== "free";
     insertion.now = now;
@@ -345,7 +370,7 @@ export class Throwie implements ContactOwner {
       if (newcomer) admission.displaced(store.lastEvictedSlot, store.lastEvictedLow);
       this.#forget(store.lastEvictedSlot, store.lastEvictedLow, store.lastEvictedHigh, "evicted");
     }
-    // Whose slot it was before may have been given up without a word.
+    // The store may have given up the slot's former Drop without telling the node.
     this.#contacts.withdraw(store.lastSlot);
     this.#beacons.add(low, high);
     this.#recount();
@@ -353,23 +378,32 @@ export class Throwie implements ContactOwner {
     return outcome;
   }
 
-  /** Write heat when it is due, and look for bits that flipped now and then; during contacts too, which peers may keep open. */
-  #upkeep(now: number): void {
-    const { store } = this;
-    this.#upkeepMs = now + UPKEEP_INTERVAL_MS;
-    if (store.checkpointDue(this.heatNow())) this.checkpoint();
-    if (now - this.#doubtMs < DOUBT_INTERVAL_MS) return;
-    this.#doubtMs = now;
-    store.doubt();
+  /** Hash one slice of a Drop if that is due, and act on the outcome. */
+  #verify(now: number): void {
+    if (now < this.#verification.dueMs) return;
+    const outcome = this.#verification.step(now);
+    if (outcome === undefined) return;
+    const { slot } = this.#verification;
+    if (outcome === "verified") {
+      // If the log had no room for the mark, the store may have given the Drop up.
+      if (this.store.markVerified(slot) && this.store.occupied(slot)) this.events.dropVerified(slot);
+    } else {
+      const low = this.store.idLow(slot);
+      const high = this.store.idHigh(slot);
+      this.store.remove(slot, CORRUPT);
+      this.#forget(slot, low, high, "corrupt");
+    }
   }
 
-  /** Spare the next insert its cleaning. True when there is more to clean. */
-  #clean(): boolean {
-    // A life that stored nothing has nothing to clean up after, and an erase a wake-up would wear the flash.
-    return this.store.counters.inserted > 0 && this.store.clean(this.heatNow());
+  /** The Drop that was in this slot is gone: tell all parts of the node, and the host. */
+  #forget(slot: number, low: number, high: number, cause: "evicted" | "corrupt"): void {
+    this.admission.left(slot);
+    this.#beacons.remove(low, high);
+    this.#contacts.withdraw(slot);
+    this.events.dropLost(low, high, cause);
   }
 
-  /** The store gave Drops up on its own account, to save the rest: what the beacon says is counted anew. */
+  /** If the store itself gave Drops up to save the rest, bring beacons, admission and offers up to date. */
   #recount(): void {
     if (this.store.counters.sacrificed === this.#sacrificed) return;
     this.#sacrificed = this.store.counters.sacrificed;
@@ -380,13 +414,31 @@ export class Throwie implements ContactOwner {
     }
   }
 
-  #forget(slot: number, low: number, high: number, cause: "evicted" | "corrupt"): void {
-    this.admission.left(slot);
-    this.#beacons.remove(low, high);
-    this.#contacts.withdraw(slot);
-    this.events.dropLost(low, high, cause);
+  // Upkeep of the store
+
+  /**
+   * Write heat keys when a checkpoint is due, and now and then choose a Drop whose bits may have flipped. This happens
+   * during contacts too, because peers could keep contacts open for ever.
+   */
+  #upkeep(now: number): void {
+    const { store } = this;
+    this.#upkeepMs = now + UPKEEP_INTERVAL_MS;
+    if (store.checkpointDue(this.heatNow())) this.checkpoint();
+    if (now - this.#doubtMs < DOUBT_INTERVAL_MS) return;
+    this.#doubtMs = now;
+    store.doubt();
   }
 
+  /** Do one step of cleaning, so that the next insert need not wait for it. True when there is more to clean. */
+  #clean(): boolean {
+    // A node that has stored nothing since it started has nothing to clean. An erase at each wake-up would wear the
+    // flash.
+    return this.store.counters.inserted > 0 && this.store.clean(this.heatNow());
+  }
+
+  // Frames that arrive, and the contacts that they open
+
+  /** Take a frame. Returns why it was not used. */
   #receive(bytes: Uint8Array, lengthBytes: number, from: MacAddress): Refusal | undefined {
     const frame: FrameOf<FrameType> = this.#frameIn;
     const refusal = decodeFrame(bytes, lengthBytes, frame);
@@ -407,6 +459,7 @@ export class Throwie implements ContactOwner {
     return contact.link.receive(frame, now);
   }
 
+  /** Take a beacon, and open a contact if the peer's set differs. Returns why the beacon was not used. */
   #hear(frame: Frame, from: MacAddress, now: number): Refusal | undefined {
     const { reconciliation } = this;
     if (!this.#beacons.read(frame)) return "beacon";
@@ -427,9 +480,13 @@ export class Throwie implements ContactOwner {
   }
 
   /**
-   * May a peer that knows nothing of a contact open one? When both opened at once, the lower address stays the initiator.
-   * An opening of our own that nobody answered gives way to a lower address too, so that no ring of nodes can wait for
-   * one another. A peer that opens again and again, and never comes to Drops, pauses between: the workspace is for all.
+   * Make way for a peer that opens a contact. Returns why the peer may not open one. `known`: this node's contact with
+   * the peer, in another session.
+   * - When both nodes opened at once, the node with the lower address stays the initiator.
+   * - An opening of this node that nobody answered gives way to a third node with a lower address too, so that no ring
+   *   of nodes can wait for one another.
+   * - A peer that opens again and again, and never comes to Drops, pauses between, because all peers need the
+   *   workspace.
    */
   #admit(known: Contact | undefined, from: MacAddress, now: number): Refusal | undefined {
     const owner = this.reconciliation.owner;
@@ -444,9 +501,10 @@ export class Throwie implements ContactOwner {
     return this.#acquaintances.pauses(from, now) ? "busy" : undefined;
   }
 
+  /** Begin a contact. Undefined when no contact is free or the workspace is in use. */
   #begin(peer: MacAddress, sessionId: number, initiator: boolean, now: number): Contact | undefined {
     if (this.contacts === CONTACTS_MAX && this.reconciliation.owner < 0) {
-      // One contact yields its place, if one may.
+      // One contact yields its place, if any contact may.
       const { lingering } = this.#contacts;
       if (lingering !== undefined) this.#close(lingering, "yielded", now);
     }
@@ -459,16 +517,18 @@ export class Throwie implements ContactOwner {
     return contact;
   }
 
-  #close(contact: Contact, reason: CloseReason, now: number): void {
-    const idled = !contact.initiator && contact.reconciling;
-    contact.end();
-    this.#contacts.open--;
-    this.assemblies.contacts = Math.max(this.contacts, 1);
-    this.#acquaintances.ended(contact.peer, contact.moved > 0, idled, now);
-    this.events.contactClosed(contact.peer, contact.link.sessionId, reason);
+  /**
+   * A session id that no other contact of this node has. A broadcast frame names only its session, not the node for
+   * which it is meant.
+   */
+  #sessionId(): number {
+    this.#random.fill(this.#chance);
+    let sessionId = this.#chance[0]! | (this.#chance[1]! << 8);
+    while (this.#contacts.hasSession(sessionId)) sessionId = (sessionId + 1) & 0xffff;
+    return sessionId;
   }
 
-  /** Contacts that are over end here. */
+  /** Close the contacts that are over. */
   #review(now: number): void {
     for (let i = 0, left = this.contacts; left > 0 && i < CONTACTS_MAX; i++) {
       const contact = this.#contacts.at(i);
@@ -479,7 +539,18 @@ export class Throwie implements ContactOwner {
     }
   }
 
-  /** Send until the radio is full or nothing is left to send; true in the latter case. */
+  #close(contact: Contact, reason: CloseReason, now: number): void {
+    const idled = !contact.initiator && contact.reconciling;
+    contact.end();
+    this.#contacts.open--;
+    this.assemblies.contacts = Math.max(this.contacts, 1);
+    this.#acquaintances.ended(contact.peer, contact.moved > 0, idled, now);
+    this.events.contactClosed(contact.peer, contact.link.sessionId, reason);
+  }
+
+  // Frames that go out
+
+  /** Send until the radio is full or nothing is left to send. True when nothing is left. */
   #transmit(now: number): boolean {
     const radio = this.#radio;
     if (now >= this.#beacons.dueMs) {
@@ -505,30 +576,6 @@ export class Throwie implements ContactOwner {
       this.#sentLast = contact.index;
     }
     return true;
-  }
-
-  #verify(now: number): void {
-    if (now < this.#verification.dueMs) return;
-    const outcome = this.#verification.step(now);
-    if (outcome === undefined) return;
-    const { slot } = this.#verification;
-    if (outcome === "verified") {
-      // A log without room for the mark may have given the Drop up.
-      if (this.store.markVerified(slot) && this.store.occupied(slot)) this.events.dropVerified(slot);
-    } else {
-      const low = this.store.idLow(slot);
-      const high = this.store.idHigh(slot);
-      this.store.remove(slot, CORRUPT);
-      this.#forget(slot, low, high, "corrupt");
-    }
-  }
-
-  /** One that no other contact here has: a broadcast frame tells its session, not its addressee. */
-  #sessionId(): number {
-    this.#random.fill(this.#chance);
-    let sessionId = this.#chance[0]! | (this.#chance[1]! << 8);
-    while (this.#contacts.hasSession(sessionId)) sessionId = (sessionId + 1) & 0xffff;
-    return sessionId;
   }
 }
 
