@@ -248,7 +248,8 @@ export class Throwie implements ContactOwner {
   /**
    * Store a Drop that did not come by air. "own": a person wrote the Drop at this node, so it is as warm as one
    * movement makes it. "wire": the Drop came from a gateway's overlay. Nobody has carried it, so it starts cold. Throws
-   * an Error unless the Drop has 1 to 2,048 bytes.
+   * an Error unless the Drop has 1 to 2,048 bytes. The bytes are only read, and only during the call. "stored" means
+   * that the Drop is durable.
    */
   publish(drop: Uint8Array, origin: "own" | "wire"): PublishOutcome {
     const id = dropId(drop);
