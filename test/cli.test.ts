@@ -12,7 +12,7 @@ import test from "ava";
 import { missed } from "../bench/result.ts";
 import { openDropStore } from "../hosts/store/drop-store.ts";
 import { CORRUPT } from "../modules/store/marks.ts";
-import { insertion } from "./insertion.ts";
+import { insertFromWire, insertion } from "./insertion.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "throwie-cli-"));
 test.after.always(() => rmSync(folder, { recursive: true, force: true }));
@@ -134,7 +134,7 @@ test("the journal lists the Drops that died in a full store, and why", (t) => {
   const { store, close } = openDropStore(path);
   const drop = new Uint8Array(300);
   for (let id = 1; id <= store.capacity + 2; id++) {
-    t.is(store.insert(insertion(id, id, drop, { heatKey: id, now: id })), "stored");
+    t.is(insertFromWire(store, insertion(id, id, drop, { heatKey: 2 * id, now: id })), "stored");
     store.markVerified(store.lastSlot);
   }
   store.remove(store.find(500, 500), CORRUPT);

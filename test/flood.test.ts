@@ -142,11 +142,11 @@ test("canary: a board without admission that believes every claim loses its stor
       durationS: 60,
       board: (node) => {
         node.throwie!.judge = () => "free";
-        const { store } = node.throwie!;
-        const { insert } = store;
-        store.insert = (insertion) => {
+        const { admission, store } = node.throwie!;
+        const { nameVictim } = admission;
+        admission.nameVictim = (insertion) => {
           if (store.count >= store.room) insertion.heatKey = insertion.now + HEAT_CAP;
-          return insert.call(store, insertion);
+          return nameVictim.call(admission, insertion);
         };
       },
     },
