@@ -171,6 +171,22 @@ test("after a half-life a newcomer is settled", (t) => {
   t.is(board.displaced, SHARE);
 });
 
+test("judge changes nothing: only settle makes a newcomer whose time is up a settled Drop", (t) => {
+  const board = new Board();
+  for (let i = 0; i < SHARE; i++) board.offer(100 + i);
+  const keys = (): number[] => Array.from({ length: CAPACITY }, (_, slot) => board.store.heat(slot));
+  const before = keys();
+  board.now += HALF_LIFE;
+  for (let i = 0; i < 3; i++) t.is(board.admission.judge(201), "token");
+  t.is(board.admission.count, SHARE);
+  t.deepEqual(keys(), before);
+  // Canary: the same call after settle.
+  board.admission.settle(board.now);
+  t.is(board.admission.judge(201), "newcomer");
+  t.is(board.admission.count, 0);
+  t.deepEqual(keys(), before.map(settledKey));
+});
+
 test("a newcomer that is being read is no victim, and while all are being read there is none", (t) => {
   const board = new Board();
   for (let i = 0; i < SHARE; i++) board.offer(100 + i);

@@ -145,7 +145,7 @@ test("canary: a board without admission that believes every claim loses its stor
         const { admission, store } = node.throwie!;
         const { nameVictim } = admission;
         admission.nameVictim = (insertion) => {
-          if (store.count >= store.room) insertion.heatKey = insertion.now + HEAT_CAP;
+          if (store.count >= store.room) insertion.heatKey = settledKey(insertion.now + HEAT_CAP);
           return nameVictim.call(admission, insertion);
         };
       },
