@@ -10,6 +10,7 @@
 import assert from "node:assert/strict";
 import type { TestFn } from "ava";
 import type { HostRadio } from "../hosts/radio/host-radio.ts";
+import { FRAME_SIZE_BYTES_V1 } from "../modules/glacier/frame.ts";
 import type { RadioHandlers } from "../modules/throwie/ports.ts";
 import { type Attempt, type Order, patternOf, RadioProbe, type Report } from "./radio-probe.ts";
 import { toHex } from "./xs/hex.ts";
@@ -133,10 +134,11 @@ export const RADIO_RULES: RadioRule[] = [
     },
   },
   {
-    title: "frame size and receive queue are positive whole numbers, and a new radio has room",
+    title: "frame size is enough for a node, the receive queue is a positive whole number, and a new radio has room",
     async check(radios) {
       const { frameSizeBytesMax, receiveQueueFrames, full } = await radios.report(0);
-      for (const size of [frameSizeBytesMax, receiveQueueFrames]) assert.ok(Number.isInteger(size) && size > 0);
+      assert.ok(Number.isInteger(frameSizeBytesMax) && frameSizeBytesMax >= FRAME_SIZE_BYTES_V1);
+      assert.ok(Number.isInteger(receiveQueueFrames) && receiveQueueFrames > 0);
       assert.equal(full, false);
     },
   },

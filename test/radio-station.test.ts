@@ -63,6 +63,7 @@ const FLAWS: [rule: string, what: string, flaw: Flaw][] = [
   ["its address", "the address has five bytes", stating("address", () => new Uint8Array(5))],
   ["its address", "all have one address", stating("address", () => Uint8Array.of(2, 0, 0, 0, 0, 1))],
   ["frame size", "no frame size is stated", stating("frameSizeBytesMax", () => 0)],
+  ["frame size", "the largest frame is one byte too small for a node", stating("frameSizeBytesMax", () => 225)],
   ["frame size", "no receive queue is stated", stating("receiveQueueFrames", () => 0)],
   [
     "a frame of one byte",

@@ -20,6 +20,7 @@ import { freshKey, HEAT_UNITS_PER_HALF_LIFE, raise } from "../modules/temperatur
 import { Assemblies } from "../modules/throwie/assemblies.ts";
 import type { MacAddress } from "../modules/throwie/ports.ts";
 import { OPEN_PREFIX_BYTES } from "../modules/throwie/reconciliation.ts";
+import { Throwie } from "../modules/throwie/throwie.ts";
 import type { SimNode } from "../sim/node.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { board, holdings, namesOf, seed, worldOf, write } from "./contact-world.ts";
@@ -28,6 +29,23 @@ import { loneNode } from "./lone-node.ts";
 
 test("the largest reconciliation message fits into an OPEN", (t) => {
   t.is(MESSAGE_SIZE_BYTES_MAX, MESSAGE_BODY_BYTES_MAX - OPEN_PREFIX_BYTES);
+});
+
+test("a node refuses a radio whose largest frame is smaller than the frames that a node builds", (t) => {
+  const { store } = loneNode(0, new SeededRandom(seed, "small frames"), 10);
+  const nodeWith = (frameSizeBytesMax: number): Throwie => {
+    const radio = {
+      address: new Uint8Array(6),
+      frameSizeBytesMax,
+      receiveQueueFrames: 1,
+      full: true,
+      send: () => false,
+    };
+    return new Throwie({ radio, clock: { now: () => 0 }, random: new SeededRandom(seed, "small frames"), store });
+  };
+  t.notThrows(() => nodeWith(FRAME_SIZE_BYTES_V1));
+  const message = "throwie: the radio takes frames of 225 bytes, a node needs 226";
+  t.throws(() => nodeWith(225), { message });
 });
 
 test("two nodes get the union of their Drops in one contact, and then send only beacons", (t) => {

@@ -19,13 +19,16 @@ export function sameAddress(a: MacAddress, b: MacAddress): boolean {
 
 /**
  * A radio that sends and receives datagrams (docs/protocol.md, "Frames"). A frame arrives with all its bytes or not at
- * all. A disturbed air may lose, repeat and re-order frames, and change their bits. test/radio-contract.ts tests every
- * rule of this interface, for every radio.
+ * all. A disturbed air may lose, repeat and re-order frames, and change their bits. test/radio-contract.ts tests the
+ * rules of this interface, for every radio. Of `receiveQueueFrames` it tests only that this is a positive whole number.
  */
 export interface Radio {
   /** This radio's own address. */
   readonly address: MacAddress;
-  /** Largest frame in bytes, sent or received, at least 1: 250 for ESP-NOW v1, 1,470 for v2. */
+  /**
+   * Largest frame in bytes, sent or received: 250 for ESP-NOW v1, 1,470 for v2. At least FRAME_SIZE_BYTES_V1
+   * (modules/glacier/frame.ts), which is 226, because a node builds frames of that size.
+   */
   readonly frameSizeBytesMax: number;
   /**
    * Received frames that can wait for the node, at least 1. The node asks its peers to have no more frames in flight.

@@ -186,8 +186,17 @@ export class Throwie implements ContactOwner {
   #sentLast = 0;
   #sacrificed = 0;
 
-  /** Allocates all memory that the node ever uses. Throws an Error for a half-life that `heatTime` refuses. */
+  /**
+   * Allocates all memory that the node ever uses. Throws an Error for a radio whose largest frame is smaller than
+   * FRAME_SIZE_BYTES_V1, and for a half-life that `heatTime` refuses.
+   */
   constructor(options: ThrowieOptions) {
+    const { frameSizeBytesMax } = options.radio;
+    if (!(frameSizeBytesMax >= FRAME_SIZE_BYTES_V1)) {
+      throw new Error(
+        `throwie: the radio takes frames of ${frameSizeBytesMax} bytes, a node needs ${FRAME_SIZE_BYTES_V1}`,
+      );
+    }
     this.store = options.store;
     this.events = options.events ?? SILENT;
     this.own = new Uint8Array(options.store.capacity);
@@ -199,7 +208,7 @@ export class Throwie implements ContactOwner {
     this.epoch = Math.max(options.epoch ?? recorded, recorded);
     this.#cast = options.cast ?? "broadcast";
     this.#doubtMs = options.clock.now();
-    const takesV2 = options.radio.frameSizeBytesMax >= FRAME_SIZE_BYTES_V2;
+    const takesV2 = frameSizeBytesMax >= FRAME_SIZE_BYTES_V2;
     this.#frameOut = new Uint8Array(takesV2 ? FRAME_SIZE_BYTES_V2 : FRAME_SIZE_BYTES_V1);
     const { store, random } = options;
     this.#beacons = new Beacons({
