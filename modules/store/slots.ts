@@ -11,7 +11,7 @@
  *
  * Invariant: a slot's number stays the same while its Drop lives. The index refuses to touch the flash.
  */
-import { firstToDie } from "../temperature/rank.ts";
+import { ABOVE_ALL_KEYS, firstToDie } from "../temperature/rank.ts";
 
 const NONE = 0xffff;
 /**
@@ -29,8 +29,6 @@ const OCCUPIED = 1;
 const VERIFIED = 2;
 /** The heat key changed since it was last written to flash. */
 const CHANGED = 4;
-/** This is added to the keys of Drops that go first: more than the difference of any two keys. */
-const ABOVE_ALL_KEYS = 2 ** 32;
 /** The bits from here on count the readers of the Drop, who must not lose it: at most 31. */
 const PIN = 8;
 /** All flags are below this, since they have eight bits. */
@@ -139,21 +137,21 @@ export class Slots {
     let slot = 0;
     while (slot < capacity) {
       if (among[slot >>> 3]! & (1 << (slot & 7)) && flags[slot]! & VERIFIED) {
-        const rank = heat[slot]! + first[slot]! * ABOVE_ALL_KEYS;
-        if (count <= last || rank > least) {
+        const order = heat[slot]! + first[slot]! * ABOVE_ALL_KEYS;
+        if (count <= last || order > least) {
           // The places before hold cooler Drops. A full list loses the first of them.
           let place = count <= last ? count++ : 0;
           const down = place > 0;
-          while (down && place > 0 && this.#rank(into[place - 1]!, first) >= rank) {
+          while (down && place > 0 && this.#offerOrder(into[place - 1]!, first) >= order) {
             into[place] = into[place - 1]!;
             place--;
           }
-          while (!down && place < count - 1 && this.#rank(into[place + 1]!, first) < rank) {
+          while (!down && place < count - 1 && this.#offerOrder(into[place + 1]!, first) < order) {
             into[place] = into[place + 1]!;
             place++;
           }
           into[place] = slot;
-          least = this.#rank(into[0]!, first);
+          least = this.#offerOrder(into[0]!, first);
         }
       }
       slot++;
@@ -161,8 +159,8 @@ export class Slots {
     return count;
   }
 
-  /** The place of the slot's Drop in the order of offers. */
-  #rank(slot: number, first: Uint8Array): number {
+  /** The Drop with the highest offer order is offered first: a Drop whose entry in `first` is 1, else the hottest. */
+  #offerOrder(slot: number, first: Uint8Array): number {
     return this.heat[slot]! + first[slot]! * ABOVE_ALL_KEYS;
   }
 

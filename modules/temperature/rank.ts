@@ -15,8 +15,8 @@
  * know why a Drop is a newcomer, and for how long.
  */
 
-/** This is added to the key of a newcomer: more than the difference of any two keys. */
-const ABOVE_ALL_KEYS = 2 ** 32;
+/** More than the difference of any two keys. It is added to the keys of Drops that come after all others. */
+export const ABOVE_ALL_KEYS = 2 ** 32;
 /** Every settled Drop has a rank below this, and no newcomer has. */
 export const NEWCOMER_RANK_MIN = 2 ** 31;
 

@@ -280,9 +280,8 @@ export class Throwie implements ContactOwner {
     if (outcome !== "stored") return outcome;
     const slot = this.store.lastSlot;
     this.own[slot] = origin === "own" ? 1 : 0;
-    this.store.markVerified(slot);
     this.events.dropStored(slot, undefined);
-    this.events.dropVerified(slot);
+    this.#markVerified(slot);
     return outcome;
   }
 
@@ -395,14 +394,19 @@ export class Throwie implements ContactOwner {
     if (outcome === undefined) return;
     const { slot } = this.#verification;
     if (outcome === "verified") {
-      // If the log had no room for the mark, the store may have given the Drop up.
-      if (this.store.markVerified(slot) && this.store.occupied(slot)) this.events.dropVerified(slot);
+      this.#markVerified(slot);
     } else {
       const low = this.store.idLow(slot);
       const high = this.store.idHigh(slot);
       this.store.remove(slot, CORRUPT);
       this.#forget(slot, low, high, "corrupt");
     }
+  }
+
+  /** The Drop's hash is right: write this to flash, and tell the host when it is new. */
+  #markVerified(slot: number): void {
+    // If the log had no room for the mark, the store may have given the Drop up.
+    if (this.store.markVerified(slot) && this.store.occupied(slot)) this.events.dropVerified(slot);
   }
 
   /** The Drop that was in this slot is gone: tell all parts of the node, and the host. */
