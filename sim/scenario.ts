@@ -32,7 +32,7 @@ export interface RadioScenario {
   retriesMax?: number;
 }
 
-export interface Crash {
+export interface CrashPlan {
   atS: number;
   downS: number;
   /** Wait for the next write to flash, and cut the power in the middle of that write. */
@@ -52,7 +52,7 @@ export interface NodeScenario {
   frameSizeBytesMax?: number;
   /** "always" awake, which is the default, or the wake cycle of the node, named by its longest period in seconds. */
   wake?: "always" | WakeCycle;
-  crashes?: Crash[];
+  crashes?: CrashPlan[];
 }
 
 export interface DropScenario {
@@ -82,7 +82,7 @@ export interface Scenario {
 
 /** As many nodes as fit into the memory of a large machine. */
 export const NODES_MAX = 10_000;
-export const DROPS_MAX = 100_000;
+export const SCENARIO_DROPS_MAX = 100_000;
 /** One month. */
 const DURATION_S_MAX = 31 * 86_400;
 const METRES_MAX = 1_000_000;
@@ -246,7 +246,7 @@ const checkDrop = fields(
     sizeBytes: either(sizeBytes, (value) => !Array.isArray(value), span("[smallest, largest] in bytes", sizeBytes)),
   },
   {
-    count: whole(1, DROPS_MAX, "Drops"),
+    count: whole(1, SCENARIO_DROPS_MAX, "Drops"),
     everyS: seconds,
     wantedBy: either(oneOf("all"), (value) => typeof value === "string", list(text, 1, NODES_MAX)),
   },
@@ -272,7 +272,7 @@ const checkScenario = fields(
       },
     ),
     nodes: list(checkNode, 1, NODES_MAX),
-    drops: list(checkDrop, 0, DROPS_MAX),
+    drops: list(checkDrop, 0, SCENARIO_DROPS_MAX),
   },
   {
     beaconIntervalMs: whole(10, 3_600_000, "milliseconds"),
@@ -299,7 +299,7 @@ function checkReferences(scenario: Scenario): string | undefined {
     const drop = scenario.drops[i]!;
     const count = drop.count ?? 1;
     drops += count;
-    if (drops > DROPS_MAX) return `drops come to more than ${DROPS_MAX}; expected at most that many.`;
+    if (drops > SCENARIO_DROPS_MAX) return `drops come to more than ${SCENARIO_DROPS_MAX}; expected at most that many.`;
     if (!names.has(drop.from)) return refuse(drop.from, `drops[${i}].from`, 'the name of a node or group, or "all"');
     const lastS = drop.atS + (count - 1) * (drop.everyS ?? 0);
     if (lastS >= scenario.durationS) return `drops[${i}] ends at ${lastS} s; expected before durationS.`;

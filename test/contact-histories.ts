@@ -13,7 +13,7 @@ import type { Waypoint } from "../sim/mobility.ts";
 import type { SimNode, SimObserver } from "../sim/node.ts";
 import { SeededRandom } from "../sim/random.ts";
 import type { Report } from "../sim/report.ts";
-import type { Crash, NodeScenario, Scenario } from "../sim/scenario.ts";
+import type { CrashPlan, NodeScenario, Scenario } from "../sim/scenario.ts";
 import { World } from "../sim/world.ts";
 import { holdings } from "./contact-world.ts";
 
@@ -106,7 +106,7 @@ function comingAndGoing(random: SeededRandom, near: number): Waypoint[] {
   return path;
 }
 
-function crashesOf(random: SeededRandom): Crash[] {
+function crashesOf(random: SeededRandom): CrashPlan[] {
   return Array.from({ length: 1 + random.below(3) }, (_, i) => ({
     atS: 2 + i * 12 + random.below(8_000) / 1_000,
     downS: 0.5 + random.below(2_500) / 1_000,

@@ -10,7 +10,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import process from "node:process";
 import type { Dongle } from "../modules/dongle/dongle.ts";
-import { MESSAGE_AT, sealedBytesMax, sealMessage } from "../modules/dongle/framing.ts";
+import { encodeLine, lineBytesMax, MESSAGE_AT } from "../modules/dongle/framing.ts";
 import { GREETING_BYTES_MIN, WELCOME } from "../modules/dongle/message.ts";
 import { type LineHandlers, wireDongle } from "../modules/dongle/wire-dongle.ts";
 import { Store } from "../modules/store/store.ts";
@@ -124,9 +124,9 @@ const line = {
 };
 
 function otherVersion(number: number): Uint8Array {
-  const bytes = new Uint8Array(sealedBytesMax(GREETING_BYTES_MIN));
+  const bytes = new Uint8Array(lineBytesMax(GREETING_BYTES_MIN));
   bytes.set([WELCOME, number], MESSAGE_AT);
-  return bytes.slice(0, sealMessage(bytes, 0, GREETING_BYTES_MIN));
+  return bytes.slice(0, encodeLine(bytes, 0, GREETING_BYTES_MIN));
 }
 
 let radioHandlers: RadioHandlers;

@@ -8,7 +8,7 @@
  */
 import { Dongle } from "../modules/dongle/dongle.ts";
 import { DongleHost } from "../modules/dongle/dongle-host.ts";
-import { MESSAGE_AT, sealedBytesMax, sealMessage } from "../modules/dongle/framing.ts";
+import { encodeLine, lineBytesMax, MESSAGE_AT } from "../modules/dongle/framing.ts";
 import type { Line } from "../modules/dongle/line-end.ts";
 import { HELLO_BYTES, writeHello } from "../modules/dongle/message.ts";
 import { SeededRandom } from "../sim/random.ts";
@@ -156,8 +156,8 @@ export class Arrivals {
 
 /** The HELLO by which another host opened a session with the spare dongle. */
 function sealedHello(): Uint8Array {
-  const bytes = new Uint8Array(sealedBytesMax(HELLO_BYTES));
-  return bytes.slice(0, sealMessage(bytes, 0, writeHello(bytes, MESSAGE_AT, 0x5eed, 32)));
+  const bytes = new Uint8Array(lineBytesMax(HELLO_BYTES));
+  return bytes.slice(0, encodeLine(bytes, 0, writeHello(bytes, MESSAGE_AT, 0x5eed, 32)));
 }
 
 export interface Outcome {

@@ -44,12 +44,12 @@ test("a message is in the store when the file is opened again, and only its key 
   const node = await HostNode.open({ storePath: path });
   const drop = sealMessage(bytes("hello"), KEY);
   t.is(drop.length, 5 + SEAL_OVERHEAD_BYTES);
-  leaveMessage(node, drop);
-  leaveMessage(node, drop);
+  leaveMessage(node, drop, path);
+  leaveMessage(node, drop, path);
   t.is(node.held, 1);
   t.deepEqual([...node.drops()], [drop]);
   node.close();
-  t.is(node.publish(drop, "own"), "busy");
+  t.throws(() => node.publish(drop, "own"), { message: /publish after close/ });
   const { store, close } = openDropStore(path);
   t.true(store.verified(0));
   t.deepEqual(openMessages(store, KEY), [{ dropId: dropId(drop), plaintext: bytes("hello") }]);
@@ -64,7 +64,7 @@ test("an own message is stored although the store is full of the hottest Drops",
   // Canary: a Drop from the wire is colder than all Drops in the store, so the store refuses it.
   t.is(node.publish(bytes("by wire"), "wire"), "colder");
   const share = Math.floor(node.held / 5);
-  for (let number = 0; number <= share; number++) leaveMessage(node, sealMessage(bytes(`mine ${number}`), KEY));
+  for (let number = 0; number <= share; number++) leaveMessage(node, sealMessage(bytes(`mine ${number}`), KEY), path);
   t.is(node.held, 750);
   node.close();
   const { store, close } = openDropStore(path);
@@ -93,12 +93,12 @@ test("messages are read in the order of their heat, hottest first", (t) => {
 });
 
 for (const [outcome, sentence] of [
-  ["colder", /^The store is full of warmer Drops\.$/],
-  ["busy", /^The store is full, and every Drop that could make room is being sent just now; try again\.$/],
-  ["flash", /^The store cannot be written: check the disk, or name another file\.$/],
+  ["colder", /^The store here is full of warmer Drops\.$/],
+  ["busy", /^The store here is full, and every Drop that could make room is being sent just now; try again\.$/],
+  ["flash", /^The store here cannot be written: check the disk, or name another file\.$/],
 ] as [PublishOutcome, RegExp][]) {
   test(`a person gets a sentence when the node answers ${outcome}`, (t) => {
-    t.throws(() => leaveMessage({ publish: () => outcome }, bytes("x")), { message: sentence });
+    t.throws(() => leaveMessage({ publish: () => outcome }, bytes("x"), "here"), { message: sentence });
   });
 }
 

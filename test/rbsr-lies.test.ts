@@ -10,10 +10,10 @@
 import test from "ava";
 import { exchange, randomKey, randomPair, Side, seededWords } from "../bench/rbsr.ts";
 import {
+  ITEM_TAG_BYTES,
   MessageReader,
   OP_BITS,
   SPLIT,
-  TAG_BYTES,
   TAGS,
   WANT,
   writeVarint,
@@ -36,7 +36,7 @@ const SEED = Number(process.env.SEED ?? 1);
  * The most bytes that the honest side may send: every item listed once, and every part of the first split summarised
  * once and left whole once.
  */
-const BYTES_MAX = TAG_BYTES * BOARD_ITEMS + 2 * OPEN_RANGES_MAX * 15;
+const BYTES_MAX = ITEM_TAG_BYTES * BOARD_ITEMS + 2 * OPEN_RANGES_MAX * 15;
 /**
  * The most messages of both sides together. Each side may send summaries, lists that fill two messages, and which items
  * of the other side's lists it wants.
@@ -235,7 +235,7 @@ function onlySplits(message: Uint8Array, answered: Uint8Array, length: number, e
     if (op === WANT) reader.word();
     if (op === TAGS) {
       const listed = reader.varint();
-      reader.skip(TAG_BYTES * listed);
+      reader.skip(ITEM_TAG_BYTES * listed);
       if (listed > 0) lists.push(listed + 1);
     }
     if (op !== SPLIT) continue;

@@ -12,14 +12,14 @@ import { radioAir } from "../gateway/radio-air.ts";
 import { HostNode, radioAddress } from "../node/host-node.ts";
 import { type RadioOptions, radioOf } from "./radio-options.ts";
 
-export interface GatewayOptions extends RadioOptions {
+interface CommandOptions extends RadioOptions {
   data: string;
   listen: string;
   follow: string[];
   audience: string[];
 }
 
-export async function gateway(options: GatewayOptions): Promise<void> {
+export async function gateway(options: CommandOptions): Promise<void> {
   const follow = options.follow.map(parseNodeAddress);
   const audience = options.audience.map(parseNodeAddress);
   const logger = pino({ base: null }, pino.destination({ dest: 1, sync: true }));

@@ -2,14 +2,14 @@
 import { existsSync } from "node:fs";
 import { CAUSE_NAMES } from "../../modules/store/marks.ts";
 import { HALF_LIFE_MS_DEFAULT, HEAT_UNITS_PER_HALF_LIFE } from "../../modules/temperature/temperature.ts";
-import { openDropStore } from "../store/drop-store.ts";
+import { openStoredDrops } from "../store/drop-store.ts";
 
 const HOUR_MS = 3_600_000;
 
 export function journal(options: { store: string; json?: boolean }): void {
   if (!existsSync(options.store))
     throw new RangeError(`There is no store ${options.store}: name another file with --store.`);
-  const { store, close } = openDropStore(options.store);
+  const { store, close } = openStoredDrops(options.store);
   try {
     const deaths = store
       .journal()

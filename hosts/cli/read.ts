@@ -1,14 +1,14 @@
 /** `throwie read`: print the messages of a store that a passphrase or a place opens, hottest first. */
 import { existsSync } from "node:fs";
 import { openMessages } from "../node/message.ts";
-import { openDropStore } from "../store/drop-store.ts";
+import { openStoredDrops } from "../store/drop-store.ts";
 import { type KeyOptions, keyOf } from "./key-options.ts";
 
 export function readMessages(options: KeyOptions & { store: string; json?: boolean }): void {
   if (!existsSync(options.store))
     throw new RangeError(`There is no store ${options.store}: name another file with --store.`);
   const key = keyOf(options);
-  const { store, close } = openDropStore(options.store);
+  const { store, close } = openStoredDrops(options.store);
   try {
     const messages = openMessages(store, key).map(({ dropId, plaintext }) => ({
       dropId: Buffer.from(dropId).toString("hex"),

@@ -14,7 +14,7 @@ export async function writeMessage(
   const drop = sealMessage(plaintext, keyOf(options));
   const node = await HostNode.open({ storePath: options.store });
   try {
-    leaveMessage(node, drop);
+    leaveMessage(node, drop, options.store);
     const report = { dropId: Buffer.from(dropId(drop)).toString("hex"), sizeBytes: drop.length, held: node.held };
     if (options.json) console.log(JSON.stringify({ ...report, store: options.store }));
     else

@@ -16,6 +16,7 @@ import process from "node:process";
 import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
 import { open } from "../../modules/drop/seal.ts";
 import type { Store } from "../../modules/store/store.ts";
+import type { PublishOutcome } from "../../modules/throwie/throwie.ts";
 import { Fixed } from "../../sim/mobility.ts";
 import { loadIdentity } from "../distsoc/identity.ts";
 import { IDENTITY_FILE } from "../gateway/gateway.ts";
@@ -89,7 +90,7 @@ async function play(): Promise<void> {
     lastMs = nowMs;
     if (!written && west.world.nowS >= WRITTEN_AT_S) {
       const author = west.world.node(AUTHOR)!;
-      leaveMessage({ publish: (drop, origin) => author.publish(drop, origin) ?? "busy" }, drop);
+      leaveMessage({ publish: (drop, origin) => published(author.publish(drop, origin)) }, drop, `of ${AUTHOR}`);
       written = true;
     }
     if (copy !== undefined) continue;
@@ -98,6 +99,11 @@ async function play(): Promise<void> {
   }
   if (copy === undefined) throw new Error(`${timeline.lastStep}, and nothing more within ${GIVE_UP_MS / 1_000} s.`);
   conclude(copy);
+}
+
+function published(outcome: PublishOutcome | undefined): PublishOutcome {
+  if (outcome === undefined) throw new Error(`${AUTHOR} has no power.`);
+  return outcome;
 }
 
 function verifiedCopy(store: Store, { low, high }: { low: number; high: number }): Uint8Array | undefined {

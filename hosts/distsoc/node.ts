@@ -8,7 +8,7 @@
  *   a PushPost from any node, since the signature names the author. Or this node fetches the post after a
  *   PostNotification.
  *
- * The node knows no radio, no database and no log file. Its owner provides `Posts` and `Log` (ports.ts), a `Transport`
+ * The node knows no radio, no database and no log file. Its owner provides `Posts` and `OverlayLog` (ports.ts), a `Transport`
  * and `Timers`. So thousands of nodes can run in one process on simulated time (test/overlay-clock.test.ts).
  *
  * Invariant: each step is durable before the next step begins. After a crash each step is repeated until it is known to
@@ -26,7 +26,7 @@ import { Peers } from "./connections/peers.ts";
 import { answer, type Handlers } from "./exchange.ts";
 import { Announcements } from "./files/announcements.ts";
 import type { NodeAddress, NodeId } from "./node-id.ts";
-import type { Log, Posts } from "./ports.ts";
+import type { OverlayLog, Posts } from "./ports.ts";
 import { isSigned, type Post, readPost } from "./post.ts";
 import { Outbox } from "./social/outbox.ts";
 import { ProtocolError, type Transport, TransportError } from "./transport/transport.ts";
@@ -50,7 +50,7 @@ export interface OverlayNodeOptions {
   timers: Timers;
   timings: RetryTimings;
   requestDeadlineMs?: number | undefined;
-  log: Log;
+  log: OverlayLog;
   /**
    * A post of another author was stored. This function is called after the sender of the post has its answer, so it may
    * take long.

@@ -1,5 +1,5 @@
 /**
- * The ports that the owner of an overlay node must provide: `Posts`, which stores posts, and `Log`, which receives
+ * The ports that the owner of an overlay node must provide: `Posts`, which stores posts, and `OverlayLog`, which receives
  * events.
  *
  * The network and the time are ports too: see transport/transport.ts and hosts/retry/timers.ts.
@@ -36,8 +36,8 @@ export interface LogLine {
   readonly [field: string]: unknown;
 }
 
-/** A log never throws and never waits. The logger of pino is a `Log`. */
-export interface Log {
+/** A log never throws and never waits. The logger of pino is a `OverlayLog`. */
+export interface OverlayLog {
   debug(line: LogLine): void;
   info(line: LogLine): void;
   warn(line: LogLine): void;

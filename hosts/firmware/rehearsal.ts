@@ -18,7 +18,7 @@ import { ADDRESS_BYTES } from "../../modules/throwie/ports.ts";
 import { HostNode, radioAddress } from "../node/host-node.ts";
 import { leaveMessage } from "../node/message.ts";
 import { MulticastRadio } from "../radio/multicast-radio.ts";
-import { dropAt, openDropStore } from "../store/drop-store.ts";
+import { dropAt, openStoredDrops } from "../store/drop-store.ts";
 import { buildForDesk } from "./build.ts";
 import { compileDesk, Desk } from "./desk.ts";
 
@@ -56,7 +56,7 @@ class Mule {
   write(count: number): void {
     for (let i = 0; i < count; i++) {
       const drop = Uint8Array.from(randomBytes(Math.ceil((DROP_BYTES_MAX * (i + 1)) / count)));
-      leaveMessage(this.#node, drop);
+      leaveMessage(this.#node, drop, "of the rehearsal's Mule");
       this.drops.push(drop);
     }
   }
@@ -90,7 +90,7 @@ class Mule {
 
 /** How many of the Mule's Drops are whole in the board's flash. */
 function keptOf(flashPath: string, drops: Uint8Array[]): number {
-  const { store, close } = openDropStore(flashPath);
+  const { store, close } = openStoredDrops(flashPath);
   let kept = 0;
   for (const drop of drops) {
     const id = dropId(drop);

@@ -22,7 +22,7 @@ const FRAME_BYTES_V1 = 250;
 export interface HostNodeOptions {
   /** The path of the file that holds the Drops. The file and its folder are created if they do not exist. */
   storePath: string;
-  /** Opens a radio that calls these handlers. Without it the node has no radio. */
+  /** Opens a radio that calls these handlers; what they are told before this resolves is lost. Without it the node has no radio. */
   openRadio?: (handlers: RadioHandlers) => Promise<HostRadio>;
   events?: Partial<Omit<NodeEvents, "dropVerified">>;
 }
@@ -97,7 +97,7 @@ export class HostNode {
 
   /** Put a Drop that did not come by air into the store: a person's Drop ("own"), or a Drop from the wire ("wire"). */
   publish(drop: Uint8Array, origin: "own" | "wire"): PublishOutcome {
-    if (this.#closed) return "busy";
+    if (this.#closed) throw new Error("host-node: publish after close");
     const outcome = this.#node.publish(drop, origin);
     this.#turn();
     return outcome;

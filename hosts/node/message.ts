@@ -2,8 +2,9 @@
  * A person's messages: into a node as a Drop, and out of a store (design section 8).
  *
  * `leaveMessage` is the only way in for a person's message, for the command line and for the demo. It uses the node's
- * `publish`, so that admission and the mark "written here" hold for every message. It takes any node, on this host or
- * in the simulator.
+ * `publish`, so that admission judges every message. The node also marks the message as written here, and offers it
+ * before all others; but the mark is in memory only, so it ends with the node. It takes any node, on this host or in the
+ * simulator.
  *
  * Refuses an empty message, and a message that is too long for a Drop, by a RangeError of one sentence.
  */
@@ -11,24 +12,25 @@ import { randomBytes } from "node:crypto";
 import { dropId } from "../../modules/drop/drop.ts";
 import { passphraseMaterial } from "../../modules/drop/key.ts";
 import { contentKey, NONCE_BYTES, open, PLAINTEXT_SIZE_BYTES_MAX, seal } from "../../modules/drop/seal.ts";
-import type { Store } from "../../modules/store/store.ts";
 import type { PublishOutcome } from "../../modules/throwie/throwie.ts";
-import { dropAt } from "../store/drop-store.ts";
+import { dropAt, type StoredDrops } from "../store/drop-store.ts";
 
+/** A node, as far as a person writes to it. */
 export interface Publisher {
   publish(drop: Uint8Array, origin: "own"): PublishOutcome;
 }
 
-export interface Message {
+/** A Drop of a store that a key opened. */
+export interface OpenedMessage {
   /** 32 bytes. */
   dropId: Uint8Array;
   plaintext: Uint8Array;
 }
 
 const REFUSALS: Record<Exclude<PublishOutcome, "stored" | "known">, string> = {
-  colder: "The store is full of warmer Drops.",
-  busy: "The store is full, and every Drop that could make room is being sent just now; try again.",
-  flash: "The store cannot be written: check the disk, or name another file.",
+  colder: "is full of warmer Drops",
+  busy: "is full, and every Drop that could make room is being sent just now; try again",
+  flash: "cannot be written: check the disk, or name another file",
 };
 
 /**
@@ -51,14 +53,17 @@ export function sealMessage(plaintext: Uint8Array, key: Uint8Array): Uint8Array 
   return seal(plaintext, key, randomBytes(NONCE_BYTES));
 }
 
-/** Gives the node a Drop of its own person. Throws an Error of one sentence when the node did not store the Drop. */
-export function leaveMessage(node: Publisher, drop: Uint8Array): void {
+/**
+ * Gives the node a Drop of its own person. Throws an Error of one sentence, which names the store as the person knows
+ * it, when the node did not store the Drop.
+ */
+export function leaveMessage(node: Publisher, drop: Uint8Array, storeName: string): void {
   const outcome = node.publish(drop, "own");
-  if (outcome !== "stored" && outcome !== "known") throw new Error(REFUSALS[outcome]);
+  if (outcome !== "stored" && outcome !== "known") throw new Error(`The store ${storeName} ${REFUSALS[outcome]}.`);
 }
 
 /** The messages in the store that the key opens, the hottest first. */
-export function openMessages(store: Store, key: Uint8Array): Message[] {
+export function openMessages(store: StoredDrops, key: Uint8Array): OpenedMessage[] {
   const slots = Array.from({ length: store.capacity }, (_, slot) => slot).filter((slot) => store.occupied(slot));
   slots.sort((a, b) => store.heat(b) - store.heat(a));
   return slots.flatMap((slot) => {

@@ -14,7 +14,32 @@ const REFUSALS = {
   flash: "cannot be written: check the disk, or name another file",
 };
 
-/** Opens the file, or creates it. Throws an Error of one sentence when the store cannot be used. */
+/**
+ * A store as a command sees it that only reads. It has no `insert`, `remove` or `setHeat`: a Drop comes into a store by
+ * `Throwie.publish` alone, so that admission judges it.
+ */
+export type StoredDrops = Pick<
+  Store,
+  | "capacity"
+  | "count"
+  | "epoch"
+  | "find"
+  | "heat"
+  | "journal"
+  | "lengthBytes"
+  | "occupied"
+  | "read"
+  | "retiredSectors"
+  | "room"
+  | "verified"
+>;
+
+/** Opens a store to read what it holds. Throws an Error of one sentence when the store cannot be used. */
+export function openStoredDrops(path: string): { store: StoredDrops; close(): void } {
+  return openDropStore(path);
+}
+
+/** Opens the file, or creates it, for a node. Throws an Error of one sentence when the store cannot be used. */
 export function openDropStore(path: string): DropStore {
   const flash = new FileFlash(path);
   const store = new Store(flash);
@@ -27,7 +52,7 @@ export function openDropStore(path: string): DropStore {
 }
 
 /** A copy of the Drop in a slot. */
-export function dropAt(store: Store, slot: number): Uint8Array {
+export function dropAt(store: StoredDrops, slot: number): Uint8Array {
   const drop = new Uint8Array(store.lengthBytes(slot));
   store.read(slot, 0, drop, 0, drop.length);
   return drop;

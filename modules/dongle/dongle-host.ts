@@ -12,7 +12,7 @@
  * unseen.
  */
 import { ADDRESS_BYTES, type Clock, type MacAddress, type RadioHandlers, type Random } from "../throwie/ports.ts";
-import { sealedBytesMax } from "./framing.ts";
+import { lineBytesMax } from "./framing.ts";
 import { greetingSession, type Line, LineEnd, type LineOwner } from "./line-end.ts";
 import {
   FRAME_ADDRESS_AT,
@@ -78,7 +78,7 @@ export class DongleHost implements LineOwner {
     this.#clock = clock;
     this.#random = random;
     this.#onFrame = onFrame;
-    const ringBytes = QUEUE_FRAMES * sealedBytesMax(FRAME_AT + FRAME_SIZE_BYTES_MAX);
+    const ringBytes = QUEUE_FRAMES * lineBytesMax(FRAME_AT + FRAME_SIZE_BYTES_MAX);
     this.#end = new LineEnd({ line, owner: this, windowFrames: WINDOW_FRAMES, ringBytes });
   }
 

@@ -12,22 +12,22 @@
  */
 import { crc32 } from "../store/crc32.ts";
 import { copy } from "./copy.ts";
-import { MESSAGE_SIZE_BYTES_MAX, putU32, u32At } from "./message.ts";
+import { LINE_MESSAGE_SIZE_BYTES_MAX, putU32, u32At } from "./message.ts";
 
 const CRC_BYTES = 4;
 /** This code means: 254 bytes without a 0 follow, and no 0 comes after them. */
 const RUN_CODE = 0xff;
-/** Offset of the message for `sealMessage`: after the delimiter and the first code. */
+/** Offset of the message for `encodeLine`: after the delimiter and the first code. */
 export const MESSAGE_AT = 2;
 
 /** The largest size on the line of a message of this length, with delimiters. */
-export function sealedBytesMax(lengthBytes: number): number {
+export function lineBytesMax(lengthBytes: number): number {
   const coded = lengthBytes + CRC_BYTES;
   return MESSAGE_AT + coded + Math.floor(coded / (RUN_CODE - 1)) + 1;
 }
 
 /** Seals the message at `bytes[at + MESSAGE_AT ..]` in place. Returns how many bytes from `at` go to the line. */
-export function sealMessage(bytes: Uint8Array, at: number, lengthBytes: number): number {
+export function encodeLine(bytes: Uint8Array, at: number, lengthBytes: number): number {
   putU32(bytes, at + MESSAGE_AT + lengthBytes, crc32(bytes, at + MESSAGE_AT, lengthBytes));
   bytes[at] = 0;
   let code = at + 1;
@@ -53,7 +53,7 @@ export function sealMessage(bytes: Uint8Array, at: number, lengthBytes: number):
 /**
  * Unseals, in place, the bytes between two delimiters: `bytes[0 .. lengthBytes)`. Returns the message's length, or -1.
  */
-export function unsealMessage(bytes: Uint8Array, lengthBytes: number): number {
+export function decodeLine(bytes: Uint8Array, lengthBytes: number): number {
   let to = 0;
   let from = 0;
   while (from < lengthBytes) {
@@ -73,7 +73,7 @@ export function unsealMessage(bytes: Uint8Array, lengthBytes: number): number {
 /** Finds the messages in the bytes of a line, which come in pieces of any size. */
 export class LineReader {
   /** The message that `next` found. Valid until the next call. */
-  readonly message = new Uint8Array(sealedBytesMax(MESSAGE_SIZE_BYTES_MAX));
+  readonly message = new Uint8Array(lineBytesMax(LINE_MESSAGE_SIZE_BYTES_MAX));
   /** The number of stretches that were no message. */
   damaged = 0;
   #lengthBytes = 0;
@@ -127,7 +127,7 @@ export class LineReader {
   #complete(): number {
     const lengthBytes = this.#lengthBytes;
     if (lengthBytes === 0 && !this.#tooLong) return 0;
-    const messageBytes = this.#tooLong ? -1 : unsealMessage(this.message, lengthBytes);
+    const messageBytes = this.#tooLong ? -1 : decodeLine(this.message, lengthBytes);
     this.restart();
     if (messageBytes > 0) return messageBytes;
     this.damaged++;

@@ -15,17 +15,17 @@
 
 import { ADDRESS_BYTES, type MacAddress } from "../throwie/ports.ts";
 import { copy } from "./copy.ts";
-import { LineReader, MESSAGE_AT, sealedBytesMax, sealMessage } from "./framing.ts";
+import { encodeLine, LineReader, lineBytesMax, MESSAGE_AT } from "./framing.ts";
 import {
   DAMAGED_AT,
   DONE_AT,
+  type Envelope,
   FRAME,
   FRAME_AT,
-  type FrameHeader,
   GREETING_SESSION_AT,
   HELLO,
+  type LineLosses,
   LOST_AT,
-  type Losses,
   MISSED_AT,
   REFUSED_AT,
   SENT_AT,
@@ -37,7 +37,7 @@ import {
   u32At,
   WELCOME,
   wellFormed,
-  writeFrameHeader,
+  writeEnvelope,
   writeStatus,
 } from "./message.ts";
 import { MessageRing } from "./message-ring.ts";
@@ -96,11 +96,11 @@ export class LineEnd {
   readonly #window: number;
   readonly #reader = new LineReader();
   readonly #ring: MessageRing;
-  readonly #control = new Uint8Array(sealedBytesMax(STATUS_BYTES));
+  readonly #control = new Uint8Array(lineBytesMax(STATUS_BYTES));
   /** Reused for every FRAME and every STATUS. */
-  readonly #header: FrameHeader = { session: 0, sequence: 0, address: new Uint8Array(ADDRESS_BYTES), rssiDbm: 0 };
+  readonly #header: Envelope = { session: 0, sequence: 0, address: new Uint8Array(ADDRESS_BYTES), rssiDbm: 0 };
   readonly #here: Status = { session: 0, sent: 0, done: 0, lost: 0, refused: 0, missed: 0, damaged: 0 };
-  readonly #there: Losses = { lost: 0, refused: 0, missed: 0, damaged: 0 };
+  readonly #there: LineLosses = { lost: 0, refused: 0, missed: 0, damaged: 0 };
   #greetDue = false;
   #statusDue = false;
   #statusMs = 0;
@@ -168,7 +168,7 @@ export class LineEnd {
   /** Queues a frame. False when there is no session or no room; then nothing was taken. */
   offer(address: MacAddress, rssiDbm: number, frame: Uint8Array, lengthBytes: number): boolean {
     if (this.session === 0) return false;
-    const at = this.#ring.place(sealedBytesMax(FRAME_AT + lengthBytes));
+    const at = this.#ring.place(lineBytesMax(FRAME_AT + lengthBytes));
     if (at < 0) return false;
     this.#newest = after(this.#newest);
     const header = this.#header;
@@ -178,9 +178,9 @@ export class LineEnd {
     header.rssiDbm = rssiDbm;
     const to = at + MESSAGE_AT;
     const { bytes } = this.#ring;
-    writeFrameHeader(bytes, to, header);
+    writeEnvelope(bytes, to, header);
     copy(frame, 0, bytes, to + FRAME_AT, lengthBytes);
-    this.#ring.add(at, sealMessage(bytes, at, FRAME_AT + lengthBytes));
+    this.#ring.add(at, encodeLine(bytes, at, FRAME_AT + lengthBytes));
     this.counters.offered++;
     return true;
   }
@@ -237,7 +237,7 @@ export class LineEnd {
   #choose(now: number): boolean {
     if (this.#greetDue) {
       this.#greetDue = false;
-      this.#write(this.#control, 0, sealMessage(this.#control, 0, this.#owner.greeting(this.#control, MESSAGE_AT)));
+      this.#write(this.#control, 0, encodeLine(this.#control, 0, this.#owner.greeting(this.#control, MESSAGE_AT)));
       return true;
     }
     if (this.session === 0) return false;
@@ -252,7 +252,7 @@ export class LineEnd {
       here.sent = this.#sent;
       here.done = done;
       const messageBytes = writeStatus(this.#control, MESSAGE_AT, here);
-      this.#write(this.#control, 0, sealMessage(this.#control, 0, messageBytes));
+      this.#write(this.#control, 0, encodeLine(this.#control, 0, messageBytes));
       return true;
     }
     if (this.#ring.count === 0 || between(this.#doneThere, this.#sent) >= this.#windowThere) return false;
@@ -341,7 +341,7 @@ function between(earlier: number, later: number): number {
   return (later + NUMBERS - earlier) % NUMBERS;
 }
 
-function clear(losses: Losses): void {
+function clear(losses: LineLosses): void {
   losses.lost = 0;
   losses.refused = 0;
   losses.missed = 0;

@@ -52,9 +52,9 @@ export const MISSED_AT = 17;
 export const DAMAGED_AT = 21;
 export const STATUS_BYTES = 25;
 
-export const MESSAGE_SIZE_BYTES_MAX = FRAME_AT + FRAME_SIZE_BYTES_MAX;
+export const LINE_MESSAGE_SIZE_BYTES_MAX = FRAME_AT + FRAME_SIZE_BYTES_MAX;
 
-/** Writes a message that `sealMessage` (framing.ts) then seals for the line. Returns its size in bytes. */
+/** Writes a message that `encodeLine` (framing.ts) then seals for the line. Returns its size in bytes. */
 export function writeHello(bytes: Uint8Array, at: number, session: number, window: number): number {
   bytes[at] = HELLO;
   bytes[at + VERSION_AT] = VERSION;
@@ -83,7 +83,7 @@ export function writeWelcome(bytes: Uint8Array, at: number, welcome: Welcome): n
   return WELCOME_BYTES;
 }
 
-export interface FrameHeader {
+export interface Envelope {
   session: number;
   sequence: number;
   /** The receiver's on the way to the dongle, the sender's on the way to the computer. */
@@ -93,7 +93,7 @@ export interface FrameHeader {
 }
 
 /** Writes a FRAME as far as FRAME_AT, where the frame itself begins. */
-export function writeFrameHeader(bytes: Uint8Array, at: number, header: FrameHeader): void {
+export function writeEnvelope(bytes: Uint8Array, at: number, header: Envelope): void {
   const { address } = header;
   bytes[at] = FRAME;
   putU32(bytes, at + SESSION_AT, header.session);
@@ -103,7 +103,7 @@ export function writeFrameHeader(bytes: Uint8Array, at: number, header: FrameHea
 }
 
 /** Counts since the session began. */
-export interface Losses {
+export interface LineLosses {
   /** FRAMEs of the other end that did not arrive whole. */
   lost: number;
   /** FRAMEs of the other end that arrived and could not be used. */
@@ -114,7 +114,7 @@ export interface Losses {
   damaged: number;
 }
 
-export interface Status extends Losses {
+export interface Status extends LineLosses {
   session: number;
   /** The number of the last FRAME that is wholly on the line. */
   sent: number;
@@ -150,7 +150,7 @@ export function wellFormed(message: Uint8Array, lengthBytes: number): boolean {
       return lengthBytes === HELLO_BYTES && message[WINDOW_AT]! > 0 && u32At(message, GREETING_SESSION_AT) !== 0;
     }
     case FRAME:
-      return lengthBytes > FRAME_AT && lengthBytes <= MESSAGE_SIZE_BYTES_MAX;
+      return lengthBytes > FRAME_AT && lengthBytes <= LINE_MESSAGE_SIZE_BYTES_MAX;
     case STATUS:
       return lengthBytes === STATUS_BYTES;
     default:

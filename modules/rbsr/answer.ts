@@ -28,7 +28,7 @@
  */
 import { COVERED, Decoder, LACKING, NONE } from "./decode.ts";
 import type { ItemBitmap } from "./item-bitmap.ts";
-import { CLOSED, type MessageReader, MIX_BYTES, readWord, SPLIT, TAG_BYTES, TAGS, WANT } from "./message.ts";
+import { CLOSED, ITEM_TAG_BYTES, type MessageReader, MIX_BYTES, readWord, SPLIT, TAGS, WANT } from "./message.ts";
 import { LIST, POSITION_MAX, partStart } from "./open-ranges.ts";
 import type { RangeWriter } from "./range-writer.ts";
 import type { SaltedSet } from "./salted-set.ts";
@@ -184,7 +184,7 @@ export class MessageAnswer {
     const bytes = reader.bytes;
     const listed = reader.varint();
     let at = reader.at;
-    reader.skip(listed * TAG_BYTES);
+    reader.skip(listed * ITEM_TAG_BYTES);
     const end = reader.at;
     if (listed > 0) {
       this.#ranges.elementsLeft -= 1;
@@ -200,13 +200,13 @@ export class MessageAnswer {
         index += 1;
       } else if (tag < own) {
         writer.bit(1);
-        at += TAG_BYTES;
+        at += ITEM_TAG_BYTES;
       } else {
         const firstIndex = index;
         const firstAt = at;
         for (; index < to && set.tags[index]! >>> 0 === tag; index += 1);
-        for (; at < end && readWord(bytes, at) >>> 0 === tag; at += TAG_BYTES) writer.bit(0);
-        if (index - firstIndex === 1 && at - firstAt === TAG_BYTES) continue;
+        for (; at < end && readWord(bytes, at) >>> 0 === tag; at += ITEM_TAG_BYTES) writer.bit(0);
+        if (index - firstIndex === 1 && at - firstAt === ITEM_TAG_BYTES) continue;
         doubts += index - firstIndex;
         for (let shared = firstIndex; shared < index; shared += 1) this.#doubted.add(set.items[shared]!);
       }

@@ -18,13 +18,13 @@
  */
 import type { ItemBitmap } from "./item-bitmap.ts";
 import {
+  ITEM_TAG_BYTES,
   type MalformedMessage,
   type MessageReader,
   MIX_BYTES,
   OP_BITS,
   readWord,
   SPLIT,
-  TAG_BYTES,
   TAGS,
   WANT,
 } from "./message.ts";
@@ -104,7 +104,7 @@ export class MessageCheck {
     for (let part = 0; part < fanout; part += 1) {
       const op = reader.op();
       if (this.#first && op !== TAGS && op !== SPLIT) return reader.refusal ?? "op";
-      if (op === WANT) reader.skip(TAG_BYTES);
+      if (op === WANT) reader.skip(ITEM_TAG_BYTES);
       else if (op === TAGS && !this.#checkTags()) return reader.refusal ?? "order";
       else if (op === SPLIT) {
         const width = partStart(low, high, fanout, part + 1) - partStart(low, high, fanout, part);
@@ -120,9 +120,9 @@ export class MessageCheck {
     const reader = this.#reader;
     const listed = reader.varint();
     let at = reader.at;
-    if (!reader.skip(listed * TAG_BYTES)) return false;
+    if (!reader.skip(listed * ITEM_TAG_BYTES)) return false;
     let before = 0;
-    for (; at < reader.at; at += TAG_BYTES) {
+    for (; at < reader.at; at += ITEM_TAG_BYTES) {
       const tag = readWord(reader.bytes, at) >>> 0;
       if (tag < before) return false;
       before = tag;

@@ -36,7 +36,7 @@ export const TAGS = 2;
 export const SPLIT = 3;
 export const OP_BITS = 2;
 
-export const TAG_BYTES = 4;
+export const ITEM_TAG_BYTES = 4;
 export const MIX_BYTES = 8;
 export const VARINT_BYTES_MAX = 5;
 /** The body of a SPLIT into one part at its largest. Any op can be replaced by this SPLIT when room is short. */

@@ -23,11 +23,11 @@
  */
 import type { ItemBitmap } from "./item-bitmap.ts";
 import {
+  ITEM_TAG_BYTES,
   type MessageWriter,
   MIX_BYTES,
   SMALLEST_SPLIT_BYTES_MAX,
   SPLIT,
-  TAG_BYTES,
   TAGS,
   VARINT_BYTES_MAX,
 } from "./message.ts";
@@ -148,5 +148,5 @@ export class RangeWriter {
 }
 
 function listBytes(items: number): number {
-  return VARINT_BYTES_MAX + items * TAG_BYTES;
+  return VARINT_BYTES_MAX + items * ITEM_TAG_BYTES;
 }

@@ -20,7 +20,7 @@ export const LIST_ITEMS_MAX = 128;
 /** Chances are whole numbers in units of 1 / CHANCE_ONE. */
 const CHANCE_ONE = 4096;
 const PART_BYTES = 9;
-const TAG_BYTES = 4;
+const ITEM_TAG_BYTES = 4;
 /** The cost of dividing a part again rather than listing it: eight summaries, and a fine for the added round trip. */
 const DIVIDED_PART_BYTES = 200;
 /** The cost of each differing item then: its share of further summaries, lists and tags. */
@@ -58,7 +58,7 @@ function nextParts(parts: number): number {
 
 /** Each item costs a tag, and a bit in the answer. */
 function listBytes(items: number): number {
-  return TAG_BYTES * items + Math.floor(items / 8) + 2;
+  return ITEM_TAG_BYTES * items + Math.floor(items / 8) + 2;
 }
 
 function splitBytes(parts: number, mine: number, theirs: number, listed: number): number {
@@ -72,7 +72,7 @@ function splitBytes(parts: number, mine: number, theirs: number, listed: number)
     parts === 1 || listed <= LIST_ITEMS_MAX * parts
       ? listBytes(listed) + parts
       : DIVIDED_PART_BYTES * parts + DIVIDED_DIFFERENCE_BYTES * (mine + theirs);
-  const decodedBytes = TAG_BYTES * Math.min(mine, parts);
+  const decodedBytes = ITEM_TAG_BYTES * Math.min(mine, parts);
   const repliedBytes = chance * undecodedBytes + (CHANCE_ONE - chance) * decodedBytes;
   return PART_BYTES * parts + (parts >> 2) + Math.floor(repliedBytes / CHANCE_ONE);
 }

@@ -10,7 +10,7 @@
  * stopped filling. This class refuses to choose which sector is emptied (collector.ts).
  */
 import { BODY_BYTES_MIN, BODY_SECTOR, encodeSectorHeader, type Layout } from "./layout.ts";
-import { BODIES, OPEN, RETIRED, type Sectors, WORN } from "./sectors.ts";
+import { BODIES, FILLING, RETIRED, type Sectors, WORN } from "./sectors.ts";
 
 /** A body is copied through RAM in pieces of this size, which is a multiple of every program unit. */
 const PIECE_BYTES = 256;
@@ -116,7 +116,7 @@ export class Bodies {
         continue;
       }
       if (this.#count === this.#openSectors.length) this.#close(this.#fullest(), BODIES);
-      sectors.set(sector, OPEN);
+      sectors.set(sector, FILLING);
       this.#openSectors[this.#count] = sector;
       this.#ends[this.#count] = layout.bodyStart;
       this.#count++;

@@ -18,7 +18,7 @@ import type { Layout } from "./layout.ts";
 /** The states of a sector. Free: it may be erased and used. */
 export const FREE = 0;
 /** It holds bodies, and is being filled. */
-export const OPEN = 1;
+export const FILLING = 1;
 /** It holds bodies, and takes no more. */
 export const BODIES = 2;
 /** It is a sector of the log. */

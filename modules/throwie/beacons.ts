@@ -29,15 +29,15 @@ import { BEACON } from "../glacier/frame-type.ts";
 import { FINGERPRINT_SIZE_BYTES, Fingerprint, fingerprintCount } from "../rbsr/fingerprint.ts";
 import type { Store } from "../store/store.ts";
 import type { Random } from "./ports.ts";
-import { NONCE_BYTES } from "./reconciliation.ts";
+import { SALT_NONCE_BYTES } from "./reconciliation.ts";
 
 /** Fingerprints that are kept for neighbours: about 700 bytes each on a board. */
 const NEIGHBOURS_MAX = 4;
 
-const FRAMES_AT = FRAME_HEADER_BYTES + NONCE_BYTES;
+const FRAMES_AT = FRAME_HEADER_BYTES + SALT_NONCE_BYTES;
 const FRAMES_V2 = 1;
 const FINGERPRINT_AT = FRAMES_AT + 1;
-const BEACON_PAYLOAD_BYTES = NONCE_BYTES + 1 + FINGERPRINT_SIZE_BYTES;
+const BEACON_PAYLOAD_BYTES = SALT_NONCE_BYTES + 1 + FINGERPRINT_SIZE_BYTES;
 const HEADER: Readonly<FrameHeader> = /* @__PURE__ */ Object.assign(new FrameHeader(), {
   type: BEACON,
   payloadBytes: BEACON_PAYLOAD_BYTES,
@@ -56,9 +56,9 @@ export interface BeaconsOptions {
 }
 
 export class Beacons {
-  readonly nonce = new Uint8Array(NONCE_BYTES);
+  readonly nonce = new Uint8Array(SALT_NONCE_BYTES);
   /** The nonce of the beacon last read. */
-  readonly peerNonce = new Uint8Array(NONCE_BYTES);
+  readonly peerNonce = new Uint8Array(SALT_NONCE_BYTES);
   peerCount = 0;
   peerTakesV2 = false;
   /** When the next beacon is due, in clock milliseconds. */
@@ -70,7 +70,7 @@ export class Beacons {
   readonly #own = new Fingerprint();
   /** Fingerprints of this node's set under the nonces of neighbours: a ring. */
   readonly #underNonces = Array.from({ length: NEIGHBOURS_MAX }, () => new Fingerprint());
-  readonly #nonces = new Uint8Array(NEIGHBOURS_MAX * NONCE_BYTES);
+  readonly #nonces = new Uint8Array(NEIGHBOURS_MAX * SALT_NONCE_BYTES);
   #neighbours = 0;
   /** The fingerprint of the beacon last read, as it came. */
   readonly #peer = new Uint8Array(FINGERPRINT_SIZE_BYTES);
@@ -104,7 +104,7 @@ export class Beacons {
 
   /** Build the beacon in `out`. Returns the frame's length in bytes. */
   write(out: Uint8Array): number {
-    for (let i = 0; i < NONCE_BYTES; i++) out[FRAME_HEADER_BYTES + i] = this.nonce[i]!;
+    for (let i = 0; i < SALT_NONCE_BYTES; i++) out[FRAME_HEADER_BYTES + i] = this.nonce[i]!;
     out[FRAMES_AT] = this.#takesV2 ? FRAMES_V2 : 0;
     this.#own.write(out, FINGERPRINT_AT);
     return sealFrame(out, HEADER);
@@ -125,7 +125,7 @@ export class Beacons {
     if (frame.sessionId !== 0 || frame.sequence !== 0 || frame.fragment !== 0 || frame.poll) return false;
     if (frame.bytes[FRAMES_AT]! > FRAMES_V2) return false;
     if (frame.shortIdLow !== 0 || frame.shortIdHigh !== 0) return false;
-    for (let i = 0; i < NONCE_BYTES; i++) this.peerNonce[i] = frame.bytes[FRAME_HEADER_BYTES + i]!;
+    for (let i = 0; i < SALT_NONCE_BYTES; i++) this.peerNonce[i] = frame.bytes[FRAME_HEADER_BYTES + i]!;
     for (let i = 0; i < FINGERPRINT_SIZE_BYTES; i++) this.#peer[i] = frame.bytes[FINGERPRINT_AT + i]!;
     this.peerTakesV2 = frame.bytes[FRAMES_AT] === FRAMES_V2;
     this.peerCount = fingerprintCount(this.#peer, 0);
@@ -147,11 +147,11 @@ export class Beacons {
   #underNonce(nonce: Uint8Array): Fingerprint {
     for (let i = 0; i < this.#known; i++) {
       let byte = 0;
-      while (byte < NONCE_BYTES && this.#nonces[i * NONCE_BYTES + byte] === nonce[byte]) byte++;
-      if (byte === NONCE_BYTES) return this.#underNonces[i]!;
+      while (byte < SALT_NONCE_BYTES && this.#nonces[i * SALT_NONCE_BYTES + byte] === nonce[byte]) byte++;
+      if (byte === SALT_NONCE_BYTES) return this.#underNonces[i]!;
     }
     const i = this.#neighbours++ % NEIGHBOURS_MAX;
-    this.#nonces.set(nonce, i * NONCE_BYTES);
+    this.#nonces.set(nonce, i * SALT_NONCE_BYTES);
     const fingerprint = this.#underNonces[i]!;
     this.#summarise(fingerprint, nonce);
     return fingerprint;

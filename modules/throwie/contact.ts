@@ -32,7 +32,7 @@ import type { Assemblies } from "./assemblies.ts";
 import type { CloseReason, NodeEvents } from "./events.ts";
 import { Offers } from "./offers.ts";
 import { ADDRESS_BYTES, type MacAddress } from "./ports.ts";
-import { NONCE_BYTES, type Reconciliation } from "./reconciliation.ts";
+import { type Reconciliation, SALT_NONCE_BYTES } from "./reconciliation.ts";
 
 /** An opening is given up after so long without an answer. The link has repeated it half a dozen times by then. */
 const OPENING_TIMEOUT_MS = 1_500;
@@ -98,7 +98,7 @@ export type Phase = "free" | "opening" | "reconciling" | "transferring";
 
 export class Contact implements MessageSource, MessageSink {
   readonly peer: MacAddress = new Uint8Array(ADDRESS_BYTES);
-  readonly peerNonce = new Uint8Array(NONCE_BYTES);
+  readonly peerNonce = new Uint8Array(SALT_NONCE_BYTES);
   peerNonceKnown = false;
   phase: Phase = "free";
   initiator = false;
@@ -171,7 +171,7 @@ export class Contact implements MessageSource, MessageSink {
    */
   beacon(nonce: Uint8Array, now: number): boolean {
     this.#beaconMs = now;
-    for (let i = 0; i < NONCE_BYTES; i++) {
+    for (let i = 0; i < SALT_NONCE_BYTES; i++) {
       if (this.peerNonceKnown && this.peerNonce[i] !== nonce[i]) return false;
       this.peerNonce[i] = nonce[i]!;
     }

@@ -31,9 +31,9 @@ import type { Store } from "../store/store.ts";
 import type { Assemblies } from "./assemblies.ts";
 import type { Random } from "./ports.ts";
 
-export const NONCE_BYTES = 8;
+export const SALT_NONCE_BYTES = 8;
 const ANSWERING_BYTES = 2;
-const FRAMES_AT = NONCE_BYTES + ANSWERING_BYTES;
+const FRAMES_AT = SALT_NONCE_BYTES + ANSWERING_BYTES;
 const FRAMES_V2 = 1;
 export const OPEN_PREFIX_BYTES = FRAMES_AT + 1;
 const NOBODY = -1;
@@ -126,8 +126,8 @@ export class Reconciliation {
     const { outbound } = this;
     const v2 = this.#takesV2 && peerTakesV2;
     this.fragmentBytes = v2 ? PAYLOAD_BYTES_V2 : PAYLOAD_BYTES_V1;
-    this.#random.fill(outbound.subarray(0, NONCE_BYTES));
-    for (let i = 0; i < ANSWERING_BYTES; i++) outbound[NONCE_BYTES + i] = peerNonce[i]!;
+    this.#random.fill(outbound.subarray(0, SALT_NONCE_BYTES));
+    for (let i = 0; i < ANSWERING_BYTES; i++) outbound[SALT_NONCE_BYTES + i] = peerNonce[i]!;
     outbound[FRAMES_AT] = v2 ? FRAMES_V2 : 0;
     this.#fill(outbound, 0, peerNonce);
     this.#send(OPEN_PREFIX_BYTES + this.#reconciler.initiate(this.#set, estimate, this.#summaries, peerCount));
@@ -140,7 +140,7 @@ export class Reconciliation {
   answer(bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
     if (lengthBytes <= OPEN_PREFIX_BYTES) return false;
     for (let i = 0; i < ANSWERING_BYTES; i++) {
-      if (bytes[offset + NONCE_BYTES + i] !== this.#beaconNonce[i]) return false;
+      if (bytes[offset + SALT_NONCE_BYTES + i] !== this.#beaconNonce[i]) return false;
     }
     const frames = bytes[offset + FRAMES_AT]!;
     if (frames > (this.#takesV2 ? FRAMES_V2 : 0)) return false;

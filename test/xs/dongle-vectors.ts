@@ -1,5 +1,5 @@
 /** Checks modules/dongle against test/vectors/dongle.json, in code that runs on any engine. */
-import { LineReader, MESSAGE_AT, sealedBytesMax, sealMessage } from "../../modules/dongle/framing.ts";
+import { encodeLine, LineReader, lineBytesMax, MESSAGE_AT } from "../../modules/dongle/framing.ts";
 import {
   FRAME_ADDRESS_AT,
   FRAME_AT,
@@ -11,7 +11,7 @@ import {
   u32At,
   VERSION_AT,
   wellFormed,
-  writeFrameHeader,
+  writeEnvelope,
   writeHello,
   writeStatus,
   writeWelcome,
@@ -38,7 +38,7 @@ const WRITE: Record<string, (vector: Vector, out: Uint8Array) => number> = {
     }),
   frame({ session, sequence, address, rssiDbm, frame }, out) {
     const bytes = fromHex(frame);
-    writeFrameHeader(out, MESSAGE_AT, { session, sequence, address: fromHex(address), rssiDbm });
+    writeEnvelope(out, MESSAGE_AT, { session, sequence, address: fromHex(address), rssiDbm });
     out.set(bytes, MESSAGE_AT + FRAME_AT);
     return FRAME_AT + bytes.length;
   },
@@ -61,11 +61,11 @@ function read(line: Uint8Array, piece: number): { messages: string; damaged: num
 export function checkDongle(vectors: { valid: Vector[]; invalid: Vector[] }, checks: Checks): void {
   for (const vector of vectors.valid) {
     const message = fromHex(vector.message);
-    const out = new Uint8Array(sealedBytesMax(message.length));
+    const out = new Uint8Array(lineBytesMax(message.length));
     if (vector.op !== "greeting") {
       const lengthBytes = WRITE[vector.op]!(vector, out);
       checks.same(vector, toHex(out.slice(MESSAGE_AT, MESSAGE_AT + lengthBytes)), vector.message);
-      checks.same(vector, toHex(out.slice(0, sealMessage(out, 0, lengthBytes))), vector.line);
+      checks.same(vector, toHex(out.slice(0, encodeLine(out, 0, lengthBytes))), vector.line);
     }
     for (const piece of [1, 7, 4096]) checks.same(vector, read(fromHex(vector.line), piece).messages, vector.message);
     checks.same(vector, wellFormed(message, message.length), true);

@@ -17,7 +17,7 @@ import { Worker } from "../../retry/worker.ts";
 import type { Peers } from "../connections/peers.ts";
 import { ask } from "../exchange.ts";
 import type { NodeId } from "../node-id.ts";
-import type { Log } from "../ports.ts";
+import type { OverlayLog } from "../ports.ts";
 import { type Post, readPost } from "../post.ts";
 import { ProtocolError, TransportError } from "../transport/transport.ts";
 import { errorName } from "../wire/error-codes.ts";
@@ -31,7 +31,7 @@ export interface AnnouncementsOptions {
   timers: Timers;
   timings: RetryTimings;
   requestDeadlineMs: number;
-  log: Log;
+  log: OverlayLog;
   /**
    * Keeps the post of a record that was fetched. Throws the same ProtocolError that a push of this record would be
    * answered with.

@@ -21,7 +21,7 @@ import { Worker } from "../../retry/worker.ts";
 import type { Peers } from "../connections/peers.ts";
 import { ask } from "../exchange.ts";
 import type { NodeId } from "../node-id.ts";
-import type { Log, Posts } from "../ports.ts";
+import type { OverlayLog, Posts } from "../ports.ts";
 import type { Post } from "../post.ts";
 import { type Connection, ProtocolError, TransportError } from "../transport/transport.ts";
 import { ERROR_CODES, errorName } from "../wire/error-codes.ts";
@@ -46,7 +46,7 @@ export interface OutboxOptions {
   timers: Timers;
   timings: RetryTimings;
   requestDeadlineMs: number;
-  log: Log;
+  log: OverlayLog;
   onFault(error: unknown): void;
 }
 
