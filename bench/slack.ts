@@ -1,6 +1,7 @@
 /**
- * A choice of victims that the product does not make: with a slack of n the n coldest Drops count as equally cold, and of
- * them the one dies that leaves the least alive in its sector, which may be free then (docs/store.md, "Eviction and heat").
+ * A choice of victims that the product does not make: with a slack of n the n coldest Drops count as equally cold, and
+ * of them the one dies that leaves the least alive in its sector, which may be free then (docs/store.md, "Eviction and
+ * heat").
  */
 import type { Store } from "../modules/store/store.ts";
 

@@ -28,9 +28,9 @@ export type RateMbps = 1 | 2 | 11 | 6 | 24 | 54;
 export const RATES_MBPS: readonly RateMbps[] = [1, 2, 11, 6, 24, 54];
 
 /** The size of the body in one element, and the largest body of v1. */
-export const ELEMENT_BODY_BYTES_MAX = 250;
+const ELEMENT_BODY_BYTES_MAX = 250;
 /** The largest body of ESP-NOW v2. */
-export const BODY_BYTES_MAX = 1_470;
+const BODY_BYTES_MAX = 1_470;
 /** The size of an acknowledgement: destination, type and nothing more. */
 export const ACK_BYTES = 14;
 

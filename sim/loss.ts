@@ -26,7 +26,7 @@ export interface LossOptions {
   readonly burst: Burst | undefined;
 }
 
-export type NaturalLoss = "noise" | "distance" | "burst";
+type NaturalLoss = "noise" | "distance" | "burst";
 
 /**
  * Why a frame did not reach a station that it was for. noise, distance, burst: see above. collision: another signal

@@ -65,7 +65,7 @@ export interface MediumOptions {
   readonly frameSizeBytesMax?: number;
 }
 
-export const MEDIUM_DEFAULTS = {
+const MEDIUM_DEFAULTS = {
   lossPerMille: 0,
   edgeLossPerMille: 0,
   burst: undefined,

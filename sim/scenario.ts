@@ -81,7 +81,7 @@ export interface Scenario {
 }
 
 /** As many nodes as fit into the memory of a large machine. */
-export const NODES_MAX = 10_000;
+const NODES_MAX = 10_000;
 export const SCENARIO_DROPS_MAX = 100_000;
 /** One month. */
 const DURATION_S_MAX = 31 * 86_400;

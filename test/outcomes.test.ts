@@ -1,7 +1,7 @@
 /**
- * What becomes of a Drop has one name for each thing that the caller can do about it. These tests bring a node into each
- * state, ask it by `publish` and by `keep`, and check what a peer hears. Each state has a canary: the same call, without
- * the one thing that the outcome is about, ends otherwise.
+ * What becomes of a Drop has one name for each thing that the caller can do about it. These tests bring a node into
+ * each state, ask it by `publish` and by `keep`, and check what a peer hears. Each state has a canary: the same call,
+ * without the one thing that the outcome is about, ends otherwise.
  */
 import test from "ava";
 import { dropId, shortIdHigh, shortIdLow } from "../modules/drop/drop.ts";
@@ -23,7 +23,9 @@ const SECTORS = 448;
 
 const drop = (number: number): Uint8Array => Uint8Array.of(5, number);
 
-/** A node that is full of Drops from the wire, all equally cold, and `own` Drops that were written there before them. */
+/**
+ * A node that is full of Drops from the wire, all equally cold, and `own` Drops that were written there before them.
+ */
 function fullNode(own = 0): LoneNode {
   const lone = loneNode(0, new SeededRandom(1, "outcomes"), CAPACITY);
   for (let number = 0; number < CAPACITY; number++) lone.node.publish(drop(number), number < own ? "own" : "wire");

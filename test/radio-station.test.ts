@@ -1,6 +1,6 @@
 /**
- * The simulator's radio under the contract of radio-contract.ts; and canaries: stations that break one rule each, which that
- * very rule must catch.
+ * The simulator's radio under the contract of radio-contract.ts; and canaries: stations that break one rule each, which
+ * that very rule must catch.
  */
 import test from "ava";
 import type { HostRadio } from "../hosts/radio/host-radio.ts";

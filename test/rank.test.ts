@@ -1,7 +1,7 @@
 /**
- * Three parts of a node give Drops up: admission for a Drop from the wire, mount for a surplus that a power cut left, and
- * the store when sectors wear out. These tests fill a store with settled Drops and newcomers, let each of the three take
- * one Drop after another, and compare the deaths with the one order of modules/temperature/rank.ts.
+ * Three parts of a node give Drops up: admission for a Drop from the wire, mount for a surplus that a power cut left,
+ * and the store when sectors wear out. These tests fill a store with settled Drops and newcomers, let each of the three
+ * take one Drop after another, and compare the deaths with the one order of modules/temperature/rank.ts.
  *
  * Replay with SEED=n.
  */
@@ -102,7 +102,9 @@ function deathsByAdmission(town: Town): number[] {
   }
 }
 
-/** Power fails again and again between the record of a Drop and the mark of its victim, which is not the first to die. */
+/**
+ * Power fails again and again between the record of a Drop and the mark of its victim, which is not the first to die.
+ */
 function deathsByMount(town: Town, count: number): number[] {
   const deaths: number[] = [];
   for (let number = 1_000; deaths.length < count; number++) {
@@ -115,7 +117,9 @@ function deathsByMount(town: Town, count: number): number[] {
   return deaths;
 }
 
-/** One sector wears out after another, and each takes the room of two Drops with it. Their order is that of the rank. */
+/**
+ * One sector wears out after another, and each takes the room of two Drops with it. Their order is that of the rank.
+ */
 function deathsByWear(town: Town, count: number): number[][] {
   const { store, nor } = town;
   const deaths: number[][] = [];

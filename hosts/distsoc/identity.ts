@@ -31,7 +31,7 @@ import { dirname } from "node:path";
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { type NodeId, nodeIdOf } from "./node-id.ts";
 
-export const SECRET_KEY_BYTES = 32;
+const SECRET_KEY_BYTES = 32;
 
 /** The key file exists and must not be used, or it cannot be created. The message is one sentence for the operator. */
 export class IdentityError extends Error {

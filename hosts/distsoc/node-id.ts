@@ -26,7 +26,7 @@ export interface NodeAddress {
 
 export const NODE_ID_BYTES = 32;
 /** A machine has few addresses. A longer list could make other nodes send packets to many machines. */
-export const SOCKETS_MAX = 8;
+const SOCKETS_MAX = 8;
 
 export function nodeIdOf(publicKey: Uint8Array): NodeId {
   if (publicKey.length !== NODE_ID_BYTES) throw new Error("node-id: a NodeId must have 32 bytes");

@@ -8,8 +8,9 @@
  *   a PushPost from any node, since the signature names the author. Or this node fetches the post after a
  *   PostNotification.
  *
- * The node knows no radio, no database and no log file. Its owner provides `Posts` and `OverlayLog` (ports.ts), a `Transport`
- * and `Timers`. So thousands of nodes can run in one process on simulated time (test/overlay-clock.test.ts).
+ * The node knows no radio, no database and no log file. Its owner provides `Posts` and `OverlayLog` (ports.ts), a
+ * `Transport` and `Timers`. So thousands of nodes can run in one process on simulated time
+ * (test/overlay-clock.test.ts).
  *
  * Invariant: each step is durable before the next step begins. After a crash each step is repeated until it is known to
  * have worked. A repeated step has no effect.
@@ -37,7 +38,7 @@ import { decodeRequest, encodeAnswer, errorOf } from "./wire/messages.ts";
  * A running peer answers within milliseconds, or within about a second when its disk is slow. QUIC alone would need 32
  * s to notice a peer that has vanished.
  */
-export const REQUEST_DEADLINE_MS = 5000;
+const REQUEST_DEADLINE_MS = 5000;
 
 export interface OverlayNodeOptions {
   /** The transport is open. From now on it belongs to this node. */

@@ -1,6 +1,6 @@
 /**
- * The ports that the owner of an overlay node must provide: `Posts`, which stores posts, and `OverlayLog`, which receives
- * events.
+ * The ports that the owner of an overlay node must provide: `Posts`, which stores posts, and `OverlayLog`, which
+ * receives events.
  *
  * The network and the time are ports too: see transport/transport.ts and hosts/retry/timers.ts.
  */

@@ -26,10 +26,10 @@ import { DROP_SIZE_BYTES_MAX, DROP_SIZE_BYTES_MIN, refuseDropSize } from "../../
 import { NODE_ID_BYTES, type NodeId, nodeIdBytes, nodeIdOf } from "./node-id.ts";
 import { type CborRefusal, decodeCbor, encodeCbor, ProtocolMap } from "./wire/cbor.ts";
 
-export const POST_VERSION = 2;
-export const KIND_DROP = 1;
+const POST_VERSION = 2;
+const KIND_DROP = 1;
 export const POST_ID_BYTES = 32;
-export const SIGNATURE_BYTES = 64;
+const SIGNATURE_BYTES = 64;
 /** The largest record has 2,169 bytes: the head of the map, six keys of one byte, and each value at its longest. */
 export const POST_BYTES_MAX =
   1 + 6 + 1 + (2 + NODE_ID_BYTES) + 9 + 1 + (3 + DROP_SIZE_BYTES_MAX) + (2 + SIGNATURE_BYTES);
@@ -61,7 +61,7 @@ export type PostRefusal =
   | "bad-field"
   | "bad-signature";
 
-export interface Author {
+interface Author {
   readonly publicKey: Uint8Array;
   sign(message: Uint8Array): Uint8Array;
 }

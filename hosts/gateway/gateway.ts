@@ -41,7 +41,7 @@ export interface GatewayStatus extends Counts {
   connected: NodeId[];
 }
 
-export const DATABASE_FILE = "gateway.sqlite";
+const DATABASE_FILE = "gateway.sqlite";
 export const DROPS_FILE = "drops.flash";
 export const IDENTITY_FILE = "identity.key";
 

@@ -48,7 +48,7 @@ export function boundAt(timestamp: bigint, prefix: Uint8Array): Bound {
   return { record, prefixBytes: prefix.length };
 }
 
-export const ZERO_BOUND: Bound = boundAt(0n, new Uint8Array(0));
+const ZERO_BOUND: Bound = boundAt(0n, new Uint8Array(0));
 export const INFINITE_BOUND: Bound = boundAt(INFINITY, new Uint8Array(0));
 
 export function writeVarint(value: bigint): Uint8Array {

@@ -38,7 +38,7 @@ import { ID_BYTES } from "./record.ts";
 
 export const FRAME_SIZE_BYTES_MIN = 4096;
 /** More than a skip, a bound, a count, an id and the final fingerprint together: 44 + 44 + 10 + 32 + 19. */
-export const FRAME_MARGIN_BYTES = 200;
+const FRAME_MARGIN_BYTES = 200;
 
 const PARTS = 16;
 const LIST_ITEMS_BELOW = 2 * PARTS;

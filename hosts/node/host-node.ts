@@ -22,7 +22,10 @@ const FRAME_BYTES_V1 = 250;
 export interface HostNodeOptions {
   /** The path of the file that holds the Drops. The file and its folder are created if they do not exist. */
   storePath: string;
-  /** Opens a radio that calls these handlers; what they are told before this resolves is lost. Without it the node has no radio. */
+  /**
+   * Opens a radio that calls these handlers; what they are told before this resolves is lost. Without it the node has
+   * no radio.
+   */
   openRadio?: (handlers: RadioHandlers) => Promise<HostRadio>;
   events?: Partial<Omit<NodeEvents, "dropVerified">>;
 }

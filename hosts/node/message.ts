@@ -3,8 +3,8 @@
  *
  * `leaveMessage` is the only way in for a person's message, for the command line and for the demo. It uses the node's
  * `publish`, so that admission judges every message. The node also marks the message as written here, and offers it
- * before all others; but the mark is in memory only, so it ends with the node. It takes any node, on this host or in the
- * simulator.
+ * before all others; but the mark is in memory only, so it ends with the node. It takes any node, on this host or in
+ * the simulator.
  *
  * Refuses an empty message, and a message that is too long for a Drop, by a RangeError of one sentence.
  */

@@ -53,7 +53,7 @@ export function encodeLine(bytes: Uint8Array, at: number, lengthBytes: number): 
 /**
  * Unseals, in place, the bytes between two delimiters: `bytes[0 .. lengthBytes)`. Returns the message's length, or -1.
  */
-export function decodeLine(bytes: Uint8Array, lengthBytes: number): number {
+function decodeLine(bytes: Uint8Array, lengthBytes: number): number {
   let to = 0;
   let from = 0;
   while (from < lengthBytes) {

@@ -65,7 +65,7 @@ export interface LineOwner {
 }
 
 /** The longest time until a STATUS that is not urgent. */
-export const STATUS_INTERVAL_MS = 200;
+const STATUS_INTERVAL_MS = 200;
 const NUMBERS = 0x1_0000;
 const NOTHING = -1;
 

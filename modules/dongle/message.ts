@@ -34,7 +34,7 @@ export const HELLO_BYTES = 7;
 export const WELCOME_ADDRESS_AT = 7;
 export const FRAME_SIZE_MAX_AT = 13;
 export const RECEIVE_QUEUE_AT = 15;
-export const WELCOME_BYTES = 17;
+const WELCOME_BYTES = 17;
 /** The size of the part that a HELLO and a WELCOME have in every version. */
 export const GREETING_BYTES_MIN = 6;
 

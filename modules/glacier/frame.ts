@@ -164,7 +164,7 @@ export function readU32(bytes: Uint8Array, at: number): number {
 }
 
 /** Write a little-endian word at byte `at`; the value may be signed or not. */
-export function writeU32(bytes: Uint8Array, at: number, value: number): void {
+function writeU32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value;
   bytes[at + 1] = value >>> 8;
   bytes[at + 2] = value >>> 16;

@@ -26,7 +26,7 @@ import type { SaltedSet } from "./salted-set.ts";
 import { confirm, type Summary } from "./summary.ts";
 
 /** The summaries do not tell which items differ. */
-export const UNDECODED = 0;
+const UNDECODED = 0;
 /** The peer lacks my items at `mine` and `mineToo`, where they are not NONE, and I lack nothing. */
 export const COVERED = 1;
 /** As COVERED, but I lack one item. Its tag is `wanted`. */

@@ -165,7 +165,7 @@ export class MessageWriter {
   }
 }
 
-export function bitsToBytes(bits: number): number {
+function bitsToBytes(bits: number): number {
   return (bits + 7) >>> 3;
 }
 

@@ -88,7 +88,7 @@ const UNIT_BYTES_MAX = 32;
 const LOG_ROOM = 1.6;
 const LOG_SECTORS_MIN = 3;
 /** Sectors that the log may take beyond its usual size. It takes them only after power cuts during its cleaning. */
-export const LOG_SECTORS_SPARE = 3;
+const LOG_SECTORS_SPARE = 3;
 /**
  * Sectors of bodies that are being filled at once. The next body goes into the sector where it leaves the least room.
  */
@@ -273,7 +273,7 @@ export function putHalf(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 1] = (value >>> 8) & 0xff;
 }
 
-export function roundUp(value: number, unit: number): number {
+function roundUp(value: number, unit: number): number {
   return Math.ceil(value / unit) * unit;
 }
 

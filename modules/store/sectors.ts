@@ -31,7 +31,7 @@ export const RETIRED = 5;
 /** Erase counts are kept in 16 bits, above a base. The base is so far below the first count that mount reads. */
 const BASE_MARGIN = 20_000;
 /** A sector that lags more than so many erases behind the most erased sector is emptied, whatever lives in it. */
-export const WEAR_SPREAD_MAX = 8;
+const WEAR_SPREAD_MAX = 8;
 
 export class Sectors {
   readonly flash: Flash;

@@ -26,7 +26,7 @@ import type { NodeAddress, NodeId } from "../node-id.ts";
 import type { Connection, Transport } from "../transport/transport.ts";
 
 /** A handshake takes three journeys of a packet. A peer that needs longer than this deadline is dialled again. */
-export const DIAL_DEADLINE_MS = 5000;
+const DIAL_DEADLINE_MS = 5000;
 /** The number of connections that a desktop node holds (design section 9). */
 export const NAMED_PEERS_MAX = 101;
 

@@ -24,7 +24,7 @@ import { errorName } from "../wire/error-codes.ts";
 import type { PostNotification } from "../wire/files.ts";
 
 /** The most announced posts that wait to be fetched, about 20 KB. A later pull brings the posts beyond this bound. */
-export const FETCHES_MAX = 256;
+const FETCHES_MAX = 256;
 
 export interface AnnouncementsOptions {
   peers: Peers;

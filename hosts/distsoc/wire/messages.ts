@@ -83,7 +83,7 @@ type Spoken = {
 };
 
 /** The names of the messages that have a codec. */
-export type SpokenName = keyof Spoken;
+type SpokenName = keyof Spoken;
 
 /** The names of the messages that have a codec and open a stream. */
 export type RequestName = { [N in SpokenName]: Table[N]["answeredBy"] extends string ? N : never }[SpokenName];

@@ -24,7 +24,7 @@ import { blobBytes, prepareQueries, type Queries, type Row, type Statement } fro
 import { DatabaseError, openFile } from "./schema.ts";
 
 /** As full Drops these posts take about 2.5 GB: years of a busy town. The bound keeps authors from filling the disk. */
-export const POSTS_MAX = 1_000_000;
+const POSTS_MAX = 1_000_000;
 
 export interface Counts {
   posts: number;
