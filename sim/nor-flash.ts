@@ -1,5 +1,5 @@
 /**
- * NOR flash that enforces its rules (design section 7) and loses power where a test tells it to.
+ * NOR flash that enforces its rules and loses power where a test tells it to.
  *
  * The rules are those of modules/store/flash.ts, and one that encrypted flash adds: between two erases, a program unit
  * may be programmed again only with the same bytes. After a power cut these are the bytes that the cut program was to

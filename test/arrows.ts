@@ -1,5 +1,5 @@
 /**
- * The arrows of the tree: which room may import which (design section 3). A room is a folder or a file.
+ * The arrows of the tree: which room may import which. A room is a folder or a file.
  *
  * `test/tidy.test.ts` checks every import against this table. It also checks the table in docs/architecture.md, which
  * is printed from this table.

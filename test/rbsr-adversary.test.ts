@@ -1,5 +1,5 @@
 /**
- * An adversary may make ids that collide (design section 5). The adversary in these tests chose half of the ids that
+ * An adversary may make ids that collide. The adversary in these tests chose half of the ids that
  * two nodes hold, and wants to hide an honest Drop of one node. It puts each of its ids on one side, on both sides or
  * on neither, so that counts, XORs and sums of the two sides agree although the sets do not.
  *

@@ -1,5 +1,5 @@
 /**
- * The identity of this node: an Ed25519 key in a file (design section 2; docs/distsoc.md, "Names").
+ * The identity of this node: an Ed25519 key in a file (docs/distsoc.md, "Names").
  *
  * The problem: the public key is the NodeId, and other operators write the NodeId into their configuration. A node that
  * loses its key file loses its name. A node whose key is known to others can be impersonated.

@@ -1,5 +1,5 @@
 /**
- * The name of a node, and the addresses at which a node is reached (design section 2; docs/distsoc.md, "Names").
+ * The name of a node, and the addresses at which a node is reached (docs/distsoc.md, "Names").
  *
  * A NodeId is an Ed25519 public key of 32 bytes. On the wire a NodeId is these bytes. In programs, logs and options a
  * NodeId is the lower-case hexadecimal text of these bytes, 64 characters. A program can compare such a text and use it

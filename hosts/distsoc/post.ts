@@ -1,5 +1,5 @@
 /**
- * A Post: a signed, content-addressed record of the overlay (design section 9; docs/distsoc.md, "Posts").
+ * A Post: a signed, content-addressed record of the overlay (docs/distsoc.md, "Posts").
  *
  * A record is a deterministic CBOR map:
  *

@@ -1,6 +1,6 @@
 /**
- * The bridge between the air of a town and the overlay. Drops become posts, and posts become Drops (design section 10;
- * docs/distsoc.md, "Delivery").
+ * The bridge between the air of a town and the overlay. Drops become posts, and posts become Drops (docs/distsoc.md,
+ * "Delivery").
  *
  * The problem: a Drop must arrive in the other town exactly once, although a process may be killed at any time and
  * gateways may follow each other in a circle.

@@ -1,5 +1,5 @@
 /**
- * A gateway connects a Throwie on the air with a node on the overlay (design section 10; docs/distsoc.md, "Delivery").
+ * A gateway connects a Throwie on the air with a node on the overlay (docs/distsoc.md, "Delivery").
  *
  * It joins three parts and has no rules of its own: the overlay node (hosts/distsoc/node.ts), the bridge between the
  * air of the town and the posts of the node (bridge.ts), and the database that stores the state of both (database/).

@@ -1,5 +1,5 @@
 /**
- * The real air of a gateway: the node of hosts/node, which receives the Drops of the town by radio (design section 10).
+ * The real air of a gateway: the node of hosts/node, which receives the Drops of the town by radio.
  *
  * It refuses nothing and decides nothing. It passes the answers of the node to the gateway unchanged.
  */

@@ -1,5 +1,5 @@
 /**
- * A Throwie on a host: the same node that the boards run, with its Drops in a file (design sections 3 and 7).
+ * A Throwie on a host: the same node that the boards run, with its Drops in a file.
  *
  * The node touches no timer and no socket, so it needs a host. This class calls `turn` at the time that the node asks
  * for, after each frame, and when the radio has room. It passes the node's events on only after the node's own call has

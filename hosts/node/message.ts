@@ -1,5 +1,5 @@
 /**
- * A person's messages: into a node as a Drop, and out of a store (design section 8).
+ * A person's messages: into a node as a Drop, and out of a store.
  *
  * `leaveMessage` is the only way in for a person's message, for the command line and for the demo. It uses the node's
  * `publish`, so that admission judges every message. The node also marks the message as written here, and offers it

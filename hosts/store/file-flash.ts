@@ -1,5 +1,5 @@
 /**
- * Flash in a file: the store of a Mule, a gateway or the `throwie` command (design section 7).
+ * Flash in a file: the store of a Mule, a gateway or the `throwie` command.
  *
  * The file is the partition, byte for byte: the content of a board's partition can be copied into a file, and a file
  * into a partition. A new file is written whole, all ones, under another name, and then renamed. So no process ever

@@ -1,5 +1,5 @@
 /**
- * What a Drop is: an immutable message of 1 to 2,048 bytes (design sections 2 and 4; docs/protocol.md, "Drops").
+ * What a Drop is: an immutable message of 1 to 2,048 bytes (docs/protocol.md, "Drops").
  *
  * | name    | size        | definition                                                        |
  * |---------|-------------|-------------------------------------------------------------------|

@@ -1,5 +1,5 @@
 /**
- * Key material that people can share by word of mouth: a passphrase or a place (design section 8; docs/protocol.md,
+ * Key material that people can share by word of mouth: a passphrase or a place (docs/protocol.md,
  * "Keys"). The result goes into `contentKey` (seal.ts).
  *
  * | made from  | scrypt password            | scrypt salt            | N    | r | p | bytes out |

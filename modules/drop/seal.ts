@@ -1,5 +1,5 @@
 /**
- * Sealing, `smzd:ck:1` (design section 8; docs/protocol.md, "Sealed Drops").
+ * Sealing, `smzd:ck:1` (docs/protocol.md, "Sealed Drops").
  *
  *   content key = BLAKE3 derive_key(context "smzd:ck:1", key material)
  *   sealed Drop = nonce || ciphertext || tag

@@ -1,6 +1,6 @@
 /**
  * Reassembly: one message, put together from its fragments in a buffer that is allocated once (docs/protocol.md,
- * "Messages"; design section 4).
+ * "Messages").
  *
  * Fragments may come in any order and more than once, and a contact may be cut before all have come. An assembly is
  * named by short_id, not by session. So what arrived stays when a contact is cut, and the next contact that brings the

@@ -1,5 +1,5 @@
 /**
- * Glacier V2 frames: their layout, and the codec (design section 4; docs/protocol.md, "Frames", holds the same table).
+ * Glacier V2 frames: their layout, and the codec (docs/protocol.md, "Frames", holds the same table).
  *
  * A radio sends 250 bytes at once, or 1,470, may damage them, and hears frames of strangers. So every frame says what
  * it belongs to, and ends in a CRC.

@@ -1,5 +1,5 @@
 /**
- * A link: both directions of one contact, over one session id (docs/protocol.md, "How a link works"; design section 4).
+ * A link: both directions of one contact, over one session id (docs/protocol.md, "How a link works").
  *
  * The air loses frames and a contact ends without notice, so each side needs a sender that repeats what was lost and a
  * receiver that says what arrived. A link is the two together, sans-I/O. Decoded frames go in with the time. Frames to

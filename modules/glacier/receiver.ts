@@ -1,6 +1,6 @@
 /**
  * The receiving half of a link: which fragments of which messages are here, and when to say so (docs/protocol.md, "How
- * a link works"; design section 4).
+ * a link works").
  *
  * Frames come late, twice, out of order or not at all, and memory for messages is short. So the receiver follows only
  * MESSAGES_AHEAD_MAX sequence numbers from `base`, the lowest that is not finished, and owns no buffers: a MessageSink

@@ -1,6 +1,6 @@
 /**
  * The sending half of a link: messages, fragment by fragment, until the peer needs no more of them (docs/protocol.md,
- * "How a link works"; design section 4).
+ * "How a link works").
  *
  * The air loses frames, and each acknowledgement takes air too. So the sender finds losses from few acknowledgements,
  * and asks when it needs one. It has at most MESSAGES_AHEAD_MAX messages under way.

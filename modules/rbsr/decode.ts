@@ -1,6 +1,6 @@
 /**
- * Decoding: which items of a range differ, found from two summaries of it where possible (docs/protocol.md, "Messages";
- * design section 5).
+ * Decoding: which items of a range differ, found from two summaries of it where possible (docs/protocol.md,
+ * "Messages").
  *
  * A list of a range tells which of its items differ, at the cost of bytes and perhaps of a round trip. A range that
  * differs by very few items needs no list. I hold the items of the range and the peer's summary of it. The difference

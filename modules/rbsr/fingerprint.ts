@@ -1,6 +1,5 @@
 /**
- * What a beacon says of its sender's set: a fingerprint, a size, and a sketch (docs/protocol.md, "Reconciliation";
- * design section 5).
+ * What a beacon says of its sender's set: a fingerprint, a size, and a sketch (docs/protocol.md, "Reconciliation").
  *
  * A node that hears a beacon must decide whether a contact is worth its air, and into how many parts reconciliation
  * should divide the sets. The fingerprint tells whether the two sets are equal, and the sketch lets the listener

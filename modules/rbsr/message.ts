@@ -1,5 +1,5 @@
 /**
- * The bytes of a reconciliation message, and how they are read and written (design section 5; docs/protocol.md holds
+ * The bytes of a reconciliation message, and how they are read and written (docs/protocol.md holds
  * the same tables).
  *
  * A message must be small, and it names nothing that both sides can infer. So every message answers, in order, each

@@ -1,5 +1,5 @@
 /**
- * Range-based set reconciliation: one side of one session (design section 5; docs/protocol.md, "Reconciliation").
+ * Range-based set reconciliation: one side of one session (docs/protocol.md, "Reconciliation").
  *
  * Two nodes meet, and each must learn which of its own items the other lacks, without sending a list of everything. So
  * they summarise ranges of the id space: a range whose summaries agree is done, a range that differs by very few items

@@ -1,5 +1,5 @@
 /**
- * One side's items for one session, in the order of their keyed mixes (docs/protocol.md, "The mix"; design section 5).
+ * One side's items for one session, in the order of their keyed mixes (docs/protocol.md, "The mix").
  *
  * Reconciliation sums up ranges of ids, and a stranger chooses ids. So each item first passes the keyed mix of the
  * session (half-siphash.ts). The mix has 64 bits: 32 of **position**, which decides the range of the item, and 32 of

@@ -1,6 +1,6 @@
 /**
- * Into how many parts the first message divides the space, or whether it lists everything instead (design section 5:
- * "split the id space once, by the expected difference").
+ * Into how many parts the first message divides the space, or whether it lists everything instead (docs/protocol.md,
+ * "Reconciliation": "split the id space once, by the expected difference").
  *
  * With too few parts most parts cannot be decoded and cost a list each; with too many the summaries cost more than they
  * spare. So this file looks for the number of parts that costs least bytes. A part costs 9 bytes and more, and a part

@@ -1,6 +1,6 @@
 /**
  * A summary of a range: how many items, the XOR of their tags, and the sum of their confirmed tags (docs/protocol.md,
- * "Ranges and summaries"; design section 5).
+ * "Ranges and summaries").
  *
  * Two sides must compare a range without listing it. Where both hold the same items, they hold the same summary. Where
  * one item differs, the difference of the two summaries gives it up at once: the XOR names its tag, and the sum

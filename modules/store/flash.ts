@@ -1,5 +1,5 @@
 /**
- * The flash port: NOR memory as the store needs it (design section 7).
+ * The flash port: NOR memory as the store needs it (docs/store.md).
  *
  * The store must run on a board's flash chip, on a file and in the simulator, and survive power cuts on each of them.
  * So this port says exactly what a partition does, and when its contents are durable.

@@ -1,5 +1,5 @@
 /**
- * The store: a node's Drops on NOR flash, with an index in RAM (design section 7; docs/store.md).
+ * The store: a node's Drops on NOR flash, with an index in RAM (docs/store.md).
  *
  *     const store = new Store(flash);
  *     const outcome = store.mount();            // "mounted" or "formatted", else do not use it

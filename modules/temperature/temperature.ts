@@ -1,5 +1,5 @@
 /**
- * Temperature: how much a Drop was physically moved lately (design section 6; docs/temperature.md).
+ * Temperature: how much a Drop was physically moved lately (docs/temperature.md).
  *
  * A full store must choose which Drop dies. A Drop's heat is evidence that people carry the Drop. One movement adds 1
  * to the heat: one transmission in which this node itself took part. Each half-life halves the heat. But a store that

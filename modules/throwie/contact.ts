@@ -1,5 +1,5 @@
 /**
- * A contact: the conversation of two nodes that hear each other (design sections 4 to 6).
+ * A contact: the conversation of two nodes that hear each other (docs/protocol.md, "Contacts").
  *
  *     initiator                              responder
  *        |  OPEN: nonce, summaries of ranges    |

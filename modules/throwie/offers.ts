@@ -1,5 +1,5 @@
 /**
- * The offers of one contact: the store slots whose Drops the peer lacks, handed out hottest first (design section 4).
+ * The offers of one contact: the store slots whose Drops the peer lacks, handed out hottest first.
  *
  * A contact may end at any moment, so the order decides which Drops arrive. The Drops that were written at this node go
  * before all others, because the node may be full of Drops that another person made hot. In both groups the hottest

@@ -1,5 +1,5 @@
 /**
- * The ports of a node: what a node asks of the machine on which it runs (design section 3; docs/embedding.md).
+ * The ports of a node: what a node asks of the machine on which it runs (docs/embedding.md).
  *
  * The node must run unchanged on a board, on a Linux host and in the simulator. So it reaches the air, the time and
  * chance only through these interfaces, and each of the three machines brings its own implementations. The consumer

@@ -1,6 +1,5 @@
 /**
- * The node: a Throwie, a Mule and the radio side of a gateway are all this one class (design sections 3 to 7;
- * docs/protocol.md, "Contacts").
+ * The node: a Throwie, a Mule and the radio side of a gateway are all this one class (docs/protocol.md, "Contacts").
  *
  * Nodes meet by chance, for seconds, over a radio that anyone may use. In that time they must exchange the Drops that
  * each of them lacks, on a board with little memory, and whatever strangers send.

@@ -1,5 +1,5 @@
 /**
- * Verification: hashing stored Drops in slices between frames (design section 4).
+ * Verification: hashing stored Drops in slices between frames.
  *
  * A peer announces a Drop by its ShortId, and only the Drop's hash can tell whether the peer told the truth. BLAKE3 in
  * JavaScript takes an ESP32 a quarter of a second for a full-size Drop, which would stop the radio.

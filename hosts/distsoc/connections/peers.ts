@@ -27,7 +27,7 @@ import type { Connection, Transport } from "../transport/transport.ts";
 
 /** A handshake takes three journeys of a packet. A peer that needs longer than this deadline is dialled again. */
 const DIAL_DEADLINE_MS = 5000;
-/** The number of connections that a desktop node holds (design section 9). */
+/** The number of connections that a desktop node holds. */
 export const NAMED_PEERS_MAX = 101;
 
 export interface PeersOptions {

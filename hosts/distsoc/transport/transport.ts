@@ -1,5 +1,5 @@
 /**
- * The transport port: the part of a network that the overlay node needs (design section 9; docs/distsoc.md,
+ * The transport port: the part of a network that the overlay node needs (docs/distsoc.md,
  * "Connections and streams").
  *
  * A transport carries complete messages between nodes whose NodeIds it has proven. A message and its answer share one
@@ -31,7 +31,7 @@ export const ALPN = "distsoc/2";
  */
 export const INBOUND_STREAMS_MAX = 32;
 /**
- * The most connections that other nodes may open to this node: as many as a desktop node holds (design section 9).
+ * The most connections that other nodes may open to this node: as many as a desktop node holds.
  * Further connections are refused.
  */
 export const INBOUND_CONNECTIONS_MAX = 101;

@@ -1,5 +1,5 @@
 /**
- * The messages of distsoc/2 as one table (the seed's table of types; design section 9; docs/distsoc.md, "Messages").
+ * The messages of distsoc/2 as one table (the seed's table of types; docs/distsoc.md, "Messages").
  *
  * | offset | size | field | meaning                                                                   |
  * |--------|------|-------|---------------------------------------------------------------------------|

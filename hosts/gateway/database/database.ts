@@ -1,6 +1,6 @@
 /**
  * The state of a gateway in one SQLite file: its posts, the deliveries that are owed, and the Drops that await the air
- * (design section 10; docs/distsoc.md, "Delivery").
+ * (docs/distsoc.md, "Delivery").
  *
  * The problem: a process may be killed at any time, and no post may be lost or sent under a number that was used
  * before.
