@@ -1,7 +1,7 @@
 /**
- * An adversary may make ids that collide. The adversary in these tests chose half of the ids that
- * two nodes hold, and wants to hide an honest Drop of one node. It puts each of its ids on one side, on both sides or
- * on neither, so that counts, XORs and sums of the two sides agree although the sets do not.
+ * An adversary may make ids that collide. The adversary in these tests chose half of the ids that two nodes hold, and
+ * wants to hide an honest Drop of one node. It puts each of its ids on one side, on both sides or on neither, so that
+ * counts, XORs and sums of the two sides agree although the sets do not.
  *
  * The XOR does not depend on the side of an id, so the ids to use are the solution of a linear system over GF(2). The
  * sum does depend on the side. There are 2^n ways to share n used ids between the sides, and a meet-in-the-middle

@@ -1,6 +1,6 @@
 /**
- * A node of the overlay (docs/distsoc.md, "Delivery"). It keeps connections, answers the messages of
- * other nodes, and sends and receives posts.
+ * A node of the overlay (docs/distsoc.md, "Delivery"). It keeps connections, answers the messages of other nodes, and
+ * sends and receives posts.
  *
  * - An own post is pushed to each node of the `audience` until this node has it (social/outbox.ts). The post is also
  *   announced to the other connected nodes (files/announcements.ts).

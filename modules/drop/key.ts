@@ -1,6 +1,6 @@
 /**
- * Key material that people can share by word of mouth: a passphrase or a place (docs/protocol.md,
- * "Keys"). The result goes into `contentKey` (seal.ts).
+ * Key material that people can share by word of mouth: a passphrase or a place (docs/protocol.md, "Keys"). The result
+ * goes into `contentKey` (seal.ts).
  *
  * | made from  | scrypt password            | scrypt salt            | N    | r | p | bytes out |
  * |------------|----------------------------|------------------------|------|---|---|-----------|

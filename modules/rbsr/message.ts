@@ -1,6 +1,5 @@
 /**
- * The bytes of a reconciliation message, and how they are read and written (docs/protocol.md holds
- * the same tables).
+ * The bytes of a reconciliation message, and how they are read and written (docs/protocol.md holds the same tables).
  *
  * A message must be small, and it names nothing that both sides can infer. So every message answers, in order, each
  * **element** that the peer's last message opened: the summary of a range, a list of tags, or a list of whole mixes.

@@ -1,6 +1,5 @@
 /**
- * The node's contacts: CONTACTS_MAX contacts, made once, each of them free or open (docs/protocol.md,
- * "Contacts").
+ * The node's contacts: CONTACTS_MAX contacts, made once, each of them free or open (docs/protocol.md, "Contacts").
  *
  * A frame names a session, a beacon names a peer, and a new peer needs a place. This class finds the contact in each of
  * these cases: by peer, by session, a free contact, or the contact that yields its place. It refuses to open or close

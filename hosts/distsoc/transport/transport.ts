@@ -1,6 +1,5 @@
 /**
- * The transport port: the part of a network that the overlay node needs (docs/distsoc.md,
- * "Connections and streams").
+ * The transport port: the part of a network that the overlay node needs (docs/distsoc.md, "Connections and streams").
  *
  * A transport carries complete messages between nodes whose NodeIds it has proven. A message and its answer share one
  * bidirectional stream. The asking side sends the message and ends its half of the stream. The answering side sends the
