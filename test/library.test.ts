@@ -17,6 +17,8 @@ const LIBRARY_FOLDERS = ["drop", "glacier", "rbsr", "store", "temperature", "thr
 /** The paths that other programs import, such as `throwie/store/store.js`. */
 const PUBLIC: string[] = Object.keys(PACKAGE.exports).map((path) => path.replace("./", "throwie/"));
 const EXAMPLE_LINES_MAX = 60;
+/** The options in docs/embedding.md. */
+const COMPILER_OPTIONS = { strict: true, target: "es2022", module: "nodenext", skipLibCheck: false, types: [] };
 
 /**
  * Finds the exports, and the members of exported classes and interfaces, that have no comment of their own. A comment
@@ -71,13 +73,13 @@ class Elsewhere {
   }
 
   /**
-   * Compiles a program. Returns the errors of TypeScript, or an empty text when there are none. `types` names the
-   * packages that declare globals.
+   * Compiles a program. Returns the errors of TypeScript, or an empty text when there are none. Without `options`, only
+   * TypeScript's own library declares globals, and it declares those of browsers too.
    */
-  compile(name: string, text: string, types: string[]): string {
+  compile(name: string, text: string, options: object = {}): string {
     writeFileSync(join(this.folder, name), text);
-    const options = { module: "nodenext", target: "es2022", lib: ["es2022"], strict: true, skipLibCheck: false, types };
-    writeFileSync(join(this.folder, "tsconfig.json"), JSON.stringify({ compilerOptions: options, files: [name] }));
+    const compilerOptions = { ...COMPILER_OPTIONS, ...options };
+    writeFileSync(join(this.folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: [name] }));
     try {
       return this.run(resolve("node_modules/typescript/bin/tsc"), "-p", ".");
     } catch (error) {
@@ -127,18 +129,34 @@ test.serial("the packed command runs", (t) => {
 test.serial("the example of docs/embedding.md compiles and runs with only the packed files", (t) => {
   const example = block("ts");
   t.true(example.trimEnd().split("\n").length <= EXAMPLE_LINES_MAX);
-  t.is(elsewhere.compile("example.ts", example, ["node"]), "");
+  t.is(elsewhere.compile("example.ts", example), "");
   t.is(elsewhere.run("example.js"), block("text"));
 });
 
+test.serial("the example also compiles with Node's types, and by erasing its types", (t) => {
+  const example = block("ts");
+  t.is(elsewhere.compile("example.ts", example, { lib: ["es2022"], types: ["node"] }), "");
+  t.is(elsewhere.compile("example.ts", example, { erasableSyntaxOnly: true, verbatimModuleSyntax: true }), "");
+});
+
+const stripsTypes = Boolean((process.features as { typescript?: unknown }).typescript);
+const title = "Node runs the example without a compiler";
+if (!stripsTypes) test.skip(`${title} (skipped: this version of Node does not strip types)`, () => {});
+else {
+  test.serial(title, (t) => {
+    writeFileSync(join(elsewhere.folder, "stripped.ts"), block("ts"));
+    t.is(elsewhere.run("stripped.ts"), block("text"));
+  });
+}
+
 test.serial("canary: a program that uses the declarations wrongly does not compile", (t) => {
   const wrong = block("ts").replace('"own")', '"mine")');
-  t.regex(elsewhere.compile("wrong.ts", wrong, ["node"]), /"mine".*is not assignable/);
+  t.regex(elsewhere.compile("wrong.ts", wrong), /"mine".*is not assignable/);
 });
 
 test.serial("the declarations need no types of a runtime", (t) => {
   const imports = PUBLIC.map((path, i) => `export * as m${i} from "${path}";\n`);
-  t.is(elsewhere.compile("all.ts", imports.join(""), []), "");
+  t.is(elsewhere.compile("all.ts", imports.join(""), { lib: ["es2022"] }), "");
 });
 
 test("each public export, and each member of a public export, has a comment of its own", (t) => {

@@ -26,9 +26,13 @@ import {
 import { ageOf, causeOf, isVerified, SUPERSEDED, timeKnown, timeOf } from "./marks.ts";
 import type { RecordLog } from "./record-log.ts";
 
+/** One death of a Drop (`Store.journal`). */
 export interface Death {
+  /** The low word of the Drop's ShortId, unsigned. */
   readonly low: number;
+  /** The high word of the Drop's ShortId, unsigned. */
   readonly high: number;
+  /** The size of the Drop. */
   readonly lengthBytes: number;
   /** One of the causes in marks.ts. */
   readonly cause: number;
