@@ -7,6 +7,7 @@
  *
  * Replay the random parts with SEED=n.
  */
+import { readFileSync } from "node:fs";
 import test from "ava";
 import {
   estimateByBeacon,
@@ -511,7 +512,7 @@ test.serial("the set and the reconciler of a board fit into 9 KB", (t) => {
   t.true(bytes <= MEMORY_BYTES_MAX);
 });
 
-test("the bench keeps its promises, and a value above its limit breaks one", (t) => {
+test("the bench keeps its promises, a value above its limit breaks one, and docs/protocol.md has its figures", (t) => {
   const results = sessions();
   for (const result of results) t.false(missed(result), `${result.name}: ${result.value}`);
   const promised = results.filter((result) => result.limit !== undefined).map((result) => result.name);
@@ -533,4 +534,13 @@ test("the bench keeps its promises, and a value above its limit breaks one", (t)
   for (const result of results.filter(({ limit }) => limit !== undefined)) {
     t.true(missed({ ...result, value: result.limit! + 1 }), `${result.name} above its limit counts as missed`);
   }
+  const labels = { d0: "0", d1: "1", d10: "10", d50: "50", d200: "200", disjoint: "750 + 750, nothing shared" };
+  const lines = Object.entries(labels).map(([name, label]) => {
+    const found = results.find((result) => result.name === name)!;
+    const figure = (key: string): string => Number(found[key]).toLocaleString("en");
+    const roundTrips = `${figure("roundTrips")}, ${figure("roundTripsWorst")}`;
+    const airMs = Number(found.airMs).toFixed(1);
+    return `| ${label} | ${figure("bytes")} | ${figure("bytesWorst")} | ${roundTrips} | ${figure("messages")} | ${airMs} |`;
+  });
+  t.true(readFileSync("docs/protocol.md", "utf8").includes(`|---|\n${lines.join("\n")}\n\n`), lines.join("\n"));
 });
