@@ -47,7 +47,7 @@ test("the documents give the figures that the bench xs prints", async (t) => {
     ],
     "docs/store.md": [
       `an insert takes ${thousands(figure("Drop inserted"))} bytecodes without the hash`,
-      `choosing the coldest Drop takes ${thousands(figure("coldest of 750 chosen"))}.`,
+      `choosing the victim takes ${thousands(figure("coldest of 750 chosen"))}.`,
       `Finding a Drop takes ${whole(figure("Drop found"))}.`,
       `A mount of 750 Drops takes ${millions(figure("store of 750 mounted"))}, of which ${millions(mount)} are`,
     ],
