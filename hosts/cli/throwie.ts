@@ -9,6 +9,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
 import { dataFolder } from "../machine/folders.ts";
+import { systemSentence } from "../machine/system-error.ts";
 import { gateway } from "./gateway.ts";
 import { journal } from "./journal.ts";
 import { mule } from "./mule.ts";
@@ -139,8 +140,8 @@ docs/negentropy.md lists the answers.`,
 try {
   await program.parseAsync();
 } catch (error) {
-  const { message, stack } = error instanceof Error ? error : new Error(String(error));
-  console.error(`throwie: ${message}`);
+  const { message, stack, path } = (error instanceof Error ? error : new Error(String(error))) as NodeJS.ErrnoException;
+  console.error(`throwie: ${systemSentence(error, path ?? "standard input or output") ?? message}`);
   if (process.env.THROWIE_DEBUG !== undefined) console.error(stack);
   // What the failed command had opened may keep the event loop alive, and a supervisor waits for the exit.
   process.exit(1);
