@@ -48,14 +48,26 @@ interface Expected {
   verified: boolean;
 }
 
-/** The bytes of Drop number `id`. They follow from `id` and the size. */
+const DROP_BYTES_MAX = 2048;
+/** The Drops that were made lately, by number. Making the bytes anew for each check took a fifth of the time. */
+const made = new Map<number, Uint8Array>();
+const MADE_MAX = 4096;
+
+/** The bytes of Drop number `id`. They follow from `id`, and a shorter Drop is the start of a longer one. */
 export function dropBytes(id: number, sizeBytes: number): Uint8Array {
-  const bytes = new Uint8Array(sizeBytes);
-  new SeededRandom(id, "drop").fill(bytes);
-  return bytes;
+  let bytes = made.get(id);
+  if (bytes === undefined) {
+    if (made.size === MADE_MAX) made.clear();
+    bytes = new Uint8Array(DROP_BYTES_MAX);
+    new SeededRandom(id, "drop").fill(bytes);
+    made.set(id, bytes);
+  }
+  return bytes.slice(0, sizeBytes);
 }
 
 export const lowOf = (id: number): number => Math.imul(id, 0x9e3779b1) >>> 0;
+/** The inverse of `lowOf`: 0x0e8b2f51 is the inverse of its factor modulo 2^32. */
+const idOfLow = (low: number): number => Math.imul(low, 0x0e8b2f51) >>> 0;
 export const highOf = (id: number): number => (Math.imul(id, 0x85ebca6b) ^ 0x5bd1e995) >>> 0;
 
 /** Random steps with Drops from `firstId` on. `heavy`: all Drops have the largest size, so that flash is full. */
@@ -210,7 +222,8 @@ export class Witness {
   }
 
   #idOf(low: number, high: number): number {
-    for (const id of this.sizes.keys()) if (lowOf(id) === low && highOf(id) === high) return id;
+    const id = idOfLow(low);
+    if (this.sizes.has(id) && highOf(id) === high) return id;
     throw new Error("the store holds a Drop that was never inserted");
   }
 
