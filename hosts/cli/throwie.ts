@@ -18,8 +18,9 @@ import { readMessages } from "./read.ts";
 import { simulate } from "./sim.ts";
 import { writeMessage } from "./write.ts";
 
-/** The file for the Drops of this person's Mule, when --store names no other. */
-const STORE_PATH = join(dataFolder(), "drops.flash");
+const DATA_FOLDER = dataFolder();
+/** The file for the Drops of this person's Mule, when --store names no other. Undefined for a user without a home. */
+const STORE_PATH = DATA_FOLDER === undefined ? undefined : join(DATA_FOLDER, "drops.flash");
 
 function seed(text: string): number {
   const value = Number(text);
@@ -136,6 +137,15 @@ FRAMESIZELIMIT in the environment limits the size of a message in bytes: 0 (no l
 docs/negentropy.md lists the answers.`,
   )
   .action(negentropy);
+
+// Only a command that needs a store fails without a home, and --help does not.
+program.hook("preAction", (_, command) => {
+  if (command.options.some(({ long }) => long === "--store") && command.opts().store === undefined) {
+    throw new RangeError(
+      "There is no folder for your data: name a file with --store, or set HOME or XDG_DATA_HOME to an absolute path.",
+    );
+  }
+});
 
 try {
   await program.parseAsync();

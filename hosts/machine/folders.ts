@@ -1,7 +1,7 @@
 /** The folders that a host program knows: its own package, and the data of this person. */
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { userInfo } from "node:os";
+import { dirname, isAbsolute, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 
@@ -12,7 +12,30 @@ export function packageFolder(): string {
   return folder;
 }
 
-/** The folder for this person's data, by the XDG Base Directory Specification. It may not exist yet. */
-export function dataFolder(): string {
-  return join(process.env.XDG_DATA_HOME ?? join(homedir(), ".local", "share"), "throwie");
+/**
+ * The folder for this person's data, by the XDG Base Directory Specification. It may not exist yet. Undefined when
+ * neither the environment nor the system's list of users names a folder.
+ *
+ * By the specification, a path that is not absolute counts as unset. Otherwise the data would depend on the folder in
+ * which a command is typed. The same rule holds for HOME.
+ */
+export function dataFolder(environment: NodeJS.ProcessEnv = process.env): string | undefined {
+  const data = absolutePath(environment.XDG_DATA_HOME);
+  if (data !== undefined) return join(data, "throwie");
+  const home = absolutePath(environment.HOME) ?? listedHome();
+  return home === undefined ? undefined : join(home, ".local", "share", "throwie");
+}
+
+/** The path when it is absolute, else undefined. */
+function absolutePath(path: string | undefined): string | undefined {
+  return path !== undefined && isAbsolute(path) ? path : undefined;
+}
+
+/** The home that the system lists for this user. A container or a service may run as a user who is not listed. */
+function listedHome(): string | undefined {
+  try {
+    return absolutePath(userInfo().homedir);
+  } catch {
+    return undefined;
+  }
 }
