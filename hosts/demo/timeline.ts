@@ -9,7 +9,7 @@ import type { MacAddress } from "../../modules/throwie/ports.ts";
 import { sameAddress } from "../../modules/throwie/ports.ts";
 import type { SimNode, SimObserver } from "../../sim/node.ts";
 import type { GatewayWatcher } from "./gateway-process.ts";
-import type { Town } from "./town.ts";
+import { COMPRESSION, type Town } from "./town.ts";
 
 /** Each town's gateway, by the name of its place. */
 const GATEWAY_OF: Record<string, string> = { west: "library", east: "bookshop" };
@@ -38,6 +38,7 @@ export class Timeline implements GatewayWatcher {
   readonly #contacts = new Map<string, Account>();
   #dropId = "";
   #beganMs = 0;
+  #lastMs = 0;
 
   constructor(json: boolean) {
     this.#json = json;
@@ -46,6 +47,7 @@ export class Timeline implements GatewayWatcher {
   begin({ text, drop, id, isolated }: { text: string; drop: Uint8Array; id: Uint8Array; isolated: boolean }): void {
     this.#dropId = Buffer.from(id).toString("hex");
     this.#beganMs = performance.now();
+    this.#lastMs = this.#beganMs;
     this.#say("Two towns, two gateways, one message.");
     this.#say(
       isolated
@@ -136,6 +138,19 @@ export class Timeline implements GatewayWatcher {
     };
   }
 
+  /** Says on standard error what the demo waits for, when the timeline had no new line for so long. */
+  sayIfSilent(silenceMs: number): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#lastMs < silenceMs) return;
+    this.#lastMs = nowMs;
+    const realS = (nowMs - this.#beganMs) / 1_000;
+    const townS = Math.min(...[...this.#towns.values()].map(({ world }) => world.nowS));
+    console.error(
+      `Still going after ${realS.toFixed(0)} s. The towns have lived ${townS.toFixed(0)} s; an idle machine gives them ` +
+        `${COMPRESSION} s in each second. ${this.lastStep}.`,
+    );
+  }
+
   gatewayStarted(name: string, processId: number): void {
     this.#tell(townOf(name), `the ${name}'s gateway starts, process ${processId}`);
   }
@@ -201,6 +216,7 @@ export class Timeline implements GatewayWatcher {
   }
 
   #tell(town: string, what: string): void {
+    this.#lastMs = performance.now();
     const atS = this.#towns.get(town)?.world.nowS ?? 0;
     this.#entries.push({ town, atS, what });
     const clock = new Date(atS * 1_000).toISOString().slice(11, 19);

@@ -5,6 +5,9 @@
  * The gateway runs in real time, and the town runs COMPRESSION times faster. While the gateway is in a contact the town
  * slows down to real time, so that neither side is too fast or too slow for the other. The two share no clock, as real
  * nodes do not.
+ *
+ * On a busy machine the gateway acts late, and then the town must not run ahead of it. So one turn of the demo is never
+ * more than a short time for the town, however late the turn comes, and a contact lasts turns and not milliseconds.
  */
 import { createSocket, type Socket } from "node:dgram";
 import { frameType } from "../../modules/glacier/frame.ts";
@@ -17,9 +20,12 @@ import type { Station } from "../../sim/station.ts";
 import { World } from "../../sim/world.ts";
 import { decodeDatagram, encodeFrameDatagram, SENT_DATAGRAM } from "../radio/air-datagram.ts";
 
-const COMPRESSION = 40;
-/** The real time that the town stays slow after the last frame between it and the gateway. */
-const SLOW_MS = 300;
+export const COMPRESSION = 40;
+/** The most real time that one turn stands for, in a contact with the gateway and outside of one. */
+const SLOW_TURN_MS_MAX = 250;
+const FAST_TURN_MS_MAX = 20;
+/** The turns that the town stays slow after the last frame between it and the gateway: 0.3 s on an idle machine. */
+const SLOW_TURNS = 60;
 /** The simulated time between two checks whether a contact with the gateway has begun. */
 const STEP_S = 0.01;
 
@@ -31,7 +37,7 @@ export class Town {
   readonly #socket: Socket;
   #gatewayPort = 0;
   #nowS = 0;
-  #slowUntilMs = 0;
+  #slowTurns = 0;
 
   private constructor(world: World, gatewayAt: Fixed, socket: Socket) {
     this.world = world;
@@ -59,14 +65,16 @@ export class Town {
     return `127.0.0.1:${this.#socket.address().port}`;
   }
 
-  /** Let `elapsedMs` of real time pass. */
+  /** One turn: lets `elapsedMs` of real time pass, or less if the turn comes late. */
   advance(elapsedMs: number): void {
-    const slow = performance.now() < this.#slowUntilMs;
-    const untilS = this.#nowS + (elapsedMs / 1_000) * (slow ? 1 : COMPRESSION);
+    const slow = this.#slowTurns > 0;
+    if (slow) this.#slowTurns--;
+    const passMs = slow ? Math.min(elapsedMs, SLOW_TURN_MS_MAX) : COMPRESSION * Math.min(elapsedMs, FAST_TURN_MS_MAX);
+    const untilS = this.#nowS + passMs / 1_000;
     while (this.#nowS < untilS) {
       this.#nowS = Math.min(untilS, this.#nowS + STEP_S);
       this.world.run(this.#nowS);
-      if (!slow && performance.now() < this.#slowUntilMs) return;
+      if (!slow && this.#slowTurns > 0) return;
     }
   }
 
@@ -98,6 +106,6 @@ export class Town {
 
   /** Every frame but a beacon belongs to a contact, so the town slows down. */
   #slowDown(frame: Uint8Array): void {
-    if (frameType(frame) !== BEACON) this.#slowUntilMs = performance.now() + SLOW_MS;
+    if (frameType(frame) !== BEACON) this.#slowTurns = SLOW_TURNS;
   }
 }
