@@ -14,6 +14,7 @@
  * `ip`.
  */
 import { spawn, spawnSync } from "node:child_process";
+import { constants } from "node:os";
 import process from "node:process";
 
 // Sets IFF_UP | IFF_LOOPBACK | IFF_RUNNING on "lo" by SIOCSIFFLAGS, then becomes the command.
@@ -43,8 +44,14 @@ const child =
         env: { ...process.env, THROWIE_LOOPBACK_ONLY: "1" },
       });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
+// npm passes on SIGINT and SIGTERM, but when it ends in another way, nothing else tells its scripts.
+const PARENT_CHECK_MS = 250;
+const parent = process.ppid;
+const gone = (): boolean => process.ppid !== parent && child.kill("SIGHUP");
+if (process.env.npm_lifecycle_event !== undefined) setInterval(gone, PARENT_CHECK_MS).unref();
+
 child.on("error", (error) => {
   console.error(`loopback: ${command[0]} did not start: ${error.message}`);
   process.exit(127);
 });
-child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 1)));
+child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal!]));
