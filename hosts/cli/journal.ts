@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { CAUSE_NAMES } from "../../modules/store/marks.ts";
 import { HALF_LIFE_MS_DEFAULT, HEAT_UNITS_PER_HALF_LIFE } from "../../modules/temperature/temperature.ts";
+import { print } from "../machine/standard-streams.ts";
 import { openStoredDrops } from "../store/drop-store.ts";
 
 const HOUR_MS = 3_600_000;
@@ -24,14 +25,14 @@ export function journal(options: { store: string; json?: boolean }): void {
       }));
     const { room, count, capacity, retiredSectors } = store;
     if (options.json) {
-      console.log(JSON.stringify({ store: options.store, capacity, room, held: count, retiredSectors, deaths }));
+      print(JSON.stringify({ store: options.store, capacity, room, held: count, retiredSectors, deaths }));
       return;
     }
     for (const { shortId, cause, hoursAgo, ageHours, heat } of deaths) {
       const age = ageHours === undefined ? "never checked" : `checked ${ageHours} h before`;
-      console.log(`${shortId}  ${cause.padEnd(14)}  ${hoursAgo} h ago, ${age}, heat ${heat}`);
+      print(`${shortId}  ${cause.padEnd(14)}  ${hoursAgo} h ago, ${age}, heat ${heat}`);
     }
-    console.log(
+    print(
       `${deaths.length} deaths on record; ${count} Drops held, room for ${room}, ${retiredSectors} sectors retired.`,
     );
   } finally {

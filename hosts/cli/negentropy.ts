@@ -10,14 +10,15 @@
  * | `msg,<hex>`                       | client: any `have,<hex id>` and `need,<hex id>`, then `msg,<hex>` or `done`   |
  * |                                   | server: one `msg,<hex>`                                                      |
  *
- * FRAMESIZELIMIT in the environment limits the size of this side's messages, in bytes. The program answers each line
+ * FRAMESIZELIMIT in the environment limits the size of this side's messages, in bytes; empty means no limit. The
+ * program answers each line
  * before it reads the next line. It ends at the end of its input.
  *
  * Refuses any other line, a line in the wrong order, and a message that the session refuses. A refusal is a RangeError;
  * it becomes a sentence on standard error and exit code 1.
  */
 import process from "node:process";
-import { createInterface } from "node:readline";
+import { inputLines, print } from "../machine/standard-streams.ts";
 import { ItemVector } from "../negentropy/item-vector.ts";
 import { NegentropySession, type Refusal } from "../negentropy/session.ts";
 
@@ -32,15 +33,15 @@ const REFUSALS: Record<Refusal, string> = {
   version: "its version is not 0x61",
 };
 
-export async function negentropy(): Promise<void> {
-  const answer = lineProtocol(limitOf(process.env.FRAMESIZELIMIT));
-  for await (const line of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
+export function negentropy(): void {
+  const answer = lineProtocol(limitOf(process.env.FRAMESIZELIMIT || "0"));
+  for (const line of inputLines()) {
     const replies = answer(line);
-    if (replies.length > 0) process.stdout.write(`${replies.join("\n")}\n`);
+    if (replies.length > 0) print(replies.join("\n"));
   }
 }
 
-function limitOf(text = "0"): number {
+function limitOf(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new RangeError(`FRAMESIZELIMIT must be a number of bytes, not "${text}".`);
   return Number(text);
 }

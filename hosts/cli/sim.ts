@@ -8,10 +8,11 @@ import type { Report } from "../../sim/report.ts";
 import { parseScenario, type Scenario } from "../../sim/scenario.ts";
 import { simulate as run } from "../../sim/world.ts";
 import { packageFolder } from "../machine/folders.ts";
+import { print } from "../machine/standard-streams.ts";
 
 export function simulate(name: string, { seed, json }: { seed: number; json?: boolean }): void {
   const scenario = loadScenario(name);
-  if (!json) console.log(`seed ${seed}: ${scenario.name}. ${scenario.description}`);
+  if (!json) print(`seed ${seed}: ${scenario.name}. ${scenario.description}`);
   const bar = new SingleBar({
     stream: process.stderr,
     format: "{bar} {percentage} %, {value} of {total} simulated seconds",
@@ -24,8 +25,8 @@ export function simulate(name: string, { seed, json }: { seed: number; json?: bo
   bar.start(scenario.durationS, 0);
   const report = run(scenario, seed, (nowS) => bar.update(Math.round(nowS)));
   bar.stop();
-  if (json) console.log(JSON.stringify(report));
-  else print(report);
+  if (json) print(JSON.stringify(report));
+  else printReport(report);
 }
 
 function loadScenario(name: string): Scenario {
@@ -44,7 +45,7 @@ function loadScenario(name: string): Scenario {
   return scenario;
 }
 
-function print(report: Report): void {
+function printReport(report: Report): void {
   const seconds = (value: number | null): string => (value === null ? "-" : `${value.toFixed(1)} s`);
   const { p50, p90, p99 } = report.latencySeconds;
   const table = new Table({ style: { head: [], border: [] } });
@@ -65,5 +66,5 @@ function print(report: Report): void {
     ["trace hash", report.traceHash],
   ];
   for (const [name, value] of rows) table.push({ [name]: value });
-  console.log(table.toString());
+  print(table.toString());
 }

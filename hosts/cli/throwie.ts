@@ -9,6 +9,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
 import { dataFolder } from "../machine/folders.ts";
+import { note, OutputClosed, printBytes } from "../machine/standard-streams.ts";
 import { systemSentence } from "../machine/system-error.ts";
 import { gateway } from "./gateway.ts";
 import { journal } from "./journal.ts";
@@ -16,6 +17,7 @@ import { mule } from "./mule.ts";
 import { negentropy } from "./negentropy.ts";
 import { readMessages } from "./read.ts";
 import { simulate } from "./sim.ts";
+import { harmless, refuseSpoiltArguments } from "./text.ts";
 import { writeMessage } from "./write.ts";
 
 const DATA_FOLDER = dataFolder();
@@ -42,6 +44,7 @@ Who can read a Drop: everyone who gives the same passphrase or the same place.
 
 const program = new Command("throwie")
   .description("Leave and read messages that travel at walking speed: no network, no server, no account.")
+  .configureOutput({ writeOut: (text) => printBytes(Buffer.from(text)), writeErr: (text) => note(text.trimEnd()) })
   .showHelpAfterError("(throwie --help lists the commands and options)")
   .addHelpText(
     "after",
@@ -72,7 +75,9 @@ program
   .option("--store <file>", "the file that holds the Drops", STORE_PATH)
   .option("--passphrase <words>", "the words that the messages were sealed with")
   .option("--place <coordinates>", "the place that the messages were sealed with")
+  .option("--drop <id>", "print only the message of this Drop; the first digits of its id are enough")
   .option("--json", "print one JSON document")
+  .option("--raw", "write the bytes of the messages as they were sealed, with a zero byte between two messages")
   .addHelpText("after", KEY_HELP)
   .action(readMessages);
 
@@ -147,12 +152,22 @@ program.hook("preAction", (_, command) => {
   }
 });
 
+/**
+ * Ends the command after a failure. What the command had opened may keep the event loop alive, and a supervisor waits
+ * for the exit.
+ */
+function fail(thrown: unknown): never {
+  if (thrown instanceof OutputClosed) process.exit(OutputClosed.EXIT_CODE);
+  const error: NodeJS.ErrnoException = thrown instanceof Error ? thrown : new Error(String(thrown));
+  note(harmless(`throwie: ${systemSentence(error, error.path ?? "a file or device") ?? error.message}`));
+  if (process.env.THROWIE_DEBUG !== undefined) note(error.stack ?? "");
+  process.exit(1);
+}
+
+process.on("uncaughtException", fail);
 try {
+  refuseSpoiltArguments();
   await program.parseAsync();
 } catch (error) {
-  const { message, stack, path } = (error instanceof Error ? error : new Error(String(error))) as NodeJS.ErrnoException;
-  console.error(`throwie: ${systemSentence(error, path ?? "standard input or output") ?? message}`);
-  if (process.env.THROWIE_DEBUG !== undefined) console.error(stack);
-  // What the failed command had opened may keep the event loop alive, and a supervisor waits for the exit.
-  process.exit(1);
+  fail(error);
 }

@@ -1,27 +1,52 @@
-/** `throwie write`: seal a message and give it to this person's Mule, which offers it to every node that it meets. */
-import { readFileSync } from "node:fs";
-import process from "node:process";
+/**
+ * `throwie write`: seal a message and give it to this person's Mule, which offers it to every node that it meets.
+ *
+ * A message on standard input is sealed byte for byte, whatever it is. A message as an argument is text.
+ */
+import { isUtf8 } from "node:buffer";
+import { isatty } from "node:tty";
 import { dropId } from "../../modules/drop/drop.ts";
+import { note, OutputClosed, print, readInput } from "../machine/standard-streams.ts";
 import { HostNode } from "../node/host-node.ts";
 import { leaveMessage, sealMessage } from "../node/message.ts";
 import { type KeyOptions, keyOf } from "./key-options.ts";
+import { harmlessJson, utf8Of } from "./text.ts";
+
+/** Much more than a Drop holds, so that the sentence about a message that is too long can say its size. */
+const INPUT_BYTES_MAX = 1_000_000;
 
 export async function writeMessage(
   text: string | undefined,
   options: KeyOptions & { store: string; json?: boolean },
 ): Promise<void> {
-  const plaintext = text === undefined ? readFileSync(process.stdin.fd) : new TextEncoder().encode(text);
-  const drop = sealMessage(plaintext, keyOf(options));
+  const key = keyOf(options);
+  const drop = sealMessage(text === undefined ? messageOfInput() : utf8Of(text, "the message"), key);
   const node = await HostNode.open({ storePath: options.store });
+  let held: number;
   try {
     leaveMessage(node, drop, options.store);
-    const report = { dropId: Buffer.from(dropId(drop)).toString("hex"), sizeBytes: drop.length, held: node.held };
-    if (options.json) console.log(JSON.stringify({ ...report, store: options.store }));
-    else
-      console.log(
-        `Drop ${report.dropId}, ${report.sizeBytes} bytes, is in ${options.store} with ${report.held - 1} other Drops.`,
-      );
+    held = node.held;
   } finally {
     node.close();
   }
+  const report = { dropId: Buffer.from(dropId(drop)).toString("hex"), sizeBytes: drop.length, held };
+  try {
+    if (options.json) print(harmlessJson({ ...report, store: options.store }));
+    else
+      print(`Drop ${report.dropId}, ${report.sizeBytes} bytes, is in ${options.store} with ${held - 1} other Drops.`);
+  } catch (error) {
+    // Otherwise the person would write the message again.
+    if (!(error instanceof OutputClosed)) note(`The message is in ${options.store}. Only this report is lost.`);
+    throw error;
+  }
+}
+
+function messageOfInput(): Uint8Array {
+  if (isatty(0)) note("Type the message. Ctrl-D on a line of its own ends it.");
+  const bytes = readInput(INPUT_BYTES_MAX);
+  // `echo` without a word gives a line end, and a line end says nothing.
+  if (/^[\r\n]*$/.test(Buffer.from(bytes).toString("latin1"))) return new Uint8Array(0);
+  if (!isUtf8(bytes))
+    note("The message is not UTF-8. It is sealed byte for byte, and throwie read --raw gives it back.");
+  return bytes;
 }

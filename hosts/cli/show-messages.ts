@@ -1,0 +1,64 @@
+/**
+ * How `throwie read` shows messages.
+ *
+ * | option   | on standard output                                                                              |
+ * |----------|-------------------------------------------------------------------------------------------------|
+ * | none     | 16 digits of the DropId, then the text, harmless for a terminal; further lines are indented     |
+ * | `--json` | one document; `text` is exact, and a message that is not UTF-8 has its bytes in `base64` too    |
+ * | `--raw`  | the bytes of each message as they were sealed, with one zero byte between two messages          |
+ */
+import { note, print, printBytes } from "../machine/standard-streams.ts";
+import type { OpenedMessage } from "../node/message.ts";
+import { harmlessJson, harmlessMessage } from "./text.ts";
+
+export interface ShowOptions {
+  /** The first digits of a DropId: only this Drop's message is shown. */
+  drop?: string;
+  json?: boolean;
+  raw?: boolean;
+}
+
+/** The part of the DropId that is shown to people: its ShortId. */
+const ID_DIGITS = 16;
+
+/** Prints the messages. `source` says where they come from, for the JSON and for the sentence when there is none. */
+export function printMessages(
+  messages: OpenedMessage[],
+  source: { store: string; held: number },
+  { drop = "", json, raw }: ShowOptions,
+): void {
+  const shown = messages
+    .map(({ dropId, plaintext }) => ({ dropId: Buffer.from(dropId).toString("hex"), plaintext }))
+    .filter(({ dropId }) => dropId.startsWith(drop.toLowerCase()));
+  if (json) {
+    print(harmlessJson({ ...source, messages: shown.map(jsonOf) }));
+  } else if (raw) {
+    shown.forEach(({ plaintext }, number) => {
+      if (number > 0) printBytes(Uint8Array.of(0));
+      printBytes(plaintext);
+    });
+  } else {
+    for (const { dropId, plaintext } of shown) print(`${dropId.slice(0, ID_DIGITS)}  ${indented(plaintext)}`);
+  }
+  if (shown.length > 0 || json) return;
+  const none = `None of the ${source.held} Drops here opens with that passphrase or place.`;
+  const sentence = messages.length === 0 ? none : `None of the ${messages.length} messages is of a Drop ${drop}.`;
+  if (raw) note(sentence);
+  else print(sentence);
+}
+
+/**
+ * The further lines are indented, so that a line break cannot look like the start of another message. A last line end
+ * is not shown: `echo` and a terminal put it there.
+ */
+function indented(plaintext: Uint8Array): string {
+  return harmlessMessage(plaintext)
+    .replace(/\n$/, "")
+    .replaceAll("\n", `\n${" ".repeat(ID_DIGITS + 2)}`);
+}
+
+function jsonOf({ dropId, plaintext }: { dropId: string; plaintext: Uint8Array }): object {
+  const bytes = Buffer.from(plaintext);
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  return Buffer.from(text).equals(bytes) ? { dropId, text } : { dropId, text, base64: bytes.toString("base64") };
+}
