@@ -9,6 +9,7 @@ export interface DropStore {
 }
 
 const REFUSALS = {
+  foreign: "is no store, and was left as it is: name another file",
   newer: "was written by a newer version: update this program, or name another file; nothing was changed",
   geometry: "has a size that no store has: move the file away, or name another file",
   flash: "cannot be written: check the disk, or name another file",
