@@ -58,7 +58,7 @@ export const ARROWS: [folder: string, imports: string[]][] = [
   // The rooms of the hosts: which room may import which, and which room may use which package.
   ["hosts/retry/", []],
   ["hosts/machine/", ["node:"]],
-  ["hosts/store/", ["modules/store/", "node:"]],
+  ["hosts/store/", ["modules/drop/drop.ts", "modules/store/", "hosts/machine/", "node:", "fs-native-extensions"]],
   ["hosts/radio/", ["modules/dongle/", "modules/throwie/ports.ts", "hosts/retry/", "node:", "serialport"]],
   [
     "hosts/node/",

@@ -99,19 +99,21 @@ for (const [name, words, expected] of [
   });
 }
 
-test("a store that another process has open is refused, with its name", (t) => {
+test("a store that another process has open can be read, and a second writer says that it waits", async (t) => {
   const path = join(folder, "busy.flash");
-  const { close } = openDropStore(path);
-  const { status, stderr } = throwie(["read", "--store", path, "--passphrase", "a"]);
-  t.is(status, 1);
-  t.true(stderr.includes(path), stderr);
-  close();
+  const { close } = await openDropStore(path);
   t.is(throwie(["read", "--store", path, "--passphrase", "a"]).status, 0);
+  const { status, stderr } = throwie(["write", "--store", path, "--passphrase", "a", "hello"]);
+  t.is(status, 1);
+  t.regex(stderr, /^throwie: Another process writes to .*busy\.flash: waiting/);
+  t.regex(stderr, /^throwie: .*busy\.flash is in use by another process: stop/m);
+  close();
+  t.is(throwie(["write", "--store", path, "--passphrase", "a", "hello"]).status, 0);
 });
 
-test("a store of a newer version is refused in one sentence, and not changed", (t) => {
+test("a store of a newer version is refused in one sentence, and not changed", async (t) => {
   const path = join(folder, "newer.flash");
-  openDropStore(path).close();
+  (await openDropStore(path)).close();
   const image = readFileSync(path);
   const header = image.subarray(0, 16);
   t.is(header.toString("latin1", 0, 2), "TS");
@@ -129,9 +131,9 @@ test("a store of a newer version is refused in one sentence, and not changed", (
   t.deepEqual(readFileSync(path), image);
 });
 
-test("the journal lists the Drops that died in a full store, and why", (t) => {
+test("the journal lists the Drops that died in a full store, and why", async (t) => {
   const path = join(folder, "full.flash");
-  const { store, close } = openDropStore(path);
+  const { store, close } = await openDropStore(path);
   const drop = new Uint8Array(300);
   for (let id = 1; id <= store.capacity + 2; id++) {
     t.is(insertFromWire(store, insertion(id, id, drop, { heatKey: 2 * id, now: id })), "stored");
@@ -165,7 +167,7 @@ isolatedTest("a gateway that cannot listen says so, ends, and releases its store
   taken.close();
   t.is(status, 1);
   t.true(stderr.includes(`cannot listen on ${listen}`), stderr);
-  openDropStore(join(data, "drops.flash")).close();
+  (await openDropStore(join(data, "drops.flash"))).close();
 });
 
 test("an invalid scenario is refused with the name of its field", (t) => {

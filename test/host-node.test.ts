@@ -2,9 +2,9 @@
  * A person leaves and reads messages with a Throwie on a host (hosts/node). These tests run the node without a radio,
  * on a store in a file.
  */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { HostNode } from "../hosts/node/host-node.ts";
 import { leaveMessage, openMessages, sealMessage } from "../hosts/node/message.ts";
@@ -23,13 +23,12 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 function storePath(t: ExecutionContext): string {
   const folder = mkdtempSync(join(tmpdir(), "throwie-node-"));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  return join(folder, "deep", "drops.flash");
+  return join(folder, "drops.flash");
 }
 
 /** Fills the store with Drops that are all as hot as a Drop can be. */
-function fill(path: string, make = (number: number): Uint8Array => bytes(`carried ${number}`)): void {
-  mkdirSync(dirname(path), { recursive: true });
-  const { store, close } = openDropStore(path);
+async function fill(path: string, make = (number: number): Uint8Array => bytes(`carried ${number}`)): Promise<void> {
+  const { store, close } = await openDropStore(path);
   for (let number = 0; number < store.capacity; number++) {
     const drop = make(number);
     const id = dropId(drop);
@@ -50,7 +49,7 @@ test("a message is in the store when the file is opened again, and only its key 
   t.deepEqual([...node.drops()], [drop]);
   node.close();
   t.throws(() => node.publish(drop, "own"), { message: /publish after close/ });
-  const { store, close } = openDropStore(path);
+  const { store, close } = await openDropStore(path);
   t.true(store.verified(0));
   t.deepEqual(openMessages(store, KEY), [{ dropId: dropId(drop), plaintext: bytes("hello") }]);
   t.deepEqual(openMessages(store, OTHER_KEY), []);
@@ -59,7 +58,7 @@ test("a message is in the store when the file is opened again, and only its key 
 
 test("an own message is stored although the store is full of the hottest Drops", async (t) => {
   const path = storePath(t);
-  fill(path);
+  await fill(path);
   const node = await HostNode.open({ storePath: path });
   // Canary: a Drop from the wire is colder than all Drops in the store, so the store refuses it.
   t.is(node.publish(bytes("by wire"), "wire"), "colder");
@@ -67,20 +66,20 @@ test("an own message is stored although the store is full of the hottest Drops",
   for (let number = 0; number <= share; number++) leaveMessage(node, sealMessage(bytes(`mine ${number}`), KEY), path);
   t.is(node.held, 750);
   node.close();
-  const { store, close } = openDropStore(path);
+  const { store, close } = await openDropStore(path);
   // The share of newcomers is full, so the first own message died for the last one.
   t.is(openMessages(store, KEY).length, share);
   t.is(store.journal().filter(({ cause }) => cause === FLOOD).length, 1);
   close();
 });
 
-test("messages are read in the order of their heat, hottest first", (t) => {
+test("messages are read in the order of their heat, hottest first", async (t) => {
   const path = storePath(t);
   const drops = Array.from({ length: 750 }, (_, number) =>
     sealMessage(bytes(String(number)), number < 3 ? KEY : OTHER_KEY),
   );
-  fill(path, (number) => drops[number]!);
-  const { store, close } = openDropStore(path);
+  await fill(path, (number) => drops[number]!);
+  const { store, close } = await openDropStore(path);
   for (let number = 0; number < 3; number++) {
     const id = dropId(drops[number]!);
     store.setHeat(store.find(shortIdLow(id), shortIdHigh(id)), number * HEAT_UNITS_PER_HALF_LIFE);
@@ -110,7 +109,8 @@ test("an empty message and a message that is too long for a Drop are refused", (
 test("no radio stays open when the store cannot be opened, and no store when the radio fails", async (t) => {
   const path = storePath(t);
   const first = await HostNode.open({ storePath: path });
-  await t.throwsAsync(HostNode.open({ storePath: path, openRadio: () => t.fail() as never }), { message: /in use/ });
+  const second = HostNode.open({ storePath: path, patienceMs: 0, openRadio: () => t.fail() as never });
+  await t.throwsAsync(second, { message: /in use/ });
   first.close();
   await t.throwsAsync(HostNode.open({ storePath: path, openRadio: () => Promise.reject(new Error("no dongle")) }), {
     message: "no dongle",

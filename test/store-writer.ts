@@ -8,6 +8,7 @@
 import { writeSync } from "node:fs";
 import process from "node:process";
 import { FileFlash } from "../hosts/store/file-flash.ts";
+import { openForWriting } from "../hosts/store/store-file.ts";
 import { Store } from "../modules/store/store.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { insertFromWire, insertion } from "./insertion.ts";
@@ -15,7 +16,7 @@ import { dropBytes, highOf, lowOf, SMALL_CAPACITY } from "./store-histories.ts";
 
 const [path = "", firstId = "", seed = "", hasty] = process.argv.slice(2);
 const random = new SeededRandom(Number(seed), "writer");
-const store = new Store(new FileFlash(path), SMALL_CAPACITY);
+const store = new Store(new FileFlash(await openForWriting(path), path, say), SMALL_CAPACITY);
 
 /** Writes a line. Returns when the pipe has the whole line, so a slow reader makes this program wait. */
 function say(words: string): void {

@@ -1,51 +1,40 @@
 /** `throwie journal`: print which Drops of a store died lately, the latest first, and why each one died. */
-import { existsSync } from "node:fs";
 import { CAUSE_NAMES } from "../../modules/store/marks.ts";
 import { HALF_LIFE_MS_DEFAULT, HEAT_UNITS_PER_HALF_LIFE } from "../../modules/temperature/temperature.ts";
-import { print } from "../machine/standard-streams.ts";
+import { note, print } from "../machine/standard-streams.ts";
+import { damagedDrops, damageSentences, shortIdText } from "../store/damaged-drops.ts";
 import { openStoredDrops } from "../store/drop-store.ts";
+import { harmless } from "./text.ts";
 
 const HOUR_MS = 3_600_000;
 
-export function journal(options: { store: string; json?: boolean }): void {
-  if (!existsSync(options.store))
-    throw new RangeError(`There is no store ${options.store}: name another file with --store.`);
-  const { store, close } = openStoredDrops(options.store);
-  try {
-    const deaths = store
-      .journal()
-      .sort((a, b) => b.time - a.time)
-      .map(({ low, high, lengthBytes, cause, time, age, heatKey }) => ({
-        shortId: shortIdText(low, high),
-        lengthBytes,
-        cause: CAUSE_NAMES[cause]!,
-        hoursAgo: hours(Math.max(0, store.epoch - time)),
-        ageHours: age === undefined ? undefined : hours(age),
-        heat: Number(2 ** ((heatKey - time) / HEAT_UNITS_PER_HALF_LIFE)).toPrecision(3),
-      }));
-    const { room, count, capacity, retiredSectors } = store;
-    if (options.json) {
-      print(JSON.stringify({ store: options.store, capacity, room, held: count, retiredSectors, deaths }));
-      return;
-    }
-    for (const { shortId, cause, hoursAgo, ageHours, heat } of deaths) {
-      const age = ageHours === undefined ? "never checked" : `checked ${ageHours} h before`;
-      print(`${shortId}  ${cause.padEnd(14)}  ${hoursAgo} h ago, ${age}, heat ${heat}`);
-    }
-    print(
-      `${deaths.length} deaths on record; ${count} Drops held, room for ${room}, ${retiredSectors} sectors retired.`,
-    );
-  } finally {
-    close();
+export async function journal(options: { store: string; json?: boolean }): Promise<void> {
+  const opened = await openStoredDrops(options.store);
+  const { store, damage } = opened;
+  const damaged = damagedDrops(store);
+  for (const sentence of damageSentences(options.store, opened, damaged)) note(harmless(`throwie: ${sentence}`));
+  const deaths = store
+    .journal()
+    .sort((a, b) => b.time - a.time)
+    .map(({ low, high, lengthBytes, cause, time, age, heatKey }) => ({
+      shortId: shortIdText(low, high),
+      lengthBytes,
+      cause: CAUSE_NAMES[cause]!,
+      hoursAgo: hours(Math.max(0, store.epoch - time)),
+      ageHours: age === undefined ? undefined : hours(age),
+      heat: Number(2 ** ((heatKey - time) / HEAT_UNITS_PER_HALF_LIFE)).toPrecision(3),
+    }));
+  const { room, count, capacity, retiredSectors } = store;
+  if (options.json) {
+    const sums = { capacity, room, held: count, retiredSectors };
+    print(JSON.stringify({ store: options.store, ...sums, deaths, damage, damaged }));
+    return;
   }
-}
-
-/** The ShortId in hexadecimal: the first 16 digits of the DropId, as `throwie read` prints them. */
-function shortIdText(low: number, high: number): string {
-  const bytes = Buffer.alloc(8);
-  bytes.writeUInt32LE(low, 0);
-  bytes.writeUInt32LE(high, 4);
-  return bytes.toString("hex");
+  for (const { shortId, cause, hoursAgo, ageHours, heat } of deaths) {
+    const age = ageHours === undefined ? "never checked" : `checked ${ageHours} h before`;
+    print(`${shortId}  ${cause.padEnd(14)}  ${hoursAgo} h ago, ${age}, heat ${heat}`);
+  }
+  print(`${deaths.length} deaths on record; ${count} Drops held, room for ${room}, ${retiredSectors} sectors retired.`);
 }
 
 /** Heat time counts half-lives, so the hours are right only for a store that was awake all the time. */

@@ -24,7 +24,7 @@ const ID_DIGITS = 16;
 /** Prints the messages. `source` says where they come from, for the JSON and for the sentence when there is none. */
 export function printMessages(
   messages: OpenedMessage[],
-  source: { store: string; held: number },
+  source: { store: string; held: number; damage?: object; damaged?: string[] },
   { drop = "", json, raw }: ShowOptions,
 ): void {
   const shown = messages

@@ -89,15 +89,14 @@ class Mule {
 }
 
 /** How many of the Mule's Drops are whole in the board's flash. */
-function keptOf(flashPath: string, drops: Uint8Array[]): number {
-  const { store, close } = openStoredDrops(flashPath);
+async function keptOf(flashPath: string, drops: Uint8Array[]): Promise<number> {
+  const { store } = await openStoredDrops(flashPath);
   let kept = 0;
   for (const drop of drops) {
     const id = dropId(drop);
     const slot = store.find(shortIdLow(id), shortIdHigh(id));
     if (slot >= 0 && Buffer.from(dropId(dropAt(store, slot))).equals(id)) kept++;
   }
-  close();
   return kept;
 }
 
@@ -134,7 +133,7 @@ export async function rehearse(instrumented: boolean): Promise<void> {
     desk.start();
     await mule.until(CUT_AFTER);
     await desk.cut();
-    const before = keptOf(flash, mule.drops);
+    const before = await keptOf(flash, mule.drops);
     const sent = mule.sent;
     console.log(`The board's power was cut after ${sent} Drops. Its flash holds ${before} of the Drops, whole.`);
     if (before < sent) throw new Error(`The board had reported that it keeps ${sent}.`);
@@ -153,7 +152,7 @@ export async function rehearse(instrumented: boolean): Promise<void> {
 
     await mule.until(all + 1);
     await desk.cut();
-    const after = keptOf(flash, mule.drops);
+    const after = await keptOf(flash, mule.drops);
     if (after < DROPS + 1) throw new Error(`The board's flash holds ${after} of ${DROPS + 1} Drops.`);
     console.log(`All ${after} Drops are in the board's flash, and each has the right hash.`);
   } catch (error) {

@@ -9,8 +9,6 @@
  * Without a radio the node stores Drops and sends nothing.
  */
 import { randomFillSync } from "node:crypto";
-import { mkdirSync } from "node:fs";
-import { dirname } from "node:path";
 import { type NodeEvents, SILENT } from "../../modules/throwie/events.ts";
 import { ADDRESS_BYTES, type MacAddress, type Radio, type RadioHandlers } from "../../modules/throwie/ports.ts";
 import { type PublishOutcome, Throwie } from "../../modules/throwie/throwie.ts";
@@ -20,8 +18,10 @@ import { type DropStore, dropAt, openDropStore } from "../store/drop-store.ts";
 const FRAME_BYTES_V1 = 250;
 
 export interface HostNodeOptions {
-  /** The path of the file that holds the Drops. The file and its folder are created if they do not exist. */
+  /** The path of the file that holds the Drops. The file is created if it does not exist; its folder is not. */
   storePath: string;
+  /** How long to wait while another program holds the file and does not change it. */
+  patienceMs?: number | undefined;
   /**
    * Opens a radio that calls these handlers; what they are told before this resolves is lost. Without it the node has
    * no radio.
@@ -59,10 +59,9 @@ export class HostNode {
   }
 
   /** Rejects with an Error of one sentence when the store or the radio cannot be used. Nothing stays open then. */
-  static async open({ storePath, openRadio = noRadio, events }: HostNodeOptions): Promise<HostNode> {
+  static async open({ storePath, patienceMs, openRadio = noRadio, events }: HostNodeOptions): Promise<HostNode> {
     let node: HostNode | undefined;
-    mkdirSync(dirname(storePath), { recursive: true, mode: 0o700 });
-    const file = openDropStore(storePath);
+    const file = await openDropStore(storePath, { patienceMs });
     try {
       const radio = await openRadio({
         onFrame: (bytes, lengthBytes, from) => {

@@ -1,6 +1,16 @@
-/** Opens a store of Drops in a file, and says what a person can do when the store cannot be used. */
-import { Store } from "../../modules/store/store.ts";
+/**
+ * Opens a store of Drops in a file, and says what a person can do when the store cannot be used.
+ *
+ * A command that reads mounts a snapshot of the file in memory (snapshot.ts), so nothing reaches the file. It shows
+ * what is left of a damaged store, and says how much is missing. A node that writes looks at a snapshot first too, and
+ * mounts the file only if the snapshot is a sound store. So a file that is no store, or a damaged one, is never written
+ * to: `throwie recover` copies what can be saved.
+ */
+import { closeSync } from "node:fs";
+import { type MountOutcome, Store } from "../../modules/store/store.ts";
 import { FileFlash } from "./file-flash.ts";
+import { type Snapshot, takeSnapshot, takeStableSnapshot } from "./snapshot.ts";
+import { openForReading, openForWriting, sayOnStandardError, type WritingOptions } from "./store-file.ts";
 
 export interface DropStore {
   readonly store: Store;
@@ -9,10 +19,12 @@ export interface DropStore {
 }
 
 const REFUSALS = {
-  foreign: "is no store, and was left as it is: name another file",
-  newer: "was written by a newer version: update this program, or name another file; nothing was changed",
-  geometry: "has a size that no store has: move the file away, or name another file",
-  flash: "cannot be written: check the disk, or name another file",
+  foreign: "The file PATH is not a store of Drops: name another file; nothing was changed",
+  newer:
+    "The store PATH was written by a newer version: update this program, or name another file; nothing was changed",
+  geometry:
+    "The file PATH has a size that no store has, or is a part of a store: name another file; nothing was changed",
+  flash: "The store PATH cannot be written: check the disk, or name another file",
 };
 
 /**
@@ -26,6 +38,8 @@ export type StoredDrops = Pick<
   | "epoch"
   | "find"
   | "heat"
+  | "idHigh"
+  | "idLow"
   | "journal"
   | "lengthBytes"
   | "occupied"
@@ -35,21 +49,62 @@ export type StoredDrops = Pick<
   | "verified"
 >;
 
-/** Opens a store to read what it holds. Throws an Error of one sentence when the store cannot be used. */
-export function openStoredDrops(path: string): { store: StoredDrops; close(): void } {
-  return openDropStore(path);
+/** What is missing of a store. All zero: nothing that a power cut does not take. */
+export interface Damage {
+  /** Sectors of the file that the disk cannot read. */
+  unreadableSectors: number;
+  /** Sectors of the log that are missing or damaged. */
+  logSectors: number;
+  /** Records that are damaged, or whose Drop is lost. */
+  records: number;
 }
 
-/** Opens the file, or creates it, for a node. Throws an Error of one sentence when the store cannot be used. */
-export function openDropStore(path: string): DropStore {
-  const flash = new FileFlash(path);
-  const store = new Store(flash);
-  const outcome = store.mount();
-  if (outcome !== "mounted" && outcome !== "formatted") {
-    flash.close();
-    throw new Error(`The store ${path} ${REFUSALS[outcome]}.`);
+/** A store that was opened to read what it holds. */
+export interface OpenedDrops {
+  store: StoredDrops;
+  damage: Damage;
+}
+
+/**
+ * Opens a store to read what it holds, and changes nothing. Rejects with an Error of one sentence when the file is no
+ * store.
+ */
+export async function openStoredDrops(path: string): Promise<OpenedDrops> {
+  const file = openForReading(path);
+  try {
+    return mounted(path, await takeStableSnapshot(file, path));
+  } finally {
+    closeSync(file);
   }
-  return { store, close: () => flash.close() };
+}
+
+/**
+ * Opens the file, or creates it, for a node, and waits while another program writes to it. Rejects with an Error of one
+ * sentence when the store cannot be used.
+ */
+export async function openDropStore(path: string, options: WritingOptions = {}): Promise<DropStore> {
+  const { tell = sayOnStandardError } = options;
+  const inspect = (open: number): void => void mounted(path, takeSnapshot(open, path));
+  const file = await openForWriting(path, { ...options, inspect });
+  try {
+    const { damage } = mounted(path, takeSnapshot(file, path));
+    if (isDamaged(damage)) {
+      throw new Error(
+        `The store ${path} is damaged, and is not written to: save its Drops with throwie recover ${path}, or name another file.`,
+      );
+    }
+    const flash = new FileFlash(file, path, tell);
+    const store = new Store(flash);
+    refuseOutcome(path, store.mount());
+    return { store, close: () => flash.close() };
+  } catch (error) {
+    closeSync(file);
+    throw error;
+  }
+}
+
+export function isDamaged({ unreadableSectors, logSectors, records }: Damage): boolean {
+  return unreadableSectors + logSectors + records > 0;
 }
 
 /** A copy of the Drop in a slot. */
@@ -57,4 +112,22 @@ export function dropAt(store: StoredDrops, slot: number): Uint8Array {
   const drop = new Uint8Array(store.lengthBytes(slot));
   store.read(slot, 0, drop, 0, drop.length);
   return drop;
+}
+
+/** The store in a snapshot. Throws an Error of one sentence when there is none. */
+function mounted(path: string, snapshot: Snapshot | undefined): OpenedDrops & { store: Store } {
+  if (snapshot === undefined) throw refusal(path, "foreign");
+  const store = new Store(snapshot);
+  const outcome = store.mount();
+  refuseOutcome(path, outcome === "formatted" && !snapshot.blank ? "foreign" : outcome);
+  const { logSectors = 0, records = 0 } = (store as { damage?: Partial<Damage> }).damage ?? {};
+  return { store, damage: { unreadableSectors: snapshot.unreadable.length, logSectors, records } };
+}
+
+function refuseOutcome(path: string, outcome: MountOutcome | "foreign"): void {
+  if (outcome !== "mounted" && outcome !== "formatted") throw refusal(path, outcome);
+}
+
+function refusal(path: string, outcome: keyof typeof REFUSALS): Error {
+  return new Error(`${REFUSALS[outcome].replace("PATH", () => path)}.`);
 }

@@ -1,0 +1,65 @@
+/**
+ * What of a store cannot be shown, in words for a person.
+ *
+ * A Drop is right when its bytes have the hash that its record names. A disk or flash that fails changes bytes, so a
+ * command that reads checks each Drop, as a node does before it sends one. It names every Drop whose bytes are wrong,
+ * and says how many more may be missing.
+ */
+import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
+import { type Damage, dropAt, type OpenedDrops, type StoredDrops } from "./drop-store.ts";
+
+/** A sector of the log names so many Drops at most. */
+const DROPS_IN_LOG_SECTOR_MAX = 127;
+/** A sentence names so many Drops. JSON names all of them. */
+const NAMES_MAX = 20;
+
+/** Whether the Drop in the slot is the one that its record names. */
+export function isRight(store: StoredDrops, slot: number, drop: Uint8Array): boolean {
+  const id = dropId(drop);
+  return shortIdLow(id) === store.idLow(slot) && shortIdHigh(id) === store.idHigh(slot);
+}
+
+/** The ShortIds, in hexadecimal, of the Drops whose bytes are wrong. */
+export function damagedDrops(store: StoredDrops): string[] {
+  return Array.from({ length: store.capacity }, (_, slot) => slot)
+    .filter((slot) => store.occupied(slot) && !isRight(store, slot, dropAt(store, slot)))
+    .map((slot) => shortIdText(store.idLow(slot), store.idHigh(slot)));
+}
+
+/** How many Drops may be missing besides those that are damaged. */
+export function missingAtMost(store: StoredDrops, { logSectors, records }: Damage): number {
+  return Math.min(store.capacity - store.count, records + logSectors * DROPS_IN_LOG_SECTOR_MAX);
+}
+
+/** What a person should know of the damage, a sentence each. None when there is no damage. */
+export function damageSentences(path: string, { store, damage }: OpenedDrops, damaged: string[]): string[] {
+  const sentences: string[] = [];
+  const { unreadableSectors, logSectors } = damage;
+  if (unreadableSectors > 0) sentences.push(`The disk cannot read ${counted(unreadableSectors, "sector")} of ${path}.`);
+  const missing = missingAtMost(store, damage);
+  if (missing > 0) {
+    const where = logSectors > 0 ? `, with ${counted(logSectors, "sector")} of its log gone` : "";
+    sentences.push(`The store ${path} is damaged${where}: at most ${counted(missing, "Drop")} cannot be shown.`);
+  }
+  if (damaged.length > 0) {
+    const more = damaged.length > NAMES_MAX ? ` and ${damaged.length - NAMES_MAX} more` : "";
+    const names = damaged.slice(0, NAMES_MAX).join(", ");
+    sentences.push(
+      `${counted(damaged.length, "Drop")} in ${path} cannot be shown, with damaged bytes: ${names}${more}.`,
+    );
+  }
+  if (sentences.length > 0) sentences.push(`To save what is left in a new file: throwie recover ${path}`);
+  return sentences;
+}
+
+/** The ShortId in hexadecimal: the first 16 digits of the DropId, as `throwie read` prints them. */
+export function shortIdText(low: number, high: number): string {
+  const bytes = Buffer.alloc(8);
+  bytes.writeUInt32LE(low, 0);
+  bytes.writeUInt32LE(high, 4);
+  return bytes.toString("hex");
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
