@@ -16,6 +16,7 @@ import { Loop } from "./modules/board/loop.ts";
 import { Partition } from "./modules/board/partition.ts";
 import { type Settings, settings } from "./modules/board/settings.ts";
 import { Sleeper } from "./modules/board/sleeper.ts";
+import { mountOrFormat } from "./modules/board/store-of-board.ts";
 import { EspNow } from "./modules/espnow/espnow.ts";
 import { Store } from "./modules/store/store.ts";
 import { Throwie } from "./modules/throwie/throwie.ts";
@@ -31,8 +32,7 @@ else startNode(chosen);
 
 function startNode({ role, channel, rate, halfLifeMs, wake }: Settings): void {
   const store = new Store(new Partition("drops"));
-  const outcome = store.mount();
-  if (outcome !== "mounted" && outcome !== "formatted") throw new Error(`store: ${outcome}`);
+  const outcome = mountOrFormat(store, log);
   log.say(`${role}, woken by ${board.wakeCause}: ${outcome} ${store.count} Drops`);
   // Opened before the node, because the chip's random numbers are true random only while its radio is on.
   const radio = new EspNow({

@@ -21,13 +21,17 @@ import { dropBytes, highOf, lowOf, powerFails, SMALL_CAPACITY, SMALL_SECTORS } f
 const SEED = Number(process.env.SEED ?? 1);
 const SMALL_BYTES = SMALL_SECTORS * 4096;
 
-test("a store formats an empty or foreign partition, and never a newer one or one of another shape", (t) => {
+test("a store formats a blank partition, a foreign one only when told to, and never a newer one or another shape", (t) => {
   const foreign = new NorFlash({ sizeBytes: SMALL_BYTES });
   const noise = new Uint8Array(SMALL_BYTES);
   new SeededRandom(SEED, "noise").fill(noise);
   foreign.program(0, noise, 0, noise.length);
   const store = new Store(foreign, SMALL_CAPACITY);
-  t.is(store.mount(), "formatted");
+  const programs = foreign.counters.programs;
+  t.is(store.mount(), "foreign");
+  t.deepEqual([foreign.counters.programs, foreign.counters.erases], [programs, 0]);
+  t.throws(() => store.checkpoint(0), { message: /not mounted/ });
+  t.is(store.format(), "formatted");
   for (let id = 1; id < 60; id++) {
     const record = insertion(lowOf(id), highOf(id), dropBytes(id, 2048), { heatKey: 2 * id });
     t.is(insertFromWire(store, record), "stored");

@@ -72,7 +72,7 @@ for (const [name, around, message] of [
   ["a record before its body", (flash: NorFlash) => new RecordFirst(flash), /bytes/],
   ["lost marks", (flash: NorFlash) => new NoMarks(flash), /not expected|verified/],
   ["a wrong cause of death", (flash: NorFlash) => new WrongCause(flash), /died of/],
-  ["records that read wrong", (flash: NorFlash) => new WrongBits(flash), /missing/],
+  ["records that read wrong", (flash: NorFlash) => new WrongBits(flash), /missing|damaged/],
 ] as const) {
   test(`canary: the power cut test finds ${name}`, (t) => {
     t.throws(

@@ -164,7 +164,9 @@ class Decline {
       const gone = this.store.counters.sacrificed - sacrificed;
       if (gone === 0) continue;
       this.sacrificed += gone;
-      const told = this.store.journal().filter(({ cause, time }) => cause === SECTOR_RETIRED && time === id);
+      const told = this.store
+        .journal()
+        .filter(({ cause, time }) => cause === SECTOR_RETIRED && (time | 1) === (id | 1));
       if (told.length !== gone)
         throw new Error(`the store gave up ${gone} Drops with their room, but its journal names ${told.length}`);
     }

@@ -119,12 +119,12 @@ function mounted(path: string, snapshot: Snapshot | undefined): OpenedDrops & { 
   if (snapshot === undefined) throw refusal(path, "foreign");
   const store = new Store(snapshot);
   const outcome = store.mount();
-  refuseOutcome(path, outcome === "formatted" && !snapshot.blank ? "foreign" : outcome);
-  const { logSectors = 0, records = 0 } = (store as { damage?: Partial<Damage> }).damage ?? {};
+  refuseOutcome(path, outcome);
+  const { logSectors, records } = store.damage;
   return { store, damage: { unreadableSectors: snapshot.unreadable.length, logSectors, records } };
 }
 
-function refuseOutcome(path: string, outcome: MountOutcome | "foreign"): void {
+function refuseOutcome(path: string, outcome: MountOutcome): void {
   if (outcome !== "mounted" && outcome !== "formatted") throw refusal(path, outcome);
 }
 

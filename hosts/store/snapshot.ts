@@ -25,17 +25,15 @@ export class Snapshot implements Flash {
   readonly sizeBytes: number;
   readonly sectorSizeBytes = SECTOR_SIZE_BYTES;
   readonly programSizeBytes = 4;
-  /** True when the file has nothing but ones: it is a new store. */
-  readonly blank: boolean;
   /** The numbers of the sectors that the disk could not read. */
   readonly unreadable: readonly number[];
   /** The file's bytes, from the first to the last. */
   readonly bytes: Uint8Array;
 
   constructor(bytes: Uint8Array, unreadable: readonly number[] = []) {
-    this.blank = bytes.every((byte) => byte === 0xff);
-    const short = this.blank && bytes.length < SIZE_BYTES_DEFAULT;
-    this.bytes = short ? new Uint8Array(SIZE_BYTES_DEFAULT).fill(0xff) : bytes;
+    // A creation that was cut short.
+    const begun = bytes.length < SIZE_BYTES_DEFAULT && bytes.every((byte) => byte === 0xff);
+    this.bytes = begun ? new Uint8Array(SIZE_BYTES_DEFAULT).fill(0xff) : bytes;
     this.sizeBytes = this.bytes.length;
     this.unreadable = unreadable;
   }

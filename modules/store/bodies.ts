@@ -12,9 +12,6 @@
 import { BODY_BYTES_MIN, BODY_SECTOR, encodeSectorHeader, type Layout } from "./layout.ts";
 import { BODIES, FILLING, RETIRED, type Sectors, WORN } from "./sectors.ts";
 
-/** A body is copied through RAM in pieces of this size, which is a multiple of every program unit. */
-const PIECE_BYTES = 256;
-
 export class Bodies {
   /** The sector in which `take` found room. */
   sector = 0;
@@ -25,7 +22,6 @@ export class Bodies {
   readonly #openSectors: Uint16Array;
   readonly #ends: Uint16Array;
   readonly #header: Uint8Array;
-  readonly #piece = new Uint8Array(PIECE_BYTES);
   #count = 0;
 
   constructor(sectors: Sectors) {
@@ -70,7 +66,7 @@ export class Bodies {
     const whole = size - rest;
     if (whole > 0 && !sectors.program(address, bytes, offset + headBytes, whole)) return false;
     if (rest === 0) return true;
-    const piece = this.#piece;
+    const { piece } = sectors;
     for (let i = 0; i < unitBytes; i++) piece[i] = i < rest ? bytes[offset + headBytes + whole + i]! : 0xff;
     return sectors.program(address + whole, piece, 0, unitBytes);
   }
@@ -79,13 +75,14 @@ export class Bodies {
   copy(fromSector: number, fromOffset: number, lengthBytes: number): boolean {
     const { sectorSizeBytes } = this.#layout;
     const sectors = this.#sectors;
+    const { piece } = sectors;
     const size = this.#layout.bodyBytes(lengthBytes);
     const from = fromSector * sectorSizeBytes + fromOffset;
     const to = this.sector * sectorSizeBytes + this.offset;
-    for (let done = 0; done < size; done += PIECE_BYTES) {
-      const piece = Math.min(PIECE_BYTES, size - done);
-      sectors.flash.read(from + done, this.#piece, 0, piece);
-      if (!sectors.program(to + done, this.#piece, 0, piece)) return false;
+    for (let done = 0; done < size; done += piece.length) {
+      const pieceBytes = Math.min(piece.length, size - done);
+      sectors.flash.read(from + done, piece, 0, pieceBytes);
+      if (!sectors.program(to + done, piece, 0, pieceBytes)) return false;
     }
     return true;
   }

@@ -19,13 +19,19 @@ export class StoreCounters {
   moved = 0;
   /** Calls of `Store.checkpoint`. */
   checkpoints = 0;
-  /** Found at mount: records that a power cut or wear left incomplete. */
+  /** Found at mount: records that a power cut left incomplete. */
   torn = 0;
-  /** Found at mount: records that do not fit the sector that they name, and log sectors that are missing. */
-  corrupt = 0;
   /**
    * Drops that were given up because sectors wore out, or because hundreds of power cuts during cleaning filled the
    * log.
    */
   sacrificed = 0;
+}
+
+/** What a mount missed on the flash that no power cut takes away (docs/store.md, "Damage"). Zeros: nothing. */
+export class StoreDamage {
+  /** Sectors of the log that are missing, or whose header cannot be read. Each named up to a hundred Drops. */
+  logSectors = 0;
+  /** Records that cannot be read, and Drops whose bodies are gone although their records are there. */
+  records = 0;
 }

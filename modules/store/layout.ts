@@ -64,6 +64,8 @@ export const RETIRED_RECORD = 5;
 
 export const HEAD_AT = 20;
 export const NOWHERE = 0xffff;
+/** The sector of a body whose own sector is gone. No partition has so many sectors. Mount alone uses this. */
+export const LOST = 0xfffe;
 /** A heat record: kind, count, time (4), then entries of: log sectors back (1), record number (1), heat key (4). */
 export const HEAT_ENTRIES_AT = 6;
 export const HEAT_ENTRY_BYTES = 6;
@@ -146,7 +148,7 @@ export class Layout {
     this.fits =
       this.openSectorsMax >= 1 &&
       sizeBytes === this.sectorCount * sectorSizeBytes &&
-      this.sectorCount < NOWHERE &&
+      this.sectorCount < LOST &&
       sectorSizeBytes >= SECTOR_SIZE_BYTES_MIN &&
       sectorSizeBytes <= SECTOR_SIZE_BYTES_MAX &&
       powerOfTwo(sectorSizeBytes) &&

@@ -15,9 +15,13 @@
  * The DEAD marks of the log are the journal of deaths (journal.ts). They cost no additional program, survive restarts,
  * and are bounded by the log.
  *
- * Invariant: a mark that a power cut interrupted does not name a wrong cause. Every cause has four zeros among its
- * eight bits, and a program that stopped leaves fewer zeros. Version 1 wrote only zeros, so its marks say no time and
- * no cause.
+ * Invariants:
+ * - A mark of which a power cut wrote any byte shows, so its unit is not programmed again. For that reason the first
+ *   byte of a mark is never 0xff.
+ * - A mark that a power cut interrupted does not name a wrong cause. Every cause has four zeros among its eight bits,
+ *   and a program that stopped leaves fewer zeros.
+ *
+ * Version 1 wrote only zeros, so its marks say no time and no cause.
  */
 import { blank } from "./layout.ts";
 
@@ -102,7 +106,7 @@ function lowTime(bytes: Uint8Array, at: number): number {
 }
 
 function putTime(into: Uint8Array, at: number, unitBytes: number, time: number): void {
-  into[at] = time & 0xff;
+  into[at] = Math.min(time & 0xff, 0xfe);
   into[at + 1] = (time >>> 8) & 0xff;
   into[at + 2] = (time >>> 16) & 0xff;
   into.fill(0, at + 3, at + unitBytes);

@@ -52,6 +52,8 @@ export class RecordLog {
   head = 0;
   /** Sequence of the oldest sector that counts. */
   tail = 1;
+  /** Mount only: the newest sequence that another sector names. Above `head`, the newest log sectors are gone. */
+  named = 0;
   /** Number of the next record in the head. */
   next = 0;
   /** Number of the record that `append` wrote last. */
@@ -94,6 +96,7 @@ export class RecordLog {
   clear(): void {
     this.head = 0;
     this.tail = 1;
+    this.named = 0;
     this.next = this.#layout.recordsPerSector;
     this.now = 0;
     this.recordedTime = 0;
@@ -428,6 +431,8 @@ export class RecordLog {
       const sector = sectors.leastWornFree();
       if (sector < 0) return false;
       if (!sectors.erase(sector)) continue;
+      // A kernel writes in any order. A new header above old records would look like damage.
+      sectors.flash.sync();
       record.fill(0xff, LOG_HEADER_BYTES, layout.logStart);
       encodeSectorHeader(record, LOG_SECTOR, sectors.eraseCount(sector), sequence);
       encodeLogHeader(record, tail, this.now, layout);

@@ -17,11 +17,13 @@
  * - A log of an older version gets a new head, so that a program of that version keeps away from now on.
  * - Sectors of bodies in which nothing lives, and sectors without a header, are free. All other sectors are full.
  *
+ * What no power cut leaves behind is damage (docs/store.md, "Damage"). Mount counts damage and goes on with the rest.
+ *
  * Invariant: power may fail at any point of a mount, and the next mount repairs the same again. Mount refuses to write
- * to a partition of a newer format or of another shape.
+ * to a partition of a newer format, of another shape, or with bytes of a stranger.
  */
 import { DROP_SIZE_BYTES_MAX } from "../drop/drop.ts";
-import type { StoreCounters } from "./counters.ts";
+import type { StoreCounters, StoreDamage } from "./counters.ts";
 import {
   BODY_SECTOR,
   blank,
@@ -31,6 +33,7 @@ import {
   HEAT_RECORD,
   half,
   LOG_HEADER_BYTES,
+  LOST,
   logHeaderWhole,
   NOWHERE,
   RETIRED_ENTRIES_AT,
@@ -44,36 +47,56 @@ import {
   VERIFIED_DROP_RECORD,
   word,
 } from "./layout.ts";
-import { COLDEST, isDead, isVerified } from "./marks.ts";
+import { COLDEST, CORRUPT, isDead, isVerified } from "./marks.ts";
+import { natureOf } from "./nature.ts";
 import type { RecordLog } from "./record-log.ts";
 import { BODIES, FREE, LOG, type Sectors, WORN } from "./sectors.ts";
 
 /**
- * `mounted`: a log was found. `formatted`: no log was found, and the partition is a new store. `newer`: the partition
- * has a newer format, and is untouched. `geometry`: the log belongs to a partition of another shape, or the partition
- * is too small for the capacity; it is untouched. `flash`: no sector could be erased and programmed.
+ * `mounted`: a store was found, or what is left of one. `formatted`: the partition was blank, and is a new store.
+ * `foreign`: the partition is not blank, and nothing on it is from a store; it is untouched. `newer`: the partition has
+ * a newer format, and is untouched. `geometry`: the log belongs to a partition of another shape, or the partition is
+ * too small for the capacity; it is untouched. `flash`: no sector could be erased and programmed.
  */
-export type MountOutcome = "mounted" | "formatted" | "newer" | "geometry" | "flash";
+export type MountOutcome = "mounted" | "formatted" | "foreign" | "newer" | "geometry" | "flash";
 
-/** Fill the log, its sectors and its slots from the flash. Everything that was in them before is forgotten. */
-export function recover(log: RecordLog, counters: StoreCounters): MountOutcome {
+/** What a mount reports besides its outcome. */
+export interface Findings {
+  readonly counters: StoreCounters;
+  readonly damage: StoreDamage;
+}
+
+/**
+ * Fill the log, its sectors and its slots from the flash. Everything that was in them before is forgotten. With
+ * `takesForeign`, a foreign partition is formatted too.
+ */
+export function recover(log: RecordLog, findings: Findings, takesForeign: boolean): MountOutcome {
   const { sectors, slots } = log;
+  const { counters, damage } = findings;
   sectors.clear();
   slots.clear();
   log.clear();
+  damage.logSectors = 0;
+  damage.records = 0;
   // Mount acts upon what it reads, so the contents must be durable: another process may have written them and crashed.
   sectors.flash.sync();
   const obstacle = readHeaders(log);
   if (obstacle !== undefined) return obstacle;
   if (log.head === 0) {
-    for (let sector = 0; sector < sectors.state.length; sector++) sectors.set(sector, FREE);
-    return log.ensure(1) ? "formatted" : "flash";
+    const nature = natureOf(log);
+    if (nature === "foreign" && !takesForeign) return "foreign";
+    if (nature !== "ours") {
+      for (let sector = 0; sector < sectors.state.length; sector++) sectors.set(sector, FREE);
+      return log.ensure(1) ? "formatted" : "flash";
+    }
+    log.named = Math.max(1, log.named);
   }
   readTail(log);
   readWindow(log);
   log.now = log.recordedTime;
-  for (let sequence = log.tail; sequence <= log.head; sequence++) readRecords(sequence, log, counters);
+  for (let sequence = log.tail; sequence <= log.head; sequence++) readRecords(sequence, log, findings);
   log.now = log.recordedTime;
+  buryLost(log, damage);
   evictSurplus(log, counters);
   const { layout } = sectors;
   for (let slot = 0; slot < slots.capacity; slot++) {
@@ -81,7 +104,7 @@ export function recover(log: RecordLog, counters: StoreCounters): MountOutcome {
     if (slots.occupied(slot) && sector !== NOWHERE) sectors.hold(sector, layout.bodyRoom(slots.lengthBytes[slot]!));
   }
   for (let sector = 0; sector < sectors.state.length; sector++) sectors.reclaim(sector);
-  if (older(log)) {
+  if (log.sectorOfRow[log.head % log.rows] === NOWHERE || older(log)) {
     // A new head comes before all other writes: a program that does not know these records and marks then keeps away.
     log.next = layout.recordsPerSector;
     if (!log.ensure(1)) return "flash";
@@ -117,15 +140,21 @@ function readHeaders(log: RecordLog): MountOutcome | undefined {
     live[sector] = 1;
     known++;
     sum += erases;
+    const sequence = word(bytes, 8) >>> 0;
     if (bytes[3] === BODY_SECTOR) {
       sectors.set(sector, BODIES);
+      log.named = Math.max(log.named, sequence);
       continue;
     }
     flash.read(address + SECTOR_HEADER_BYTES, bytes, SECTOR_HEADER_BYTES, LOG_HEADER_BYTES - SECTOR_HEADER_BYTES);
-    if (!logHeaderWhole(bytes)) continue;
+    if (!logHeaderWhole(bytes)) {
+      // A power cut leaves no records after half of a header.
+      flash.read(layout.recordAddress(sector, 0), bytes, 0, layout.recordBytes);
+      if (!blank(bytes, 0, layout.recordBytes)) log.named = Math.max(log.named, sequence);
+      continue;
+    }
     if (!sameGeometry(bytes, layout)) return "geometry";
     sectors.set(sector, LOG);
-    const sequence = word(bytes, 8) >>> 0;
     if (sequence > log.head) {
       log.head = sequence;
       log.tail = word(bytes, 16) >>> 0;
@@ -148,7 +177,7 @@ function readTail(log: RecordLog): void {
   const bytes = log.record;
   const sector = log.sectorOfRow[log.head % log.rows]!;
   let last = -1;
-  for (let number = 0; number < layout.recordsPerSector; number++) {
+  for (let number = 0; log.head > 0 && number < layout.recordsPerSector; number++) {
     flash.read(layout.recordAddress(sector, number), bytes, 0, layout.recordBytes);
     if (blank(bytes, 0, layout.recordBytes)) continue;
     last = number;
@@ -158,7 +187,12 @@ function readTail(log: RecordLog): void {
   }
   // The program of the next record may have begun: its bits can look erased without being stable.
   log.next = Math.min(last + 2, layout.recordsPerSector);
-  log.tail = Math.max(log.tail, log.head - log.rows + 1);
+  if (log.named > log.head) {
+    // The newest sectors of the log are gone. The log goes on after them, in a new sector.
+    if (log.head === 0) log.tail = Math.max(1, log.named - layout.logSectors + 1);
+    log.next = layout.recordsPerSector;
+  }
+  log.tail = Math.max(log.tail, Math.max(log.head, log.named) - log.rows + 1);
 }
 
 /** Enter the sectors of the log from tail to head. All other log sectors are free. */
@@ -166,6 +200,9 @@ function readWindow(log: RecordLog): void {
   const { sectors } = log;
   const { flash, layout, state } = sectors;
   const bytes = log.record;
+  // Each of the newest sectors that are gone may have moved the tail by a sector.
+  let moved = log.head === 0 ? 0 : Math.max(0, log.named - log.head);
+  log.head = Math.max(log.head, log.named);
   log.sectorOfRow.fill(NOWHERE);
   for (let sector = 0; sector < layout.sectorCount; sector++) {
     if (state[sector] !== LOG) continue;
@@ -174,27 +211,33 @@ function readWindow(log: RecordLog): void {
     if (sequence < log.tail || sequence > log.head) sectors.set(sector, FREE);
     else log.sectorOfRow[sequence % log.rows] = sector;
   }
+  for (; moved > 0 && log.sectorOfRow[log.tail % log.rows] === NOWHERE && log.tail < log.head; moved--) log.tail++;
 }
 
 /** Read all records of the sector with this sequence, and apply each to the index. */
-function readRecords(sequence: number, log: RecordLog, counters: StoreCounters): void {
+function readRecords(sequence: number, log: RecordLog, { counters, damage }: Findings): void {
   const { flash, layout } = log.sectors;
   const bytes = log.record;
   const sector = log.sectorOfRow[sequence % log.rows]!;
   if (sector === NOWHERE) {
-    counters.corrupt++;
+    damage.logSectors++;
     return;
   }
+  let broken = false;
   for (let number = 0; number < layout.recordsPerSector; number++) {
     const address = layout.recordAddress(sector, number);
     flash.read(address, bytes, 0, layout.recordBytes);
     const refusal = refuseRecord(bytes, layout, sequence, number);
-    if (refusal === "crc") counters.torn++;
+    // After a record that a power cut tore, the next life left a place blank.
+    if (broken && refusal === "blank") counters.torn++;
+    else if (broken) damage.records++;
+    broken = refusal === "crc";
     if (refusal !== undefined) continue;
     if (bytes[0] === HEAT_RECORD) applyHeat(sequence, log);
     else if (bytes[0] === RETIRED_RECORD) applyRetired(log);
     else if (bytes[0] !== TAIL_RECORD) applyDrop(sequence, number, log, counters);
   }
+  if (broken) counters.torn++;
 }
 
 /** Apply a heat record: keys that changed after their Drops' records were written. */
@@ -237,10 +280,8 @@ function applyDrop(sequence: number, number: number, log: RecordLog, counters: S
     slots.remove(older);
     return;
   }
-  if (!bodyInPlace(bytes, sectors)) {
-    counters.corrupt++;
-    return;
-  }
+  // A newer record may follow that names another place. So `buryLost` decides what becomes of a lost body.
+  const bodySector = bodyInPlace(bytes, sectors) ? half(bytes, 16) : LOST;
   let slot = older;
   if (older >= 0) {
     log.supersede(older);
@@ -250,10 +291,24 @@ function applyDrop(sequence: number, number: number, log: RecordLog, counters: S
   }
   slots.lengthBytes[slot] = half(bytes, 2);
   slots.heat[slot] = heatKey;
-  slots.bodySector[slot] = half(bytes, 16);
+  slots.bodySector[slot] = bodySector;
   slots.bodyOffset[slot] = half(bytes, 18);
   slots.setVerified(slot, bytes[0] === VERIFIED_DROP_RECORD || isVerified(bytes, layout.verifiedAt, layout.unitBytes));
   log.bindAt(slot, sequence, number);
+}
+
+/**
+ * The body of a Drop is moved, or the Drop dies, before its sector is erased, and its record or mark says so. So no
+ * power cut leaves a living record without its body. Such a Drop is dead, and is counted as damage.
+ */
+function buryLost(log: RecordLog, damage: StoreDamage): void {
+  const { slots } = log;
+  for (let slot = 0; slot < slots.length; slot++) {
+    if (!slots.occupied(slot) || slots.bodySector[slot] !== LOST) continue;
+    damage.records++;
+    log.kill(slot, CORRUPT);
+    slots.remove(slot);
+  }
 }
 
 /**

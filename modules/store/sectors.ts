@@ -28,6 +28,8 @@ export const WORN = 4;
 /** It failed, and is not used any more. */
 export const RETIRED = 5;
 
+/** Bytes go through RAM in pieces of this size, which is a multiple of every program unit and divides every sector. */
+const PIECE_BYTES = 256;
 /** Erase counts are kept in 16 bits, above a base. The base is so far below the first count that mount reads. */
 const BASE_MARGIN = 20_000;
 /** A sector that lags more than so many erases behind the most erased sector is emptied, whatever lives in it. */
@@ -46,6 +48,8 @@ export class Sectors {
   erases = 0;
   programs = 0;
   programmedBytes = 0;
+  /** A buffer for whoever copies bodies or looks through sectors. It keeps nothing between two calls. */
+  readonly piece = new Uint8Array(PIECE_BYTES);
   readonly #worn: Uint16Array;
   #base = 0;
   /** The number of WORN sectors. Each step of cleaning asks for such a sector, and there is hardly ever one. */

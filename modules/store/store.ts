@@ -29,7 +29,7 @@
 import { DROP_SIZE_BYTES_MAX } from "../drop/drop.ts";
 import { Bodies } from "./bodies.ts";
 import { Collector } from "./collector.ts";
-import { StoreCounters } from "./counters.ts";
+import { StoreCounters, StoreDamage } from "./counters.ts";
 import type { Flash } from "./flash.ts";
 import { type Insertion, NOBODY } from "./insertion.ts";
 import { type Death, readJournal } from "./journal.ts";
@@ -41,7 +41,8 @@ import { Sectors } from "./sectors.ts";
 import { Slots } from "./slots.ts";
 
 /**
- * "mounted": the partition held a store. "formatted": it was empty, and holds one now. "newer": a newer format is on
+ * "mounted": the partition held a store, or what is left of one (`Store.damage`). "formatted": it was blank, and holds
+ * a store now. "foreign": it is not blank and was never a store, and nothing was changed. "newer": a newer format is on
  * it, and nothing was changed. "geometry": its size fits no store of this capacity. "flash": no sector could be
  * written.
  */
@@ -78,6 +79,8 @@ export class Store {
   readonly capacity: number;
   /** What happened since the constructor, for an operator. */
   readonly counters = new StoreCounters();
+  /** What the last mount missed, beyond what a power cut takes away. */
+  readonly damage = new StoreDamage();
   /**
    * The latest heat time that was on flash at mount. Heat time continues from here. It changes only at the next mount.
    */
@@ -120,14 +123,26 @@ export class Store {
   }
 
   /**
-   * Read headers and records, but no bodies. Format a partition on which there is no store. May be called again, with
-   * the effect of a restart.
+   * Read headers and records, but no bodies. Format a blank partition. May be called again, with the effect of a
+   * restart.
    */
   mount(): MountOutcome {
+    return this.#start(false);
+  }
+
+  /**
+   * Mount as `mount` does, but format a foreign partition too: everything on it is lost. A board calls this, because a
+   * new chip may hold anything, and nobody is there to ask. A partition with sectors of a store is never formatted.
+   */
+  format(): MountOutcome {
+    return this.#start(true);
+  }
+
+  #start(takesForeign: boolean): MountOutcome {
     this.#mounted = false;
     if (!this.#layout.fits) return "geometry";
     this.#bodies.clear();
-    const outcome = recover(this.#log, this.counters);
+    const outcome = recover(this.#log, this, takesForeign);
     if (outcome !== "mounted" && outcome !== "formatted") return outcome;
     this.epoch = this.#log.recordedTime;
     this.#programmedBefore = this.programmedBytes;
