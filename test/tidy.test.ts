@@ -168,8 +168,11 @@ test("modules and sim use no runtime, no clock and no random numbers of the engi
   }
 });
 
-/** The two files that handle a whole store: one opens it, and the other gives it to a node. */
-const OF_A_WHOLE_STORE = ["hosts/store/drop-store.ts", "hosts/node/host-node.ts"];
+/**
+ * The files that handle a whole store: one opens it, one gives it to a node, and one makes a new store of what is left
+ * of a damaged one.
+ */
+const OF_A_WHOLE_STORE = ["hosts/store/drop-store.ts", "hosts/node/host-node.ts", "hosts/store/salvage.ts"];
 
 /**
  * A Drop comes into a host's store by `Throwie.publish` alone, so that admission judges it. So no other file of hosts/

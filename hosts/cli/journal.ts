@@ -1,18 +1,17 @@
 /** `throwie journal`: print which Drops of a store died lately, the latest first, and why each one died. */
 import { CAUSE_NAMES } from "../../modules/store/marks.ts";
 import { HALF_LIFE_MS_DEFAULT, HEAT_UNITS_PER_HALF_LIFE } from "../../modules/temperature/temperature.ts";
-import { note, print } from "../machine/standard-streams.ts";
-import { damagedDrops, damageSentences, shortIdText } from "../store/damaged-drops.ts";
+import { print } from "../machine/standard-streams.ts";
+import { damagedDrops, shortIdText } from "../store/damaged-drops.ts";
 import { openStoredDrops } from "../store/drop-store.ts";
-import { harmless } from "./text.ts";
+import { recoverHint, tellDamage } from "./damage.ts";
 
 const HOUR_MS = 3_600_000;
 
 export async function journal(options: { store: string; json?: boolean }): Promise<void> {
   const opened = await openStoredDrops(options.store);
-  const { store, damage } = opened;
-  const damaged = damagedDrops(store);
-  for (const sentence of damageSentences(options.store, opened, damaged)) note(harmless(`throwie: ${sentence}`));
+  const { store } = opened;
+  const report = tellDamage(options.store, opened, damagedDrops(store), recoverHint(options.store));
   const deaths = store
     .journal()
     .sort((a, b) => b.time - a.time)
@@ -27,7 +26,7 @@ export async function journal(options: { store: string; json?: boolean }): Promi
   const { room, count, capacity, retiredSectors } = store;
   if (options.json) {
     const sums = { capacity, room, held: count, retiredSectors };
-    print(JSON.stringify({ store: options.store, ...sums, deaths, damage, damaged }));
+    print(JSON.stringify({ store: options.store, ...sums, deaths, ...report }));
     return;
   }
   for (const { shortId, cause, hoursAgo, ageHours, heat } of deaths) {

@@ -9,6 +9,7 @@
  */
 import { note, print, printBytes } from "../machine/standard-streams.ts";
 import type { OpenedMessage } from "../node/message.ts";
+import type { DamageReport } from "./damage.ts";
 import { harmlessJson, harmlessMessage } from "./text.ts";
 
 export interface ShowOptions {
@@ -24,7 +25,7 @@ const ID_DIGITS = 16;
 /** Prints the messages. `source` says where they come from, for the JSON and for the sentence when there is none. */
 export function printMessages(
   messages: OpenedMessage[],
-  source: { store: string; held: number; damage?: object; damaged?: string[] },
+  source: { store: string; held: number } & Partial<DamageReport>,
   { drop = "", json, raw }: ShowOptions,
 ): void {
   const shown = messages

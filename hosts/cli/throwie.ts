@@ -16,6 +16,7 @@ import { journal } from "./journal.ts";
 import { mule } from "./mule.ts";
 import { negentropy } from "./negentropy.ts";
 import { readMessages } from "./read.ts";
+import { recoverStore } from "./recover.ts";
 import { simulate } from "./sim.ts";
 import { harmless, refuseSpoiltArguments } from "./text.ts";
 import { writeMessage } from "./write.ts";
@@ -41,6 +42,10 @@ Who can read a Drop: everyone who gives the same passphrase or the same place.
   --passphrase WORDS, or THROWIE_PASSPHRASE in the environment, which other users of this machine cannot see.
   --place LATITUDE,LONGITUDE or --place LATITUDE,LONGITUDE,PRECISION, in degrees. PRECISION is the number of geohash
   characters, 1 to 12. The default is 7, a square of about 150 metres.`;
+
+const DAMAGE_HELP = `
+A damaged store is read as far as possible: what is missing is said on standard error and in the JSON (damage, damaged),
+and the exit code is 0. Then throwie recover FILE saves what is left.`;
 
 const program = new Command("throwie")
   .description("Leave and read messages that travel at walking speed: no network, no server, no account.")
@@ -78,7 +83,7 @@ program
   .option("--drop <id>", "print only the message of this Drop; the first digits of its id are enough")
   .option("--json", "print one JSON document")
   .option("--raw", "write the bytes of the messages as they were sealed, with a zero byte between two messages")
-  .addHelpText("after", KEY_HELP)
+  .addHelpText("after", KEY_HELP + DAMAGE_HELP)
   .action(readMessages);
 
 program
@@ -86,7 +91,16 @@ program
   .description("print which Drops of a store died lately, and why: coldest of a full store, corrupt, worn sector")
   .option("--store <file>", "the file that holds the Drops", STORE_PATH)
   .option("--json", "print one JSON document")
+  .addHelpText("after", DAMAGE_HELP)
   .action(journal);
+
+program
+  .command("recover")
+  .description("write all Drops that can be saved of a damaged store to a new file")
+  .argument("<file>", "the damaged store, which is not changed; also a copy that was cut short")
+  .option("--to <file>", "the new file, which must not exist (default: the same name with .recovered added)")
+  .option("--json", "print one JSON document")
+  .action(recoverStore);
 
 program
   .command("mule")

@@ -48,7 +48,6 @@ export function damageSentences(path: string, { store, damage }: OpenedDrops, da
       `${counted(damaged.length, "Drop")} in ${path} cannot be shown, with damaged bytes: ${names}${more}.`,
     );
   }
-  if (sentences.length > 0) sentences.push(`To save what is left in a new file: throwie recover ${path}`);
   return sentences;
 }
 

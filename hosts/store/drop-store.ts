@@ -23,7 +23,7 @@ const REFUSALS = {
   newer:
     "The store PATH was written by a newer version: update this program, or name another file; nothing was changed",
   geometry:
-    "The file PATH has a size that no store has, or is a part of a store: name another file; nothing was changed",
+    "The file PATH has a size that no store has: name another file, or save what is left of a store with throwie recover",
   flash: "The store PATH cannot be written: check the disk, or name another file",
 };
 
@@ -79,6 +79,25 @@ export async function openStoredDrops(path: string): Promise<OpenedDrops> {
 }
 
 /**
+ * Opens what is left of a store, for `throwie recover`: a copy that was cut short is opened too. Changes nothing.
+ * Rejects with an Error of one sentence when nothing in the file is of a store.
+ */
+export async function openRemains(path: string): Promise<OpenedDrops & { sizeBytes: number }> {
+  const file = openForReading(path);
+  try {
+    const snapshot = await takeStableSnapshot(file, path);
+    try {
+      return mounted(path, snapshot);
+    } catch (error) {
+      if (!(error instanceof WrongSize) || snapshot === undefined) throw error;
+      return mounted(path, snapshot.resized());
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
  * Opens the file, or creates it, for a node, and waits while another program writes to it. Rejects with an Error of one
  * sentence when the store cannot be used.
  */
@@ -115,13 +134,13 @@ export function dropAt(store: StoredDrops, slot: number): Uint8Array {
 }
 
 /** The store in a snapshot. Throws an Error of one sentence when there is none. */
-function mounted(path: string, snapshot: Snapshot | undefined): OpenedDrops & { store: Store } {
+function mounted(path: string, snapshot: Snapshot | undefined): OpenedDrops & { store: Store; sizeBytes: number } {
   if (snapshot === undefined) throw refusal(path, "foreign");
   const store = new Store(snapshot);
-  const outcome = store.mount();
-  refuseOutcome(path, outcome);
+  refuseOutcome(path, store.mount());
   const { logSectors, records } = store.damage;
-  return { store, damage: { unreadableSectors: snapshot.unreadable.length, logSectors, records } };
+  const damage = { unreadableSectors: snapshot.unreadable.length, logSectors, records };
+  return { store, damage, sizeBytes: snapshot.sizeBytes };
 }
 
 function refuseOutcome(path: string, outcome: MountOutcome): void {
@@ -129,5 +148,8 @@ function refuseOutcome(path: string, outcome: MountOutcome): void {
 }
 
 function refusal(path: string, outcome: keyof typeof REFUSALS): Error {
-  return new Error(`${REFUSALS[outcome].replace("PATH", () => path)}.`);
+  const sentence = `${REFUSALS[outcome].replace("PATH", () => path)}.`;
+  return outcome === "geometry" ? new WrongSize(sentence) : new Error(sentence);
 }
+
+class WrongSize extends Error {}

@@ -38,6 +38,17 @@ export class Snapshot implements Flash {
     this.unreadable = unreadable;
   }
 
+  /** The content at the size of a board's partition, for a copy that was cut short or has bytes after it. */
+  resized(): Snapshot {
+    const bytes = new Uint8Array(SIZE_BYTES_DEFAULT);
+    bytes.set(this.bytes.subarray(0, bytes.length));
+    const unreadable = this.unreadable.filter((sector) => sector * SECTOR_SIZE_BYTES < bytes.length);
+    // A sector that is there in part counts as readable: its records and Drops have checks of their own.
+    for (let at = roundUp(this.sizeBytes); at < bytes.length; at += SECTOR_SIZE_BYTES)
+      unreadable.push(at / SECTOR_SIZE_BYTES);
+    return new Snapshot(bytes, unreadable);
+  }
+
   read(address: number, into: Uint8Array, offset: number, lengthBytes: number): void {
     into.set(this.#part(address, lengthBytes), offset);
   }
@@ -64,6 +75,10 @@ export class Snapshot implements Flash {
       throw new Error(`snapshot: ${lengthBytes} bytes at ${address} are out of range`);
     return this.bytes.subarray(address, address + lengthBytes);
   }
+}
+
+function roundUp(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / SECTOR_SIZE_BYTES) * SECTOR_SIZE_BYTES;
 }
 
 /** Reads the open file once. It must not be written to meanwhile. Undefined when it is too large for a store. */

@@ -1,10 +1,5 @@
 /**
- * The file of a store: which files may be one, and how a command opens or creates it.
- *
- * A person names any path, by tab-completion or by mistake, and a file holds Drops that nobody can send again. So every
- * command that names a store opens it here. A name that cannot be a store is refused at once, before anything is opened
- * for writing: an empty name, a folder, a pipe, a socket, a device, a file that the kernel makes up (/proc, /sys), a
- * link to nothing. The check is made again on the open file, so no other file can take its place between.
+ * The file of a store: how a command opens or creates it. Which names can be one is in path-rules.ts.
  *
  * A reader opens the file read-only, and leaves no trace: no lock, no folder, no byte. A writer creates the file if
  * nothing has its name, and holds the lock (lock.ts) until it closes the file. While another program writes, a writer
@@ -12,9 +7,11 @@
  *
  * A new file is created under its own name and filled with ones in place, under the lock. There is no draft that a kill
  * could leave, and no rename that could replace another file. So a file that is empty, or that has only ones and is too
- * short, is a new file: `touch` made it, or a creation was cut short. The next writer fills it. Folders are not
- * created, except this person's data folder: a wrong letter in a path must not make a tree.
+ * short, is a new file: `touch` made it, or a creation was cut short. The next writer fills it.
+ *
+ * `createWhole` is for a file that must appear with all of its bytes or not at all: the result of `throwie recover`.
  */
+import { randomBytes } from "node:crypto";
 import {
   closeSync,
   constants,
@@ -23,22 +20,21 @@ import {
   fstatSync,
   fsyncSync,
   ftruncateSync,
-  lstatSync,
-  mkdirSync,
   openSync,
   readSync,
-  type Stats,
+  renameSync,
+  rmSync,
   statSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { fileSystemOf, fileSystemWords } from "../machine/file-system.ts";
-import { dataFolder } from "../machine/folders.ts";
+import { fileSystemWords } from "../machine/file-system.ts";
 import { keepToOwner, PRIVATE_MODE } from "../machine/private-file.ts";
 import { note } from "../machine/standard-streams.ts";
 import { tryLock } from "./lock.ts";
+import { NO_WAIT, openExisting, prepareFolder, refuse, syncFolder } from "./path-rules.ts";
 
 export const SECTOR_SIZE_BYTES = 4096;
 /** The size of a board's partition: 448 sectors, 1.75 MB. */
@@ -51,12 +47,6 @@ const PATIENCE_MS_DEFAULT = 10_000;
 /** A writer gives up after so long in any case: a Mule that meets others changes the file all the time. */
 const PATIENCE_MS_MAX = 120_000;
 const RETRY_MS = 40;
-
-/** File systems whose files are made up by the kernel. A new file in /dev would take the place of a device. */
-const MADE_UP =
-  /^(proc|sysfs|devtmpfs|devpts|cgroup2?|debugfs|tracefs|securityfs|configfs|bpf|pstore|efivarfs|selinuxfs|binfmt_misc|mqueue|fusectl)$/;
-/** 0 where the system has no such flag. A pipe or a device must not keep the program waiting. */
-const NO_WAIT = (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
 
 export interface WritingOptions {
   /** The size of a new file. */
@@ -71,7 +61,7 @@ export interface WritingOptions {
 
 /** Opens the file for reading, and checks what it is. The caller closes it. */
 export function openForReading(path: string): number {
-  return openExisting(path, constants.O_RDONLY) ?? refuse(`There is no store ${path}: name another file with --store.`);
+  return openExisting(path, constants.O_RDONLY) ?? refuse(`There is no store ${path}: name another file.`);
 }
 
 /** Opens or creates the file for one writer, and locks it until the caller closes it. */
@@ -130,72 +120,10 @@ function openOrCreate(path: string): { file: number; created: boolean } {
     if (file !== undefined) return { file, created: false };
     prepareFolder(path);
     try {
-      // O_EXCL follows no link, so a link to nothing cannot make a file elsewhere.
-      const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | NO_WAIT;
-      return { file: openSync(path, flags, PRIVATE_MODE), created: true };
+      return { file: createNew(path), created: true };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     }
-  }
-}
-
-/** Opens a file that is there. Undefined when nothing has this name. Throws a sentence when it cannot be a store. */
-function openExisting(path: string, access: number): number | undefined {
-  if (path === "") refuse("The name of the store is empty: name a file with --store.");
-  const stats = statSync(path, { throwIfNoEntry: false });
-  if (stats === undefined) {
-    if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink())
-      refuse(`${path} is a link to a file that does not exist: name the file itself.`);
-    return undefined;
-  }
-  refuseKind(path, stats);
-  let file: number;
-  try {
-    file = openSync(path, access | NO_WAIT);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
-  try {
-    refuseKind(path, fstatSync(file));
-    refuseMadeUp(path, file);
-    return file;
-  } catch (error) {
-    closeSync(file);
-    throw error;
-  }
-}
-
-function refuseKind(path: string, stats: Stats): void {
-  if (stats.isFile()) return;
-  const kind = stats.isDirectory() ? "folder" : stats.isFIFO() ? "pipe" : stats.isSocket() ? "socket" : "device";
-  refuse(`${path} is a ${kind}: name a file for the Drops.`);
-}
-
-function refuseMadeUp(path: string, file: number): void {
-  const kind = fileSystemOf(file);
-  if (kind !== undefined && MADE_UP.test(kind))
-    refuse(`${path} is in a file system of the kernel (${kind}), which keeps nothing: name another file.`);
-}
-
-/** Checks the folder for a new file. Only the data folder is created: any other folder is somebody's choice. */
-function prepareFolder(path: string): void {
-  const folder = dirname(resolve(path));
-  if (statSync(folder, { throwIfNoEntry: false }) === undefined) {
-    if (folder !== dataFolder()) refuse(`There is no folder ${folder}: create the folder, or name another file.`);
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-  }
-  let file: number;
-  try {
-    file = openSync(folder, constants.O_RDONLY | NO_WAIT);
-  } catch {
-    // A folder that this user may write but not list.
-    return;
-  }
-  try {
-    refuseMadeUp(path, file);
-  } finally {
-    closeSync(file);
   }
 }
 
@@ -241,24 +169,52 @@ function isBlank(file: number, sizeBytes: number): boolean {
   return bytes.every((byte) => byte === 0xff);
 }
 
-/** Makes the name of a new file durable, where the file system can. */
-function syncFolder(folder: string): void {
-  try {
-    const file = openSync(folder, "r");
-    try {
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-  } catch {
-    // FAT, network file systems and Windows refuse this for folders, and keep names in their own way.
-  }
-}
-
 export function sayOnStandardError(sentence: string): void {
   note(`throwie: ${sentence}`);
 }
 
-function refuse(sentence: string): never {
-  throw new Error(sentence);
+/**
+ * Writes a new file. Nothing has its name before all of its bytes are on the disk, but for an empty file that keeps the
+ * name in the last moment: a rename alone would replace what another program made meanwhile. Nothing is left behind
+ * after a failure.
+ */
+export function createWhole(path: string, bytes: Uint8Array, tell: (sentence: string) => void): void {
+  refuseTaken(path);
+  const draft = `${path}.${randomBytes(4).toString("hex")}.part`;
+  const left: string[] = [];
+  try {
+    const file = createNew(draft);
+    left.push(draft);
+    try {
+      allowOwner(file);
+      keepToOwner(file, path, tell);
+      for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    closeSync(createNew(path));
+    left.push(path);
+    renameSync(draft, path);
+    syncFolder(dirname(path));
+  } catch (error) {
+    for (const name of left) rmSync(name, { force: true });
+    const failure = error as NodeJS.ErrnoException;
+    throw failure.errno === undefined ? error : Object.assign(failure, { path });
+  }
+}
+
+/** Throws a sentence when a new file cannot have this name. */
+export function refuseTaken(path: string): void {
+  const file = openExisting(path, constants.O_RDONLY);
+  if (file !== undefined) {
+    closeSync(file);
+    refuse(`${path} exists already, and is not replaced: name another file.`);
+  }
+  prepareFolder(path);
+}
+
+/** Creates a file that has no name yet. O_EXCL follows no link, so a link to nothing cannot make a file elsewhere. */
+function createNew(path: string): number {
+  return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | NO_WAIT, PRIVATE_MODE);
 }

@@ -1,0 +1,19 @@
+/** `throwie recover`: write all that can be saved of a damaged store to a new file. */
+import { note, print } from "../machine/standard-streams.ts";
+import { openRemains } from "../store/drop-store.ts";
+import { salvage } from "../store/salvage.ts";
+import { createWhole, refuseTaken } from "../store/store-file.ts";
+import { tellDamage } from "./damage.ts";
+import { harmless, harmlessJson } from "./text.ts";
+
+export async function recoverStore(path: string, options: { to?: string; json?: boolean }): Promise<void> {
+  const to = options.to ?? `${path}.recovered`;
+  const opened = await openRemains(path);
+  refuseTaken(to);
+  const { bytes, saved, damaged } = salvage(opened.store, opened.sizeBytes);
+  const report = tellDamage(path, opened, damaged);
+  if (saved === 0) throw new Error(`There is no Drop in ${path} that can be saved: no file was written.`);
+  createWhole(to, bytes, (sentence) => note(harmless(`throwie: ${sentence}`)));
+  if (options.json) print(harmlessJson({ store: path, to, saved, ...report }));
+  else print(harmless(`${saved} Drops of ${path} are now in ${to}. The old file was not changed.`));
+}
