@@ -9,13 +9,13 @@ import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } f
 import { join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { pino } from "pino";
 import { loadIdentity } from "../hosts/distsoc/identity.ts";
 import { parseNodeAddress } from "../hosts/distsoc/node-id.ts";
 import { openIrohTransport } from "../hosts/distsoc/transport/iroh-transport.ts";
 import { MESSAGE_BOUNDS } from "../hosts/distsoc/wire/messages.ts";
 import type { Air } from "../hosts/gateway/bridge.ts";
 import { Gateway, openDatabase } from "../hosts/gateway/gateway.ts";
+import { openLog } from "../hosts/gateway/log.ts";
 import type { PublishOutcome } from "../modules/throwie/throwie.ts";
 
 /** An air in a file. A line of the file counts as a Drop when its line feed is on the disk. */
@@ -51,13 +51,13 @@ class FileAir implements Air {
 const [dataPath, listen, airPath, ...peers] = process.argv.slice(2);
 const named = (role: string) =>
   peers.filter((peer) => peer.startsWith(`${role}=`)).map((peer) => parseNodeAddress(peer.slice(role.length + 1)));
-const logger = pino({ base: null }, pino.destination({ dest: 1, sync: true }));
+const { logger, close } = openLog(1);
 const air = new FileAir(airPath!);
 // The test has created the folder, because it reads the key before the gateway runs. Only one process may use the
 // database.
 const keyPath = join(dataPath!, "identity.key");
 const identity = loadIdentity(keyPath);
-const database = openDatabase(dataPath!, identity.nodeId);
+const database = openDatabase(dataPath!, identity.nodeId, logger);
 const transport = await openIrohTransport({ identity, listen: listen!, bounds: MESSAGE_BOUNDS });
 const gateway = new Gateway(
   {
@@ -72,4 +72,8 @@ createInterface({ input: process.stdin }).on("line", (line) => {
   const [word, argument] = line.split(" ");
   if (word === "hear") air.offer(Uint8Array.from(Buffer.from(argument!, "hex")));
 });
-process.once("SIGTERM", () => void gateway.stop().then(() => process.exit(0)));
+process.once("SIGTERM", async () => {
+  await gateway.stop();
+  await close();
+  process.exit(0);
+});

@@ -166,9 +166,9 @@ export class Town {
 
   start(follow: Named[], audience: Named[], { cutAt = 0, broken = unbroken } = {}): void {
     this.power = new Power(cutAt, () => this.#network.cut(this.identity.nodeId));
-    const database = openDatabase(this.#dataPath, this.identity.nodeId);
+    const logger = pino({ base: null }, { write: (line: string) => void this.events.push(JSON.parse(line)) });
+    const database = openDatabase(this.#dataPath, this.identity.nodeId, logger);
     this.#database = database;
-    const write = (line: string): void => void this.events.push(JSON.parse(line));
     try {
       this.gateway = new Gateway(
         {
@@ -179,7 +179,7 @@ export class Town {
           air: this.power.feed(this.air),
           follow: follow.map(({ address }) => address),
           audience: audience.map(({ address }) => address),
-          logger: pino({ base: null }, { write }),
+          logger,
         },
         broken(this.power.feed(database)),
       );

@@ -2,12 +2,12 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import pino from "pino";
 import { loadIdentity } from "../distsoc/identity.ts";
 import { parseNodeAddress } from "../distsoc/node-id.ts";
 import { openIrohTransport } from "../distsoc/transport/iroh-transport.ts";
 import { MESSAGE_BOUNDS } from "../distsoc/wire/messages.ts";
 import { DROPS_FILE, Gateway, IDENTITY_FILE } from "../gateway/gateway.ts";
+import { openLog } from "../gateway/log.ts";
 import { radioAir } from "../gateway/radio-air.ts";
 import { HostNode, radioAddress } from "../node/host-node.ts";
 import { type RadioOptions, radioOf } from "./radio-options.ts";
@@ -22,7 +22,7 @@ interface CommandOptions extends RadioOptions {
 export async function gateway(options: CommandOptions): Promise<void> {
   const follow = options.follow.map(parseNodeAddress);
   const audience = options.audience.map(parseNodeAddress);
-  const logger = pino({ base: null }, pino.destination({ dest: 1, sync: true }));
+  const { logger, close } = openLog(1);
   const openRadio = radioOf(options, (news) => logger[news.event === "dongle-found" ? "info" : "warn"](news));
   mkdirSync(options.data, { recursive: true, mode: 0o700 });
   const identity = loadIdentity(join(options.data, IDENTITY_FILE));
@@ -41,6 +41,7 @@ export async function gateway(options: CommandOptions): Promise<void> {
   const stop = async (): Promise<void> => {
     await running.stop();
     node.close();
+    await close();
     process.exit(0);
   };
   process.once("SIGINT", stop);

@@ -27,7 +27,7 @@ import { Peers } from "./connections/peers.ts";
 import { answer, type Handlers } from "./exchange.ts";
 import { Announcements } from "./files/announcements.ts";
 import type { NodeAddress, NodeId } from "./node-id.ts";
-import type { OverlayLog, Posts } from "./ports.ts";
+import { type OverlayLog, type Posts, PostsFault } from "./ports.ts";
 import { isSigned, type Post, readPost } from "./post.ts";
 import { Outbox } from "./social/outbox.ts";
 import { ProtocolError, type Transport, TransportError } from "./transport/transport.ts";
@@ -173,8 +173,7 @@ export class OverlayNode {
     if (!this.#follow.has(post.author)) throw refuse("not followed", "refused");
     if (posts.holdsPost(post.id)) return "known";
     if (!isSigned(post)) throw refuse("bad-signature", "bad-signature");
-    const outcome = posts.keep(post);
-    if (outcome === "full") throw refuse("full", "full");
+    const outcome = this.#keep(post);
     if (outcome === "stored") {
       const { id, author, drop } = post;
       log.info({ event: "received", post: bytesToHex(id), author, drop: bytesToHex(dropId(drop)), peer: from });
@@ -183,8 +182,17 @@ export class OverlayNode {
     return outcome;
   }
 
+  /** Another node tries again later when there is no room here. */
+  #keep(post: Post): "stored" | "known" {
+    try {
+      return this.#options.posts.keep(post);
+    } catch (error) {
+      throw error instanceof PostsFault ? new ProtocolError("full") : error;
+    }
+  }
+
   #fault(error: unknown): void {
-    if (!this.#stopped) this.#options.log.error({ event: "fault", err: error });
+    if (!this.#stopped && !(error instanceof PostsFault)) this.#options.log.error({ event: "fault", err: error });
   }
 }
 

@@ -14,16 +14,23 @@ export interface KeptPost {
 }
 
 /**
+ * An operating failure of the owner's posts, for example a full disk. The owner has told the operator already, so the
+ * node does not log it.
+ */
+export class PostsFault extends Error {
+  override readonly name = "PostsFault";
+}
+
+/**
  * The posts that this node keeps: its own posts and the posts of other authors. Each call is one transaction, and its
- * effect is durable when the call returns. A call may throw. This is an operating failure of the owner (for example a
- * full disk), and then the call has had no effect.
+ * effect is durable when the call returns. A call may throw a PostsFault, and then the call has had no effect.
  */
 export interface Posts {
   holdsPost(postId: Uint8Array): boolean;
   /** Returns the record of a post, or undefined when the post is not held. */
   record(postId: Uint8Array): Uint8Array | undefined;
-  /** Keeps a verified post of another author. "full": there is no room for one more post. */
-  keep(post: Post): "stored" | "known" | "full";
+  /** Keeps a verified post of another author. */
+  keep(post: Post): "stored" | "known";
   /** Returns the own posts that are owed to this peer and whose number is above `after`, oldest first. */
   owed(peer: NodeId, after: number, countMax: number): KeptPost[];
   /** The peer has confirmed that it holds this post, so the post is no longer owed to the peer. */

@@ -23,6 +23,7 @@ import { dropId } from "../../modules/drop/drop.ts";
 import type { PublishOutcome } from "../../modules/throwie/throwie.ts";
 import type { Identity } from "../distsoc/identity.ts";
 import type { OverlayNode } from "../distsoc/node.ts";
+import { PostsFault } from "../distsoc/ports.ts";
 import { type Post, signPost } from "../distsoc/post.ts";
 import type { RetryTimings } from "../retry/backoff.ts";
 import { pause, type Timers } from "../retry/timers.ts";
@@ -98,16 +99,15 @@ export class Bridge {
    * Makes a post of a complete, verified Drop from this town's air. "fault": the post could not be stored, so this
    * function must be called again later.
    */
-  #post(drop: Uint8Array): "posted" | "known" | "full" | "fault" {
+  #post(drop: Uint8Array): "posted" | "known" | "fault" {
     const { database, identity, node, logger } = this.#options;
-    let post: Post | "known" | "full";
+    let post: Post | "known";
     try {
       post = database.post(drop, node.audience, (sequence) => signPost(identity, sequence, drop));
     } catch (error) {
       this.#fault(error);
       return "fault";
     }
-    if (post === "full") logger.error({ event: "database-full", drop: bytesToHex(dropId(drop)) });
     if (typeof post === "string") return post;
     const { id, sequence } = post;
     logger.info({ event: "posted", drop: bytesToHex(dropId(drop)), post: bytesToHex(id), sequence });
@@ -117,13 +117,12 @@ export class Bridge {
 
   /** Makes a post of each Drop in the air store. It pauses between Drops, because the radio needs the event loop. */
   async #postAll(): Promise<"done" | "again"> {
-    let result: "done" | "again" = "done";
     for (const drop of [...this.#options.air.heardDrops()]) {
       if (this.#stopped) return "done";
-      if (this.#post(drop) === "fault") result = "again";
+      if (this.#post(drop) === "fault") return "again";
       await pause(this.#options.timers, 0);
     }
-    return result;
+    return "done";
   }
 
   async #offerAll(): Promise<"done" | "again"> {
@@ -151,6 +150,7 @@ export class Bridge {
   }
 
   #fault(error: unknown): void {
-    if (!this.#stopped) this.#options.logger.error({ event: "fault", err: error });
+    if (this.#stopped || error instanceof PostsFault) return;
+    this.#options.logger.error({ event: "fault", err: error });
   }
 }

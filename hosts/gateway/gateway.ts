@@ -5,8 +5,8 @@
  * air of the town and the posts of the node (bridge.ts), and the database that stores the state of both (database/).
  *
  * It logs these events, one line each, with ids in hexadecimal: started, posted, pushed, received, to-air, fetched,
- * refused, peer-up, peer-down, fault, database-full, stopped. Operators and the demo follow the way of a Drop in this
- * log.
+ * refused, peer-up, peer-down, fault, database-fails, database-works, forgotten, narrowed, log-dropped, stopped.
+ * Operators and the demo follow the way of a Drop in this log.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -14,6 +14,7 @@ import type { Logger } from "pino";
 import type { Identity } from "../distsoc/identity.ts";
 import { OverlayNode } from "../distsoc/node.ts";
 import type { NodeAddress, NodeId } from "../distsoc/node-id.ts";
+import type { OverlayLog } from "../distsoc/ports.ts";
 import type { Transport } from "../distsoc/transport/transport.ts";
 import { RETRY_TIMINGS, type RetryTimings } from "../retry/backoff.ts";
 import { SYSTEM_TIMERS, type Timers } from "../retry/timers.ts";
@@ -46,9 +47,9 @@ export const DROPS_FILE = "drops.flash";
 export const IDENTITY_FILE = "identity.key";
 
 /** Opens the database of a gateway in the folder `dataPath`. Throws a DatabaseError. */
-export function openDatabase(dataPath: string, self: NodeId): GatewayDatabase {
+export function openDatabase(dataPath: string, self: NodeId, log: OverlayLog): GatewayDatabase {
   mkdirSync(dataPath, { recursive: true, mode: 0o700 });
-  return new GatewayDatabase(join(dataPath, DATABASE_FILE), self);
+  return new GatewayDatabase(join(dataPath, DATABASE_FILE), self, { log });
 }
 
 export class Gateway {
@@ -62,7 +63,10 @@ export class Gateway {
    * Throws a DatabaseError, or a RangeError when too many peers are named. `stop` also closes a database that the
    * caller passed.
    */
-  constructor(options: GatewayOptions, database = openDatabase(options.dataPath, options.identity.nodeId)) {
+  constructor(
+    options: GatewayOptions,
+    database = openDatabase(options.dataPath, options.identity.nodeId, options.logger),
+  ) {
     const { transport, air, identity, follow, audience, logger, requestDeadlineMs } = options;
     const { timers = SYSTEM_TIMERS, timings = RETRY_TIMINGS } = options;
     this.#options = options;

@@ -10,8 +10,10 @@
  * - It sends a keep-alive packet every 5 seconds in each direction.
  * - It takes 32 seconds to notice a peer that has vanished. So this file sets its own deadline on every wait.
  *
- * The library has three demands:
+ * The library has four demands:
  * - Bytes must be an `Array<number>`. Any other type throws, and `Array.from` takes ten times as long as a loop.
+ * - RUST_LIB_BACKTRACE must be 0 where the environment has RUST_BACKTRACE. Otherwise the stack trace of the first error
+ *   takes 30 MB of memory, and each further one takes milliseconds. Every connection that ends is such an error.
  * - The `watch*` calls must not be used, because they abort the process.
  * - While one call on half of a stream is pending, there must be no second call on this half, because the second call
  *   waits for the same lock. For this reason a message that stays incomplete costs its sender the connection.
@@ -19,6 +21,8 @@
  * Invariant: no action of a peer causes a rejection outside a caller's promise. Every stream ends with an answer or a
  * code.
  */
+import { networkInterfaces } from "node:os";
+import process from "node:process";
 import {
   Endpoint,
   EndpointAddr,
@@ -52,6 +56,8 @@ import {
   within,
 } from "./transport.ts";
 
+process.env.RUST_LIB_BACKTRACE = "0";
+
 export interface IrohTransportOptions {
   identity: Identity;
   /** The address as `ip:port`. Port 0 means any free port. Other machines can reach only this address. */
@@ -62,25 +68,46 @@ export interface IrohTransportOptions {
 
 /** Binds the address. Rejects with a TransportError "address" when that fails. */
 export async function openIrohTransport(options: IrohTransportOptions): Promise<Transport> {
-  const { ip } = parseSocket(options.listen);
+  const { listen } = options;
+  // Otherwise the library would bind the other address family to all addresses. Loopback hides that socket.
+  const hidden = parseSocket(listen).ip.includes(":") ? "127.0.0.1:0" : "[::1]:0";
+  try {
+    const endpoint = await bind(options, [listen, hidden]).catch(() => bind(options, [listen]));
+    return new IrohTransport(await withoutOpenSockets(endpoint, listen), options);
+  } catch (error) {
+    if (error instanceof TransportError) throw error;
+    const why = /in use/i.test(String(error))
+      ? "another program uses this address"
+      : "this machine does not have this address";
+    throw new TransportError("address", `cannot listen on ${listen}: ${why}; name another address`);
+  }
+}
+
+function bind({ identity }: IrohTransportOptions, sockets: readonly string[]): Promise<Endpoint> {
   const builder = Endpoint.builder();
   presetMinimal(builder);
   builder.relayMode(RelayMode.disabled());
   builder.alpns([toNumbers(ALPN_BYTES)]);
-  builder.secretKey(toNumbers(options.identity.secretKey));
-  let endpoint: Endpoint;
-  try {
-    builder.bindAddr(options.listen);
-    // The library would bind the other address family to all addresses. Loopback hides that socket from other machines.
-    builder.bindAddr(ip.includes(":") ? "127.0.0.1:0" : "[::1]:0");
-    endpoint = await builder.bind();
-  } catch (error) {
-    const why = /in use/i.test(String(error))
-      ? "another program uses this address"
-      : "this machine does not have this address";
-    throw new TransportError("address", `cannot listen on ${options.listen}: ${why}; name another address`);
-  }
-  return new IrohTransport(endpoint, options);
+  builder.secretKey(toNumbers(identity.secretKey));
+  for (const socket of sockets) builder.bindAddr(socket);
+  return builder.bind();
+}
+
+/**
+ * A machine without IPv6 has no [::1] to bind. There the library opens its own socket [::], which no other machine can
+ * reach as long as this machine has no address of that family.
+ */
+async function withoutOpenSockets(endpoint: Endpoint, listen: string): Promise<Endpoint> {
+  const bracketed = listen.startsWith("[");
+  const open = endpoint
+    .boundSockets()
+    .some((socket) => /^(?:0\.0\.0\.0|\[::\]):/.test(socket) && socket.startsWith("[") !== bracketed);
+  const family = bracketed ? "IPv4" : "IPv6";
+  const addresses = Object.values(networkInterfaces()).flatMap((own) => own ?? []);
+  if (!open || !addresses.some((address) => address.family === family)) return endpoint;
+  await within(SYSTEM_TIMERS, CLOSE_DEADLINE_MS, endpoint.close()).catch(() => {});
+  const loopback = bracketed ? "127.0.0.1" : "[::1]";
+  throw new TransportError("address", `${loopback} cannot be bound; give the loopback interface this address`);
 }
 
 const ALPN_BYTES = Uint8Array.from(ALPN, (character) => character.charCodeAt(0));
@@ -311,7 +338,7 @@ function codeIn(text: string, pattern: RegExp): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** Returns the message alone. The library appends a stack trace to it when RUST_BACKTRACE is set. */
+/** Returns the message alone, without a stack trace. */
 function firstLine(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split("\n", 1)[0]!;
 }

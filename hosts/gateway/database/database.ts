@@ -8,23 +8,46 @@
  * Invariant: each method is one transaction, which is on the disk when the method returns. So a post always has its
  * outbox rows, no sequence number is used twice, and a post that was answered "stored" is stored.
  *
- * It refuses three things:
+ * The database has a bound in bytes. When it is full, the oldest posts that are delivered and aired are forgotten. Only
+ * when there are no more of these, the oldest posts that are still due are forgotten too, and the log says so.
+ *
+ * A failure of the disk is logged once, and so is its end. A call that fails has had no effect, and throws a
+ * PostsFault. Reading goes on while the disk is full.
+ *
+ * It refuses two things:
  * - To be opened by two processes at the same time. An exclusive lock on a second file ensures this, and the system
  *   frees the lock when a process dies. A lock on the database itself would not do, because a closed libsql database
  *   remains open as long as its statements exist.
  * - To serve another identity than the one that opened the database first.
- * - To hold more than POSTS_MAX posts.
  */
+import { chmodSync, closeSync, existsSync, openSync } from "node:fs";
 import Libsql from "libsql";
 import { dropId } from "../../../modules/drop/drop.ts";
 import { type NodeId, nodeIdBytes } from "../../distsoc/node-id.ts";
-import type { KeptPost, Posts } from "../../distsoc/ports.ts";
+import { type KeptPost, type OverlayLog, type Posts, PostsFault } from "../../distsoc/ports.ts";
 import { type Post, readPost } from "../../distsoc/post.ts";
+import { PRIVATE_MODE } from "../../machine/private-file.ts";
+import { SYSTEM_TIMERS, type Timers } from "../../retry/timers.ts";
+import { codeOf, sentenceOf } from "./faults.ts";
 import { blobBytes, prepareQueries, type Queries, type Row, type Statement } from "./queries.ts";
-import { DatabaseError, openFile } from "./schema.ts";
+import { DatabaseError, databaseError, openFile } from "./schema.ts";
 
-/** As full Drops these posts take about 2.5 GB: years of a busy town. The bound keeps authors from filling the disk. */
-const POSTS_MAX = 1_000_000;
+/**
+ * Some 400,000 posts of full size. A town that writes a hundred Drops a day fills this in ten years. A board that posts
+ * as much as its radio can fills it in ten days, and then pushes out only the oldest posts.
+ */
+const KEPT_BYTES_MAX = 1024 ** 3;
+/** The number of posts that are forgotten at a time. So the search for them is rare. */
+const FORGET_POSTS = 1024;
+/** A failure that comes back within this time is not logged again. */
+const SAME_FAILURE_MS = 60_000;
+
+export interface DatabaseOptions {
+  log: OverlayLog;
+  timers?: Timers;
+  keptBytesMax?: number;
+  forgetPosts?: number;
+}
 
 export interface Counts {
   posts: number;
@@ -36,25 +59,36 @@ export class GatewayDatabase implements Posts {
   readonly #database: Libsql.Database;
   readonly #lock: Libsql.Database;
   readonly #queries: Queries;
-  readonly #postsMax: number;
+  readonly #path: string;
+  readonly #log: OverlayLog;
+  readonly #timers: Timers;
+  readonly #keptBytesMax: number;
+  readonly #forgetPosts: number;
   #posts: number;
   #open = true;
+  /** The failure that lasts. */
+  #failure: string | undefined;
+  /** The failure that was logged last, and when. */
+  #failureSaid: string | undefined;
+  #failureSaidMs = 0;
 
   /** Opens the database, or creates it if absent. Throws a DatabaseError. */
-  constructor(path: string, self: NodeId, options: { postsMax?: number } = {}) {
-    this.#postsMax = options.postsMax ?? POSTS_MAX;
+  constructor(path: string, self: NodeId, options: DatabaseOptions) {
+    const { log, timers = SYSTEM_TIMERS, keptBytesMax = KEPT_BYTES_MAX, forgetPosts = FORGET_POSTS } = options;
+    this.#path = path;
+    this.#log = log;
+    this.#timers = timers;
+    this.#keptBytesMax = keptBytesMax;
+    this.#forgetPosts = forgetPosts;
     this.#lock = lock(path);
     try {
-      this.#database = openFile(path);
+      this.#database = openFile(path, (reason) => log.warn({ event: "narrowed", reason }));
       this.#queries = prepareQueries(this.#database);
       this.#mustBelongTo(self, path);
       this.#posts = Number(this.#get(this.#queries.countPosts)!.count);
     } catch (error) {
       unlock(this.#lock);
-      if (error instanceof DatabaseError) throw error;
-      throw new DatabaseError(
-        `The database ${path} cannot be used (${(error as Error).message}); check the file and its disk.`,
-      );
+      throw databaseError(error, path);
     }
   }
 
@@ -76,11 +110,10 @@ export class GatewayDatabase implements Posts {
    * Stores a post of this node that holds the Drop, as owed to each node of the audience. `make` signs the post with
    * the given sequence number. Returns "known" when a post of any author holds the Drop already. This rule ends loops.
    */
-  post(drop: Uint8Array, audience: readonly NodeId[], make: (sequence: number) => Post): Post | "known" | "full" {
+  post(drop: Uint8Array, audience: readonly NodeId[], make: (sequence: number) => Post): Post | "known" {
     const id = dropId(drop);
     return this.#transaction(() => {
       if (this.holdsDrop(id)) return "known";
-      if (this.#posts >= this.#postsMax) return "full";
       const sequence = Number(this.#get(this.#queries.sequenceNext)!.sequence_next);
       const post = make(sequence);
       const number = this.#insert(post, id, 1);
@@ -91,10 +124,9 @@ export class GatewayDatabase implements Posts {
   }
 
   /** Stores a verified post of another author. Its Drop then awaits the air. */
-  keep(post: Post): "stored" | "known" | "full" {
+  keep(post: Post): "stored" | "known" {
     return this.#transaction(() => {
       if (this.holdsPost(post.id)) return "known";
-      if (this.#posts >= this.#postsMax) return "full";
       const number = this.#insert(post, dropId(post.drop), 0);
       this.#run(this.#queries.await, number);
       return "stored";
@@ -132,7 +164,7 @@ export class GatewayDatabase implements Posts {
   close(): void {
     this.#mustBeOpen();
     this.#open = false;
-    this.#database.pragma("wal_checkpoint(TRUNCATE)");
+    this.#shrink();
     this.#database.close();
     unlock(this.#lock);
   }
@@ -159,8 +191,7 @@ export class GatewayDatabase implements Posts {
   }
 
   #kept(statement: Statement, ...parameters: unknown[]): KeptPost[] {
-    this.#mustBeOpen();
-    return (statement.all(parameters) as Row[]).map((row) => {
+    return (this.#guarded(() => statement.all(parameters)) as Row[]).map((row) => {
       const post = readPost(blobBytes(row.record!));
       if (typeof post === "string")
         throw new Error(`database: a post that was verified when it was stored now reads as ${post}`);
@@ -169,43 +200,111 @@ export class GatewayDatabase implements Posts {
   }
 
   #get(statement: Statement, ...parameters: unknown[]): Row | undefined {
-    this.#mustBeOpen();
-    return statement.get(parameters) as Row | undefined;
+    return this.#guarded(() => statement.get(parameters)) as Row | undefined;
   }
 
   #run(statement: Statement, ...parameters: unknown[]): void {
-    this.#mustBeOpen();
-    statement.run(parameters);
+    this.#guarded(() => {
+      const { changes } = statement.run(parameters);
+      if (changes > 0 && !this.#database.inTransaction) this.#works();
+    });
   }
 
-  /** Runs one of the two methods that add a post. A result that is a Post or "stored" means that one post was added. */
-  #transaction<T extends Post | "stored" | "known" | "full">(work: () => T): T {
-    this.#mustBeOpen();
-    this.#database.exec("BEGIN IMMEDIATE");
+  /** Runs one of the two methods that add a post. A result other than "known" means that one post was added. */
+  #transaction<T extends Post | "stored" | "known">(work: () => T): T {
+    return this.#guarded(() => {
+      this.#database.exec("BEGIN IMMEDIATE");
+      try {
+        const forgotten = this.#full() ? this.#forget() : 0;
+        const result = work();
+        this.#database.exec("COMMIT");
+        this.#posts += (result === "known" ? 0 : 1) - forgotten;
+        if (result !== "known") this.#works();
+        return result;
+      } catch (error) {
+        // A full disk has ended the transaction already.
+        if (this.#database.inTransaction) this.#database.exec("ROLLBACK");
+        if (codeOf(error) === "SQLITE_FULL") this.#shrink();
+        throw error;
+      }
+    });
+  }
+
+  /** Empties the write-ahead log. Where that fails, the log stays as it is, and the next start reads it. */
+  #shrink(): void {
     try {
-      const result = work();
-      this.#database.exec("COMMIT");
-      if (typeof result !== "string" || result === "stored") this.#posts += 1;
-      return result;
-    } catch (error) {
-      this.#database.exec("ROLLBACK");
-      throw error;
+      this.#database.pragma("wal_checkpoint(TRUNCATE)");
+    } catch {
+      // The disk has no room for what the log holds.
     }
+  }
+
+  #full(): boolean {
+    return Number(this.#get(this.#queries.usedBytes)!.bytes) > this.#keptBytesMax;
+  }
+
+  /** Forgets the oldest posts for which nothing is due, else the oldest posts. Returns their number. */
+  #forget(): number {
+    const { settled, oldest, forgetDeliveries, forgetAwaiting, forgetPost } = this.#queries;
+    const numbers = (query: Statement): number[] =>
+      (query.all([this.#forgetPosts]) as Row[]).map(({ number }) => Number(number));
+    const done = numbers(settled);
+    const forgotten = done.length > 0 ? done : numbers(oldest);
+    for (const number of forgotten)
+      for (const query of [forgetDeliveries, forgetAwaiting, forgetPost]) query.run([number]);
+    const line = { event: "forgotten", posts: forgotten.length, due: done.length === 0 };
+    this.#log[line.due ? "warn" : "info"](line);
+    return forgotten.length;
+  }
+
+  /** Logs a failure of the database, unless it lasts, and throws it as a PostsFault. */
+  #guarded<T>(work: () => T): T {
+    this.#mustBeOpen();
+    try {
+      return work();
+    } catch (error) {
+      const reason = sentenceOf(error, this.#path);
+      if (reason === undefined) throw error;
+      this.#fails(reason);
+      throw new PostsFault(reason);
+    }
+  }
+
+  #fails(reason: string): void {
+    if (this.#failure === reason) return;
+    this.#failure = reason;
+    const nowMs = this.#timers.now();
+    if (reason === this.#failureSaid && nowMs - this.#failureSaidMs < SAME_FAILURE_MS) return;
+    this.#failureSaid = reason;
+    this.#failureSaidMs = nowMs;
+    this.#log.error({ event: "database-fails", reason });
+  }
+
+  #works(): void {
+    if (this.#failure === undefined) return;
+    this.#failure = undefined;
+    this.#log.info({ event: "database-works" });
   }
 }
 
 function lock(path: string): Libsql.Database {
+  const file = `${path}.lock`;
+  let held: Libsql.Database | undefined;
   try {
-    const held = new Libsql(`${path}.lock`);
+    // To open the file here would give up the lock that this process may hold on it already.
+    if (existsSync(file)) chmodSync(file, PRIVATE_MODE);
+    else closeSync(openSync(file, "a", PRIVATE_MODE));
+    held = new Libsql(file);
+    // Without a journal the lock needs no room on the disk.
+    held.pragma("journal_mode = MEMORY");
     held.exec("BEGIN EXCLUSIVE");
     return held;
   } catch (error) {
-    if ((error as { code?: string }).code === "SQLITE_BUSY") {
+    held?.close();
+    if (codeOf(error) === "SQLITE_BUSY") {
       throw new DatabaseError(`The database ${path} is in use by another process; end the other gateway first.`);
     }
-    throw new DatabaseError(
-      `The database ${path} cannot be opened (${(error as Error).message}); check the path and its permissions.`,
-    );
+    throw databaseError(error, path);
   }
 }
 

@@ -31,6 +31,19 @@ export function prepareQueries(database: Libsql.Database) {
       "SELECT number, record FROM awaiting JOIN posts ON number = post_number WHERE post_number > ? ORDER BY post_number LIMIT ?",
     ),
     aired: sql("DELETE FROM awaiting WHERE post_number = ?"),
+    settled: sql(
+      `SELECT number FROM posts
+       WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE post_number = number AND state = 0)
+       AND NOT EXISTS (SELECT 1 FROM awaiting WHERE post_number = number) ORDER BY number LIMIT ?`,
+    ),
+    oldest: sql("SELECT number FROM posts ORDER BY number LIMIT ?"),
+    forgetDeliveries: sql("DELETE FROM deliveries WHERE post_number = ?"),
+    forgetAwaiting: sql("DELETE FROM awaiting WHERE post_number = ?"),
+    forgetPost: sql("DELETE FROM posts WHERE number = ?"),
+    usedBytes: sql(
+      `SELECT (page_count - freelist_count) * page_size AS bytes
+       FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()`,
+    ),
     countPosts: sql("SELECT count(*) AS count FROM posts"),
     countOwed: sql("SELECT count(*) AS count FROM deliveries WHERE state = 0"),
     countAwaiting: sql("SELECT count(*) AS count FROM awaiting"),

@@ -8,18 +8,26 @@
  * | deliveries | the outbox: an own post for one peer; state 0 means owed, 1 means delivered                     |
  * | awaiting   | a post of another author whose Drop the air store does not hold yet                             |
  *
- * Invariant: a transaction is on the disk when it ends (write-ahead log, synchronous FULL).
+ * Invariant: a transaction is on the disk when it ends (write-ahead log, synchronous FULL). Only the owner of the files
+ * may read them, because they tell who sent what to whom.
  *
- * It refuses a file of a newer version of the schema.
+ * It refuses a file of a newer version of the schema, a file of another program, and a file that is no database. Such a
+ * file is not changed.
  */
+import { closeSync, existsSync, openSync } from "node:fs";
 import Libsql from "libsql";
+import { PostsFault } from "../../distsoc/ports.ts";
+import { keepToOwner, PRIVATE_MODE } from "../../machine/private-file.ts";
+import { systemSentence } from "../../machine/system-error.ts";
+import { codeOf, sentenceOf } from "./faults.ts";
 
 /** The database cannot be used. The message is one sentence for the operator. */
 export class DatabaseError extends Error {
   override readonly name = "DatabaseError";
 }
 
-const SCHEMA_VERSION = 1;
+/** Version 2 has the indexes `owed_posts` and `delivered_posts`. */
+const SCHEMA_VERSION = 2;
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS identity (
   only INTEGER PRIMARY KEY CHECK (only = 1), node BLOB NOT NULL, sequence_next INTEGER NOT NULL) STRICT;
@@ -33,19 +41,99 @@ CREATE TABLE IF NOT EXISTS deliveries (
   post_number INTEGER NOT NULL REFERENCES posts, peer BLOB NOT NULL, state INTEGER NOT NULL,
   PRIMARY KEY (peer, post_number)) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS owed ON deliveries (peer, post_number) WHERE state = 0;
+CREATE INDEX IF NOT EXISTS owed_posts ON deliveries (post_number) WHERE state = 0;
+CREATE INDEX IF NOT EXISTS delivered_posts ON deliveries (post_number);
 CREATE TABLE IF NOT EXISTS awaiting (post_number INTEGER PRIMARY KEY REFERENCES posts) STRICT;
 PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
-/** Opens the file, or creates it if absent. Throws a DatabaseError, or an error of the library. */
-export function openFile(path: string): Libsql.Database {
-  const database = new Libsql(path);
+/**
+ * The write-ahead log is emptied into the database after this many pages, 256 KB. A longer log could fill a small disk,
+ * and then there is no room for what it holds.
+ */
+const LOG_PAGES = 64;
+
+/** The endings of the database and of the files that SQLite puts beside it. */
+const FILES = ["", "-wal", "-shm"];
+
+/**
+ * Opens the file, or creates it if absent. `tell` gets a sentence when others could read the file. Throws a
+ * DatabaseError.
+ */
+export function openFile(path: string, tell: (sentence: string) => void): Libsql.Database {
+  let database: Libsql.Database | undefined;
+  try {
+    keepPrivate(path, tell);
+    database = new Libsql(path);
+    mustBeOurs(database, path);
+    return setUp(database);
+  } catch (error) {
+    database?.close();
+    if (codeOf(error)?.startsWith("SQLITE_IOERR_SHM")) return openOnFullDisk(path);
+    throw databaseError(error, path);
+  }
+}
+
+/** The DatabaseError for an error of the library or of the system while the database was opened. */
+export function databaseError(error: unknown, path: string): DatabaseError {
+  if (error instanceof DatabaseError) return error;
+  if (error instanceof PostsFault) return new DatabaseError(error.message);
+  const sentence = systemSentence(error, path) ?? sentenceOf(error, path);
+  return new DatabaseError(sentence ?? `The database ${path} cannot be opened (${(error as Error).message}).`);
+}
+
+/** A database that is complete is not written to, because the disk may be full. */
+function setUp(database: Libsql.Database): Libsql.Database {
   database.pragma("journal_mode = WAL");
   database.pragma("synchronous = FULL");
-  const [row] = database.pragma("user_version") as { user_version: number }[];
-  if (row !== undefined && row.user_version > SCHEMA_VERSION) {
+  database.pragma(`wal_autocheckpoint = ${LOG_PAGES}`);
+  if (versionOf(database) < SCHEMA_VERSION) database.exec(SCHEMA);
+  return database;
+}
+
+function versionOf(database: Libsql.Database): number {
+  return (database.pragma("user_version") as { user_version: number }[])[0]!.user_version;
+}
+
+/**
+ * The write-ahead log needs 32 KB beside the database, which a full disk does not have. A connection that is alone with
+ * the database keeps these bytes in memory, so a gateway starts on a full disk, and serves what it has.
+ */
+function openOnFullDisk(path: string): Libsql.Database {
+  let database: Libsql.Database | undefined;
+  try {
+    database = new Libsql(path);
+    database.pragma("locking_mode = EXCLUSIVE");
+    return setUp(database);
+  } catch (error) {
+    database?.close();
+    throw databaseError(error, path);
+  }
+}
+
+/** SQLite gives the files beside the database the same mode. This call comes before SQLite has opened a file. */
+function keepPrivate(path: string, tell: (sentence: string) => void): void {
+  for (const file of FILES.map((end) => path + end)) {
+    if (file !== path && !existsSync(file)) continue;
+    const opened = openSync(file, "a", PRIVATE_MODE);
+    try {
+      keepToOwner(opened, file, tell);
+    } finally {
+      closeSync(opened);
+    }
+  }
+}
+
+/** Reads only, so a file of another program stays as it is. */
+function mustBeOurs(database: Libsql.Database, path: string): void {
+  const version = versionOf(database);
+  const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all([]) as { name: string }[];
+  const ours =
+    tables.length === 0 || ["identity", "posts"].every((name) => tables.some((table) => table.name === name));
+  if (!ours) {
+    throw new DatabaseError(`The database ${path} belongs to another program; name another folder.`);
+  }
+  if (version > SCHEMA_VERSION) {
     throw new DatabaseError(`The database ${path} was written by a newer version of this program; use that version.`);
   }
-  database.exec(SCHEMA);
-  return database;
 }
