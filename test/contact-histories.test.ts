@@ -20,28 +20,31 @@ const CANARY_HISTORIES = 10;
 const replay = (run: number): string =>
   `replay: npm run -s build && SEED=${run} HISTORIES=1 npx ava build/test/contact-histories.test.js`;
 
-test("after loss, repetition, damage, power cuts and restarts all nodes agree, with each Drop once, and fall silent", (t) => {
-  t.log(`SEED=${seed} HISTORIES=${HISTORIES}`);
-  const outcomes: Outcome[] = [];
-  for (let run = seed; run < seed + HISTORIES; run++) {
-    const outcome = outcomeOf(historyOf(run), run);
-    t.deepEqual(outcome.faults, [], replay(run));
-    outcomes.push(outcome);
-  }
-  if (HISTORIES < ALL_WEATHER) return;
-  const met = (count: (outcome: Outcome) => number): boolean => outcomes.filter((one) => count(one) > 0).length >= 3;
-  t.true(met(({ report }) => report.crashes));
-  t.true(met(({ report }) => report.evictions));
-  t.true(met(({ report }) => report.lost.burst ?? 0));
-  t.true(met(({ report }) => report.duplicates));
-  t.true(met(({ corrupted }) => corrupted));
-  t.true(met(({ report }) => report.refusals.crc ?? 0));
-});
+test.serial(
+  "after loss, repetition, damage, power cuts and restarts all nodes agree, with each Drop once, and fall silent",
+  (t) => {
+    t.log(`SEED=${seed} HISTORIES=${HISTORIES}`);
+    const outcomes: Outcome[] = [];
+    for (let run = seed; run < seed + HISTORIES; run++) {
+      const outcome = outcomeOf(historyOf(run), run);
+      t.deepEqual(outcome.faults, [], replay(run));
+      outcomes.push(outcome);
+    }
+    if (HISTORIES < ALL_WEATHER) return;
+    const met = (count: (outcome: Outcome) => number): boolean => outcomes.filter((one) => count(one) > 0).length >= 3;
+    t.true(met(({ report }) => report.crashes));
+    t.true(met(({ report }) => report.evictions));
+    t.true(met(({ report }) => report.lost.burst ?? 0));
+    t.true(met(({ report }) => report.duplicates));
+    t.true(met(({ corrupted }) => corrupted));
+    t.true(met(({ report }) => report.refusals.crc ?? 0));
+  },
+);
 
 // These seeds found a bug: a Drop that arrived was warmed before it was compared. So each of two full stores displaced
 // the Drops that the other then brought again.
 for (const run of [184, 1_093]) {
-  test(`two full stores come to rest: SEED=${run}`, (t) => {
+  test.serial(`two full stores come to rest: SEED=${run}`, (t) => {
     t.deepEqual(outcomeOf(historyOf(run), run).faults, []);
   });
 }
@@ -80,7 +83,7 @@ function calmed(run: number): Scenario {
   };
 }
 
-test("canary: a receiver that finishes Drops without storing them is caught", (t) => {
+test.serial("canary: a receiver that finishes Drops without storing them is caught", (t) => {
   const defect: Defect = ({ throwie, name }) => {
     const keep = throwie!.keep.bind(throwie);
     if (name !== "b") return;
@@ -89,7 +92,7 @@ test("canary: a receiver that finishes Drops without storing them is caught", (t
   t.truthy(caught(defect, /no agreement/));
 });
 
-test("canary: a sender that forgets a lost fragment is caught", (t) => {
+test.serial("canary: a sender that forgets a lost fragment is caught", (t) => {
   const defect: Defect = ({ station }) => {
     const send = station.send.bind(station);
     const sent = new Set<string>();
@@ -104,7 +107,7 @@ test("canary: a sender that forgets a lost fragment is caught", (t) => {
   t.truthy(caught(defect, /gave up with/, calmed));
 });
 
-test("canary: a node that marks a Drop as verified without hashing it is caught", (t) => {
+test.serial("canary: a node that marks a Drop as verified without hashing it is caught", (t) => {
   const defect: Defect = ({ throwie }) => {
     const { store } = throwie!;
     const keep = throwie!.keep.bind(throwie);

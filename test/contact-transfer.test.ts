@@ -49,7 +49,7 @@ function timeOf(world: World, node: SimNode, count: number): number {
 }
 
 for (const cast of ["broadcast", "unicast"] as const) {
-  test(`where nothing is lost, fewer than one fragment in a hundred comes twice: ${cast}`, (t) => {
+  test.serial(`where nothing is lost, fewer than one fragment in a hundred comes twice: ${cast}`, (t) => {
     const world = worldOf([board("a", 0), board("b", 30)], { scenario: { cast } });
     const [a, b] = world.nodes as [SimNode, SimNode];
     const random = new SeededRandom(seed, "repeats");
@@ -75,7 +75,7 @@ const ENDS = [
   { ends: "v2 to v2", giver: V2, taker: V2, frames: 2 },
 ];
 for (const { ends, giver, taker, frames } of ENDS) {
-  test(`a Drop of 2,048 bytes takes ${frames} frames from ${ends}`, (t) => {
+  test.serial(`a Drop of 2,048 bytes takes ${frames} frames from ${ends}`, (t) => {
     for (const [first, second] of [
       [0, 30],
       [30, 0],
@@ -94,7 +94,7 @@ for (const { ends, giver, taker, frames } of ENDS) {
 
 // This test found a bug: a node measured the round trip on the opening, whose frames are short. The frames of a Drop
 // wait for one another in the radio, so the node sent them again too early.
-test("each frame of a lone Drop is sent once where nothing is lost", (t) => {
+test.serial("each frame of a lone Drop is sent once where nothing is lost", (t) => {
   for (let run = seed; run < seed + 10; run++) {
     const bodies = run % 2 === 0 ? V2 : {};
     const world = worldOf([board("a", 0, bodies), board("b", 30, bodies)], { seed: run });
@@ -105,24 +105,27 @@ test("each frame of a lone Drop is sent once where nothing is lost", (t) => {
   }
 });
 
-test("if one of three nodes takes v1 bodies only, each pair uses the largest bodies that both of its nodes take", (t) => {
-  const world = worldOf([board("a", 0, V2), board("b", 20, V2), board("c", 40)]);
-  const longest = new Map<string, number>();
-  for (const { station, name } of world.nodes) {
-    const send = station.send.bind(station);
-    station.send = (frame, lengthBytes, to) => {
-      if (frameType(frame) === DROP) longest.set(name, Math.max(longest.get(name) ?? 0, lengthBytes));
-      return send(frame, lengthBytes, to);
-    };
-  }
-  const random = new SeededRandom(seed, "mixed");
-  const drops = world.nodes.flatMap((node) => write(node, random, 8));
-  world.run(30);
-  for (const node of world.nodes) t.deepEqual(holdings(node), namesOf(drops), node.name);
-  t.is(longest.get("a"), 1_470);
-  t.is(longest.get("b"), 1_470);
-  t.is(longest.get("c"), 226);
-});
+test.serial(
+  "if one of three nodes takes v1 bodies only, each pair uses the largest bodies that both of its nodes take",
+  (t) => {
+    const world = worldOf([board("a", 0, V2), board("b", 20, V2), board("c", 40)]);
+    const longest = new Map<string, number>();
+    for (const { station, name } of world.nodes) {
+      const send = station.send.bind(station);
+      station.send = (frame, lengthBytes, to) => {
+        if (frameType(frame) === DROP) longest.set(name, Math.max(longest.get(name) ?? 0, lengthBytes));
+        return send(frame, lengthBytes, to);
+      };
+    }
+    const random = new SeededRandom(seed, "mixed");
+    const drops = world.nodes.flatMap((node) => write(node, random, 8));
+    world.run(30);
+    for (const node of world.nodes) t.deepEqual(holdings(node), namesOf(drops), node.name);
+    t.is(longest.get("a"), 1_470);
+    t.is(longest.get("b"), 1_470);
+    t.is(longest.get("c"), 226);
+  },
+);
 
 /** The names of the Drops that `giver` holds, the hottest first. */
 function byHeat(giver: SimNode): string[] {
@@ -132,7 +135,7 @@ function byHeat(giver: SimNode): string[] {
 }
 
 for (const cast of ["broadcast", "unicast"] as const) {
-  test(`a contact that is cut at any moment has delivered the hottest Drops whole: ${cast}`, (t) => {
+  test.serial(`a contact that is cut at any moment has delivered the hottest Drops whole: ${cast}`, (t) => {
     let cuts = 0;
     for (let run = seed; run < seed + 12; run++) {
       const random = new SeededRandom(run, "cut");
@@ -193,34 +196,37 @@ function transfer(stalled: "giver" | "taker" | undefined, radio: Partial<RadioSc
 
 for (const stalled of ["giver", "taker"] as const) {
   for (const processingUs of [0, 500]) {
-    test(`a ${stalled} that stalls for 300 ms loses no frame and keeps its contact, at ${processingUs} us a frame`, (t) => {
-      const smooth = transfer(undefined, { processingUs });
-      const { doneUs, overflowed, closed } = transfer(stalled, { processingUs });
-      t.is(overflowed, 0);
-      t.deepEqual(closed, [], "the contact goes on");
-      const lateUs = doneUs - smooth.doneUs;
-      t.true(lateUs > 0 && lateUs <= STALL_US + RECOVERY_US, `${lateUs} us later than without the stall`);
-    });
+    test.serial(
+      `a ${stalled} that stalls for 300 ms loses no frame and keeps its contact, at ${processingUs} us a frame`,
+      (t) => {
+        const smooth = transfer(undefined, { processingUs });
+        const { doneUs, overflowed, closed } = transfer(stalled, { processingUs });
+        t.is(overflowed, 0);
+        t.deepEqual(closed, [], "the contact goes on");
+        const lateUs = doneUs - smooth.doneUs;
+        t.true(lateUs > 0 && lateUs <= STALL_US + RECOVERY_US, `${lateUs} us later than without the stall`);
+      },
+    );
   }
 }
 
-test("a taker that is slower than the air never gets more frames than its radio can queue", (t) => {
+test.serial("a taker that is slower than the air never gets more frames than its radio can queue", (t) => {
   for (const rxQueueFrames of [4, 16]) t.is(transfer(undefined, { rxQueueFrames, processingUs: 3_500 }).overflowed, 0);
 });
 
 // This test found a bug: the window is three quarters of the 16 frames, and 15 probes in 300 ms did not fit into the
 // rest.
-test("probes do not overflow the queue of a radio that takes 16 frames", (t) => {
+test.serial("probes do not overflow the queue of a radio that takes 16 frames", (t) => {
   t.is(transfer("taker", { rxQueueFrames: 16 }).overflowed, 0);
 });
 
-test("canary: the queue of a node that claims a longer queue than it has overflows", (t) => {
+test.serial("canary: the queue of a node that claims a longer queue than it has overflows", (t) => {
   t.is(transfer("taker", { rxQueueFrames: 64 }).overflowed, 0);
   t.true(transfer("taker", { rxQueueFrames: 16 }, 64).overflowed > 0);
 });
 
 for (const cast of ["broadcast", "unicast"] as const) {
-  test(`a half-received Drop is resumed at the next contact, even where frames are lost: ${cast}`, (t) => {
+  test.serial(`a half-received Drop is resumed at the next contact, even where frames are lost: ${cast}`, (t) => {
     for (let run = seed; run < seed + 6; run++) {
       const world = worldOf([board("a", 0), board("b", 30)], {
         radio: { lossPerMille: 150, retriesMax: 0 },
@@ -265,7 +271,7 @@ for (const cast of ["broadcast", "unicast"] as const) {
   });
 }
 
-test("a Drop that is half received in small frames is begun anew in large frames, and delivered", (t) => {
+test.serial("a Drop that is half received in small frames is begun anew in large frames, and delivered", (t) => {
   const world = worldOf([board("a", 0), board("b", 30, V2), board("c", 60, V2)]);
   const [a, b, c] = world.nodes as [SimNode, SimNode, SimNode];
   world.medium.powerOff(c.station);
@@ -287,7 +293,7 @@ test("a Drop that is half received in small frames is begun anew in large frames
   t.is(sent.size, 2);
 });
 
-test("sequence numbers wrap while messages of several fragments are under way, whatever is lost", (t) => {
+test.serial("sequence numbers wrap while messages of several fragments are under way, whatever is lost", (t) => {
   const weather = { lossPerMille: 100, duplicatePerMille: 20, delayMs: 10 };
   const pair = new LinkPair(new SeededRandom(seed, "wrap"), weather, 800);
   pair.offer(0, 4_300);
@@ -296,7 +302,7 @@ test("sequence numbers wrap while messages of several fragments are under way, w
   t.true(pair.lost > 400 && pair.quiet, `SEED=${seed}`);
 });
 
-test("numbers of acknowledgements wrap: 4,300 messages, one after another", (t) => {
+test.serial("numbers of acknowledgements wrap: 4,300 messages, one after another", (t) => {
   const pair = new LinkPair(
     new SeededRandom(seed, "numbers"),
     { lossPerMille: 10, duplicatePerMille: 0, delayMs: 0 },

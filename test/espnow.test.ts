@@ -73,7 +73,7 @@ for (const [program, sanitizer, count] of [
   ["radio-tasks", "thread", 50_000],
   ["radio-news", "address,undefined", 1],
 ] as const) {
-  test(`${program} passes under -fsanitize=${sanitizer}`, (t) => {
+  test.serial(`${program} passes under -fsanitize=${sanitizer}`, (t) => {
     const { status, stdout, stderr } = run(compile(program, sanitizer), [seed, count]);
     t.is(status, 0, stderr);
     t.regex(stdout, /\d+ (passed|frames)/);
@@ -142,14 +142,14 @@ ${COLLECTED.split("\n")[0]}`,
     /the node is not told that the radio is lost/,
   ],
 ] as [string, string, Sanitizer, number, Canary, RegExp][]) {
-  test(`canary: ${name}`, (t) => {
+  test.serial(`canary: ${name}`, (t) => {
     const { status, stderr } = run(compile(program, sanitizer, canary), [seed, count]);
     t.not(status, 0, "the program did not notice the fault");
     t.regex(stderr, expected);
   });
 }
 
-test("the peer table holds the 20 addresses that were used last", (t) => {
+test.serial("the peer table holds the 20 addresses that were used last", (t) => {
   const random = new SeededRandom(seed, "peers");
   const uses = Array.from({ length: 20_000 }, (_, i) =>
     // Every 200 uses the count of addresses changes between fewer and more than fit. Everyone's address is among them.
@@ -180,7 +180,7 @@ function script(lines: string): string[] {
   return stdout.trim().split("\n");
 }
 
-test("the sender has one frame in flight until the send callback, and two in its queue", (t) => {
+test.serial("the sender has one frame in flight until the send callback, and two in its queue", (t) => {
   t.deepEqual(
     script("step 0 offer 1 226 offer 2 1470 offer 3 9 step 10 step 20 complete 1 step 21 offer 3 9 counters"),
     [
@@ -197,7 +197,7 @@ test("the sender has one frame in flight until the send callback, and two in its
   );
 });
 
-test("the sender counts a frame that nobody acknowledged, and sends the next", (t) => {
+test.serial("the sender counts a frame that nobody acknowledged, and sends the next", (t) => {
   t.deepEqual(script("offer 1 5 step 0 complete 0 offer 1 6 step 3 complete 1 step 4 counters").slice(-3), [
     "transmit 6 to 1, wait 1000",
     "wait for wake",
@@ -205,7 +205,7 @@ test("the sender counts a frame that nobody acknowledged, and sends the next", (
   ]);
 });
 
-test("the sender repeats a frame every 5 ms if the driver has no buffers, and restarts after 200 times", (t) => {
+test.serial("the sender repeats a frame every 5 ms if the driver has no buffers, and restarts after 200 times", (t) => {
   const steps = Array.from({ length: 202 }, (_, i) => `step ${5 * i}`).join(" ");
   const lines = script(
     `answer transmit ${NO_MEMORY} offer 1 7 ${steps} answer transmit 0 offer 2 8 step 1010 counters`,
@@ -221,31 +221,34 @@ test("the sender repeats a frame every 5 ms if the driver has no buffers, and re
   t.true(lines.some((line) => line.includes("transmit 7 to 1, restart, ")));
 });
 
-test("the sender restarts after a second without callback, repeats a failed restart, accepts a late callback", (t) => {
-  t.deepEqual(
-    script(`offer 1 7 step 0 answer restart ${INTERNAL} step 1000 step 1900 offer 2 8 answer restart 0 step 2000
+test.serial(
+  "the sender restarts after a second without callback, repeats a failed restart, accepts a late callback",
+  (t) => {
+    t.deepEqual(
+      script(`offer 1 7 step 0 answer restart ${INTERNAL} step 1000 step 1900 offer 2 8 answer restart 0 step 2000
       complete 1 complete 0 offer 3 9 step 2001 step 2002 counters`),
-    [
-      "taken",
-      "add 1, transmit 7 to 1, wait 1000",
-      "restart, wait 1000",
-      "wait 100",
-      "taken",
-      "restart, add 2, transmit 8 to 2, wait 1000",
-      "taken",
-      "add 3, transmit 9 to 3, wait 1000",
-      "wait 999",
-      "sent 3, delivered 1, failed 1, no memory 0, refused 0, abandoned 1, restarts 2, queued 1, error 0x306a",
-    ],
-  );
-});
+      [
+        "taken",
+        "add 1, transmit 7 to 1, wait 1000",
+        "restart, wait 1000",
+        "wait 100",
+        "taken",
+        "restart, add 2, transmit 8 to 2, wait 1000",
+        "taken",
+        "add 3, transmit 9 to 3, wait 1000",
+        "wait 999",
+        "sent 3, delivered 1, failed 1, no memory 0, refused 0, abandoned 1, restarts 2, queued 1, error 0x306a",
+      ],
+    );
+  },
+);
 
-test("the sender measures time correctly when the clock wraps", (t) => {
+test.serial("the sender measures time correctly when the clock wraps", (t) => {
   const lines = script(`offer 1 7 step ${2 ** 32 - 500} step ${2 ** 32 - 1} step 499 step 500`);
   t.deepEqual(lines.slice(1), ["add 1, transmit 7 to 1, wait 1000", "wait 501", "wait 1", "restart, wait for wake"]);
 });
 
-test("the sender drops a refused frame, restarts a broken radio, and tries neither frame again", (t) => {
+test.serial("the sender drops a refused frame, restarts a broken radio, and tries neither frame again", (t) => {
   t.deepEqual(script(`answer transmit ${ARGUMENT} offer 1 7 offer 1 8 step 0 counters`), [
     ...["taken", "taken", "add 1, transmit 7 to 1, transmit 8 to 1, wait for wake"],
     "sent 0, delivered 0, failed 0, no memory 0, refused 2, abandoned 0, restarts 0, queued 0, error 0x3066",
@@ -256,7 +259,7 @@ test("the sender drops a refused frame, restarts a broken radio, and tries neith
   ]);
 });
 
-test("the sender's list of peers stays equal to the driver's when add or remove fails", (t) => {
+test.serial("the sender's list of peers stays equal to the driver's when add or remove fails", (t) => {
   const twenty = Array.from({ length: 20 }, (_, i) => `offer ${i + 1} 5 step ${i} complete 1 step ${i}`).join(" ");
   const lines = script(`${twenty} offer 21 5 answer remove ${NO_MEMORY} step 100 answer remove 0 answer add ${NO_MEMORY}
     step 105 answer add ${EXISTS} step 110 complete 1 offer 1 5 answer add 0 step 111`);
@@ -270,7 +273,7 @@ test("the sender's list of peers stays equal to the driver's when add or remove 
   ]);
 });
 
-test("every error code has its own name, and a meaning and a kind", (t) => {
+test.serial("every error code has its own name, and a meaning and a kind", (t) => {
   const lines = run(compile("errors", "address,undefined"), []).stdout.trim().split("\n");
   const rows = lines.map((line) => /^(-?\d+) ([0-3]) ([A-Z0-9_]+|an error without a name): (.{8,})$/.exec(line));
   t.true(rows.length > 50 && rows.every((row) => row !== null));
@@ -359,7 +362,7 @@ boardTest(`canary: a call of ESP-IDF that lacks an argument, and code with a war
   }
 });
 
-test("the firmware on Linux and Node share one air: the same group, port and datagram", (t) => {
+test.serial("the firmware on Linux and Node share one air: the same group, port and datagram", (t) => {
   const code = readFileSync(join(SOURCES, "espnow-lin.c"), "utf8");
   t.is(/AIR_GROUP "(.+)"/.exec(code)?.[1], AIR_GROUP);
   t.is(Number(/AIR_PORT_BASE (\d+)/.exec(code)?.[1]), AIR_PORT_BASE);
@@ -445,7 +448,7 @@ test.serial(
   },
 );
 
-test("a channel that boards do not have is refused", async (t) => {
+test.serial("a channel that boards do not have is refused", async (t) => {
   const handlers = { onFrame() {}, onRoom() {} };
   for (const channel of [0, 12, 1.5, Number.NaN]) {
     await t.throwsAsync(MulticastRadio.open(channel, address(1), handlers), { instanceOf: RangeError });

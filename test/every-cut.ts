@@ -19,7 +19,7 @@ export function everyCutTest(
 ): void {
   for (let first = SEED; first < SEED + HISTORIES; first += HISTORIES_PER_TEST) {
     const end = Math.min(first + HISTORIES_PER_TEST, SEED + HISTORIES);
-    test(`${title}, histories ${first} to ${end - 1}`, (t) => {
+    test.serial(`${title}, histories ${first} to ${end - 1}`, (t) => {
       let cuts = 0;
       for (let seed = first; seed < end; seed++) {
         t.notThrows(() => {

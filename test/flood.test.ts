@@ -55,13 +55,13 @@ function keepsItsPromise(t: ExecutionContext, outcomes: Outcome[]): Outcome {
 const totals: Outcome[] = [];
 
 for (const strategy of STRATEGIES) {
-  test(`flood: ${strategy.name}`, (t) => {
+  test.serial(`flood: ${strategy.name}`, (t) => {
     const outcomes = Array.from({ length: SEEDS }, (_, i) => besiege(strategy, SMALL, seed + i));
     totals.push(keepsItsPromise(t, outcomes));
   });
 }
 
-test("flood: nine in ten of all honest Drops are offered on, whatever the attacker does", (t) => {
+test.serial("flood: nine in ten of all honest Drops are offered on, whatever the attacker does", (t) => {
   t.is(totals.length, STRATEGIES.length);
   const total = totals.reduce(add);
   t.true(total.honestOfferedOn >= 0.9 * total.honest, JSON.stringify(total));
@@ -75,7 +75,7 @@ const COOLED: [number, Strategy][] = [
 ];
 
 for (const [cooledHalfLives, strategy] of COOLED) {
-  test(`flood: ${strategy.name}, on Drops that have cooled for ${cooledHalfLives} half-lives`, (t) => {
+  test.serial(`flood: ${strategy.name}, on Drops that have cooled for ${cooledHalfLives} half-lives`, (t) => {
     const outcomes = Array.from({ length: SEEDS }, (_, i) =>
       besiege(strategy, { ...SMALL, cooledHalfLives }, seed + i),
     );
@@ -83,7 +83,7 @@ for (const [cooledHalfLives, strategy] of COOLED) {
   });
 }
 
-test("canary: if any Drop could displace cold Drops, one visit would displace them all", (t) => {
+test.serial("canary: if any Drop could displace cold Drops, one visit would displace them all", (t) => {
   const board = (node: SimNode): void => {
     const { judge } = node.throwie!;
     node.throwie!.judge = (low) => {
@@ -98,20 +98,23 @@ test("canary: if any Drop could displace cold Drops, one visit would displace th
   t.true(outcome.displaced > 70 && outcome.displacedOfHottestHalf > 30);
 });
 
-test("flood: a board of 750 Drops keeps the bound for six minutes against four radios and 3,500 junk Drops", (t) => {
-  const outcome = besiege(
-    { name: "pour", givers: 4, addresses: true, stock: 700 },
-    { capacity: 750, durationS: 400, people: { fromS: 100, everyS: 150, stayS: 25, afterS: 180 } },
-    seed,
-  );
-  t.log(`seed ${seed}: ${JSON.stringify(outcome)}`);
-  t.true(outcome.displaced <= 150 && outcome.displaced > 100);
-  t.is(outcome.displacedOfHottestHalf, 0);
-  t.is(outcome.honestStored, outcome.honest);
-  t.is(outcome.honestOfferedOn, outcome.honest);
-});
+test.serial(
+  "flood: a board of 750 Drops keeps the bound for six minutes against four radios and 3,500 junk Drops",
+  (t) => {
+    const outcome = besiege(
+      { name: "pour", givers: 4, addresses: true, stock: 700 },
+      { capacity: 750, durationS: 400, people: { fromS: 100, everyS: 150, stayS: 25, afterS: 180 } },
+      seed,
+    );
+    t.log(`seed ${seed}: ${JSON.stringify(outcome)}`);
+    t.true(outcome.displaced <= 150 && outcome.displaced > 100);
+    t.is(outcome.displacedOfHottestHalf, 0);
+    t.is(outcome.honestStored, outcome.honest);
+    t.is(outcome.honestOfferedOn, outcome.honest);
+  },
+);
 
-test("flood: a board that loses power again and again keeps the bound", (t) => {
+test.serial("flood: a board that loses power again and again keeps the bound", (t) => {
   const strategy = { name: "restarts", givers: 2, takers: 1, addresses: true, restartsEveryS: 20 };
   for (let i = 0; i < SEEDS; i++) {
     const outcome = besiege(strategy, { capacity: 75, durationS: 150 }, seed + i);
@@ -121,7 +124,7 @@ test("flood: a board that loses power again and again keeps the bound", (t) => {
   }
 });
 
-test("canary: if a contact never made room, attackers that trickle would keep people out", (t) => {
+test.serial("canary: if a contact never made room, attackers that trickle would keep people out", (t) => {
   const lingers = Object.getOwnPropertyDescriptor(Contact.prototype, "lingers")!;
   Object.defineProperty(Contact.prototype, "lingers", { get: () => false, configurable: true });
   const siege: Siege = { capacity: 150, durationS: 270, people: { fromS: 60, everyS: 75, stayS: 30, afterS: 34 } };
@@ -134,7 +137,7 @@ test("canary: if a contact never made room, attackers that trickle would keep pe
   t.true(total.honestOfferedOn < 0.5 * total.honest);
 });
 
-test("canary: a board without admission that believes every claim loses its store in one visit", (t) => {
+test.serial("canary: a board without admission that believes every claim loses its store in one visit", (t) => {
   const outcome = besiege(
     { name: "one visit", givers: 1 },
     {

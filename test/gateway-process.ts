@@ -63,7 +63,7 @@ const gateway = new Gateway(
   {
     ...{ dataPath: dataPath!, identity, transport, air, logger },
     ...{ follow: named("follow"), audience: named("audience"), timings: { baseMs: 20, capMs: 200 } },
-    requestDeadlineMs: 1000,
+    requestDeadlineMs: 3000,
   },
   database,
 );

@@ -28,13 +28,16 @@ function worstOfBound(cycle: WakeCycle, otherCycle: WakeCycle, steps: number): n
 }
 
 for (const cycle of WAKE_CYCLES) {
-  test(`a board of a cycle of ${cycle} s meets boards of the same and of shorter cycles within the bound`, (t) => {
-    for (const other of WAKE_CYCLES.filter((one) => one <= cycle)) {
-      const worst = worstOfBound(cycle, other, 60);
-      t.true(worst <= 1, `${cycle} s with ${other} s: ${worst}`);
-      if (other === cycle) t.true(worst > 0.9, `the bound is too wide: the longest meeting takes ${worst} of it`);
-    }
-  });
+  test.serial(
+    `a board of a cycle of ${cycle} s meets boards of the same and of shorter cycles within the bound`,
+    (t) => {
+      for (const other of WAKE_CYCLES.filter((one) => one <= cycle)) {
+        const worst = worstOfBound(cycle, other, 60);
+        t.true(worst <= 1, `${cycle} s with ${other} s: ${worst}`);
+        if (other === cycle) t.true(worst > 0.9, `the bound is too wide: the longest meeting takes ${worst} of it`);
+      }
+    },
+  );
 }
 
 /** The same longest time, found without intervals: by one phase after another, from two lists of wake-ups. */
@@ -61,7 +64,7 @@ function worstOfPhases(sweeper: Rhythm, other: Rhythm, stepMs: number): number {
   return worstMs;
 }
 
-test("the interval method gives what one phase after another gives", (t) => {
+test.serial("the interval method gives what one phase after another gives", (t) => {
   const random = new SeededRandom(seed, "phases");
   for (let i = 0; i < 30; i++) {
     const draw = (): Rhythm => {
@@ -78,23 +81,29 @@ test("the interval method gives what one phase after another gives", (t) => {
   }
 });
 
-test("half of the pairs drawn by chance meet in a third of the bound, and all within it, with steady or wandering clocks", (t) => {
-  for (const cycle of WAKE_CYCLES) {
-    for (const wanders of [false, true]) {
-      const random = new SeededRandom(seed, `boards ${cycle} ${wanders}`);
-      const primes = WAKE_PRIMES_S[cycle];
-      const longest = primes[primes.length - 1]!;
-      const times: number[] = [];
-      for (let i = 0; i < 2_000; i++) times.push(sampledMeetingMs(cycle, cycle, random, wanders));
-      times.sort((a, b) => a - b);
-      const boundMs = meetingBoundMs(longest, cycle, longest);
-      t.true(times[times.length - 1]! <= boundMs, `SEED=${seed}: ${cycle} s, ${times[times.length - 1]} of ${boundMs}`);
-      t.true(times[times.length >> 1]! <= boundMs / 3, `SEED=${seed}: ${cycle} s, ${times[times.length >> 1]}`);
+test.serial(
+  "half of the pairs drawn by chance meet in a third of the bound, and all within it, with steady or wandering clocks",
+  (t) => {
+    for (const cycle of WAKE_CYCLES) {
+      for (const wanders of [false, true]) {
+        const random = new SeededRandom(seed, `boards ${cycle} ${wanders}`);
+        const primes = WAKE_PRIMES_S[cycle];
+        const longest = primes[primes.length - 1]!;
+        const times: number[] = [];
+        for (let i = 0; i < 2_000; i++) times.push(sampledMeetingMs(cycle, cycle, random, wanders));
+        times.sort((a, b) => a - b);
+        const boundMs = meetingBoundMs(longest, cycle, longest);
+        t.true(
+          times[times.length - 1]! <= boundMs,
+          `SEED=${seed}: ${cycle} s, ${times[times.length - 1]} of ${boundMs}`,
+        );
+        t.true(times[times.length >> 1]! <= boundMs / 3, `SEED=${seed}: ${cycle} s, ${times[times.length >> 1]}`);
+      }
     }
-  }
-});
+  },
+);
 
-test("without sweeps some phases never meet, and the calculation says so", (t) => {
+test.serial("without sweeps some phases never meet, and the calculation says so", (t) => {
   const never = (primeS: number): number => {
     const one = { ...rhythm(primeS, 60, 1), sweepPeriods: Infinity };
     return worstMeetingMs(one, one, 100 * sweepPeriods(60));
@@ -109,7 +118,7 @@ test("without sweeps some phases never meet, and the calculation says so", (t) =
   );
 });
 
-test("canary: a sweep that does not allow for the errors of both clocks is caught", (t) => {
+test.serial("canary: a sweep that does not allow for the errors of both clocks is caught", (t) => {
   const slow = rhythm(59, 60, 1.05);
   const quick = { ...rhythm(59, 60, 0.95), sweepMs: 59_000 * 0.95 };
   t.is(worstMeetingMs(quick, slow), Infinity);

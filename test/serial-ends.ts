@@ -29,7 +29,7 @@ const [ptyProgram = "", folder = ""] = process.argv.slice(2);
 const clock = { now: () => Math.floor(performance.now()) };
 const kernel = new Kernel();
 const medium = new Medium(kernel, new SeededRandom(1, "radio"), { rateMbps: 1, rangeM: 50 });
-const dongles: Dongle[] = [];
+const dongles: (Dongle | undefined)[] = [];
 
 function startDongle(index: number, terminal: ChildProcess): void {
   let lineHandlers: LineHandlers | undefined;
@@ -71,7 +71,8 @@ async function openEnd(index: number): Promise<RadioProbe> {
 
 setInterval(() => {
   kernel.run(Math.floor(performance.now() * 1_000));
-  for (const dongle of dongles) dongle.turn();
+  // The ends open at the same time, so a later dongle may be there before an earlier one.
+  for (const dongle of dongles) dongle?.turn();
 }, TICK_MS);
 
 const opened = Promise.all([0, 1, 2].map(openEnd));

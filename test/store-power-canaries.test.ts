@@ -74,7 +74,7 @@ for (const [name, around, message] of [
   ["a wrong cause of death", (flash: NorFlash) => new WrongCause(flash), /died of/],
   ["records that read wrong", (flash: NorFlash) => new WrongBits(flash), /missing|damaged/],
 ] as const) {
-  test(`canary: the power cut test finds ${name}`, (t) => {
+  test.serial(`canary: the power cut test finds ${name}`, (t) => {
     t.throws(
       () => {
         for (let seed = 1; seed < 20; seed++) {
@@ -86,7 +86,7 @@ for (const [name, around, message] of [
   });
 }
 
-test("canary: the power cut test finds a store whose victim dies before the newcomer is stored", (t) => {
+test.serial("canary: the power cut test finds a store whose victim dies before the newcomer is stored", (t) => {
   const victimFirst: Displace = (store, { id, sizeBytes, heat }, victim, now) => {
     const full = store.count >= store.room;
     const [low, high] = [store.idLow(victim), store.idHigh(victim)];
@@ -108,30 +108,37 @@ test("canary: the power cut test finds a store whose victim dies before the newc
   );
 });
 
-test("canary: the simulated NOR flash refuses a broken rule and loses power in the middle of an operation", (t) => {
-  const flash = new NorFlash({ sizeBytes: 2 * 4096, chance: new SeededRandom(SEED, "cut") });
-  const zeros = new Uint8Array(64);
-  flash.program(0, zeros, 0, 4);
-  t.true(flash.program(0, zeros, 0, 4), "to program the same bytes again is allowed");
-  flash.program(8, Uint8Array.of(0xf0, 0xff, 0xff, 0xff), 0, 4);
-  t.throws(() => flash.program(8, zeros, 0, 4), { message: /twice/ });
-  flash.cutAt(2);
-  flash.program(4, zeros, 0, 4);
-  t.throws(() => flash.program(64, zeros, 0, 64), { instanceOf: PowerCut });
-  t.throws(() => flash.read(0, zeros, 0, 1), { instanceOf: PowerCut });
-  flash.cutAt(undefined);
-  flash.program(2048, new Uint8Array(2048), 0, 2048);
-  flash.cutAt(1);
-  t.throws(() => flash.eraseSector(0), { instanceOf: PowerCut });
-  flash.cutAt(undefined);
-  const halfErased = new Uint8Array(4096);
-  flash.read(0, halfErased, 0, 4096);
-  t.true(halfErased.includes(0) && halfErased.includes(0xff));
-  const other = Uint8Array.of(1, 2, 3, 4);
-  t.throws(() => flash.program(2048, other, 0, 4), { message: /twice/ }, "a half-erased sector must not be programmed");
-  t.true(flash.eraseSector(0));
-  t.true(flash.program(0, zeros, 0, 4));
-  flash.wear(1);
-  t.false(flash.program(4096, zeros, 0, 4));
-  t.false(flash.eraseSector(1));
-});
+test.serial(
+  "canary: the simulated NOR flash refuses a broken rule and loses power in the middle of an operation",
+  (t) => {
+    const flash = new NorFlash({ sizeBytes: 2 * 4096, chance: new SeededRandom(SEED, "cut") });
+    const zeros = new Uint8Array(64);
+    flash.program(0, zeros, 0, 4);
+    t.true(flash.program(0, zeros, 0, 4), "to program the same bytes again is allowed");
+    flash.program(8, Uint8Array.of(0xf0, 0xff, 0xff, 0xff), 0, 4);
+    t.throws(() => flash.program(8, zeros, 0, 4), { message: /twice/ });
+    flash.cutAt(2);
+    flash.program(4, zeros, 0, 4);
+    t.throws(() => flash.program(64, zeros, 0, 64), { instanceOf: PowerCut });
+    t.throws(() => flash.read(0, zeros, 0, 1), { instanceOf: PowerCut });
+    flash.cutAt(undefined);
+    flash.program(2048, new Uint8Array(2048), 0, 2048);
+    flash.cutAt(1);
+    t.throws(() => flash.eraseSector(0), { instanceOf: PowerCut });
+    flash.cutAt(undefined);
+    const halfErased = new Uint8Array(4096);
+    flash.read(0, halfErased, 0, 4096);
+    t.true(halfErased.includes(0) && halfErased.includes(0xff));
+    const other = Uint8Array.of(1, 2, 3, 4);
+    t.throws(
+      () => flash.program(2048, other, 0, 4),
+      { message: /twice/ },
+      "a half-erased sector must not be programmed",
+    );
+    t.true(flash.eraseSector(0));
+    t.true(flash.program(0, zeros, 0, 4));
+    flash.wear(1);
+    t.false(flash.program(4096, zeros, 0, 4));
+    t.false(flash.eraseSector(1));
+  },
+);

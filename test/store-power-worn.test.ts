@@ -18,29 +18,32 @@ everyCutTest("a store survives a power cut at every operation on flash with worn
 });
 
 for (const worn of [0, 1, 2]) {
-  test(`a store works again after power cuts that never let it clean its log, with ${worn} worn sectors`, (t) => {
-    const flash = new NorFlash({ sizeBytes: SMALL_BYTES, chance: new SeededRandom(SEED, "storm") });
-    for (let sector = 0; sector < worn; sector++) flash.wear(3 + 7 * sector);
-    let id = 1;
-    for (let boot = 0; boot < 3000; boot++) {
-      flash.cutAt(1 + (boot % 3));
-      try {
-        const store = new Store(flash, SMALL_CAPACITY);
-        store.mount();
-        insertFromWire(store, insertion(lowOf(id), highOf(id), dropBytes(id, 2048), { heatKey: 2 * id }));
-        id++;
-      } catch (error) {
-        if (!(error instanceof PowerCut)) throw error;
+  test.serial(
+    `a store works again after power cuts that never let it clean its log, with ${worn} worn sectors`,
+    (t) => {
+      const flash = new NorFlash({ sizeBytes: SMALL_BYTES, chance: new SeededRandom(SEED, "storm") });
+      for (let sector = 0; sector < worn; sector++) flash.wear(3 + 7 * sector);
+      let id = 1;
+      for (let boot = 0; boot < 3000; boot++) {
+        flash.cutAt(1 + (boot % 3));
+        try {
+          const store = new Store(flash, SMALL_CAPACITY);
+          store.mount();
+          insertFromWire(store, insertion(lowOf(id), highOf(id), dropBytes(id, 2048), { heatKey: 2 * id }));
+          id++;
+        } catch (error) {
+          if (!(error instanceof PowerCut)) throw error;
+        }
       }
-    }
-    flash.cutAt(undefined);
-    const store = new Store(flash, SMALL_CAPACITY);
-    t.is(store.mount(), "mounted");
-    for (let i = 0; i < 100; i++) {
-      id++;
-      const record = insertion(lowOf(id), highOf(id), dropBytes(id, 2048), { heatKey: 2 * id });
-      t.is(insertFromWire(store, record), "stored");
-    }
-    t.is(store.room, SMALL_CAPACITY - 2 * store.retiredSectors);
-  });
+      flash.cutAt(undefined);
+      const store = new Store(flash, SMALL_CAPACITY);
+      t.is(store.mount(), "mounted");
+      for (let i = 0; i < 100; i++) {
+        id++;
+        const record = insertion(lowOf(id), highOf(id), dropBytes(id, 2048), { heatKey: 2 * id });
+        t.is(insertFromWire(store, record), "stored");
+      }
+      t.is(store.room, SMALL_CAPACITY - 2 * store.retiredSectors);
+    },
+  );
 }

@@ -36,81 +36,87 @@ for (const [name, victim, cause] of [
   ["the oldest newcomer", 6, FLOOD],
   ["a settled Drop", 4, COLDEST],
 ] as const) {
-  test(`a cut between a newcomer's record and the death of ${name} costs neither newcomer nor a third Drop`, (t) => {
-    const id = 1000;
-    let between = 0;
-    for (let draw = 0; draw < 40; draw++) {
-      for (let cut = 1; ; cut++) {
-        const flash = new NorFlash({ sizeBytes: SMALL_BYTES, chance: new SeededRandom(SEED + draw, "between") });
-        const store = fullStore(flash);
-        const slot = store.find(lowOf(victim), highOf(victim));
-        flash.cutAt(cut);
-        const failed = powerFails(() => {
-          const outcome = store.insert(
-            insertion(lowOf(id), highOf(id), dropBytes(id, 900), { heatKey: 1, now: 9, victim: slot, cause }),
-          );
-          t.is(outcome, "stored");
-        });
-        flash.cutAt(undefined);
-        const after = new Store(flash, SMALL_CAPACITY);
-        t.is(after.mount(), "mounted");
-        t.is(after.count, SMALL_CAPACITY);
-        const has = (number: number): boolean => after.find(lowOf(number), highOf(number)) >= 0;
-        if (!failed) {
-          t.true(has(id) && !has(victim), "the victim must die, not the coldest Drop");
-          t.is(after.journal().at(-1)?.cause, cause);
-          break;
+  test.serial(
+    `a cut between a newcomer's record and the death of ${name} costs neither newcomer nor a third Drop`,
+    (t) => {
+      const id = 1000;
+      let between = 0;
+      for (let draw = 0; draw < 40; draw++) {
+        for (let cut = 1; ; cut++) {
+          const flash = new NorFlash({ sizeBytes: SMALL_BYTES, chance: new SeededRandom(SEED + draw, "between") });
+          const store = fullStore(flash);
+          const slot = store.find(lowOf(victim), highOf(victim));
+          flash.cutAt(cut);
+          const failed = powerFails(() => {
+            const outcome = store.insert(
+              insertion(lowOf(id), highOf(id), dropBytes(id, 900), { heatKey: 1, now: 9, victim: slot, cause }),
+            );
+            t.is(outcome, "stored");
+          });
+          flash.cutAt(undefined);
+          const after = new Store(flash, SMALL_CAPACITY);
+          t.is(after.mount(), "mounted");
+          t.is(after.count, SMALL_CAPACITY);
+          const has = (number: number): boolean => after.find(lowOf(number), highOf(number)) >= 0;
+          if (!failed) {
+            t.true(has(id) && !has(victim), "the victim must die, not the coldest Drop");
+            t.is(after.journal().at(-1)?.cause, cause);
+            break;
+          }
+          t.true(has(id) || has(victim), `seed ${SEED + draw} cut ${cut}: newcomer and victim are both gone`);
+          if (has(id) && has(victim)) between++;
+          // The operations are body, record and mark. A cut at the third leaves a whole record.
+          t.is(has(id), cut === 3 || (cut === 2 && has(id)), `seed ${SEED + draw} cut ${cut}`);
+          if (has(id))
+            t.true(
+              !has(victim) || !has(1),
+              "the victim or Drop 1, the coldest settled Drop, must die, not Drop 0, a colder newcomer",
+            );
         }
-        t.true(has(id) || has(victim), `seed ${SEED + draw} cut ${cut}: newcomer and victim are both gone`);
-        if (has(id) && has(victim)) between++;
-        // The operations are body, record and mark. A cut at the third leaves a whole record.
-        t.is(has(id), cut === 3 || (cut === 2 && has(id)), `seed ${SEED + draw} cut ${cut}`);
-        if (has(id))
-          t.true(
-            !has(victim) || !has(1),
-            "the victim or Drop 1, the coldest settled Drop, must die, not Drop 0, a colder newcomer",
-          );
       }
-    }
-    t.true(between > 0, "there must be cuts after which no bit of the victim's mark is written");
-  });
+      t.true(between > 0, "there must be cuts after which no bit of the victim's mark is written");
+    },
+  );
 }
 
 for (const unit of [1, 4, 8, 16]) {
-  test(`a mark that a power cut stopped before its first bit shows is not programmed over, unit ${unit}`, (t) => {
-    // The low bytes of this time are all ones.
-    const now = 0xff_ffff;
-    let cuts = 0;
-    for (let draw = 0; draw < 20; draw++) {
-      const chance = new SeededRandom(SEED + draw, "marks");
-      const flash = new NorFlash({ sizeBytes: SMALL_BYTES, programSizeBytes: unit, chance });
-      fullStore(flash);
-      const full = flash.snapshot();
-      for (let cut = 1; ; cut++) {
-        flash.restore(full);
-        const store = new Store(flash, SMALL_CAPACITY);
-        store.mount();
-        flash.cutAt(cut);
-        const failed = powerFails(() => {
-          const record = insertion(lowOf(99), highOf(99), dropBytes(99, 900), { heatKey: 1, now, cause: COLDEST });
-          record.victim = store.firstToDie();
-          store.insert(record);
-          for (let slot = 0; slot < 4; slot++) store.markVerified(slot);
-          store.remove(3);
-        });
-        flash.cutAt(undefined);
-        const after = new Store(flash, SMALL_CAPACITY);
-        t.is(after.mount(), "mounted");
-        after.checkpoint(now + 9);
-        for (let slot = 0; slot < SMALL_CAPACITY; slot++) {
-          if (!after.occupied(slot)) continue;
-          after.markVerified(slot);
-          after.remove(slot);
+  test.serial(
+    `a mark that a power cut stopped before its first bit shows is not programmed over, unit ${unit}`,
+    (t) => {
+      // The low bytes of this time are all ones.
+      const now = 0xff_ffff;
+      let cuts = 0;
+      for (let draw = 0; draw < 20; draw++) {
+        const chance = new SeededRandom(SEED + draw, "marks");
+        const flash = new NorFlash({ sizeBytes: SMALL_BYTES, programSizeBytes: unit, chance });
+        fullStore(flash);
+        const full = flash.snapshot();
+        for (let cut = 1; ; cut++) {
+          flash.restore(full);
+          const store = new Store(flash, SMALL_CAPACITY);
+          store.mount();
+          flash.cutAt(cut);
+          const failed = powerFails(() => {
+            const record = insertion(lowOf(99), highOf(99), dropBytes(99, 900), { heatKey: 1, now, cause: COLDEST });
+            record.victim = store.firstToDie();
+            store.insert(record);
+            for (let slot = 0; slot < 4; slot++) store.markVerified(slot);
+            store.remove(3);
+          });
+          flash.cutAt(undefined);
+          const after = new Store(flash, SMALL_CAPACITY);
+          t.is(after.mount(), "mounted");
+          after.checkpoint(now + 9);
+          for (let slot = 0; slot < SMALL_CAPACITY; slot++) {
+            if (!after.occupied(slot)) continue;
+            after.markVerified(slot);
+            after.remove(slot);
+          }
+          if (!failed) break;
+          cuts++;
         }
-        if (!failed) break;
-        cuts++;
       }
-    }
-    t.true(cuts >= 20 * 7, `${cuts} cuts`);
-  });
+      t.true(cuts >= 20 * 7, `${cuts} cuts`);
+    },
+  );
 }

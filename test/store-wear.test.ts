@@ -21,7 +21,7 @@ const SECTORS = 44;
 const CAPACITY = 40;
 const DROP_BYTES = 2048;
 
-test("a store retires worn sectors and loses no Drop that can be read", (t) => {
+test.serial("a store retires worn sectors and loses no Drop that can be read", (t) => {
   for (let seed = SEED; seed < SEED + 5; seed++) {
     const flash = new NorFlash({ sizeBytes: 40 * 4096 });
     const witness = new Witness(flash, SMALL_CAPACITY);
@@ -41,32 +41,35 @@ test("a store retires worn sectors and loses no Drop that can be read", (t) => {
   }
 });
 
-test("a full store gives up no Drop when its log meets worn sectors, however many sectors were retired before", (t) => {
-  for (const worn of [13, 14, 27, 40, 52]) {
-    const flash = new NorFlash({ sizeBytes: 448 * 4096 });
-    const store = new Store(flash);
-    store.mount();
-    const drop = new Uint8Array(DROP_BYTES);
-    for (let i = 0; i < store.capacity; i++)
-      store.insert(insertion(i, 7, drop, { heatKey: 70_000 + 10 * i, now: 1_000 }));
-    let wear = worn;
-    for (let sector = 0; sector < 448 && wear > 0; sector++) {
-      if (flash.erasesOf[sector] !== 0) continue;
-      flash.wear(sector);
-      wear--;
-    }
-    t.is(wear, 0);
-    for (let round = 0; round < 60; round++) {
-      for (let k = 0; k < 60; k++) {
-        const slot = (round * 60 + k) % store.capacity;
-        store.setHeat(slot, store.heat(slot) + 2);
+test.serial(
+  "a full store gives up no Drop when its log meets worn sectors, however many sectors were retired before",
+  (t) => {
+    for (const worn of [13, 14, 27, 40, 52]) {
+      const flash = new NorFlash({ sizeBytes: 448 * 4096 });
+      const store = new Store(flash);
+      store.mount();
+      const drop = new Uint8Array(DROP_BYTES);
+      for (let i = 0; i < store.capacity; i++)
+        store.insert(insertion(i, 7, drop, { heatKey: 70_000 + 10 * i, now: 1_000 }));
+      let wear = worn;
+      for (let sector = 0; sector < 448 && wear > 0; sector++) {
+        if (flash.erasesOf[sector] !== 0) continue;
+        flash.wear(sector);
+        wear--;
       }
-      store.checkpoint(2_000 + 100 * round);
+      t.is(wear, 0);
+      for (let round = 0; round < 60; round++) {
+        for (let k = 0; k < 60; k++) {
+          const slot = (round * 60 + k) % store.capacity;
+          store.setHeat(slot, store.heat(slot) + 2);
+        }
+        store.checkpoint(2_000 + 100 * round);
+      }
+      t.is(store.count, 750, `${worn} worn`);
+      t.is(store.counters.sacrificed, 0);
     }
-    t.is(store.count, 750, `${worn} worn`);
-    t.is(store.counters.sacrificed, 0);
-  }
-});
+  },
+);
 
 /**
  * A full store whose sectors wear out one after another, until little room is left. Each Drop is hotter than all Drops
@@ -189,18 +192,21 @@ class Decline {
   }
 }
 
-test("a store whose sectors wear out shrinks by whole sectors, journals lost Drops, and remembers at restart", (t) => {
-  for (let seed = SEED; seed < SEED + 4; seed++) {
-    t.notThrows(() => {
-      const decline = new Decline(seed);
-      for (let worn = 0; worn < 24; worn++) decline.step();
-      t.true(decline.rooms.at(-1)! < CAPACITY - 10, `the room after each step: ${decline.rooms}`);
-      t.true(decline.sacrificed > 0);
-    }, `replay: SEED=${seed}`);
-  }
-});
+test.serial(
+  "a store whose sectors wear out shrinks by whole sectors, journals lost Drops, and remembers at restart",
+  (t) => {
+    for (let seed = SEED; seed < SEED + 4; seed++) {
+      t.notThrows(() => {
+        const decline = new Decline(seed);
+        for (let worn = 0; worn < 24; worn++) decline.step();
+        t.true(decline.rooms.at(-1)! < CAPACITY - 10, `the room after each step: ${decline.rooms}`);
+        t.true(decline.sacrificed > 0);
+      }, `replay: SEED=${seed}`);
+    }
+  },
+);
 
-test("a store whose room has shrunk survives a power cut at every operation of its inserts", (t) => {
+test.serial("a store whose room has shrunk survives a power cut at every operation of its inserts", (t) => {
   for (let seed = SEED; seed < SEED + 4; seed++) {
     t.notThrows(() => {
       const decline = new Decline(seed);
@@ -223,7 +229,7 @@ class Forgetful extends Around {
   }
 }
 
-test("canary: the decline test finds a store that forgets retired sectors", (t) => {
+test.serial("canary: the decline test finds a store that forgets retired sectors", (t) => {
   const decline = new Decline(SEED, (flash) => new Forgetful(flash));
   t.throws(
     () => {
@@ -293,7 +299,7 @@ function erasesOfDisplacement(t: ExecutionContext, before: number, named: boolea
   return flash.refused > 0 ? cost : -1;
 }
 
-test("the victim of a newcomer stays dead although the head of the log fails before the DEAD mark", (t) => {
+test.serial("the victim of a newcomer stays dead although the head of the log fails before the DEAD mark", (t) => {
   for (const after of [2000, 1000]) {
     const costs: number[] = [];
     for (const named of [true, false]) {
@@ -316,7 +322,7 @@ class CrampedLog extends Around {
   }
 }
 
-test("a Drop that the log gives up while it makes room for the Drop's new record gets no record", (t) => {
+test.serial("a Drop that the log gives up while it makes room for the Drop's new record gets no record", (t) => {
   let givenUp = 0;
   let kept = 0;
   for (let first = 0; first < CAPACITY; first++) {
@@ -346,43 +352,46 @@ test("a Drop that the log gives up while it makes room for the Drop's new record
   t.true(givenUp > 0 && kept > 0, `${givenUp} given up, ${kept} kept`);
 });
 
-test("a node finds flipped bits by hash, removes and counts the Drop, and gets it again from a neighbour", (t) => {
-  let verified = 0;
-  const world = new World(
-    {
-      name: "test",
-      description: "",
-      durationS: 36_000,
-      drops: [],
-      nodes: [
-        { name: "a", role: "throwie", at: [0, 0] },
-        { name: "b", role: "throwie", at: [30, 0] },
-      ],
-      radio: { rateMbps: 1, rangeM: 80 },
-    },
-    SEED,
-    { dropVerified: () => verified++ },
-  );
-  world.run(1.5);
-  const [a, b] = world.nodes;
-  const drops = Array.from({ length: 5 }, (_, id) => dropBytes(1000 + id, 300));
-  for (const drop of drops) t.is(a!.publish(drop), "stored");
-  world.run(30);
-  t.is(b!.throwie!.store.count, drops.length);
-  for (const drop of [drops[1]!, drops[4]!]) {
-    const at = Buffer.from(b!.flash.snapshot().bytes).indexOf(drop.subarray(100));
-    const flipped = Uint8Array.of(drop[100]! ^ 0x10);
-    b!.flash.overwrite(at, flipped);
-    t.false(right(b!.throwie!.store, drop));
-  }
-  // A node checks one Drop every ten minutes.
-  world.run(30 + (drops.length + 2) * 600);
-  const { store } = b!.throwie!;
-  t.is(store.counters.damaged, 2);
-  t.is(store.journal().filter(({ cause }) => cause === CORRUPT).length, 2);
-  for (const drop of drops) t.true(right(store, drop));
-  t.is(verified, 2 * drops.length + 2, "a check that finds no fault reports nothing");
-});
+test.serial(
+  "a node finds flipped bits by hash, removes and counts the Drop, and gets it again from a neighbour",
+  (t) => {
+    let verified = 0;
+    const world = new World(
+      {
+        name: "test",
+        description: "",
+        durationS: 36_000,
+        drops: [],
+        nodes: [
+          { name: "a", role: "throwie", at: [0, 0] },
+          { name: "b", role: "throwie", at: [30, 0] },
+        ],
+        radio: { rateMbps: 1, rangeM: 80 },
+      },
+      SEED,
+      { dropVerified: () => verified++ },
+    );
+    world.run(1.5);
+    const [a, b] = world.nodes;
+    const drops = Array.from({ length: 5 }, (_, id) => dropBytes(1000 + id, 300));
+    for (const drop of drops) t.is(a!.publish(drop), "stored");
+    world.run(30);
+    t.is(b!.throwie!.store.count, drops.length);
+    for (const drop of [drops[1]!, drops[4]!]) {
+      const at = Buffer.from(b!.flash.snapshot().bytes).indexOf(drop.subarray(100));
+      const flipped = Uint8Array.of(drop[100]! ^ 0x10);
+      b!.flash.overwrite(at, flipped);
+      t.false(right(b!.throwie!.store, drop));
+    }
+    // A node checks one Drop every ten minutes.
+    world.run(30 + (drops.length + 2) * 600);
+    const { store } = b!.throwie!;
+    t.is(store.counters.damaged, 2);
+    t.is(store.journal().filter(({ cause }) => cause === CORRUPT).length, 2);
+    for (const drop of drops) t.true(right(store, drop));
+    t.is(verified, 2 * drops.length + 2, "a check that finds no fault reports nothing");
+  },
+);
 
 /** Whether the store holds the Drop with the right bytes. */
 function right(store: Store, drop: Uint8Array): boolean {
