@@ -153,6 +153,8 @@ export const ARROWS: [folder: string, imports: string[]][] = [
       "node:",
     ],
   ],
+  // Commands ask a running node. Its messages have the same CBOR as those of the overlay.
+  ["hosts/control/", ["modules/drop/", "modules/throwie/throwie.ts", "hosts/distsoc/wire/cbor.ts", "node:"]],
   // The command line joins the rooms.
   [
     "hosts/cli/",
@@ -162,6 +164,7 @@ export const ARROWS: [folder: string, imports: string[]][] = [
       "modules/temperature/",
       "modules/throwie/ports.ts",
       "sim/",
+      "hosts/control/",
       "hosts/distsoc/identity.ts",
       "hosts/distsoc/node-id.ts",
       "hosts/distsoc/transport/iroh-transport.ts",

@@ -1,7 +1,8 @@
-/** `throwie gateway`: run a gateway until SIGINT or SIGTERM stops it. */
+/** `throwie gateway`: run a gateway until a signal stops it. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { ControlServer } from "../control/server.ts";
 import { loadIdentity } from "../distsoc/identity.ts";
 import { parseNodeAddress } from "../distsoc/node-id.ts";
 import { openIrohTransport } from "../distsoc/transport/iroh-transport.ts";
@@ -9,6 +10,7 @@ import { MESSAGE_BOUNDS } from "../distsoc/wire/messages.ts";
 import { DROPS_FILE, Gateway, IDENTITY_FILE } from "../gateway/gateway.ts";
 import { openLog } from "../gateway/log.ts";
 import { radioAir } from "../gateway/radio-air.ts";
+import { aborted, stopRequests } from "../machine/stop.ts";
 import { HostNode, radioAddress } from "../node/host-node.ts";
 import { type RadioOptions, radioOf } from "./radio-options.ts";
 
@@ -24,12 +26,15 @@ export async function gateway(options: CommandOptions): Promise<void> {
   const audience = options.audience.map(parseNodeAddress);
   const { logger, close } = openLog(1);
   const openRadio = radioOf(options, (news) => logger[news.event === "dongle-found" ? "info" : "warn"](news));
+  const stop = stopRequests();
   mkdirSync(options.data, { recursive: true, mode: 0o700 });
   const identity = loadIdentity(join(options.data, IDENTITY_FILE));
   const address = radioAddress(identity.publicKey);
   const transport = await openIrohTransport({ identity, listen: options.listen, bounds: MESSAGE_BOUNDS });
+  const storePath = join(options.data, DROPS_FILE);
   const node = await HostNode.open({
-    storePath: join(options.data, DROPS_FILE),
+    storePath,
+    signal: stop,
     openRadio: (handlers) => openRadio(handlers, address),
   }).catch(async (error) => {
     await transport.close();
@@ -37,13 +42,18 @@ export async function gateway(options: CommandOptions): Promise<void> {
   });
   const air = radioAir(node);
   const running = new Gateway({ dataPath: options.data, identity, transport, air, follow, audience, logger });
+  const control = await ControlServer.open(storePath, {
+    publish: ({ drop }) => ({ outcome: node.publish(drop, "own"), held: node.held }),
+  });
+  if (!control.serves) logger.warn({ event: "no-socket", store: storePath });
   running.start();
-  const stop = async (): Promise<void> => {
+  await aborted(stop);
+  control.close();
+  try {
     await running.stop();
+  } finally {
     node.close();
-    await close();
-    process.exit(0);
-  };
-  process.once("SIGINT", stop);
-  process.once("SIGTERM", stop);
+  }
+  await close();
+  process.exit(0);
 }

@@ -1,12 +1,14 @@
 /**
- * `throwie mule`: carry Drops through the town with a laptop and a dongle, until SIGINT or SIGTERM stops it.
+ * `throwie mule`: carry Drops through the town with a laptop and a dongle, until a signal stops it.
  *
- * The store is the file that `throwie write` and `throwie read` use too. Only one process at a time can use the file.
- * So a person writes before leaving and reads after coming home.
+ * The store is the file that `throwie write` and `throwie read` use too. While the Mule runs, it alone writes to the
+ * file, and `throwie write` gives it the Drop (hosts/control).
  */
 import { randomBytes } from "node:crypto";
 import process from "node:process";
 import { ADDRESS_BYTES, type MacAddress } from "../../modules/throwie/ports.ts";
+import { ControlServer } from "../control/server.ts";
+import { aborted, stopRequests } from "../machine/stop.ts";
 import { HostNode, radioAddress } from "../node/host-node.ts";
 import { type RadioNews, type RadioOptions, radioOf } from "./radio-options.ts";
 
@@ -23,8 +25,10 @@ export async function mule(options: RadioOptions & { store: string; json?: boole
   const count = (counts: Map<string, number>, peer: MacAddress | undefined): void => {
     if (peer !== undefined) counts.set(nameOf(peer), (counts.get(nameOf(peer)) ?? 0) + 1);
   };
+  const stop = stopRequests();
   const node = await HostNode.open({
     storePath: options.store,
+    signal: stop,
     openRadio: (handlers) => openRadio(handlers, address),
     events: {
       contactOpened: (peer) => say("met", `met ${nameOf(peer)}`, { peer: nameOf(peer) }),
@@ -39,14 +43,16 @@ export async function mule(options: RadioOptions & { store: string; json?: boole
       },
     },
   });
+  const control = await ControlServer.open(options.store, {
+    publish: ({ drop }) => ({ outcome: node.publish(drop, "own"), held: node.held }),
+  });
   say("carrying", `carrying ${node.held} Drops from ${options.store}`, { held: node.held, store: options.store });
-  const stop = (): void => {
-    say("stopped", `stopped; the store holds ${node.held} Drops`, { held: node.held });
-    node.close();
-    process.exit(0);
-  };
-  process.once("SIGINT", stop);
-  process.once("SIGTERM", stop);
+  if (!control.serves) say("alone", "other commands cannot write to this store meanwhile: no place for a socket", {});
+  await aborted(stop);
+  control.close();
+  node.close();
+  say("stopped", `stopped; the store holds ${node.held} Drops`, { held: node.held });
+  process.exit(0);
 }
 
 function nameOf(address: MacAddress): string {

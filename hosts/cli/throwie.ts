@@ -10,6 +10,7 @@ import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
 import { dataFolder } from "../machine/folders.ts";
 import { note, OutputClosed, printBytes } from "../machine/standard-streams.ts";
+import { StopRequest } from "../machine/stop.ts";
 import { systemSentence } from "../machine/system-error.ts";
 import { gateway } from "./gateway.ts";
 import { journal } from "./journal.ts";
@@ -112,7 +113,7 @@ program
   .addHelpText(
     "after",
     `
-While the Mule runs, no other command can use its store. Write before you leave, and read when you are back.`,
+Write and read while the Mule runs, too: the Mule takes what you write with it.`,
   )
   .action(mule);
 
@@ -172,6 +173,7 @@ program.hook("preAction", (_, command) => {
  */
 function fail(thrown: unknown): never {
   if (thrown instanceof OutputClosed) process.exit(OutputClosed.EXIT_CODE);
+  if (thrown instanceof StopRequest) process.exit(thrown.exitCode);
   const error: NodeJS.ErrnoException = thrown instanceof Error ? thrown : new Error(String(thrown));
   note(harmless(`throwie: ${systemSentence(error, error.path ?? "a file or device") ?? error.message}`));
   if (process.env.THROWIE_DEBUG !== undefined) note(error.stack ?? "");

@@ -7,9 +7,9 @@ import { isUtf8 } from "node:buffer";
 import { isatty } from "node:tty";
 import { dropId } from "../../modules/drop/drop.ts";
 import { note, OutputClosed, print, readInput } from "../machine/standard-streams.ts";
-import { HostNode } from "../node/host-node.ts";
-import { leaveMessage, sealMessage } from "../node/message.ts";
+import { sealMessage } from "../node/message.ts";
 import { type KeyOptions, keyOf } from "./key-options.ts";
+import { leaveDrop } from "./leave-drop.ts";
 import { harmlessJson, utf8Of } from "./text.ts";
 
 /** Much more than a Drop holds, so that the sentence about a message that is too long can say its size. */
@@ -21,14 +21,7 @@ export async function writeMessage(
 ): Promise<void> {
   const key = keyOf(options);
   const drop = sealMessage(text === undefined ? messageOfInput() : utf8Of(text, "the message"), key);
-  const node = await HostNode.open({ storePath: options.store });
-  let held: number;
-  try {
-    leaveMessage(node, drop, options.store);
-    held = node.held;
-  } finally {
-    node.close();
-  }
+  const held = await leaveDrop(options.store, drop);
   const report = { dropId: Buffer.from(dropId(drop)).toString("hex"), sizeBytes: drop.length, held };
   try {
     if (options.json) print(harmlessJson({ ...report, store: options.store }));

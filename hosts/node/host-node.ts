@@ -27,6 +27,10 @@ export interface HostNodeOptions {
    * no radio.
    */
   openRadio?: (handlers: RadioHandlers) => Promise<HostRadio>;
+  /** Ends the opening: `open` rejects with the reason of the abort. Later an abort has no effect. */
+  signal?: AbortSignal;
+  /** Called again and again while another program holds the file. When it rejects, `open` rejects with that error. */
+  whileHeld?: () => Promise<void>;
   events?: Partial<Omit<NodeEvents, "dropVerified">>;
 }
 
@@ -59,11 +63,12 @@ export class HostNode {
   }
 
   /** Rejects with an Error of one sentence when the store or the radio cannot be used. Nothing stays open then. */
-  static async open({ storePath, patienceMs, openRadio = noRadio, events }: HostNodeOptions): Promise<HostNode> {
+  static async open(options: HostNodeOptions): Promise<HostNode> {
+    const { storePath, openRadio = noRadio, signal, events } = options;
     let node: HostNode | undefined;
-    const file = await openDropStore(storePath, { patienceMs });
+    const file = await openDropStore(storePath, options);
     try {
-      const radio = await openRadio({
+      const opening = openRadio({
         onFrame: (bytes, lengthBytes, from) => {
           if (node !== undefined) node.#receive(bytes, lengthBytes, from);
         },
@@ -71,6 +76,7 @@ export class HostNode {
           if (node !== undefined) node.#turn();
         },
       });
+      const radio = await unlessAborted(opening, signal);
       node = new HostNode(file, radio, events);
       return node;
     } catch (error) {
@@ -127,6 +133,19 @@ export class HostNode {
     const dueMs = this.#node.turn();
     this.#timer = setTimeout(() => this.#turn(), Math.max(0, dueMs - performance.now()));
   }
+}
+
+/** Resolves as the opening does, or rejects when the signal is aborted. Then a radio that opens later is closed. */
+function unlessAborted(opening: Promise<HostRadio>, signal: AbortSignal | undefined): Promise<HostRadio> {
+  if (signal === undefined) return opening;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    opening
+      .then((radio) => (signal.aborted ? radio.close() : resolve(radio)), reject)
+      .finally(() => signal.removeEventListener("abort", abort));
+  });
 }
 
 /** A radio address that is made of these bytes: locally administered, unicast. */

@@ -55,6 +55,10 @@ export interface WritingOptions {
   inspect?: (file: number) => void;
   /** How long to wait while another program holds the file and does not change it. */
   patienceMs?: number | undefined;
+  /** Ends the waiting: `openForWriting` rejects with the reason of the abort. */
+  signal?: AbortSignal;
+  /** Called again and again while another program holds the file. When it rejects, the waiting ends with that error. */
+  whileHeld?: () => Promise<void>;
   /** Gets what a person should know: that the program waits, or that others could read the file. */
   tell?: (sentence: string) => void;
 }
@@ -93,6 +97,8 @@ export async function openForWriting(path: string, options: WritingOptions = {})
         }
       } else {
         mine = false;
+        options.signal?.throwIfAborted();
+        await options.whileHeld?.();
         const now = performance.now();
         const { mtimeMs } = fstatSync(file);
         if (mtimeMs !== lastChange) changed = now;

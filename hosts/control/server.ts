@@ -1,0 +1,105 @@
+/**
+ * The socket of a running node (docs/control.md). Commands on the same machine and of the same user ask the node there,
+ * because the node alone may write to its store.
+ *
+ * The caller holds the store's lock before it opens this server, and closes this server before it lets the lock go. So
+ * a socket that lies at the store's place belongs to a process that was killed, and is replaced.
+ *
+ * Refuses more than CONNECTIONS_MAX connections at a time, a request that is not whole in time, and bytes that are no
+ * request: each costs its sender the connection, and the node nothing else.
+ */
+import { chmodSync, rmdirSync, rmSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
+import process from "node:process";
+import { receiveFrame } from "./connection.ts";
+import { makePlace, type Place, placesOf } from "./places.ts";
+import { answerRequest, type ControlHandlers } from "./requests.ts";
+
+/** More than a script starts at a time. A connection that is waiting takes at most 70 KB. */
+export const CONNECTIONS_MAX = 32;
+/** A command sends its request at once, so a connection that stays silent is none of ours. */
+export const REQUEST_DEADLINE_MS = 5_000;
+
+export class ControlServer {
+  readonly #served: { server: Server; place: Place }[] = [];
+  readonly #sockets = new Set<Socket>();
+  readonly #handlers: ControlHandlers;
+  readonly #requestDeadlineMs: number;
+  readonly #atExit = (): void => this.close();
+
+  private constructor(handlers: ControlHandlers, requestDeadlineMs: number) {
+    this.#handlers = handlers;
+    this.#requestDeadlineMs = requestDeadlineMs;
+  }
+
+  /** Serves the store at each of its places that can be used. */
+  static async open(
+    storePath: string,
+    handlers: ControlHandlers,
+    requestDeadlineMs = REQUEST_DEADLINE_MS,
+  ): Promise<ControlServer> {
+    const control = new ControlServer(handlers, requestDeadlineMs);
+    for (const place of placesOf(storePath)) if (makePlace(place)) await control.#listen(place);
+    // A failure may end the process from anywhere.
+    process.on("exit", control.#atExit);
+    return control;
+  }
+
+  /** False when no place can be used. Then commands find the store in use. */
+  get serves(): boolean {
+    return this.#served.length > 0;
+  }
+
+  /** Ends all connections and removes the sockets. */
+  close(): void {
+    process.off("exit", this.#atExit);
+    for (const socket of this.#sockets) socket.destroy();
+    for (const { server, place } of this.#served.splice(0)) {
+      // The library removes the socket when it closes.
+      server.close();
+      try {
+        rmdirSync(place.folder);
+      } catch {
+        // Something else lies there. The next node uses the folder as it is.
+      }
+    }
+  }
+
+  async #listen(place: Place): Promise<void> {
+    const server = createServer({ allowHalfOpen: true }, (socket) => void this.#serve(socket));
+    server.maxConnections = CONNECTIONS_MAX;
+    try {
+      rmSync(place.socket, { force: true });
+      await new Promise<void>((resolve, reject) => {
+        server.once("error", reject);
+        server.listen(place.socket, resolve);
+      });
+      chmodSync(place.socket, 0o600);
+    } catch {
+      server.close();
+      return;
+    }
+    // A connection that cannot be taken is lost, and its command tries again.
+    server.on("error", () => {});
+    this.#served.push({ server, place });
+  }
+
+  async #serve(socket: Socket): Promise<void> {
+    this.#sockets.add(socket);
+    // A command that has gone needs no answer.
+    socket.on("error", () => {});
+    socket.on("close", () => this.#sockets.delete(socket));
+    const frame = await receiveFrame(socket, this.#requestDeadlineMs);
+    try {
+      const answer = typeof frame === "string" || socket.destroyed ? "malformed" : answerRequest(frame, this.#handlers);
+      if (typeof answer === "string") return;
+      await new Promise<void>((resolve) => {
+        socket.on("close", resolve);
+        socket.setTimeout(this.#requestDeadlineMs, resolve);
+        socket.end(answer, resolve);
+      });
+    } finally {
+      socket.destroy();
+    }
+  }
+}

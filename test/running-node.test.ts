@@ -1,0 +1,264 @@
+/**
+ * A person writes and reads while a Mule or a gateway has the store open. These tests run the commands as processes:
+ * the Mules on an air in this process, a write in the middle of everything, and every way to stop a node.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join, relative } from "node:path";
+import { createInterface } from "node:readline";
+import test, { type ExecutionContext } from "ava";
+import { placesOf } from "../hosts/control/places.ts";
+import { decodeDatagram, SENT_DATAGRAM } from "../hosts/radio/air-datagram.ts";
+import { openDropStore } from "../hosts/store/drop-store.ts";
+
+const THROWIE = "build/hosts/cli/throwie.js";
+const KEY = ["--passphrase", "paper lanterns"];
+
+function newFolder(t: ExecutionContext): string {
+  const folder = mkdtempSync(join(tmpdir(), "throwie-running-"));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** An air on which every radio hears every other one. Resolves to its address. */
+async function openAir(t: ExecutionContext): Promise<string> {
+  const socket = createSocket("udp4");
+  const ports = new Set<number>();
+  socket.on("message", (datagram, { port }) => {
+    if (typeof decodeDatagram(datagram) !== "object") return;
+    ports.add(port);
+    socket.send(SENT_DATAGRAM, port, "127.0.0.1");
+    for (const other of ports) if (other !== port) socket.send(datagram, other, "127.0.0.1");
+  });
+  // The port of a Mule that ended refuses its datagrams.
+  socket.on("error", () => {});
+  socket.bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  t.teardown(() => socket.close());
+  return `127.0.0.1:${socket.address().port}`;
+}
+
+interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** A command that runs. Its lines can be waited for. */
+class Running {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+  readonly lines: string[] = [];
+  #wake: () => void = () => {};
+
+  constructor(t: ExecutionContext, words: string[]) {
+    const child = spawn(process.execPath, [THROWIE, ...words], { stdio: ["ignore", "pipe", "pipe"] });
+    this.child = child;
+    const errors: string[] = [];
+    child.stderr.on("data", (text) => errors.push(String(text)));
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      this.lines.push(line);
+      this.#wake();
+    });
+    this.ended = once(child, "close").then(([code, signal]) => {
+      this.#wake();
+      return { code, signal, stdout: this.lines.map((line) => `${line}\n`).join(""), stderr: errors.join("") };
+    });
+    t.teardown(() => child.kill("SIGKILL"));
+  }
+
+  /** Resolves to the first line of JSON with this event. */
+  async event(name: string): Promise<Record<string, unknown>> {
+    for (;;) {
+      const line = this.lines.find((candidate) => candidate.includes(`"event":"${name}"`));
+      if (line !== undefined) return JSON.parse(line);
+      if (this.child.exitCode !== null || this.child.signalCode !== null) {
+        const { stdout, stderr } = await this.ended;
+        throw new Error(`ended before ${name}: ${stdout}${stderr}`);
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+}
+
+async function startMule(t: ExecutionContext, store: string, air: string): Promise<Running> {
+  const mule = new Running(t, ["mule", "--store", store, "--air", air, "--json"]);
+  await mule.event("carrying");
+  return mule;
+}
+
+const write = (t: ExecutionContext, store: string, text: string): Promise<Ended> =>
+  new Running(t, ["write", "--store", store, ...KEY, text]).ended;
+
+/** The texts in the store, as `throwie read` tells them. */
+async function texts(t: ExecutionContext, store: string): Promise<string[]> {
+  const { code, stdout, stderr } = await new Running(t, ["read", "--store", store, ...KEY, "--json"]).ended;
+  t.is(code, 0, stderr);
+  return JSON.parse(stdout)
+    .messages.map(({ text }: { text: string }) => text)
+    .sort();
+}
+
+test("what is written while a Mule runs is in its store, and reaches another Mule", async (t) => {
+  const folder = newFolder(t);
+  const air = await openAir(t);
+  const mine = join(folder, "mine.flash");
+  const theirs = join(folder, "theirs.flash");
+  t.regex((await write(t, mine, "before")).stdout, /^Drop [0-9a-f]{64}, 46 bytes, is in .* with 0 other Drops\.\n$/);
+  const mule = await startMule(t, mine, air);
+  const { code, stdout, stderr } = await write(t, mine, "during");
+  t.is(code, 0, stderr);
+  t.is(stderr, "");
+  t.regex(stdout, /^Drop [0-9a-f]{64}, 46 bytes, is in .*mine\.flash with 1 other Drops\.\n$/);
+  t.deepEqual(await texts(t, mine), ["before", "during"]);
+  const other = await startMule(t, theirs, air);
+  await other.event("parted");
+  t.deepEqual(await texts(t, theirs), ["before", "during"]);
+  for (const { child, ended } of [mule, other]) {
+    child.kill("SIGTERM");
+    t.is((await ended).code, 0);
+  }
+  t.deepEqual(await texts(t, mine), ["before", "during"]);
+});
+
+test("every name of the store leads to the running Mule, and twelve at once all arrive", async (t) => {
+  const folder = newFolder(t);
+  const store = join(folder, "drops.flash");
+  const mule = await startMule(t, store, "127.0.0.1:9");
+  symlinkSync("drops.flash", join(folder, "link"));
+  symlinkSync(folder, join(folder, "here"));
+  linkSync(store, join(folder, "hard"));
+  const names = [store, join(folder, "link"), join(folder, "here", "link"), join(folder, "hard")];
+  const all = Array.from({ length: 12 }, (_, number) => `message ${number}`);
+  const outcomes = await Promise.all(
+    all.map((text, number) => write(t, [...names, relative(process.cwd(), store)][number % 5]!, text)),
+  );
+  for (const { code, stderr } of outcomes) t.is(code, 0, stderr);
+  t.deepEqual(await texts(t, store), all.sort());
+  mule.child.kill("SIGINT");
+  t.is((await mule.ended).code, 0);
+  t.deepEqual(await texts(t, join(folder, "hard")), all);
+});
+
+test("a Mule that is killed while others write loses nothing, and every write is right in the end", async (t) => {
+  const store = join(newFolder(t), "drops.flash");
+  const mule = await startMule(t, store, "127.0.0.1:9");
+  const places = placesOf(store);
+  const all = Array.from({ length: 4 }, (_, number) => `message ${number}`);
+  const writing = all.map((text) => write(t, store, text));
+  await Promise.race(writing);
+  mule.child.kill("SIGKILL");
+  for (const { code, stderr } of await Promise.all(writing)) t.is(code, 0, stderr);
+  t.true(
+    places.every(({ socket }) => existsSync(socket)),
+    "a killed Mule leaves its sockets",
+  );
+  t.deepEqual(await texts(t, store), all);
+  const next = await startMule(t, store, "127.0.0.1:9");
+  t.is((await write(t, store, "next")).code, 0);
+  next.child.kill("SIGTERM");
+  await next.ended;
+  t.false(places.some(({ folder }) => existsSync(folder)));
+  t.deepEqual(await texts(t, store), [...all, "next"]);
+});
+
+test("a Mule that is frozen can be read, and a write says that nobody knows", async (t) => {
+  const store = join(newFolder(t), "drops.flash");
+  t.is((await write(t, store, "before")).code, 0);
+  const mule = await startMule(t, store, "127.0.0.1:9");
+  mule.child.kill("SIGSTOP");
+  t.deepEqual(await texts(t, store), ["before"]);
+  const { code, stdout, stderr } = await write(t, store, "during");
+  t.is(code, 1);
+  t.is(stdout, "");
+  t.regex(stderr, /^throwie: The program that has .* open does not answer, so it is not known whether [^\n]*\n$/);
+  mule.child.kill("SIGCONT");
+  mule.child.kill("SIGTERM");
+  t.is((await mule.ended).code, 0);
+});
+
+for (const signals of [["SIGINT"], ["SIGTERM"], ["SIGHUP"], ["SIGHUP", "SIGHUP"], ["SIGTERM", "SIGHUP"]] as const) {
+  test(`a Mule ends cleanly on ${signals.join(" and ")}`, async (t) => {
+    const folder = newFolder(t);
+    const store = join(folder, "drops.flash");
+    const mule = await startMule(t, store, "127.0.0.1:9");
+    const places = placesOf(store);
+    t.true(places.length > 0);
+    for (const signal of signals) mule.child.kill(signal);
+    const { code, stderr, stdout } = await mule.ended;
+    t.is(code, 0, stderr);
+    t.is(stderr, "");
+    t.regex(stdout, /"event":"stopped","held":0\}\n$/);
+    t.false(places.some((place) => existsSync(place.folder)));
+    t.deepEqual(readdirSync(folder), [basename(store)]);
+    (await openDropStore(store)).close();
+  });
+}
+
+test("a Mule that is stopped before it has its store ends with the code of the signal", async (t) => {
+  const store = join(newFolder(t), "drops.flash");
+  const holder = await openDropStore(store);
+  for (const [signal, code] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const) {
+    const mule = new Running(t, ["mule", "--store", store, "--air", "127.0.0.1:9"]);
+    // The Mule says that it waits for the store.
+    await once(mule.child.stderr!, "data");
+    mule.child.kill(signal);
+    t.like(await mule.ended, { code, stdout: "" });
+  }
+  holder.close();
+});
+
+// `script` (bsdutils) makes a terminal. Where it is not installed, this test is skipped.
+const terminalTest = existsSync("/usr/bin/script") && process.platform === "linux" ? test : test.skip;
+
+terminalTest("a Mule whose terminal is closed ends cleanly", async (t) => {
+  const folder = newFolder(t);
+  mkdirSync(join(folder, "store"));
+  const store = join(folder, "store", "drops.flash");
+  const exit = join(folder, "exit");
+  // As an interactive shell does, this one passes SIGHUP on. Then it writes down how the Mule ended.
+  const mule = `${process.execPath} ${THROWIE} mule --store ${store} --air 127.0.0.1:9`;
+  const command = `trap 'kill -HUP $!' HUP; ${mule} & wait; wait $!; echo $? > ${exit}`;
+  const terminal = spawn("script", ["-qfec", command, "/dev/null"], { stdio: ["pipe", "pipe", "pipe"] });
+  t.teardown(() => terminal.kill("SIGKILL"));
+  await once(createInterface({ input: terminal.stdout }), "line");
+  const places = placesOf(store);
+  terminal.kill("SIGKILL");
+  while (!existsSync(exit) || readFileSync(exit).length === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+  t.is(readFileSync(exit, "utf8"), "0\n");
+  t.false(places.some((place) => existsSync(place.folder)));
+  (await openDropStore(store)).close();
+});
+
+// The QUIC library announces itself to the network, so a gateway runs in a namespace only.
+const gatewayTest = process.env.THROWIE_LOOPBACK_ONLY === "1" ? test : test.skip;
+
+gatewayTest("what is written while a gateway runs becomes a post, and SIGHUP ends the gateway cleanly", async (t) => {
+  const data = join(newFolder(t), "gateway");
+  const store = join(data, "drops.flash");
+  const gateway = new Running(t, ["gateway", "--data", data, "--listen", "127.0.0.1:0", "--air", "127.0.0.1:9"]);
+  await gateway.event("started");
+  const { code, stdout, stderr } = await write(t, store, "to the other town");
+  t.is(code, 0, stderr);
+  const { drop } = await gateway.event("posted");
+  t.true(stdout.includes(`Drop ${drop}, `));
+  t.deepEqual(await texts(t, store), ["to the other town"]);
+  const places = placesOf(store);
+  gateway.child.kill("SIGHUP");
+  gateway.child.kill("SIGHUP");
+  const ended = await gateway.ended;
+  t.is(ended.code, 0, ended.stderr);
+  t.regex(ended.stdout, /"event":"stopped"/);
+  t.false(places.some((place) => existsSync(place.folder)));
+  t.deepEqual(await texts(t, store), ["to the other town"]);
+});
