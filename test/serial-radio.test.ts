@@ -108,8 +108,8 @@ async function until(what: () => Promise<boolean>): Promise<boolean> {
 }
 
 /**
- * Waits until no frame is on its way and the counters of both ends say what became of each frame. Returns the reports of
- * both, and requires that neither has a fault.
+ * Waits until no frame is on its way and the counters of both ends say what became of each frame. Returns the reports
+ * of both, and requires that neither has a fault.
  */
 async function rest(
   t: ExecutionContext,
