@@ -28,11 +28,9 @@ export async function tryLock(file: number, path: string): Promise<boolean> {
   try {
     return locks.tryLock(file, ...RANGE) && !openInOlderVersion(file, path);
   } catch (error) {
-    const code = String((error as NodeJS.ErrnoException).code);
-    if (HELD.includes(code)) return false;
-    throw new Error(
-      `A store needs locks, and ${fileSystemWords(file, path)} has none (${code}): name a file on another disk.`,
-    );
+    if (HELD.includes(String((error as NodeJS.ErrnoException).code))) return false;
+    // ENOLCK, ENOTSUP or EINVAL. Not every one of them has a name in Node.
+    throw new Error(`A store needs locks, and ${fileSystemWords(file, path)} has none: name a file on another disk.`);
   }
 }
 

@@ -18,7 +18,6 @@ import {
   fchmodSync,
   fdatasyncSync,
   fstatSync,
-  fsyncSync,
   ftruncateSync,
   openSync,
   readSync,
@@ -152,15 +151,15 @@ function names(path: string, file: number): boolean {
 function fillNew(file: number, path: string, sizeBytes: number): void {
   const { size } = fstatSync(file);
   try {
-    if (size < sizeBytes && isBlank(file, size)) {
+    const isNew = size < sizeBytes && isBlank(file, size);
+    if (isNew) {
       const ones = new Uint8Array(SECTOR_SIZE_BYTES).fill(0xff);
       for (let done = size; done < sizeBytes; )
         done += writeSync(file, ones, 0, Math.min(ones.length, sizeBytes - done), done);
-      fsyncSync(file);
-      syncFolder(dirname(path));
     }
     // Some file systems refuse fdatasync. Then nothing that is stored would be safe.
     fdatasyncSync(file);
+    if (isNew) syncFolder(dirname(path));
   } catch (error) {
     if (size < sizeBytes) ftruncateSync(file, size);
     const { code } = error as NodeJS.ErrnoException;
@@ -195,7 +194,7 @@ export function createWhole(path: string, bytes: Uint8Array, tell: (sentence: st
       allowOwner(file);
       keepToOwner(file, path, tell);
       for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
-      fsyncSync(file);
+      fdatasyncSync(file);
     } finally {
       closeSync(file);
     }
