@@ -306,7 +306,7 @@ test("a node that does not answer, that ends, or that is of another version has 
       serve(connection);
     }).listen(socket);
     await once(server, "listening");
-    t.is(await askNode(path, "publish", { drop: DROP }, 300), expected);
+    t.is(await askNode(path, "publish", { drop: DROP }, { deadlineMs: 300 }), expected);
     for (const connection of accepted) connection.destroy();
     await new Promise((resolve) => server.close(resolve));
   }

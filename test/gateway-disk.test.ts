@@ -16,7 +16,8 @@ import { pino } from "pino";
 import { signPost } from "../hosts/distsoc/post.ts";
 import { GatewayDatabase } from "../hosts/gateway/database/database.ts";
 import { DatabaseError } from "../hosts/gateway/database/schema.ts";
-import { type LogSink, openLog } from "../hosts/gateway/log.ts";
+import { openLog } from "../hosts/gateway/log.ts";
+import type { LogSink } from "../hosts/machine/log-lines.ts";
 import { folder, until } from "./gateway-town.ts";
 import { identityOf, sleep } from "./transport-contract.ts";
 

@@ -2,20 +2,36 @@
  * A person writes and reads while a Mule or a gateway has the store open. These tests run the commands as processes:
  * the Mules on an air in this process, a write in the middle of everything, and every way to stop a node.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, relative } from "node:path";
 import { createInterface } from "node:readline";
 import test, { type ExecutionContext } from "ava";
 import { placesOf } from "../hosts/control/places.ts";
+import { keyOfWords, openMessages } from "../hosts/node/message.ts";
 import { decodeDatagram, SENT_DATAGRAM } from "../hosts/radio/air-datagram.ts";
-import { openDropStore } from "../hosts/store/drop-store.ts";
+import { openDropStore, openStoredDrops } from "../hosts/store/drop-store.ts";
 
 const THROWIE = "build/hosts/cli/throwie.js";
-const KEY = ["--passphrase", "paper lanterns"];
+const WORDS = "paper lanterns";
+const KEY = ["--passphrase", WORDS];
+const key = keyOfWords(WORDS);
 
 function newFolder(t: ExecutionContext): string {
   const folder = mkdtempSync(join(tmpdir(), "throwie-running-"));
@@ -96,12 +112,11 @@ async function startMule(t: ExecutionContext, store: string, air: string): Promi
 const write = (t: ExecutionContext, store: string, text: string): Promise<Ended> =>
   new Running(t, ["write", "--store", store, ...KEY, text]).ended;
 
-/** The texts in the store, as `throwie read` tells them. */
-async function texts(t: ExecutionContext, store: string): Promise<string[]> {
-  const { code, stdout, stderr } = await new Running(t, ["read", "--store", store, ...KEY, "--json"]).ended;
-  t.is(code, 0, stderr);
-  return JSON.parse(stdout)
-    .messages.map(({ text }: { text: string }) => text)
+/** The messages in the store, in the order of the alphabet. */
+async function texts(store: string): Promise<string[]> {
+  const { store: drops } = await openStoredDrops(store);
+  return openMessages(drops, key)
+    .map(({ plaintext }) => new TextDecoder().decode(plaintext))
     .sort();
 }
 
@@ -116,15 +131,18 @@ test("what is written while a Mule runs is in its store, and reaches another Mul
   t.is(code, 0, stderr);
   t.is(stderr, "");
   t.regex(stdout, /^Drop [0-9a-f]{64}, 46 bytes, is in .*mine\.flash with 1 other Drops\.\n$/);
-  t.deepEqual(await texts(t, mine), ["before", "during"]);
+  const read = await new Running(t, ["read", "--store", mine, ...KEY]).ended;
+  t.is(read.code, 0, read.stderr);
+  t.regex(read.stdout, /^[0-9a-f]{16} {2}before$/m);
+  t.regex(read.stdout, /^[0-9a-f]{16} {2}during$/m);
   const other = await startMule(t, theirs, air);
   await other.event("parted");
-  t.deepEqual(await texts(t, theirs), ["before", "during"]);
+  t.deepEqual(await texts(theirs), ["before", "during"]);
   for (const { child, ended } of [mule, other]) {
     child.kill("SIGTERM");
     t.is((await ended).code, 0);
   }
-  t.deepEqual(await texts(t, mine), ["before", "during"]);
+  t.deepEqual(await texts(mine), ["before", "during"]);
 });
 
 test("every name of the store leads to the running Mule, and twelve at once all arrive", async (t) => {
@@ -140,10 +158,10 @@ test("every name of the store leads to the running Mule, and twelve at once all 
     all.map((text, number) => write(t, [...names, relative(process.cwd(), store)][number % 5]!, text)),
   );
   for (const { code, stderr } of outcomes) t.is(code, 0, stderr);
-  t.deepEqual(await texts(t, store), all.sort());
+  t.deepEqual(await texts(store), all.sort());
   mule.child.kill("SIGINT");
   t.is((await mule.ended).code, 0);
-  t.deepEqual(await texts(t, join(folder, "hard")), all);
+  t.deepEqual(await texts(join(folder, "hard")), all);
 });
 
 test("a Mule that is killed while others write loses nothing, and every write is right in the end", async (t) => {
@@ -159,13 +177,13 @@ test("a Mule that is killed while others write loses nothing, and every write is
     places.every(({ socket }) => existsSync(socket)),
     "a killed Mule leaves its sockets",
   );
-  t.deepEqual(await texts(t, store), all);
+  t.deepEqual(await texts(store), all);
   const next = await startMule(t, store, "127.0.0.1:9");
   t.is((await write(t, store, "next")).code, 0);
   next.child.kill("SIGTERM");
   await next.ended;
   t.false(places.some(({ folder }) => existsSync(folder)));
-  t.deepEqual(await texts(t, store), [...all, "next"]);
+  t.deepEqual(await texts(store), [...all, "next"]);
 });
 
 test("a Mule that is frozen can be read, and a write says that nobody knows", async (t) => {
@@ -173,7 +191,7 @@ test("a Mule that is frozen can be read, and a write says that nobody knows", as
   t.is((await write(t, store, "before")).code, 0);
   const mule = await startMule(t, store, "127.0.0.1:9");
   mule.child.kill("SIGSTOP");
-  t.deepEqual(await texts(t, store), ["before"]);
+  t.deepEqual(await texts(store), ["before"]);
   const { code, stdout, stderr } = await write(t, store, "during");
   t.is(code, 1);
   t.is(stdout, "");
@@ -183,7 +201,7 @@ test("a Mule that is frozen can be read, and a write says that nobody knows", as
   t.is((await mule.ended).code, 0);
 });
 
-for (const signals of [["SIGINT"], ["SIGTERM"], ["SIGHUP"], ["SIGHUP", "SIGHUP"], ["SIGTERM", "SIGHUP"]] as const) {
+for (const signals of [["SIGINT", "SIGINT"], ["SIGTERM"], ["SIGHUP", "SIGHUP"], ["SIGTERM", "SIGHUP"]] as const) {
   test(`a Mule ends cleanly on ${signals.join(" and ")}`, async (t) => {
     const folder = newFolder(t);
     const store = join(folder, "drops.flash");
@@ -216,6 +234,27 @@ test("a Mule that is stopped before it has its store ends with the code of the s
     t.like(await mule.ended, { code, stdout: "" });
   }
   holder.close();
+});
+
+test("a Mule whose lines nobody reads carries on, takes a message, and ends", async (t) => {
+  const folder = newFolder(t);
+  const store = join(folder, "drops.flash");
+  const pipe = join(folder, "pipe");
+  t.is(spawnSync("mkfifo", [pipe]).status, 0);
+  const reader = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+  t.throws(() => {
+    for (;;) writeSync(reader, Buffer.alloc(4096));
+  });
+  const full = openSync(pipe, constants.O_WRONLY);
+  const words = [THROWIE, "mule", "--store", store, "--air", "127.0.0.1:9"];
+  const mule = spawn(process.execPath, words, { stdio: ["ignore", full, "inherit"] });
+  t.teardown(() => mule.kill("SIGKILL"));
+  closeSync(full);
+  const ended = once(mule, "exit");
+  t.is((await write(t, store, "hello")).code, 0);
+  mule.kill("SIGTERM");
+  t.deepEqual(await ended, [0, null]);
+  closeSync(reader);
 });
 
 // `script` (bsdutils) makes a terminal. Where it is not installed, this test is skipped.
@@ -252,7 +291,7 @@ gatewayTest("what is written while a gateway runs becomes a post, and SIGHUP end
   t.is(code, 0, stderr);
   const { drop } = await gateway.event("posted");
   t.true(stdout.includes(`Drop ${drop}, `));
-  t.deepEqual(await texts(t, store), ["to the other town"]);
+  t.deepEqual(await texts(store), ["to the other town"]);
   const places = placesOf(store);
   gateway.child.kill("SIGHUP");
   gateway.child.kill("SIGHUP");
@@ -260,5 +299,5 @@ gatewayTest("what is written while a gateway runs becomes a post, and SIGHUP end
   t.is(ended.code, 0, ended.stderr);
   t.regex(ended.stdout, /"event":"stopped"/);
   t.false(places.some((place) => existsSync(place.folder)));
-  t.deepEqual(await texts(t, store), ["to the other town"]);
+  t.deepEqual(await texts(store), ["to the other town"]);
 });

@@ -17,12 +17,13 @@ import { leaveMessage } from "../node/message.ts";
  */
 export async function leaveDrop(storePath: string, drop: Uint8Array): Promise<number> {
   let answer: ControlAnswer<"publish"> | undefined;
+  const signal = stopRequests();
   const whileHeld = async (): Promise<void> => {
-    answer = await askHolder(storePath, drop);
+    answer = await askHolder(storePath, drop, signal);
     if (answer !== undefined) throw new Error("the node that has the store open answered");
   };
   try {
-    const node = await HostNode.open({ storePath, signal: stopRequests(), whileHeld });
+    const node = await HostNode.open({ storePath, signal, whileHeld });
     try {
       leaveMessage(node, drop, storePath);
       return node.held;
@@ -38,8 +39,12 @@ export async function leaveDrop(storePath: string, drop: Uint8Array): Promise<nu
 }
 
 /** Undefined: nobody answered. The store may be free soon, or the next try may find the node. */
-async function askHolder(storePath: string, drop: Uint8Array): Promise<ControlAnswer<"publish"> | undefined> {
-  const answer = await askNode(storePath, "publish", { drop });
+async function askHolder(
+  storePath: string,
+  drop: Uint8Array,
+  signal: AbortSignal,
+): Promise<ControlAnswer<"publish"> | undefined> {
+  const answer = await askNode(storePath, "publish", { drop }, { signal });
   if (typeof answer === "object") return answer;
   if (answer === "unknown") {
     throw new Error(

@@ -8,6 +8,7 @@ import { randomBytes } from "node:crypto";
 import process from "node:process";
 import { ADDRESS_BYTES, type MacAddress } from "../../modules/throwie/ports.ts";
 import { ControlServer } from "../control/server.ts";
+import { LogLines } from "../machine/log-lines.ts";
 import { aborted, stopRequests } from "../machine/stop.ts";
 import { HostNode, radioAddress } from "../node/host-node.ts";
 import { type RadioNews, type RadioOptions, radioOf } from "./radio-options.ts";
@@ -15,8 +16,9 @@ import { type RadioNews, type RadioOptions, radioOf } from "./radio-options.ts";
 export async function mule(options: RadioOptions & { store: string; json?: boolean }): Promise<void> {
   const say = (event: string, words: string, details: object): void => {
     const at = new Date().toISOString();
-    console.log(options.json ? JSON.stringify({ at, event, ...details }) : `${at.slice(11, 19)}  ${words}`);
+    lines.write(`${options.json ? JSON.stringify({ at, event, ...details }) : `${at.slice(11, 19)}  ${words}`}\n`);
   };
+  const lines = new LogLines(1, (count) => say("log-dropped", `${count} lines could not be printed`, { lines: count }));
   const tell = (news: RadioNews): void => say(news.event, wordsOf(news), news);
   const openRadio = radioOf(options, tell);
   const address = radioAddress(randomBytes(ADDRESS_BYTES));
@@ -47,11 +49,15 @@ export async function mule(options: RadioOptions & { store: string; json?: boole
     publish: ({ drop }) => ({ outcome: node.publish(drop, "own"), held: node.held }),
   });
   say("carrying", `carrying ${node.held} Drops from ${options.store}`, { held: node.held, store: options.store });
-  if (!control.serves) say("alone", "other commands cannot write to this store meanwhile: no place for a socket", {});
+  if (!control.serves) {
+    const words = "no other command can write to this store meanwhile: set XDG_RUNTIME_DIR to a folder of your own";
+    say("no-socket", words, { store: options.store });
+  }
   await aborted(stop);
   control.close();
   node.close();
   say("stopped", `stopped; the store holds ${node.held} Drops`, { held: node.held });
+  await lines.close();
   process.exit(0);
 }
 

@@ -26,15 +26,23 @@ export const ANSWER_DEADLINE_MS = 10_000;
  */
 export type NoAnswer = "absent" | "lost" | "silent" | "unknown";
 
+interface AskOptions {
+  deadlineMs?: number;
+  /** Ends the connection. The answer is "lost" then. */
+  signal?: AbortSignal;
+}
+
 /** Sends this request to the node that has the store open, and resolves to its answer. */
 export async function askNode<N extends ExchangeName>(
   storePath: string,
   name: N,
   request: ControlRequest<N>,
-  deadlineMs = ANSWER_DEADLINE_MS,
+  { deadlineMs = ANSWER_DEADLINE_MS, signal }: AskOptions = {},
 ): Promise<ControlAnswer<N> | NoAnswer> {
   const socket = await connected(storePath);
   if (typeof socket === "string") return socket;
+  const abort = (): void => void socket.destroy();
+  signal?.addEventListener("abort", abort);
   try {
     socket.end(encodeControlRequest(name, request));
     const frame = await receiveFrame(socket, deadlineMs);
@@ -43,6 +51,7 @@ export async function askNode<N extends ExchangeName>(
     const answer = decodeControlAnswer(name, frame);
     return answer === "malformed" ? "unknown" : answer;
   } finally {
+    signal?.removeEventListener("abort", abort);
     socket.destroy();
   }
 }
