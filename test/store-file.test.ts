@@ -84,6 +84,8 @@ async function killAndCheck({ folder, writer, seed, kills, hasty = false }: Kill
     const store = new Store(flash, SMALL_CAPACITY);
     const outcome = store.mount();
     if (outcome !== "mounted" && outcome !== "formatted") throw new Error(`kill ${kill}: mount answered ${outcome}`);
+    const { logSectors, records } = store.damage;
+    if (logSectors + records > 0) throw new Error(`kill ${kill}: the store counts as damaged`);
     const held = [...sizes.keys()].filter((id) => store.find(lowOf(id), highOf(id)) >= 0);
     const arrived = store.find(lowOf(unsaid), highOf(unsaid)) >= 0;
     const missing = sizes.size - held.length;

@@ -69,46 +69,29 @@ export function openForReading(path: string): number {
 
 /** Opens or creates the file for one writer, and locks it until the caller closes it. */
 export async function openForWriting(path: string, options: WritingOptions = {}): Promise<number> {
-  const {
-    sizeBytes = SIZE_BYTES_DEFAULT,
-    patienceMs = PATIENCE_MS_DEFAULT,
-    inspect,
-    tell = sayOnStandardError,
-  } = options;
-  const begin = performance.now();
-  let changed = begin;
-  let lastChange: number | undefined;
-  let told = false;
+  const { sizeBytes = SIZE_BYTES_DEFAULT, tell = sayOnStandardError } = options;
+  const patience = new Patience(path, tell, options.patienceMs);
   let inspected = false;
   for (;;) {
     const { file, created } = openOrCreate(path);
     let mine = created;
     try {
-      if (!created && !inspected) inspect?.(file);
+      if (!created && !inspected) options.inspect?.(file);
       inspected = true;
-      if (await tryLock(file, path)) {
-        // The file that is locked may have lost its name meanwhile: to a removal, or to another file.
-        if (names(path, file)) {
-          if (created) allowOwner(file);
-          keepToOwner(file, path, tell);
-          fillNew(file, path, sizeBytes);
-          return file;
-        }
-      } else {
+      const locked = await tryLock(file, path);
+      // The file that is locked may have lost its name meanwhile: to a removal, or to another file.
+      if (locked && names(path, file)) {
+        if (created) allowOwner(file);
+        keepToOwner(file, path, tell);
+        fillNew(file, path, sizeBytes);
+        return file;
+      }
+      if (!locked) {
         mine = false;
         options.signal?.throwIfAborted();
         await options.whileHeld?.();
-        const now = performance.now();
-        const { mtimeMs } = fstatSync(file);
-        if (mtimeMs !== lastChange) changed = now;
-        lastChange = mtimeMs;
-        if (now - changed >= patienceMs || now - begin >= PATIENCE_MS_MAX)
-          refuse(`${path} is in use by another process: stop that process, or name another file.`);
-        if (!told && now - begin >= TELL_AFTER_MS) {
-          told = true;
-          tell(`Another process writes to ${path}: waiting for that process.`);
-        }
       }
+      patience.check(file);
     } catch (error) {
       if (mine && fstatSync(file).size === 0) unlinkSync(path);
       closeSync(file);
@@ -116,6 +99,36 @@ export async function openForWriting(path: string, options: WritingOptions = {})
     }
     closeSync(file);
     await pause(RETRY_MS / 2 + Math.random() * RETRY_MS);
+  }
+}
+
+/** How long a writer waits for another. A holder that changes the file is a short command, or a Mule at work. */
+class Patience {
+  readonly #path: string;
+  readonly #tell: (sentence: string) => void;
+  readonly #limitMs: number;
+  readonly #begin = performance.now();
+  #changedAt = this.#begin;
+  #change: number | undefined;
+  #told = false;
+
+  constructor(path: string, tell: (sentence: string) => void, limitMs = PATIENCE_MS_DEFAULT) {
+    this.#path = path;
+    this.#tell = tell;
+    this.#limitMs = limitMs;
+  }
+
+  /** Throws a sentence when the wait is over. */
+  check(file: number): void {
+    const now = performance.now();
+    const { mtimeMs } = fstatSync(file);
+    if (mtimeMs !== this.#change) this.#changedAt = now;
+    this.#change = mtimeMs;
+    if (now - this.#changedAt >= this.#limitMs || now - this.#begin >= PATIENCE_MS_MAX)
+      refuse(`${this.#path} is in use by another process: stop that process, or name another file.`);
+    if (this.#told || now - this.#begin < TELL_AFTER_MS) return;
+    this.#told = true;
+    this.#tell(`Another process writes to ${this.#path}: waiting for that process.`);
   }
 }
 
@@ -175,7 +188,8 @@ function isBlank(file: number, sizeBytes: number): boolean {
 }
 
 export function sayOnStandardError(sentence: string): void {
-  note(`throwie: ${sentence}`);
+  // The name of a file may hold control characters, and a terminal obeys them.
+  note(`throwie: ${sentence.replace(/\p{Cc}/gu, "\ufffd")}`);
 }
 
 /**
