@@ -61,7 +61,7 @@ test("a stranger's message cannot control the reader's terminal", (t) => {
 });
 
 for (const [name, words, expected] of [
-  ["no key", ["write", "hello"], /--passphrase WORDS, or --place/],
+  ["no key", ["write", "hello"], /THROWIE_PASSPHRASE in the environment.*--passphrase-file FILE.*--place/],
   ["two keys", ["write", "--passphrase", "a", "--place", "1,2", "x"], /not both/],
   ["an empty message", ["write", "--passphrase", "a", ""], /empty/],
   ["a message too long", ["write", "--passphrase", "a", "x".repeat(2009)], /2009 bytes and a Drop holds 2008/],

@@ -3,14 +3,15 @@ import { openMessages } from "../node/message.ts";
 import { damagedDrops } from "../store/damaged-drops.ts";
 import { openStoredDrops } from "../store/drop-store.ts";
 import { recoverHint, tellDamage } from "./damage.ts";
-import { type KeyOptions, keyOf } from "./key-options.ts";
+import { type KeyOptions, keyOf, secretOf } from "./key-options.ts";
 import { printMessages, type ShowOptions } from "./show-messages.ts";
 
 export async function readMessages(options: KeyOptions & ShowOptions & { store: string }): Promise<void> {
   if (options.json && options.raw) throw new RangeError("Give --json or --raw, not both.");
-  const key = keyOf(options);
+  const secret = secretOf(options, "read");
   const opened = await openStoredDrops(options.store);
   const { store } = opened;
   const report = tellDamage(options.store, opened, damagedDrops(store), recoverHint(options.store));
-  printMessages(openMessages(store, key), { store: options.store, held: store.count, ...report }, options);
+  const messages = openMessages(store, keyOf(secret));
+  printMessages({ store: options.store, held: store.count, secret, messages, ...report }, options);
 }

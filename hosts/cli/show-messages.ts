@@ -10,6 +10,7 @@
 import { note, print, printBytes } from "../machine/standard-streams.ts";
 import type { OpenedMessage } from "../node/message.ts";
 import type { DamageReport } from "./damage.ts";
+import { hintsFor, type Secret } from "./key-options.ts";
 import { harmlessJson, harmlessMessage } from "./text.ts";
 
 export interface ShowOptions {
@@ -22,17 +23,23 @@ export interface ShowOptions {
 /** The part of the DropId that is shown to people: its ShortId. */
 const ID_DIGITS = 16;
 
-/** Prints the messages. `source` says where they come from, for the JSON and for the sentence when there is none. */
-export function printMessages(
-  messages: OpenedMessage[],
-  source: { store: string; held: number } & Partial<DamageReport>,
-  { drop = "", json, raw }: ShowOptions,
-): void {
+/** Where the messages come from, and what opened them. */
+export interface Opened extends Partial<DamageReport> {
+  store: string;
+  held: number;
+  secret: Secret;
+  messages: OpenedMessage[];
+}
+
+/** Prints the messages. When none opens, a sentence says so, and others say why that may be. */
+export function printMessages(opened: Opened, { drop = "", json, raw }: ShowOptions): void {
+  const { secret, messages, ...source } = opened;
+  const hints = messages.length === 0 && source.held > 0 ? hintsFor(secret) : [];
   const shown = messages
     .map(({ dropId, plaintext }) => ({ dropId: Buffer.from(dropId).toString("hex"), plaintext }))
     .filter(({ dropId }) => dropId.startsWith(drop.toLowerCase()));
   if (json) {
-    print(harmlessJson({ ...source, messages: shown.map(jsonOf) }));
+    print(harmlessJson({ ...source, place: secret.place, hints, messages: shown.map(jsonOf) }));
   } else if (raw) {
     shown.forEach(({ plaintext }, number) => {
       if (number > 0) printBytes(Uint8Array.of(0));
@@ -46,6 +53,7 @@ export function printMessages(
   const sentence = messages.length === 0 ? none : `None of the ${messages.length} messages is of a Drop ${drop}.`;
   if (raw) note(sentence);
   else print(sentence);
+  for (const hint of hints) note(hint);
 }
 
 /**

@@ -40,9 +40,14 @@ function several(value: string, before: string[]): string[] {
 
 const KEY_HELP = `
 Who can read a Drop: everyone who gives the same passphrase or the same place.
-  --passphrase WORDS, or THROWIE_PASSPHRASE in the environment, which other users of this machine cannot see.
-  --place LATITUDE,LONGITUDE or --place LATITUDE,LONGITUDE,PRECISION, in degrees. PRECISION is the number of geohash
-  characters, 1 to 12. The default is 7, a square of about 150 metres.`;
+Other users of this machine can see --passphrase, but not THROWIE_PASSPHRASE in
+the environment, nor --passphrase-file. On a terminal, throwie asks for the
+passphrase when none of them is given.
+
+Places: 57.649,10.407 or "57,649;10,407" or "57.649N 10.407E" or a whole plus
+code or a geo: link. A number from 1 to 12 after a comma or a semicolon is the
+precision, in characters of a geohash. The default is 7, a square of 150 metres.
+docs/messages.md says more.`;
 
 const DAMAGE_HELP = `
 A damaged store is read as far as possible: what is missing is said on standard error and in the JSON (damage, damaged),
@@ -70,7 +75,8 @@ program
   .argument("[text]", "the message, at most 2,008 bytes; without it, the message is read from standard input")
   .option("--store <file>", "the file that holds the Drops; created if absent", STORE_PATH)
   .option("--passphrase <words>", "people who know these words can read the message")
-  .option("--place <coordinates>", "people who know this place can read the message")
+  .option("--passphrase-file <file>", "a file with these words; - is standard input")
+  .option("--place <place>", "people who know this place can read the message")
   .option("--json", "print one JSON document")
   .addHelpText("after", KEY_HELP)
   .action(writeMessage);
@@ -80,7 +86,8 @@ program
   .description("print the messages of a store that a passphrase or a place opens, hottest first")
   .option("--store <file>", "the file that holds the Drops", STORE_PATH)
   .option("--passphrase <words>", "the words that the messages were sealed with")
-  .option("--place <coordinates>", "the place that the messages were sealed with")
+  .option("--passphrase-file <file>", "a file with these words; - is standard input")
+  .option("--place <place>", "the place that the messages were sealed with")
   .option("--drop <id>", "print only the message of this Drop; the first digits of its id are enough")
   .option("--json", "print one JSON document")
   .option("--raw", "write the bytes of the messages as they were sealed, with a zero byte between two messages")

@@ -8,7 +8,7 @@ import { isatty } from "node:tty";
 import { dropId } from "../../modules/drop/drop.ts";
 import { note, OutputClosed, print, readInput } from "../machine/standard-streams.ts";
 import { sealMessage } from "../node/message.ts";
-import { type KeyOptions, keyOf } from "./key-options.ts";
+import { type KeyOptions, keyOf, secretOf } from "./key-options.ts";
 import { leaveDrop } from "./leave-drop.ts";
 import { harmlessJson, utf8Of } from "./text.ts";
 
@@ -19,14 +19,19 @@ export async function writeMessage(
   text: string | undefined,
   options: KeyOptions & { store: string; json?: boolean },
 ): Promise<void> {
-  const key = keyOf(options);
-  const drop = sealMessage(text === undefined ? messageOfInput() : utf8Of(text, "the message"), key);
+  if (text === undefined && options.passphraseFile === "-") {
+    throw new RangeError("Standard input cannot be both the message and the passphrase: give the message as a word.");
+  }
+  // The secret comes first, so that a message is not typed in vain.
+  const secret = secretOf(options, "write");
+  const plaintext = text === undefined ? messageOfInput() : utf8Of(text, "the message");
+  const drop = sealMessage(plaintext, keyOf(secret));
   const held = await leaveDrop(options.store, drop);
-  const report = { dropId: Buffer.from(dropId(drop)).toString("hex"), sizeBytes: drop.length, held };
+  const id = Buffer.from(dropId(drop)).toString("hex");
   try {
-    if (options.json) print(harmlessJson({ ...report, store: options.store }));
-    else
-      print(`Drop ${report.dropId}, ${report.sizeBytes} bytes, is in ${options.store} with ${held - 1} other Drops.`);
+    if (options.json)
+      print(harmlessJson({ dropId: id, sizeBytes: drop.length, held, store: options.store, place: secret.place }));
+    else print(`Drop ${id}, ${drop.length} bytes, is in ${options.store} with ${held - 1} other Drops.`);
   } catch (error) {
     // Otherwise the person would write the message again.
     if (!(error instanceof OutputClosed)) note(`The message is in ${options.store}. Only this report is lost.`);

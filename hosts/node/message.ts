@@ -6,7 +6,8 @@
  * before all others; but the mark is in memory only, so it ends with the node. It takes any node, on this host or in
  * the simulator.
  *
- * Refuses an empty message, and a message that is too long for a Drop, by a RangeError of one sentence.
+ * Refuses an empty message, a message that is too long for a Drop, and words with half a character, by a RangeError of
+ * one sentence.
  */
 import { randomBytes } from "node:crypto";
 import { dropId } from "../../modules/drop/drop.ts";
@@ -37,6 +38,8 @@ const REFUSALS: Record<Exclude<PublishOutcome, "stored" | "known">, string> = {
  * The key for the Drops that these words seal and open. Takes about a second, because the key is stretched on purpose.
  */
 export function keyOfWords(words: string): Uint8Array {
+  // Half of a surrogate pair has no UTF-8. TextEncoder makes U+FFFD of it, so many passphrases would be one key.
+  if (/\p{Cs}/u.test(words)) throw new RangeError("The passphrase has half a character: give the words again.");
   return contentKey(passphraseMaterial(new TextEncoder().encode(words.normalize("NFKC"))));
 }
 
