@@ -1,6 +1,6 @@
 /** A place is understood in one way or refused, and each notation of a place names the same square. */
 import test from "ava";
-import { type Place, parsePlace, placeWords } from "../hosts/cli/place.ts";
+import { type GeoPlace, parsePlace, placeWords } from "../hosts/cli/place.ts";
 import { plusCodeArea } from "../hosts/cli/plus-code.ts";
 
 test("each notation of a place names the same square", (t) => {
@@ -137,7 +137,7 @@ test("plus codes decode as the vectors of their specification say", (t) => {
 });
 
 test("the place that was understood is said back, with the size of its square there", (t) => {
-  const place = (text: string): Place => parsePlace(text);
+  const place = (text: string): GeoPlace => parsePlace(text);
   t.is(
     placeWords(place("57.64911,10.40744")),
     "Place: latitude 57.64911, longitude 10.40744. Its square u4pruyd is about 81.7 m wide and 153 m high.",

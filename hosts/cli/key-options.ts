@@ -13,7 +13,7 @@ import {
   wordsOfEnvironment,
   wordsOfFile,
 } from "./passphrase.ts";
-import { type Place, parsePlace, placeWords } from "./place.ts";
+import { type GeoPlace, parsePlace, placeWords } from "./place.ts";
 
 export interface KeyOptions {
   passphrase?: string;
@@ -23,7 +23,7 @@ export interface KeyOptions {
 }
 
 /** What a person shares with others: words or a place. */
-export type Secret = { words: string; place?: undefined } | { place: Place; words?: undefined };
+export type Secret = { words: string; place?: undefined } | { place: GeoPlace; words?: undefined };
 
 /**
  * The secret that the options name. An option counts before the environment, and the environment before a question on

@@ -18,7 +18,7 @@
 import { geohash } from "../../modules/drop/geohash.ts";
 import { isShortPlusCode, plusCodeArea } from "./plus-code.ts";
 
-export interface Place {
+export interface GeoPlace {
   /** In degrees. */
   latitude: number;
   longitude: number;
@@ -36,7 +36,7 @@ const PRECISION_DEFAULT = 7;
 const METRES_PER_DEGREE = 111_195;
 
 /** Throws a RangeError, with a sentence for the person, when the text is not one place. */
-export function parsePlace(text: string): Place {
+export function parsePlace(text: string): GeoPlace {
   const plain = text
     .trim()
     .replace(/[\u2212\u2012\u2013]/g, "-")
@@ -56,14 +56,14 @@ export function parsePlace(text: string): Place {
 }
 
 /** What was understood, for the person to check. */
-export function placeWords({ latitude, longitude, cell, widthMetres, heightMetres }: Place): string {
+export function placeWords({ latitude, longitude, cell, widthMetres, heightMetres }: GeoPlace): string {
   return (
     `Place: latitude ${rounded(latitude)}, longitude ${rounded(longitude)}. ` +
     `Its square ${cell} is about ${lengthWords(widthMetres)} wide and ${lengthWords(heightMetres)} high.`
   );
 }
 
-function ofGeoLink(text: string): Place | undefined {
+function ofGeoLink(text: string): GeoPlace | undefined {
   if (!/^geo:/i.test(text)) return undefined;
   const parts = /^geo:(-?\d+(?:\.\d+)?),(-?\d+(?:\.\d+)?)(?:,-?\d+(?:\.\d+)?)?((?:;[^;?]*)*)(?:\?(.*))?$/i.exec(text);
   if (parts === null) return undefined;
@@ -83,7 +83,7 @@ function ofGeoLink(text: string): Place | undefined {
   return placeAt(Number(markLatitude), Number(markLongitude));
 }
 
-function ofPlusCode(text: string): Place | undefined {
+function ofPlusCode(text: string): GeoPlace | undefined {
   if (isShortPlusCode(text)) {
     throw new RangeError(`${text} is a short plus code: give the whole code, with eight characters before the +.`);
   }
@@ -107,7 +107,7 @@ const BETWEEN = "(?: ?[,;] ?| )";
 const LETTERS_AFTER = new RegExp(`^(${ANGLE}) ?([NSEWO])${BETWEEN}(${ANGLE}) ?([NSEWO])(?: ?[,;] ?([^ ]+))?$`, "i");
 const LETTERS_BEFORE = new RegExp(`^([NSEWO]) ?(${ANGLE})${BETWEEN}([NSEWO]) ?(${ANGLE})(?: ?; ?([^ ]+))?$`, "i");
 
-function ofLetters(text: string): Place | undefined {
+function ofLetters(text: string): GeoPlace | undefined {
   const after = LETTERS_AFTER.exec(text);
   const before = LETTERS_BEFORE.exec(text);
   const [angle1, letter1, angle2, letter2, precision] =
@@ -128,7 +128,7 @@ function ofLetters(text: string): Place | undefined {
 
 const SIGNED_ANGLE = new RegExp(`^([+-]?) ?(${ANGLE})$`);
 
-function ofSemicolons(text: string): Place | undefined {
+function ofSemicolons(text: string): GeoPlace | undefined {
   const [latitude, longitude, precision, ...more] = text.split(/ ?; ?/).map((part) => part.trim());
   const angles = [latitude, longitude].map((part) => SIGNED_ANGLE.exec(part ?? ""));
   if (more.length > 0 || angles.includes(null)) return undefined;
@@ -136,7 +136,7 @@ function ofSemicolons(text: string): Place | undefined {
   return placeAt(south!, east!, precisionOf(precision));
 }
 
-function ofCommas(text: string): Place | undefined {
+function ofCommas(text: string): GeoPlace | undefined {
   const parts = text.split(/ ?, ?/);
   if (parts.length > 4 || !parts.every((part) => SIGNED_ANGLE.test(part))) return undefined;
   // 48,8,9 may be 48.8 and 9, or 48 and 8.9, or 48 and 8 with the precision 9.
@@ -170,7 +170,7 @@ function precisionOf(text = String(PRECISION_DEFAULT)): number {
   return Number(text);
 }
 
-function placeAt(latitude: number, longitude: number, precision = PRECISION_DEFAULT): Place {
+function placeAt(latitude: number, longitude: number, precision = PRECISION_DEFAULT): GeoPlace {
   const east = Math.abs(latitude) === 90 ? 0 : longitude === 180 ? -180 : longitude;
   const cell = String.fromCharCode(...geohash(latitude, east, precision));
   const latitudeBits = Math.floor((5 * precision) / 2);
