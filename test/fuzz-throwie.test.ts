@@ -156,7 +156,7 @@ function pass(subject: Subject, choices: Uint8Array, packet: Uint8Array): void {
 
 function targetOf(modules: Modules): Target {
   const seeds: Input[] = [];
-  for (const ends of [2, 4, 6, 7]) {
+  for (const ends of [2, 4, 6, 7, CROWDED | 4]) {
     for (const address of [0, 1]) {
       for (const step of [2, 3]) seeds.push(recorded(modules, Uint8Array.of(ends, address, step, 0)));
     }

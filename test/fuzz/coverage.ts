@@ -120,7 +120,9 @@ export class CoveredModules<Exports> {
       at += line.length + 1;
       if (!module.startsWith(path) || /^(\/\/|\/?\*|[{})\];,]*$)/.test(code) || !this.#isInFunction(from)) continue;
       of += 1;
-      if (this.#seen.subarray(from, from + code.length).includes(0)) lines.push(`${module}: ${code}`);
+      // V8 counts the last field of a class without its semicolon.
+      const end = from + code.replace(/;$/, "").length;
+      if (this.#seen.subarray(from, end).includes(0)) lines.push(`${module}: ${code}`);
     }
     return { lines, of };
   }
