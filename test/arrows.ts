@@ -12,6 +12,7 @@ const OF_A_LAYER = [
   "hosts/distsoc/node-id.ts",
   "hosts/distsoc/ports.ts",
   "hosts/distsoc/post.ts",
+  "hosts/distsoc/refusals.ts",
   "hosts/distsoc/transport/",
   "hosts/distsoc/wire/",
   "hosts/retry/",
@@ -67,7 +68,16 @@ export const ARROWS: [folder: string, imports: string[]][] = [
   ["hosts/negentropy/", ["@noble/hashes/"]],
   // The overlay: names, posts, messages about posts, transports that carry messages, and the node that uses them.
   ["hosts/distsoc/node-id.ts", ["node:net", "@noble/hashes/"]],
-  ["hosts/distsoc/identity.ts", ["hosts/distsoc/node-id.ts", "node:", "@noble/curves/"]],
+  [
+    "hosts/distsoc/identity.ts",
+    [
+      "hosts/distsoc/node-id.ts",
+      "hosts/machine/file-system.ts",
+      "hosts/machine/private-file.ts",
+      "node:",
+      "@noble/curves/",
+    ],
+  ],
   ["hosts/distsoc/post.ts", ["modules/drop/", "hosts/distsoc/node-id.ts", "hosts/distsoc/wire/cbor.ts", "@noble/"]],
   ["hosts/distsoc/ports.ts", ["hosts/distsoc/node-id.ts", "hosts/distsoc/post.ts"]],
   ["hosts/distsoc/wire/", ["hosts/distsoc/node-id.ts", "hosts/distsoc/post.ts", "cborg"]],
@@ -82,6 +92,7 @@ export const ARROWS: [folder: string, imports: string[]][] = [
       "@number0/iroh",
     ],
   ],
+  ["hosts/distsoc/refusals.ts", ["hosts/distsoc/ports.ts", "hosts/retry/timers.ts"]],
   ["hosts/distsoc/exchange.ts", ["hosts/distsoc/node-id.ts", "hosts/distsoc/transport/", "hosts/distsoc/wire/"]],
   ["hosts/distsoc/connections/", ["hosts/distsoc/node-id.ts", "hosts/distsoc/transport/", "hosts/retry/"]],
   ["hosts/distsoc/files/", OF_A_LAYER],

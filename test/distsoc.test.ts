@@ -11,7 +11,7 @@
  * namespace.
  */
 import { createPublicKey, verify } from "node:crypto";
-import {
+import fs, {
   chmodSync,
   mkdtempSync,
   readdirSync,
@@ -21,6 +21,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -391,6 +392,25 @@ test("a key file that is open to other users, has the wrong length or is no plai
   t.regex(refused(), /is a link/);
   t.throws(() => loadIdentity(join(path, "..")), { instanceOf: IdentityError, message: /is not a file/ });
   t.throws(() => loadIdentity(join(path, "../absent/identity.key")), { instanceOf: IdentityError, message: /ENOENT/ });
+});
+
+test("a key file is created on a file system without hard links", (t) => {
+  const path = folder(t);
+  const { linkSync } = fs;
+  t.teardown(() => {
+    fs.linkSync = linkSync;
+    syncBuiltinESMExports();
+  });
+  // A real FAT file system needs root and a kernel module, so only its answer to a link is simulated.
+  fs.linkSync = () => {
+    throw Object.assign(new Error("EPERM: operation not permitted, link"), { code: "EPERM", errno: -1 });
+  };
+  syncBuiltinESMExports();
+  const key = join(path, "identity.key");
+  const { nodeId } = loadIdentity(key);
+  t.is(loadIdentity(key).nodeId, nodeId);
+  t.is(statSync(key).mode & 0o777, 0o600);
+  t.deepEqual(readdirSync(path), ["identity.key"]);
 });
 
 test("a node address that is not exactly as documented is refused", (t) => {

@@ -126,9 +126,11 @@ test("a file that is not the gateway's database is refused with one sentence and
   const path = folder(t);
   const refused = (name: string, sentence: RegExp): void => {
     const file = join(path, name);
+    chmodSync(file, 0o644);
     const before = readFileSync(file);
     t.throws(() => open(file), { instanceOf: DatabaseError, message: sentence }, name);
     t.deepEqual(readFileSync(file), before, name);
+    t.is(statSync(file).mode & 0o777, 0o644, name);
   };
   writeFileSync(join(path, "noise"), new Uint8Array(8192).fill(7));
   refused("noise", /is not a database/);
@@ -139,7 +141,7 @@ test("a file that is not the gateway's database is refused with one sentence and
   other.close();
   refused("other", /belongs to another program/);
   mkdirSync(join(path, "folder"));
-  t.throws(() => open(join(path, "folder")), { instanceOf: DatabaseError, message: /is a folder/ });
+  t.throws(() => open(join(path, "folder")), { instanceOf: DatabaseError, message: /is not a file/ });
 });
 
 test("a database that another program has locked is refused with one sentence, and so is a damaged one", (t) => {

@@ -9,7 +9,8 @@
  *
  * Invariant: the file appears under its name complete and on the disk, or not at all. The key is written to a temporary
  * file in the same folder, flushed, and then linked to its name. A link never replaces a file, so two processes that
- * start at the same time use one key.
+ * start at the same time use one key. A file system without hard links (FAT) has only the second promise: there a power
+ * cut may leave a short file, which is refused.
  *
  * It refuses a file that other users can read or write, a file that is not a plain file, and a file that is not 32
  * bytes long. Each refusal is an IdentityError of one sentence that says what to do. Nothing is repaired silently:
@@ -19,6 +20,7 @@ import { randomBytes } from "node:crypto";
 import {
   closeSync,
   constants,
+  fchmodSync,
   fstatSync,
   fsyncSync,
   linkSync,
@@ -29,9 +31,14 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { ed25519 } from "@noble/curves/ed25519.js";
+import { fileSystemWords } from "../machine/file-system.ts";
+import { PRIVATE_MODE } from "../machine/private-file.ts";
 import { type NodeId, nodeIdOf } from "./node-id.ts";
 
 const SECRET_KEY_BYTES = 32;
+const RIGHTS_OF_OTHERS = 0o077;
+/** What a file system without hard links answers. */
+const NO_LINKS = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"];
 
 /** The key file exists and must not be used, or it cannot be created. The message is one sentence for the operator. */
 export class IdentityError extends Error {
@@ -76,7 +83,7 @@ function read(path: string): Uint8Array | undefined {
     const { mode, size } = fstatSync(file);
     if ((mode & constants.S_IFMT) !== constants.S_IFREG)
       throw new IdentityError(`The key file ${path} is not a file; name a file.`);
-    if ((mode & 0o077) !== 0) {
+    if ((mode & RIGHTS_OF_OTHERS) !== 0) {
       const shown = (mode & 0o777).toString(8).padStart(4, "0");
       throw new IdentityError(
         `The key file ${path} is open to other users (mode ${shown}); run chmod 600 on it, or use a new key.`,
@@ -102,11 +109,15 @@ function create(path: string): Uint8Array {
     writeDurably(beside, key);
     try {
       linkSync(beside, path);
+    } catch (error) {
+      if (!NO_LINKS.includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+      writeDurably(path, key);
     } finally {
       unlinkSync(beside);
     }
     syncFolder(dirname(path));
   } catch (error) {
+    if (error instanceof IdentityError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
     if (code !== "EEXIST")
       throw new IdentityError(`The key file ${path} cannot be created (${code}); check its folder.`);
@@ -119,11 +130,24 @@ function create(path: string): Uint8Array {
   return key;
 }
 
+/** Creates the file for its owner only, whatever the umask is. No file is left when that fails. */
 function writeDurably(path: string, bytes: Uint8Array): void {
-  const file = openSync(path, "wx", 0o600);
+  const file = openSync(path, "wx", PRIVATE_MODE);
   try {
+    try {
+      fchmodSync(file, PRIVATE_MODE);
+    } catch {
+      // A file system without modes refuses. The modes that it shows tell whether others can read.
+    }
+    if ((fstatSync(file).mode & RIGHTS_OF_OTHERS) !== 0) {
+      const where = fileSystemWords(file, path);
+      throw new IdentityError(`Other users could read a key on ${where}: name a folder on another file system.`);
+    }
     writeSync(file, bytes);
     fsyncSync(file);
+  } catch (error) {
+    unlinkSync(path);
+    throw error;
   } finally {
     closeSync(file);
   }

@@ -29,6 +29,7 @@ import { Announcements } from "./files/announcements.ts";
 import type { NodeAddress, NodeId } from "./node-id.ts";
 import { type OverlayLog, type Posts, PostsFault } from "./ports.ts";
 import { isSigned, type Post, readPost } from "./post.ts";
+import { Refusals } from "./refusals.ts";
 import { Outbox } from "./social/outbox.ts";
 import { ProtocolError, type Transport, TransportError } from "./transport/transport.ts";
 import type { ErrorName } from "./wire/error-codes.ts";
@@ -67,6 +68,7 @@ export class OverlayNode {
   readonly #peers: Peers;
   readonly #outbox: Outbox;
   readonly #announcements: Announcements;
+  readonly #refusals: Refusals;
   #stopped = false;
 
   readonly #handlers: Handlers = {
@@ -99,20 +101,27 @@ export class OverlayNode {
       timers,
       timings,
       onUp: (peer) => {
-        log.info({ event: "peer-up", peer });
+        this.#sayOf(peer, "peer-up");
         this.#outbox.wakeFor(peer);
+        this.#announcements.wakeFor(peer);
       },
-      onDown: (peer) => log.info({ event: "peer-down", peer }),
+      onDown: (peer) => {
+        this.#sayOf(peer, "peer-down");
+        if (this.#peers.isStranger(peer)) this.#announcements.forget(peer);
+      },
+      onEvicted: () => this.#refusals.count("no place for one more stranger"),
       onDialFailed: (peer, error) => {
         if (error instanceof TransportError) log.debug({ event: "dial", peer, outcome: error.failure });
         else this.#fault(error);
       },
     });
-    const shared = { peers: this.#peers, timers, timings, requestDeadlineMs, log };
+    this.#refusals = new Refusals(log, timers);
+    const shared = { peers: this.#peers, timers, timings, requestDeadlineMs, log, refusals: this.#refusals };
     const onFault = (error: unknown): void => this.#fault(error);
     this.#outbox = new Outbox({ ...shared, posts: options.posts, audience: this.audience, onFault });
     this.#announcements = new Announcements({
       ...shared,
+      holds: (postId) => options.posts.holdsPost(postId),
       receive: (from, record) => this.#receive(from, record),
       onFault,
     });
@@ -129,6 +138,7 @@ export class OverlayNode {
     this.#announcements.stop();
     this.#outbox.stop();
     this.#peers.stop();
+    this.#refusals.stop();
     await this.#options.transport.close();
   }
 
@@ -147,9 +157,10 @@ export class OverlayNode {
   }
 
   async #answer(from: NodeId, message: Uint8Array): Promise<Uint8Array> {
+    this.#peers.heard(from);
     const request = decodeRequest(message);
     if (typeof request === "string") {
-      this.#options.log.debug({ event: "refused", peer: from, type: message[0], reason: request });
+      this.#refusals.note({ event: "refused", peer: from, type: message[0], reason: request }, request);
       throw new ProtocolError(errorOf(request));
     }
     try {
@@ -164,7 +175,7 @@ export class OverlayNode {
   #receive(from: NodeId, record: Uint8Array): "stored" | "known" {
     const { posts, timers, log, onKept } = this.#options;
     const refuse = (reason: string, code: ErrorName): ProtocolError => {
-      log.warn({ event: "refused", peer: from, type: "post", reason });
+      this.#refusals.note({ event: "refused", peer: from, type: "post", reason }, reason);
       return new ProtocolError(code);
     };
     const post = readPost(record);
@@ -182,12 +193,19 @@ export class OverlayNode {
     return outcome;
   }
 
+  /** Anyone may connect and leave a thousand times, so only named peers have a line in the log. */
+  #sayOf(peer: NodeId, event: "peer-up" | "peer-down"): void {
+    this.#options.log[this.#peers.isStranger(peer) ? "debug" : "info"]({ event, peer });
+  }
+
   /** Another node tries again later when there is no room here. */
   #keep(post: Post): "stored" | "known" {
     try {
       return this.#options.posts.keep(post);
     } catch (error) {
-      throw error instanceof PostsFault ? new ProtocolError("full") : error;
+      if (!(error instanceof PostsFault)) throw error;
+      this.#refusals.count("full");
+      throw new ProtocolError("full");
     }
   }
 

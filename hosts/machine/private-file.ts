@@ -6,10 +6,10 @@
  * the first byte. An older file that others may read loses these rights, and a person is told. A file system without
  * rights (FAT) cannot do that: then a person is told that others may read the file.
  *
- * To open and close a SQLite database gives up the locks that this process holds on it. So call `keepToOwner` for a
- * database before SQLite opens it.
+ * To open and close a SQLite database gives up the locks that this process holds on it. So a database has
+ * `keepPathToOwner`.
  */
-import { fchmodSync, fstatSync } from "node:fs";
+import { chmodSync, fchmodSync, fstatSync, statSync } from "node:fs";
 import process from "node:process";
 
 export const PRIVATE_MODE = 0o600;
@@ -21,16 +21,32 @@ const RIGHTS_OF_OTHERS = 0o077;
  * and others could use it, or when they still can.
  */
 export function keepToOwner(file: number, path: string, tell: (sentence: string) => void): void {
+  const mode = (): number => fstatSync(file).mode;
+  narrow({ mode, change: (to) => fchmodSync(file, to) }, path, tell);
+}
+
+/** The same for a file that must not be opened here, because another part of this process has locked it. */
+export function keepPathToOwner(path: string, tell: (sentence: string) => void): void {
+  const mode = (): number => statSync(path).mode;
+  narrow({ mode, change: (to) => chmodSync(path, to) }, path, tell);
+}
+
+interface Moded {
+  mode(): number;
+  change(mode: number): void;
+}
+
+function narrow({ mode, change }: Moded, path: string, tell: (sentence: string) => void): void {
   // Windows has no such modes: there the folder of the user decides.
   if (process.platform === "win32") return;
-  const before = fstatSync(file).mode & RIGHTS;
+  const before = mode() & RIGHTS;
   if ((before & RIGHTS_OF_OTHERS) === 0) return;
   try {
-    fchmodSync(file, before & PRIVATE_MODE);
+    change(before & PRIVATE_MODE);
   } catch {
     // The next check finds that nothing changed.
   }
-  const wide = (fstatSync(file).mode & RIGHTS_OF_OTHERS) !== 0;
+  const wide = (mode() & RIGHTS_OF_OTHERS) !== 0;
   tell(
     wide
       ? `Other users of this machine may be able to read ${path}: the rights of the file cannot be changed.`

@@ -16,8 +16,12 @@
  *   after a pause of `capMs`. The two nodes need no agreement for this.
  * - A connection that a restarted peer no longer knows is not closed here. Its own deadlines end it.
  *
- * This file refuses no unknown node. The transport limits the number of connections, and the overlay node judges
- * messages.
+ * A stranger is a node that is not named. Strangers have the places that no named peer needs. When they have all these
+ * places and one more comes, the stranger that has been idle for the longest time is closed. So strangers that hold
+ * their connections and say nothing keep nobody out, and a named peer always finds a place.
+ *
+ * This file refuses no unknown node. The transport limits the number of connections and of handshakes, and the overlay
+ * node judges messages.
  */
 
 import { Backoff, type RetryTimings } from "../../retry/backoff.ts";
@@ -27,8 +31,15 @@ import type { Connection, Transport } from "../transport/transport.ts";
 
 /** A handshake takes three journeys of a packet. A peer that needs longer than this deadline is dialled again. */
 const DIAL_DEADLINE_MS = 5000;
-/** The number of connections that a desktop node holds. */
+/** The number of connections that a desktop node holds, also of those that other nodes open. */
 export const NAMED_PEERS_MAX = 101;
+/** However many peers are named, a few strangers have a place. */
+const STRANGERS_MIN = 8;
+
+/** The most strangers that a node with this many named peers is connected with. */
+export function strangersMax(namedPeers: number): number {
+  return Math.max(STRANGERS_MIN, NAMED_PEERS_MAX - namedPeers);
+}
 
 export interface PeersOptions {
   transport: Transport;
@@ -39,6 +50,8 @@ export interface PeersOptions {
   onUp(peer: NodeId): void;
   /** The last connection with this peer is lost. */
   onDown(peer: NodeId): void;
+  /** A stranger was closed, because another one needs the place. */
+  onEvicted?(peer: NodeId): void;
   /** A dial came to nothing. The peer is dialled again after a pause. */
   onDialFailed(peer: NodeId, error: unknown): void;
 }
@@ -46,6 +59,9 @@ export interface PeersOptions {
 export class Peers {
   readonly #options: PeersOptions;
   readonly #open = new Map<NodeId, Connection[]>();
+  readonly #named: ReadonlySet<NodeId>;
+  /** The strangers with a connection. The first one has been idle for the longest time. */
+  readonly #strangers = new Set<NodeId>();
   /** The pauses that are under way, each with the function that ends it early. */
   readonly #pauses = new Map<Timer, () => void>();
   #stopped = false;
@@ -57,9 +73,11 @@ export class Peers {
       );
     }
     this.#options = options;
+    this.#named = new Set(options.named.map(({ id }) => id));
   }
 
   start(): void {
+    this.#options.transport.prefer?.(this.#options.named);
     this.#options.transport.onConnection((connection) => this.#take(connection));
     for (const address of this.#options.named) void this.#keepUp(address);
   }
@@ -79,6 +97,16 @@ export class Peers {
 
   connected(): NodeId[] {
     return [...this.#open.keys()];
+  }
+
+  /** Whether this node is neither followed nor in the audience. */
+  isStranger(peer: NodeId): boolean {
+    return !this.#named.has(peer);
+  }
+
+  /** The peer sent a message, so it is not idle. */
+  heard(peer: NodeId): void {
+    if (this.#strangers.delete(peer)) this.#strangers.add(peer);
   }
 
   async #keepUp(address: NodeAddress): Promise<void> {
@@ -110,11 +138,22 @@ export class Peers {
     const others = this.#open.get(peer) ?? [];
     this.#open.set(peer, [...others, connection]);
     void connection.closed.then(() => this.#drop(connection));
+    if (this.isStranger(peer)) this.#welcome(peer);
     if (others.length === 0) this.#options.onUp(peer);
     for (const other of others) {
       if (other.dialled === connection.dialled) other.close("duplicate");
       else if (this.#options.transport.self > peer) void this.#closeSpare(peer);
     }
+  }
+
+  #welcome(stranger: NodeId): void {
+    this.#strangers.delete(stranger);
+    this.#strangers.add(stranger);
+    if (this.#strangers.size <= strangersMax(this.#named.size)) return;
+    const [idlest] = this.#strangers;
+    this.#strangers.delete(idlest!);
+    this.#options.onEvicted?.(idlest!);
+    for (const connection of this.#open.get(idlest!) ?? []) connection.close("busy");
   }
 
   /**
@@ -133,6 +172,7 @@ export class Peers {
     if (rest.length > 0) {
       this.#open.set(peer, rest);
     } else if (this.#open.delete(peer)) {
+      this.#strangers.delete(peer);
       this.#options.onDown(peer);
     }
   }

@@ -23,6 +23,7 @@ import { ask } from "../exchange.ts";
 import type { NodeId } from "../node-id.ts";
 import type { OverlayLog, Posts } from "../ports.ts";
 import type { Post } from "../post.ts";
+import type { Refusals } from "../refusals.ts";
 import { type Connection, ProtocolError, TransportError } from "../transport/transport.ts";
 import { ERROR_CODES, errorName } from "../wire/error-codes.ts";
 
@@ -47,6 +48,7 @@ export interface OutboxOptions {
   timings: RetryTimings;
   requestDeadlineMs: number;
   log: OverlayLog;
+  refusals: Refusals;
   onFault(error: unknown): void;
 }
 
@@ -95,24 +97,24 @@ export class Outbox {
   }
 
   async #push(connection: Connection, post: Post): Promise<"delivered" | "skip" | "stop"> {
-    const { log, requestDeadlineMs } = this.#options;
+    const { log, refusals, requestDeadlineMs } = this.#options;
     const line = { event: "pushed", peer: connection.peer, post: bytesToHex(post.id) };
     try {
       const request = { type: "PushPost", record: post.record } as const;
       const answer = await ask(connection, request, { deadlineMs: requestDeadlineMs });
       if (typeof answer === "string") {
-        log.warn({ ...line, outcome: `answered ${answer}` });
+        refusals.note({ ...line, outcome: `answered ${answer}` }, answer);
         return "stop";
       }
       log.info({ ...line, outcome: answer.outcome });
       return "delivered";
     } catch (error) {
       if (error instanceof ProtocolError) {
-        log.warn({ ...line, outcome: errorName(error.code) });
+        refusals.note({ ...line, outcome: errorName(error.code) }, errorName(error.code));
         return ABOUT_THE_POST.has(error.code) ? "skip" : "stop";
       }
       if (!(error instanceof TransportError)) throw error;
-      log.info({ ...line, outcome: error.failure });
+      refusals.note({ ...line, outcome: error.failure }, error.failure);
       // The peer did not answer in time, so the peer is gone or blocked. A new dial shows which of the two is true.
       if (error.failure === "deadline") connection.close("too-slow");
       return "stop";

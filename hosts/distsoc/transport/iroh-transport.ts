@@ -38,6 +38,7 @@ import { SYSTEM_TIMERS } from "../../retry/timers.ts";
 import type { Identity } from "../identity.ts";
 import { type NodeAddress, type NodeId, nodeIdBytes, nodeIdOf, parseSocket } from "../node-id.ts";
 import { ERROR_CODES, type ErrorName } from "../wire/error-codes.ts";
+import { Gate, type GateAnswer } from "./gate.ts";
 import {
   ALPN,
   answerTo,
@@ -45,6 +46,7 @@ import {
   type Connection,
   INBOUND_CONNECTIONS_MAX,
   INBOUND_HANDSHAKE_DEADLINE_MS,
+  INBOUND_HANDSHAKES_MAX,
   INBOUND_MESSAGE_DEADLINE_MS,
   INBOUND_STREAMS_MAX,
   type MessageBounds,
@@ -119,8 +121,10 @@ class IrohTransport implements Transport {
   readonly #bounds: MessageBounds;
   readonly #inboundMax: number;
   readonly #connections = new Set<QuicConnection>();
-  /** The number of inbound connections, including the handshakes that are under way. */
+  readonly #gate = new Gate(SYSTEM_TIMERS);
+  #named: ReadonlySet<NodeId> = new Set();
   #inbound = 0;
+  #handshakes = 0;
   #open = true;
   #handler: MessageHandler | undefined;
   #onConnection: (connection: Connection) => void = () => {};
@@ -141,6 +145,11 @@ class IrohTransport implements Transport {
 
   onConnection(handler: (connection: Connection) => void): void {
     this.#onConnection = handler;
+  }
+
+  prefer(peers: readonly NodeAddress[]): void {
+    this.#named = new Set(peers.map(({ id }) => id));
+    for (const { sockets } of peers) for (const socket of sockets) this.#gate.prefer(socket);
   }
 
   async connect(peer: NodeAddress, { deadlineMs }: RequestOptions): Promise<Connection> {
@@ -169,24 +178,46 @@ class IrohTransport implements Transport {
     for (;;) {
       const incoming = await this.#endpoint.acceptNext().catch(() => null);
       if (incoming === null) return;
-      if (this.#inbound >= this.#inboundMax) incoming.refuse().catch(() => {});
-      else void this.#admit(incoming);
+      await this.#meet(incoming).catch(() => {});
     }
   }
 
-  async #admit(incoming: Incoming): Promise<void> {
-    this.#inbound += 1;
+  /** Decides about a handshake. Resolves when the next one may be looked at. */
+  async #meet(incoming: Incoming): Promise<void> {
+    const { addr: from = "" } = await incoming.remoteAddr();
+    const answer = this.#judge(from, await incoming.remoteAddrValidated());
+    if (answer === "accept") void this.#admit(incoming, from);
+    else await (answer === "prove" ? incoming.retry() : incoming.refuse());
+  }
+
+  #judge(from: string, proven: boolean): GateAnswer {
+    if (this.#inbound >= this.#inboundMax || this.#handshakes >= INBOUND_HANDSHAKES_MAX) return "refuse";
+    // Handshakes that never end come from forged addresses most of all.
+    if (!proven && this.#handshakes >= INBOUND_HANDSHAKES_MAX / 2) return "prove";
+    return this.#gate.admit(from, proven);
+  }
+
+  async #admit(incoming: Incoming, from: string): Promise<void> {
+    const handshake = incoming.accept().then((accepting) => accepting.connect());
+    this.#handshakes += 1;
+    let iroh: IrohConnection;
     try {
-      const handshake = incoming.accept().then((accepting) => accepting.connect());
-      const connection = this.#take(await within(SYSTEM_TIMERS, INBOUND_HANDSHAKE_DEADLINE_MS, handshake), false);
-      if (!this.#open) connection.close("done");
-      else this.#onConnection(connection);
-      await connection.closed;
+      iroh = await within(SYSTEM_TIMERS, INBOUND_HANDSHAKE_DEADLINE_MS, handshake);
     } catch {
-      // The handshake failed, and the other side knows that already.
+      // The handshake failed, and the other side knows that already. A later success is of no use to it.
+      handshake.then((late) => late.close(BigInt(ERROR_CODES["too-slow"]), [])).catch(() => {});
+      return;
     } finally {
-      this.#inbound -= 1;
+      this.#handshakes -= 1;
     }
+    const full = this.#inbound >= this.#inboundMax;
+    const connection = this.#take(iroh, false);
+    this.#inbound += 1;
+    if (this.#named.has(connection.peer)) this.#gate.learn(from);
+    if (full || !this.#open) connection.close(full ? "busy" : "done");
+    else this.#onConnection(connection);
+    await connection.closed;
+    this.#inbound -= 1;
   }
 
   #take(iroh: IrohConnection, dialled: boolean): QuicConnection {

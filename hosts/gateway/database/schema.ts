@@ -14,10 +14,10 @@
  * It refuses a file of a newer version of the schema, a file of another program, and a file that is no database. Such a
  * file is not changed.
  */
-import { closeSync, existsSync, openSync } from "node:fs";
+import { closeSync, existsSync, fchmodSync, openSync, statSync } from "node:fs";
 import Libsql from "libsql";
 import { PostsFault } from "../../distsoc/ports.ts";
-import { keepToOwner, PRIVATE_MODE } from "../../machine/private-file.ts";
+import { keepPathToOwner, PRIVATE_MODE } from "../../machine/private-file.ts";
 import { systemSentence } from "../../machine/system-error.ts";
 import { codeOf, sentenceOf } from "./faults.ts";
 
@@ -53,8 +53,8 @@ PRAGMA user_version = ${SCHEMA_VERSION};
  */
 const LOG_PAGES = 64;
 
-/** The endings of the database and of the files that SQLite puts beside it. */
-const FILES = ["", "-wal", "-shm"];
+/** The endings of the files that SQLite puts beside a database. */
+const BESIDE = ["-wal", "-shm"];
 
 /**
  * Opens the file, or creates it if absent. `tell` gets a sentence when others could read the file. Throws a
@@ -63,9 +63,12 @@ const FILES = ["", "-wal", "-shm"];
 export function openFile(path: string, tell: (sentence: string) => void): Libsql.Database {
   let database: Libsql.Database | undefined;
   try {
-    keepPrivate(path, tell);
+    createPrivate(path);
     database = new Libsql(path);
     mustBeOurs(database, path);
+    keepPathToOwner(path, tell);
+    // SQLite may have made these files just now, with the mode that the database had.
+    for (const file of BESIDE.map((end) => path + end)) if (existsSync(file)) keepPathToOwner(file, () => {});
     return setUp(database);
   } catch (error) {
     database?.close();
@@ -111,16 +114,17 @@ function openOnFullDisk(path: string): Libsql.Database {
   }
 }
 
-/** SQLite gives the files beside the database the same mode. This call comes before SQLite has opened a file. */
-function keepPrivate(path: string, tell: (sentence: string) => void): void {
-  for (const file of FILES.map((end) => path + end)) {
-    if (file !== path && !existsSync(file)) continue;
-    const opened = openSync(file, "a", PRIVATE_MODE);
-    try {
-      keepToOwner(opened, file, tell);
-    } finally {
-      closeSync(opened);
-    }
+/** SQLite gives the files beside the database the same mode. The umask may take even the owner's rights. */
+function createPrivate(path: string): void {
+  if (existsSync(path)) {
+    if (statSync(path).isFile()) return;
+    throw new DatabaseError(`The database ${path} is not a file; move it away, or name another folder.`);
+  }
+  const file = openSync(path, "ax", PRIVATE_MODE);
+  try {
+    fchmodSync(file, PRIVATE_MODE);
+  } finally {
+    closeSync(file);
   }
 }
 
