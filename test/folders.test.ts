@@ -3,11 +3,11 @@
  * the command as a process, because a process reads its environment and its user once.
  */
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join, resolve } from "node:path";
 import test, { type ExecutionContext } from "ava";
-import { dataFolder } from "../hosts/machine/folders.ts";
+import { dataFolder, makeFolders } from "../hosts/machine/folders.ts";
 
 const THROWIE = resolve("build/hosts/cli/throwie.js");
 /** A number that no list of users has. */
@@ -65,7 +65,7 @@ test("a relative XDG_DATA_HOME makes nothing in the current folder", (t) => {
   const home = join(folder, "home");
   const cwd = join(folder, "here");
   mkdirSync(cwd);
-  for (const value of ["", "data", "./data"]) {
+  for (const value of ["", "./data"]) {
     const written = throwie(["write", "--passphrase", "a", "hello"], {
       env: { HOME: home, XDG_DATA_HOME: value },
       cwd,
@@ -122,8 +122,34 @@ unlistedTest("a home that cannot be written is named in one sentence, and help d
   t.deepEqual(readdirSync(home), []);
 });
 
-test("a home that is a file is named in one sentence", (t) => {
-  const { status, stderr } = throwie(["write", "--passphrase", "a", "x"], { env: { HOME: "/dev/null" } });
+for (const home of ["/dev/null", "/proc", "/proc/1/x"]) {
+  test(`a home in which no folder can be made is named in one sentence: ${home}`, (t) => {
+    // Node's own way to make folders does not come back from /proc.
+    t.throws(() => makeFolders(join(home, ".local/share/throwie")));
+    const { status, stderr } = throwie(["write", "--passphrase", "a", "x"], { env: { HOME: home } });
+    t.is(status, 1);
+    t.regex(stderr, /^throwie: [^\n]+\n$/);
+    t.true(stderr.includes(home));
+  });
+}
+
+test("folders are made with the folders above them, for this user alone, and stay as they are", (t) => {
+  const folder = emptyFolder(t);
+  makeFolders(join(folder, "a", "b", "c"));
+  t.is(statSync(join(folder, "a")).mode & 0o777, 0o700);
+  t.is(statSync(join(folder, "a", "b", "c")).mode & 0o777, 0o700);
+  chmodSync(join(folder, "a"), 0o755);
+  makeFolders(join(folder, "a"));
+  t.is(statSync(join(folder, "a")).mode & 0o777, 0o755);
+});
+
+test("a current folder that was removed is named in one sentence, and only where it is needed", (t) => {
+  const cwd = emptyFolder(t);
+  const as = ["sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh"];
+  const { status, stderr } = throwie(["write", "--store", "x", "--passphrase", "a", "x"], { cwd, as });
   t.is(status, 1);
-  t.regex(stderr, /^throwie: [^\n]*\/dev\/null[^\n]+\n$/);
+  t.is(stderr, "throwie: The current folder was removed: change to another.\n");
+  mkdirSync(cwd);
+  t.is(throwie(["--help"], { cwd, as }).status, 0);
+  mkdirSync(cwd);
 });

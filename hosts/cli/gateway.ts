@@ -1,5 +1,4 @@
 /** `throwie gateway`: run a gateway until a signal stops it. */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { ControlServer } from "../control/server.ts";
@@ -10,6 +9,7 @@ import { MESSAGE_BOUNDS } from "../distsoc/wire/messages.ts";
 import { DROPS_FILE, Gateway, IDENTITY_FILE } from "../gateway/gateway.ts";
 import { openLog } from "../gateway/log.ts";
 import { radioAir } from "../gateway/radio-air.ts";
+import { makeFolders } from "../machine/folders.ts";
 import { aborted, stopRequests } from "../machine/stop.ts";
 import { HostNode, radioAddress } from "../node/host-node.ts";
 import { type RadioOptions, radioOf } from "./radio-options.ts";
@@ -27,7 +27,7 @@ export async function gateway(options: CommandOptions): Promise<void> {
   const { logger, close } = openLog(1);
   const openRadio = radioOf(options, (news) => logger[news.event === "dongle-found" ? "info" : "warn"](news));
   const stop = stopRequests();
-  mkdirSync(options.data, { recursive: true, mode: 0o700 });
+  makeFolders(options.data);
   const identity = loadIdentity(join(options.data, IDENTITY_FILE));
   const address = radioAddress(identity.publicKey);
   const transport = await openIrohTransport({ identity, listen: options.listen, bounds: MESSAGE_BOUNDS });

@@ -8,7 +8,6 @@
  * refused, peer-up, peer-down, fault, database-fails, database-works, forgotten, narrowed, log-dropped, stopped.
  * Operators and the demo follow the way of a Drop in this log.
  */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Identity } from "../distsoc/identity.ts";
@@ -16,6 +15,7 @@ import { OverlayNode } from "../distsoc/node.ts";
 import type { NodeAddress, NodeId } from "../distsoc/node-id.ts";
 import type { OverlayLog } from "../distsoc/ports.ts";
 import type { Transport } from "../distsoc/transport/transport.ts";
+import { makeFolders } from "../machine/folders.ts";
 import { RETRY_TIMINGS, type RetryTimings } from "../retry/backoff.ts";
 import { SYSTEM_TIMERS, type Timers } from "../retry/timers.ts";
 import { type Air, Bridge } from "./bridge.ts";
@@ -48,7 +48,7 @@ export const IDENTITY_FILE = "identity.key";
 
 /** Opens the database of a gateway in the folder `dataPath`. Throws a DatabaseError. */
 export function openDatabase(dataPath: string, self: NodeId, log: OverlayLog): GatewayDatabase {
-  mkdirSync(dataPath, { recursive: true, mode: 0o700 });
+  makeFolders(dataPath);
   return new GatewayDatabase(join(dataPath, DATABASE_FILE), self, { log });
 }
 

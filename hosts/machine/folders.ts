@@ -1,5 +1,5 @@
-/** The folders that a host program knows: its own package, and the data of this person. */
-import { existsSync } from "node:fs";
+/** The folders that a host program knows: its own package, and the data of this person. It can make the latter. */
+import { existsSync, mkdirSync, statSync } from "node:fs";
 import { userInfo } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
 import process from "node:process";
@@ -24,6 +24,23 @@ export function dataFolder(environment: NodeJS.ProcessEnv = process.env): string
   if (data !== undefined) return join(data, "throwie");
   const home = absolutePath(environment.HOME) ?? listedHome();
   return home === undefined ? undefined : join(home, ".local", "share", "throwie");
+}
+
+/**
+ * Makes a folder that only this user may use, with the folders above it. A folder that is there stays as it is.
+ *
+ * Node can do this itself, but does not come back from a folder in which nobody can make another, like /proc.
+ */
+export function makeFolders(folder: string): void {
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST" && statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
+    if (code !== "ENOENT" || existsSync(dirname(folder))) throw error;
+    makeFolders(dirname(folder));
+    mkdirSync(folder, { mode: 0o700 });
+  }
 }
 
 /** The path when it is absolute, else undefined. */

@@ -52,6 +52,8 @@ SENTENCES.EOPNOTSUPP = SENTENCES.ENOTSUP!;
 export function systemSentence(error: unknown, what: string): string | undefined {
   const code = systemCode(error);
   if (code === undefined) return undefined;
+  if ((error as NodeJS.ErrnoException).syscall === "uv_cwd")
+    return "The current folder was removed: change to another.";
   return SENTENCES[code]?.(what) ?? `${what} cannot be used: ${wordsOf(code)} (${code}).`;
 }
 

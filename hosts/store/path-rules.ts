@@ -6,20 +6,10 @@
  * socket, a device, a file that the kernel makes up (/proc, /sys), a link to nothing. The check is made again on the
  * open file, so no other file can take its place between.
  */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  type Stats,
-  statSync,
-} from "node:fs";
+import { closeSync, constants, fstatSync, fsyncSync, lstatSync, openSync, type Stats, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fileSystemOf } from "../machine/file-system.ts";
-import { dataFolder } from "../machine/folders.ts";
+import { dataFolder, makeFolders } from "../machine/folders.ts";
 
 /** File systems whose files are made up by the kernel. A new file in /dev would take the place of a device. */
 const MADE_UP =
@@ -73,7 +63,7 @@ export function prepareFolder(path: string): void {
   const folder = dirname(resolve(path));
   if (statSync(folder, { throwIfNoEntry: false }) === undefined) {
     if (folder !== dataFolder()) refuse(`There is no folder ${folder}: create the folder, or name another file.`);
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolders(folder);
   }
   let file: number;
   try {
