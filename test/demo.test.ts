@@ -54,8 +54,10 @@ async function play(words: string[], killings: Killing[] = []): Promise<Played> 
 demoTest("with --json the demo delivers the user's message and prints one JSON document", async (t) => {
   const { code, lines } = await play(["--json", "Grüße vom Markt ☂"]);
   t.is(code, 0, lines.join("\n"));
-  t.is(lines.length, 1);
-  const report = JSON.parse(lines[0]!);
+  // On a busy machine the demo says on standard error that it is slow.
+  const printed = lines.filter((line) => !line.startsWith("stderr: Still going"));
+  t.is(printed.length, 1);
+  const report = JSON.parse(printed[0]!);
   t.like(report, { message: "Grüße vom Markt ☂", reader: "Erin", arrivals: 1 });
   t.true(report.hops >= 5 && report.frames > 100 && report.bytesOnAir > 10_000);
 });
@@ -119,7 +121,11 @@ for (const [how, end, wanted] of [
     while (processIds.some(runs)) await sleep(20);
     // Nobody can clean up after SIGKILL.
     if (wanted !== null) t.deepEqual(readdirSync(folder), []);
-    t.deepEqual(complaints, []);
+    const other = complaints
+      .join("")
+      .split("\n")
+      .filter((line) => !line.startsWith("Still going"));
+    t.deepEqual(other, [""]);
     rmSync(folder, { recursive: true });
   });
 }

@@ -29,8 +29,11 @@ import type { Input } from "./fuzz/input.ts";
 import { nothingIsFound, onlyGuidedFinds } from "./fuzz/verdict.ts";
 
 const EXECUTIONS = executionsOf(30_000);
-/** The share of the lines of modules/glacier that must run. If fewer run, the test names those that did not. */
-const REACHED_MIN = 0.97;
+/**
+ * How many lines of modules/glacier may stay unreached, of about 530. Each version of V8 counts a class's fields in
+ * another way, so this is no share of all lines.
+ */
+const UNREACHED_MAX = 16;
 const SESSION = 0x1234;
 const ASSEMBLIES = 2;
 /** Bytes behind the largest frame. The link must not write there. */
@@ -305,7 +308,7 @@ test.serial(
         paths: ["modules/glacier/"],
         // Only the pool of a node moves a message to another buffer (throwie.test.ts).
         uncalled: ["modules/glacier/assembly.ts: adopt"],
-        min: REACHED_MIN,
+        unreachedMax: UNREACHED_MAX,
       },
     );
   },

@@ -17,9 +17,10 @@ const EXECUTIONS = executionsOf(40_000);
 /** Some seeds need two thirds of these executions to find the defect. */
 const CANARY_EXECUTIONS = executionsOf(120_000);
 /**
- * The share of the lines of the modules in ANSWERING that must run. If fewer run, the test names those that did not.
+ * How many lines of the modules in ANSWERING may stay unreached, of about 560. Each version of V8 counts a class's
+ * fields in another way, so this is no share of all lines.
  */
-const REACHED_MIN = 0.97;
+const UNREACHED_MAX = 17;
 const ANSWERING = ["answer", "check", "decode", "message", "open-ranges", "range-writer", "reconciler", "item-bitmap"];
 /** Bytes behind the largest answer. The reconciler must not write there. */
 const GUARD_BYTES = 64;
@@ -154,7 +155,7 @@ test.serial(
       {
         paths: ANSWERING.map((name) => `modules/rbsr/${name}.ts`),
         uncalled: [],
-        min: REACHED_MIN,
+        unreachedMax: UNREACHED_MAX,
       },
     );
   },

@@ -17,10 +17,10 @@ import { nothingIsFound, onlyGuidedFinds } from "./fuzz/verdict.ts";
 
 const EXECUTIONS = executionsOf(8_000);
 /**
- * The share of the lines of modules/throwie that must run. If fewer run, the test names those that did not. A twentieth
- * of the lines serves the functions in NOT_BY_FRAMES, and restarts.
+ * How many lines of modules/throwie may stay unreached, of about 1,000. Half of them serve the functions in
+ * NOT_BY_FRAMES, and restarts. Each version of V8 counts a class's fields in another way, so this is no share.
  */
-const REACHED_MIN = 0.88;
+const UNREACHED_MAX = 126;
 const FLASH_BYTES = 32 * 4096;
 const CAPACITY = 24;
 /** Functions that need worn flash or a fifth peer. test/admission.test.ts and test/flood.test.ts run them. */
@@ -203,7 +203,7 @@ test.serial("no frame makes a node throw, write out of bounds or lose count, and
     {
       paths: ["modules/throwie/"],
       uncalled: NOT_BY_FRAMES,
-      min: REACHED_MIN,
+      unreachedMax: UNREACHED_MAX,
     },
   );
 });
