@@ -190,7 +190,6 @@ export const ARROWS: [folder: string, imports: string[]][] = [
       "hosts/store/",
       "node:",
       "cli-progress",
-      "cli-table3",
       "commander",
     ],
   ],

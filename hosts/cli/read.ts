@@ -4,6 +4,7 @@ import { damagedDrops } from "../store/damaged-drops.ts";
 import { openStoredDrops } from "../store/drop-store.ts";
 import { recoverHint, tellDamage } from "./damage.ts";
 import { type KeyOptions, keyOf, secretOf } from "./key-options.ts";
+import { Progress } from "./screen.ts";
 import { printMessages, type ShowOptions } from "./show-messages.ts";
 
 export async function readMessages(options: KeyOptions & ShowOptions & { store: string }): Promise<void> {
@@ -12,6 +13,9 @@ export async function readMessages(options: KeyOptions & ShowOptions & { store: 
   const opened = await openStoredDrops(options.store);
   const { store } = opened;
   const report = tellDamage(options.store, opened, damagedDrops(store), recoverHint(options.store));
-  const messages = openMessages(store, keyOf(secret));
+  const key = keyOf(secret);
+  const progress = new Progress("Drops tried");
+  const messages = openMessages(store, key, (done, total) => progress.update(done, total));
+  progress.end();
   printMessages({ store: options.store, held: store.count, secret, messages, ...report }, options);
 }

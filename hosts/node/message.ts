@@ -65,13 +65,18 @@ export function leaveMessage(node: Publisher, drop: Uint8Array, storeName: strin
   if (outcome !== "stored" && outcome !== "known") throw new Error(`The store ${storeName} ${REFUSALS[outcome]}.`);
 }
 
-/** The messages in the store that the key opens, the hottest first. */
-export function openMessages(store: StoredDrops, key: Uint8Array): OpenedMessage[] {
+/** The messages in the store that the key opens, the hottest first. `tell` hears after each Drop how many are done. */
+export function openMessages(
+  store: StoredDrops,
+  key: Uint8Array,
+  tell: (done: number, total: number) => void = () => {},
+): OpenedMessage[] {
   const slots = Array.from({ length: store.capacity }, (_, slot) => slot).filter((slot) => store.occupied(slot));
   slots.sort((a, b) => store.heat(b) - store.heat(a));
-  return slots.flatMap((slot) => {
+  return slots.flatMap((slot, done) => {
     const drop = dropAt(store, slot);
     const plaintext = open(drop, key);
+    tell(done + 1, slots.length);
     return plaintext === undefined ? [] : [{ dropId: dropId(drop), plaintext }];
   });
 }

@@ -26,8 +26,9 @@ const SENT_TIMEOUT_MS = 250;
 export function parseAirAddress(text: string): { host: string; port: number } {
   const colon = text.lastIndexOf(":");
   const host = text.slice(0, colon);
-  const port = Number(text.slice(colon + 1));
-  if (!isIPv4(host) || !host.startsWith("127.") || !Number.isInteger(port) || port < 1 || port > 65_535) {
+  const digits = text.slice(colon + 1);
+  const port = Number(digits);
+  if (!isIPv4(host) || !host.startsWith("127.") || !/^\d{1,5}$/.test(digits) || port < 1 || port > 65_535) {
     throw new RangeError(
       `${text} is not the address of an air: give a loopback address and a port, like 127.0.0.1:7400.`,
     );
