@@ -137,6 +137,8 @@ test("what is written while a Mule runs is in its store, and reaches another Mul
   t.regex(read.stdout, /^[0-9a-f]{16} {2}during$/m);
   const other = await startMule(t, theirs, air);
   await other.event("parted");
+  // On a busy machine a contact may break. The next one brings the rest.
+  while ((await texts(theirs)).length < 2) await new Promise((resolve) => setTimeout(resolve, 100));
   t.deepEqual(await texts(theirs), ["before", "during"]);
   for (const { child, ended } of [mule, other]) {
     child.kill("SIGTERM");
