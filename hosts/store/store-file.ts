@@ -124,7 +124,7 @@ class Patience {
     const { mtimeMs } = fstatSync(file);
     if (mtimeMs !== this.#change) this.#changedAt = now;
     this.#change = mtimeMs;
-    if (now - this.#changedAt >= this.#limitMs || now - this.#begin >= PATIENCE_MS_MAX)
+    if (now - this.#changedAt >= this.#limitMs || now - this.#begin >= Math.max(PATIENCE_MS_MAX, this.#limitMs))
       refuse(`${this.#path} is in use by another process: stop that process, or name another file.`);
     if (this.#told || now - this.#begin < TELL_AFTER_MS) return;
     this.#told = true;
