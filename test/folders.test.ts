@@ -112,6 +112,8 @@ unlistedTest("a user without a name can name a store", (t) => {
 
 unlistedTest("a home that cannot be written is named in one sentence, and help does not need the home", (t) => {
   const home = emptyFolder(t);
+  // In a namespace of users the unlisted user is the owner of the folder.
+  chmodSync(home, 0o555);
   const machine = { env: { HOME: home }, as };
   t.is(storeOf(t, machine), join(home, STORE));
   const { status, stdout, stderr } = throwie(["write", "--passphrase", "a", "x"], machine);

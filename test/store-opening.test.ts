@@ -152,6 +152,16 @@ test("a store is created in a folder that is there, and in no other", async (t) 
   t.deepEqual(readdirSync(join(data, "throwie")), ["drops.flash"]);
 });
 
+test("write refuses a file that is no store before it waits for the message", async (t) => {
+  const path = join(folderOf(t), "x");
+  writeFileSync(path, database());
+  const words = [CLI, "write", "--passphrase", "x", "--store", path];
+  const writing = spawn(process.execPath, words, { stdio: ["pipe", "inherit", "pipe"] });
+  const [[said], [code]] = await Promise.all([once(writing.stderr, "data"), once(writing, "exit")]);
+  t.is(code, 1);
+  t.regex(String(said), /is not a store of Drops/);
+});
+
 test("an empty file, and a creation that was cut short, are new stores", async (t) => {
   for (const sizeBytes of [0, 1, 4096, 100_001]) {
     const folder = folderOf(t);

@@ -9,10 +9,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import test, { type ExecutionContext } from "ava";
+import { createWhole } from "../hosts/machine/new-file.ts";
 import { damagedDrops } from "../hosts/store/damaged-drops.ts";
 import { dropAt, openDropStore, openRemains, openStoredDrops, type StoredDrops } from "../hosts/store/drop-store.ts";
 import { salvage } from "../hosts/store/salvage.ts";
-import { createWhole } from "../hosts/store/store-file.ts";
 import { dropId, shortIdHigh, shortIdLow } from "../modules/drop/drop.ts";
 import { insertion } from "./insertion.ts";
 
@@ -173,7 +173,25 @@ test.serial("recover replaces nothing, writes all or nothing, and refuses what i
   t.is((error as NodeJS.ErrnoException).path, `${path}.new`);
   t.deepEqual(readdirSync(join(path, "..")).sort(), ["taken", "x"]);
   createWhole(`${path}.new`, new Uint8Array(8192), quiet);
-  t.throws(() => createWhole(`${path}.new`, new Uint8Array(8192), quiet), { message: /exists already/ });
+  t.throws(() => createWhole(`${path}.new`, new Uint8Array(8192), quiet), { code: "EEXIST" });
+});
+
+// FAT and exFAT have no links. A test cannot mount one everywhere, so the system call refuses as it does there.
+test.serial("a file system without links gets new files too, and none is replaced there", async (t) => {
+  const path = await storeOf(t);
+  const { linkSync } = fs;
+  fs.linkSync = (from) => {
+    throw Object.assign(new Error(`EPERM: ${from}`), { code: "EPERM", errno: -1 });
+  };
+  syncBuiltinESMExports();
+  t.teardown(() => {
+    fs.linkSync = linkSync;
+    syncBuiltinESMExports();
+  });
+  createWhole(`${path}.new`, Uint8Array.of(1, 2), quiet);
+  t.throws(() => createWhole(`${path}.new`, Uint8Array.of(3), quiet), { code: "EEXIST" });
+  t.deepEqual([...readFileSync(`${path}.new`)], [1, 2]);
+  t.deepEqual(readdirSync(join(path, "..")), ["x", "x.new"]);
 });
 
 test.serial("a sector that the disk cannot read hides only its own Drops", async (t) => {

@@ -1,8 +1,9 @@
 /** `throwie recover`: write all that can be saved of a damaged store to a new file. */
+import { createWhole } from "../machine/new-file.ts";
 import { note, print } from "../machine/standard-streams.ts";
 import { openRemains } from "../store/drop-store.ts";
 import { salvage } from "../store/salvage.ts";
-import { createWhole, refuseTaken } from "../store/store-file.ts";
+import { refuseTaken } from "../store/store-file.ts";
 import { tellDamage } from "./damage.ts";
 import { harmless, harmlessJson } from "./text.ts";
 

@@ -8,6 +8,7 @@ import { isatty } from "node:tty";
 import { dropId } from "../../modules/drop/drop.ts";
 import { note, OutputClosed, print, readInput } from "../machine/standard-streams.ts";
 import { sealMessage } from "../node/message.ts";
+import { refuseStore } from "../store/drop-store.ts";
 import { type KeyOptions, keyOf, secretOf } from "./key-options.ts";
 import { leaveDrop } from "./leave-drop.ts";
 import { harmlessJson, utf8Of } from "./text.ts";
@@ -22,7 +23,8 @@ export async function writeMessage(
   if (text === undefined && options.passphraseFile === "-") {
     throw new RangeError("Standard input cannot be both the message and the passphrase: give the message as a word.");
   }
-  // The secret comes first, so that a message is not typed in vain.
+  // The store and the secret come first, so that a message is not typed in vain.
+  refuseStore(options.store);
   const secret = secretOf(options, "write");
   const plaintext = text === undefined ? messageOfInput() : utf8Of(text, "the message");
   const drop = sealMessage(plaintext, keyOf(secret));

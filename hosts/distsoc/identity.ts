@@ -7,38 +7,20 @@
  * The rule: the file holds the 32-byte secret seed of RFC 8032 and nothing else. Its mode is 0600. The first start
  * creates the file.
  *
- * Invariant: the file appears under its name complete and on the disk, or not at all. The key is written to a temporary
- * file in the same folder, flushed, and then linked to its name. A link never replaces a file, so two processes that
- * start at the same time use one key. A file system without hard links (FAT) has only the second promise: there a power
- * cut may leave a short file, which is refused.
+ * Invariant: the file appears under its name complete and on the disk, or not at all, and replaces no file
+ * (hosts/machine/new-file.ts). So two processes that start at the same time use one key.
  *
  * It refuses a file that other users can read or write, a file that is not a plain file, and a file that is not 32
  * bytes long. Each refusal is an IdentityError of one sentence that says what to do. Nothing is repaired silently:
  * other users may know a key that they could read.
  */
 import { randomBytes } from "node:crypto";
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  fstatSync,
-  fsyncSync,
-  linkSync,
-  openSync,
-  readSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
-import { dirname } from "node:path";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { ed25519 } from "@noble/curves/ed25519.js";
-import { fileSystemWords } from "../machine/file-system.ts";
-import { PRIVATE_MODE } from "../machine/private-file.ts";
+import { createWhole } from "../machine/new-file.ts";
 import { type NodeId, nodeIdOf } from "./node-id.ts";
 
 const SECRET_KEY_BYTES = 32;
-const RIGHTS_OF_OTHERS = 0o077;
-/** What a file system without hard links answers. */
-const NO_LINKS = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"];
 
 /** The key file exists and must not be used, or it cannot be created. The message is one sentence for the operator. */
 export class IdentityError extends Error {
@@ -83,7 +65,7 @@ function read(path: string): Uint8Array | undefined {
     const { mode, size } = fstatSync(file);
     if ((mode & constants.S_IFMT) !== constants.S_IFREG)
       throw new IdentityError(`The key file ${path} is not a file; name a file.`);
-    if ((mode & RIGHTS_OF_OTHERS) !== 0) {
+    if ((mode & 0o077) !== 0) {
       const shown = (mode & 0o777).toString(8).padStart(4, "0");
       throw new IdentityError(
         `The key file ${path} is open to other users (mode ${shown}); run chmod 600 on it, or use a new key.`,
@@ -103,19 +85,11 @@ function read(path: string): Uint8Array | undefined {
 }
 
 function create(path: string): Uint8Array {
-  const beside = `${path}.${randomBytes(6).toString("hex")}`;
   const key = Uint8Array.from(randomBytes(SECRET_KEY_BYTES));
   try {
-    writeDurably(beside, key);
-    try {
-      linkSync(beside, path);
-    } catch (error) {
-      if (!NO_LINKS.includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
-      writeDurably(path, key);
-    } finally {
-      unlinkSync(beside);
-    }
-    syncFolder(dirname(path));
+    createWhole(path, key, () => {
+      throw new IdentityError(`Other users could read a key at ${path}: name a folder on another file system.`);
+    });
   } catch (error) {
     if (error instanceof IdentityError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
@@ -128,36 +102,4 @@ function create(path: string): Uint8Array {
     );
   }
   return key;
-}
-
-/** Creates the file for its owner only, whatever the umask is. No file is left when that fails. */
-function writeDurably(path: string, bytes: Uint8Array): void {
-  const file = openSync(path, "wx", PRIVATE_MODE);
-  try {
-    try {
-      fchmodSync(file, PRIVATE_MODE);
-    } catch {
-      // A file system without modes refuses. The modes that it shows tell whether others can read.
-    }
-    if ((fstatSync(file).mode & RIGHTS_OF_OTHERS) !== 0) {
-      const where = fileSystemWords(file, path);
-      throw new IdentityError(`Other users could read a key on ${where}: name a folder on another file system.`);
-    }
-    writeSync(file, bytes);
-    fsyncSync(file);
-  } catch (error) {
-    unlinkSync(path);
-    throw error;
-  } finally {
-    closeSync(file);
-  }
-}
-
-function syncFolder(path: string): void {
-  const folder = openSync(path, "r");
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
 }

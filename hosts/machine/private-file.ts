@@ -53,3 +53,12 @@ function narrow({ mode, change }: Moded, path: string, tell: (sentence: string) 
       : `Other users of this machine could read or write ${path}: now only its owner can.`,
   );
 }
+
+/** Gives the owner of a new file the right to read and write it: the umask may have taken that right too. */
+export function allowOwner(file: number): void {
+  try {
+    fchmodSync(file, PRIVATE_MODE);
+  } catch {
+    // A file system without rights.
+  }
+}

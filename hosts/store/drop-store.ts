@@ -6,9 +6,10 @@
  * mounts the file only if the snapshot is a sound store. So a file that is no store, or a damaged one, is never written
  * to: `throwie recover` copies what can be saved.
  */
-import { closeSync } from "node:fs";
+import { closeSync, constants } from "node:fs";
 import { type MountOutcome, Store } from "../../modules/store/store.ts";
 import { FileFlash } from "./file-flash.ts";
+import { openExisting, refuseFolder } from "./path-rules.ts";
 import { type Snapshot, takeSnapshot, takeStableSnapshot } from "./snapshot.ts";
 import { openForReading, openForWriting, sayOnStandardError, type WritingOptions } from "./store-file.ts";
 
@@ -92,6 +93,23 @@ export async function openRemains(path: string): Promise<OpenedDrops & { sizeByt
       if (!(error instanceof WrongSize) || snapshot === undefined) throw error;
       return mounted(path, snapshot.resized());
     }
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * Throws the sentence with which a node would refuse the file for being no store, so that no message is typed in vain.
+ * Changes nothing, and waits for nobody.
+ */
+export function refuseStore(path: string): void {
+  const file = openExisting(path, constants.O_RDONLY);
+  if (file === undefined) {
+    refuseFolder(path);
+    return;
+  }
+  try {
+    mounted(path, takeSnapshot(file, path));
   } finally {
     closeSync(file);
   }

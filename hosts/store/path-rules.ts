@@ -6,7 +6,7 @@
  * socket, a device, a file that the kernel makes up (/proc, /sys), a link to nothing. The check is made again on the
  * open file, so no other file can take its place between.
  */
-import { closeSync, constants, fstatSync, fsyncSync, lstatSync, openSync, type Stats, statSync } from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, type Stats, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fileSystemOf } from "../machine/file-system.ts";
 import { dataFolder, makeFolders } from "../machine/folders.ts";
@@ -56,18 +56,16 @@ function refuseMadeUp(path: string, file: number): void {
     refuse(`${path} is in a file system of the kernel (${kind}), which keeps nothing: name another file.`);
 }
 
-/**
- * Checks the folder for a new file. Only the data folder is created: a wrong letter in a path must not make a tree.
- */
-export function prepareFolder(path: string): void {
+/** Throws a sentence when no new file can have this name, because of its folder. Creates nothing. */
+export function refuseFolder(path: string): void {
   const folder = dirname(resolve(path));
-  if (statSync(folder, { throwIfNoEntry: false }) === undefined) {
-    if (folder !== dataFolder()) refuse(`There is no folder ${folder}: create the folder, or name another file.`);
-    makeFolders(folder);
-  }
+  let above = folder;
+  while (statSync(above, { throwIfNoEntry: false }) === undefined && above !== dirname(above)) above = dirname(above);
+  if (above !== folder && folder !== dataFolder())
+    refuse(`There is no folder ${folder}: create the folder, or name another file.`);
   let file: number;
   try {
-    file = openSync(folder, constants.O_RDONLY | NO_WAIT);
+    file = openSync(above, constants.O_RDONLY | NO_WAIT);
   } catch {
     // A folder that this user may write but not list.
     return;
@@ -79,18 +77,10 @@ export function prepareFolder(path: string): void {
   }
 }
 
-/** Makes the name of a new file durable, where the file system can. */
-export function syncFolder(folder: string): void {
-  try {
-    const file = openSync(folder, "r");
-    try {
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-  } catch {
-    // FAT, network file systems and Windows refuse this for folders, and keep names in their own way.
-  }
+/** Makes the folder ready for a new file. Only the data folder is created: a typing error must not make a tree. */
+export function prepareFolder(path: string): void {
+  refuseFolder(path);
+  makeFolders(dirname(resolve(path)));
 }
 
 export function refuse(sentence: string): never {

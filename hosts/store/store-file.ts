@@ -8,21 +8,15 @@
  * A new file is created under its own name and filled with ones in place, under the lock. There is no draft that a kill
  * could leave, and no rename that could replace another file. So a file that is empty, or that has only ones and is too
  * short, is a new file: `touch` made it, or a creation was cut short. The next writer fills it.
- *
- * `createWhole` is for a file that must appear with all of its bytes or not at all: the result of `throwie recover`.
  */
-import { randomBytes } from "node:crypto";
 import {
   closeSync,
   constants,
-  fchmodSync,
   fdatasyncSync,
   fstatSync,
   ftruncateSync,
   openSync,
   readSync,
-  renameSync,
-  rmSync,
   statSync,
   unlinkSync,
   writeSync,
@@ -30,10 +24,11 @@ import {
 import { dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileSystemWords } from "../machine/file-system.ts";
-import { keepToOwner, PRIVATE_MODE } from "../machine/private-file.ts";
+import { syncFolder } from "../machine/new-file.ts";
+import { allowOwner, keepToOwner, PRIVATE_MODE } from "../machine/private-file.ts";
 import { note } from "../machine/standard-streams.ts";
 import { tryLock } from "./lock.ts";
-import { NO_WAIT, openExisting, prepareFolder, refuse, syncFolder } from "./path-rules.ts";
+import { NO_WAIT, openExisting, prepareFolder, refuse, refuseFolder } from "./path-rules.ts";
 
 export const SECTOR_SIZE_BYTES = 4096;
 /** The size of a board's partition: 448 sectors, 1.75 MB. */
@@ -145,15 +140,6 @@ function openOrCreate(path: string): { file: number; created: boolean } {
   }
 }
 
-/** The umask may have taken the rights of the owner too. */
-function allowOwner(file: number): void {
-  try {
-    fchmodSync(file, PRIVATE_MODE);
-  } catch {
-    // A file system without rights.
-  }
-}
-
 function names(path: string, file: number): boolean {
   const named = statSync(path, { bigint: true, throwIfNoEntry: false });
   const open = fstatSync(file, { bigint: true });
@@ -192,37 +178,6 @@ export function sayOnStandardError(sentence: string): void {
   note(`throwie: ${sentence.replace(/\p{Cc}/gu, "\ufffd")}`);
 }
 
-/**
- * Writes a new file. Nothing has its name before all of its bytes are on the disk, but for an empty file that keeps the
- * name in the last moment: a rename alone would replace what another program made meanwhile. Nothing is left behind
- * after a failure.
- */
-export function createWhole(path: string, bytes: Uint8Array, tell: (sentence: string) => void): void {
-  refuseTaken(path);
-  const draft = `${path}.${randomBytes(4).toString("hex")}.part`;
-  const left: string[] = [];
-  try {
-    const file = createNew(draft);
-    left.push(draft);
-    try {
-      allowOwner(file);
-      keepToOwner(file, path, tell);
-      for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
-      fdatasyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    closeSync(createNew(path));
-    left.push(path);
-    renameSync(draft, path);
-    syncFolder(dirname(path));
-  } catch (error) {
-    for (const name of left) rmSync(name, { force: true });
-    const failure = error as NodeJS.ErrnoException;
-    throw failure.errno === undefined ? error : Object.assign(failure, { path });
-  }
-}
-
 /** Throws a sentence when a new file cannot have this name. */
 export function refuseTaken(path: string): void {
   const file = openExisting(path, constants.O_RDONLY);
@@ -230,7 +185,7 @@ export function refuseTaken(path: string): void {
     closeSync(file);
     refuse(`${path} exists already, and is not replaced: name another file.`);
   }
-  prepareFolder(path);
+  refuseFolder(path);
 }
 
 /** Creates a file that has no name yet. O_EXCL follows no link, so a link to nothing cannot make a file elsewhere. */
