@@ -50,6 +50,10 @@ test("a place opens the message that was left there, from anywhere within its sq
   t.is(throwie(["write", ...store, "--place", "57.64911,10.40744"], "from standard input").status, 0);
   const read = throwie(["read", ...store, "--place", "57.6492,10.4075,7", "--json"]);
   t.is(JSON.parse(read.stdout).messages[0].text, "from standard input");
+  t.like(JSON.parse(read.stdout).place, { latitude: 57.6492, longitude: 10.4075, cell: "u4pruyd" });
+  const link = throwie(["read", ...store, "--place", "geo:57.64911,10.40744?z=17"]);
+  t.regex(link.stdout, /from standard input/);
+  t.regex(link.stderr, /^Place: latitude 57\.64911, longitude 10\.40744\. Its square u4pruyd is about 81\.7 m wide/);
   const elsewhere = throwie(["read", ...store, "--place", "57.7,10.4", "--json"]);
   t.deepEqual(JSON.parse(elsewhere.stdout).messages, []);
 });

@@ -72,6 +72,7 @@ test("numbers have one spelling", (t) => {
     t.is(status, 1, seed);
     t.regex(stderr, /A seed is a whole number from 0 to 4294967295/);
   }
+  t.is(throwie(["sim", "pair", "--seed", "\ufeff7", "--json"]).status, 0);
   const { stderr } = throwie(["mule", "--store", join(folder, "none.flash"), "--air", "127.0.0.1:0x1ce8"]);
   t.regex(stderr, /is not the address of an air/);
 });

@@ -93,6 +93,8 @@ test("input that cannot be a message is refused", (t) => {
     ["head -c 2000000 /dev/zero | throwie write", /more than 1,000,000 bytes in standard input/],
     ["throwie write $'caf\\xe9'", /Argument 2 has bytes that are not UTF-8.*standard input/],
     ["throwie read --store $'caf\\xe9'", /not UTF-8/],
+    ["XDG_DATA_HOME=$'/tmp/caf\\xe9' throwie journal", /path of your data.*not UTF-8/],
+    ["throwie write - < /dev/null", /empty/],
   ];
   for (const [line, words] of cases) {
     const { status, stderr } = shell(line);

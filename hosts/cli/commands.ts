@@ -12,6 +12,7 @@ import { readMessages } from "./read.ts";
 import { recoverStore } from "./recover.ts";
 import { HELP_LAYOUT, outputColumns, wrapped } from "./screen.ts";
 import { simulate } from "./sim.ts";
+import { isSpoilt, withoutMark } from "./text.ts";
 import { writeMessage } from "./write.ts";
 
 const SEED_MAX = 0xffff_ffff;
@@ -89,7 +90,10 @@ export function commands(): Command {
 function addMessages(program: Command): void {
   withKeyAndStore(program.command("write"), "the file that holds the Drops; created if absent")
     .description("seal a message as a Drop and put it in a store")
-    .argument("[text]", "the message, at most 2,008 bytes; without it, the message is read from standard input")
+    .argument(
+      "[text]",
+      "the message, at most 2,008 bytes; without it, or with -, the message is read from standard input",
+    )
     .option("--json", "print one JSON document")
     .showHelpAfterError(
       "(Quote a message of several words, and write -- before a message that begins with a dash, as in " +
@@ -186,7 +190,8 @@ function addTools(program: Command): void {
     .action(negentropy);
 }
 
-function seed(text: string): number {
+function seed(given: string): number {
+  const text = withoutMark(given);
   if (!/^\d{1,10}$/.test(text) || Number(text) > SEED_MAX) {
     throw new InvalidArgumentError("A seed is a whole number from 0 to 4294967295.");
   }
@@ -202,11 +207,16 @@ function help(program: Command, name: string | undefined): void {
   command.outputHelp();
 }
 
-/** Only a command that needs a store fails without a home, and --help does not. */
+/** Only a command that needs a store fails without a home, or with one whose bytes are lost, and --help does not. */
 function refuseNoStore(command: Command): void {
   if (command.options.some(({ long }) => long === "--store") && command.opts().store === undefined) {
     throw new RangeError(
       "There is no folder for your data: name a file with --store, or set HOME or XDG_DATA_HOME to an absolute path.",
+    );
+  }
+  if (command.getOptionValueSource("store") === "default" && isSpoilt(command.opts().store)) {
+    throw new RangeError(
+      `The path of your data, ${command.opts().store}, is not UTF-8: name a file with --store, or change XDG_DATA_HOME.`,
     );
   }
 }

@@ -21,6 +21,7 @@ import process from "node:process";
 import { inputLines, print } from "../machine/standard-streams.ts";
 import { ItemVector } from "../negentropy/item-vector.ts";
 import { NegentropySession, type Refusal } from "../negentropy/session.ts";
+import { withoutMark } from "./text.ts";
 
 const REFUSALS: Record<Refusal, string> = {
   short: "it ends within a field",
@@ -34,7 +35,7 @@ const REFUSALS: Record<Refusal, string> = {
 };
 
 export function negentropy(): void {
-  const answer = lineProtocol(limitOf(process.env.FRAMESIZELIMIT || "0"));
+  const answer = lineProtocol(limitOf(withoutMark(process.env.FRAMESIZELIMIT ?? "") || "0"));
   for (const line of inputLines()) {
     const replies = answer(line);
     if (replies.length > 0) print(replies.join("\n"));

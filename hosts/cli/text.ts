@@ -32,6 +32,11 @@ export function textOf(bytes: Uint8Array, what: string): string {
   }
 }
 
+/** The text without the byte order mark that some editors put before it. */
+export function withoutMark(text: string): string {
+  return text.replace(/^\ufeff/, "");
+}
+
 /** Whether the text may have lost bytes on its way into this program. */
 export function isSpoilt(text: string): boolean {
   return text.includes(SPOILT);

@@ -20,13 +20,14 @@ export async function writeMessage(
   text: string | undefined,
   options: KeyOptions & { store: string; json?: boolean },
 ): Promise<void> {
-  if (text === undefined && options.passphraseFile === "-") {
+  const isInput = text === undefined || text === "-";
+  if (isInput && options.passphraseFile === "-") {
     throw new RangeError("Standard input cannot be both the message and the passphrase: give the message as a word.");
   }
   // The store and the secret come first, so that a message is not typed in vain.
   refuseStore(options.store);
   const secret = secretOf(options, "write");
-  const plaintext = text === undefined ? messageOfInput() : utf8Of(text, "the message");
+  const plaintext = isInput ? messageOfInput() : utf8Of(text, "the message");
   const drop = sealMessage(plaintext, keyOf(secret));
   const held = await leaveDrop(options.store, drop);
   const id = Buffer.from(dropId(drop)).toString("hex");
