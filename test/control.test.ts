@@ -15,6 +15,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
@@ -143,7 +144,17 @@ test("a command finds the node whatever the environments of the two are", async 
   const places = placesOf(path);
   t.is(places.length, 2);
   await served(t, path);
-  for (const value of [undefined, "", "run", "/nowhere", "/proc", `${session}/${"x".repeat(200)}`, session]) {
+  for (const value of [
+    undefined,
+    "",
+    "run",
+    "/nowhere",
+    "/proc",
+    "/tmp/",
+    "/tmp",
+    `${session}/${"x".repeat(200)}`,
+    session,
+  ]) {
     if (value === undefined) delete process.env.XDG_RUNTIME_DIR;
     else process.env.XDG_RUNTIME_DIR = value;
     // Until ask has looked for the socket, nothing else runs.
@@ -185,6 +196,21 @@ test("a socket that a killed node left behind is replaced, and asking there find
   t.like(await askNode(path, "publish", { drop: DROP }), { outcome: "stored" });
 });
 
+test("a node removes what killed nodes left behind long ago, and nothing else", async (t) => {
+  const [running, fresh, dead] = [storeFile(t), storeFile(t), storeFile(t)];
+  const later = await served(t, running);
+  for (const path of [fresh, dead]) mkdirSync(placesOf(path)[0]!.folder, { mode: 0o700 });
+  const [old] = placesOf(dead);
+  writeFileSync(old!.socket, "");
+  for (const path of [running, dead]) utimesSync(placesOf(path)[0]!.folder, 1, 1);
+  const next = await served(t, storeFile(t));
+  t.false(existsSync(old!.folder));
+  t.true(existsSync(placesOf(fresh)[0]!.folder));
+  t.like(await askNode(running, "publish", { drop: DROP }), { outcome: "stored" });
+  later.close();
+  next.close();
+});
+
 test("a folder that others may use is no place: neither served nor asked", async (t) => {
   const path = storeFile(t);
   const places = placesOf(path);
@@ -211,6 +237,8 @@ test("a folder for sessions in which others can replace entries is not used", (t
   process.env.XDG_RUNTIME_DIR = shared;
   t.is(placesOf(path).length, 2);
   chmodSync(shared, 0o777);
+  t.is(placesOf(path).length, 1);
+  process.env.XDG_RUNTIME_DIR = "/tmp/";
   t.is(placesOf(path).length, 1);
   process.env.XDG_RUNTIME_DIR = session;
 });

@@ -9,10 +9,10 @@
  * request: each costs its sender the connection, and the node nothing else.
  */
 import { chmodSync, rmdirSync, rmSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import process from "node:process";
 import { receiveFrame } from "./connection.ts";
-import { makePlace, type Place, placesOf } from "./places.ts";
+import { makePlace, oldPlaces, type Place, placesOf } from "./places.ts";
 import { answerRequest, type ControlHandlers } from "./requests.ts";
 
 /** More than a script starts at a time. A connection that is waiting takes at most 70 KB. */
@@ -40,6 +40,7 @@ export class ControlServer {
   ): Promise<ControlServer> {
     const control = new ControlServer(handlers, requestDeadlineMs);
     for (const place of placesOf(storePath)) if (makePlace(place)) await control.#listen(place);
+    await removeDead();
     // A failure may end the process from anywhere.
     process.on("exit", control.#atExit);
     return control;
@@ -57,11 +58,7 @@ export class ControlServer {
     for (const { server, place } of this.#served.splice(0)) {
       // The library removes the socket when it closes.
       server.close();
-      try {
-        rmdirSync(place.folder);
-      } catch {
-        // Something else lies there. The next node uses the folder as it is.
-      }
+      remove(place);
     }
   }
 
@@ -102,4 +99,23 @@ export class ControlServer {
       socket.destroy();
     }
   }
+}
+
+/** Removes the places of nodes that were killed. */
+async function removeDead(): Promise<void> {
+  for (const place of oldPlaces(Date.now())) {
+    const code = await new Promise<string | undefined>((resolve) => {
+      const socket = connect(place.socket, () => resolve(socket.destroy() && undefined));
+      socket.on("error", (error: NodeJS.ErrnoException) => resolve(error.code));
+    });
+    if (code === "ECONNREFUSED" || code === "ENOENT") remove(place);
+  }
+}
+
+/** Something else may lie there. Then the folder stays, and the next node uses it as it is. */
+function remove(place: Place): void {
+  try {
+    rmSync(place.socket, { force: true });
+    rmdirSync(place.folder);
+  } catch {}
 }
