@@ -62,7 +62,7 @@ test("a pole, the antimeridian and zero have one spelling each", (t) => {
 });
 
 test("what can be read in several ways is refused", (t) => {
-  for (const text of ["48,8,9", "48,8,9,1", "48.8,9,1", "48,9.1,7", "-48,8,-9", "48, 8, 9", "N48 E9,7"]) {
+  for (const text of ["48,8,9", "48,8,9,1", "48.8,9,1", "48,9.1,7", "-48,8,-9", "48, 8, 9", "N48 E9,7", "geo:48,8,9"]) {
     t.throws(() => parsePlace(text), { instanceOf: RangeError, message: /several ways/ }, text);
   }
   t.throws(() => parsePlace("48.8N 9.1O"), { message: /letter O/ });
@@ -78,7 +78,16 @@ test("what is not a place is refused, with the forms that are", (t) => {
   for (const text of [
     ...["", " ", "51", "51,", ",51", "51,,10", "51;10;7;1", "a,b", "48.8 9.1", "48,8 9,1", "1,2,3,4,5"],
     ...["NaN,1", "Infinity,1", "0x10,1", "1e1,2", "1,2e0", "1_0,2", ".5,1", "5.,1", "1..2,3", "--1,2", "+-1,2", "٤٨,٩"],
-    ...["-48.8S 9.1E", "48.8,9.1,7°,", "4e1N", "geo:1e1,2", "geo:48.8", "geo:48.8,9.1,2,3", "geo: 48.8,9.1"],
+    ...[
+      "-48.8S 9.1E",
+      "48.8,9.1,7°,",
+      "4e1N",
+      "geo:1e1,2",
+      "geo:48.8",
+      "geo:48.8,9.1,2,3",
+      "geo: 48.8,9.1",
+      "geo:48,8;9,1",
+    ],
     ...["8FVC2345+G", "8FVC2300+G6", "8FVC2345G6", "8FVC2345+G6+", "ZFVC2345+G6"],
   ]) {
     t.throws(() => parsePlace(text), { instanceOf: RangeError, message: /LATITUDE,LONGITUDE/ }, text);

@@ -65,9 +65,14 @@ export function placeWords({ latitude, longitude, cell, widthMetres, heightMetre
 
 function ofGeoLink(text: string): GeoPlace | undefined {
   if (!/^geo:/i.test(text)) return undefined;
-  const parts = /^geo:(-?\d+(?:\.\d+)?),(-?\d+(?:\.\d+)?)(?:,-?\d+(?:\.\d+)?)?((?:;[^;?]*)*)(?:\?(.*))?$/i.exec(text);
+  const parts =
+    /^geo:(-?\d+(?:\.\d+)?),(-?\d+(?:\.\d+)?)(,-?\d+(?:\.\d+)?)?((?:;[a-z][\w-]*(?:=[^;?]*)?)*)(?:\?(.*))?$/i.exec(
+      text,
+    );
   if (parts === null) return undefined;
-  const [, latitude = "", longitude = "", parameters = "", query = ""] = parts;
+  const [, latitude = "", longitude = "", height = "", parameters = "", query = ""] = parts;
+  // A person may have written geo:48,8,9 with a decimal comma.
+  if (height !== "" && ![latitude, longitude, height].some((part) => part.includes("."))) throw ambiguous(text);
   if (!/^(?!.*;crs=(?!wgs84(?:;|$)))/i.test(parameters)) {
     throw new RangeError(`${text} is not in the coordinates of GPS (WGS 84): give a place in these.`);
   }
