@@ -68,7 +68,16 @@ export const ARROWS: [folder: string, imports: string[]][] = [
   ["hosts/negentropy/", ["@noble/hashes/"]],
   // The overlay: names, posts, messages about posts, transports that carry messages, and the node that uses them.
   ["hosts/distsoc/node-id.ts", ["node:net", "@noble/hashes/"]],
-  ["hosts/distsoc/identity.ts", ["hosts/distsoc/node-id.ts", "hosts/machine/new-file.ts", "node:", "@noble/curves/"]],
+  [
+    "hosts/distsoc/identity.ts",
+    [
+      "hosts/distsoc/node-id.ts",
+      "hosts/machine/new-file.ts",
+      "hosts/machine/system-error.ts",
+      "node:",
+      "@noble/curves/",
+    ],
+  ],
   ["hosts/distsoc/post.ts", ["modules/drop/", "hosts/distsoc/node-id.ts", "hosts/distsoc/wire/cbor.ts", "@noble/"]],
   ["hosts/distsoc/ports.ts", ["hosts/distsoc/node-id.ts", "hosts/distsoc/post.ts"]],
   ["hosts/distsoc/wire/", ["hosts/distsoc/node-id.ts", "hosts/distsoc/post.ts", "cborg"]],

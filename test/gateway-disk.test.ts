@@ -15,6 +15,7 @@ import Libsql from "libsql";
 import { pino } from "pino";
 import { signPost } from "../hosts/distsoc/post.ts";
 import { GatewayDatabase } from "../hosts/gateway/database/database.ts";
+import { sentenceOf } from "../hosts/gateway/database/faults.ts";
 import { DatabaseError } from "../hosts/gateway/database/schema.ts";
 import { openLog } from "../hosts/gateway/log.ts";
 import type { LogSink } from "../hosts/machine/log-lines.ts";
@@ -116,6 +117,21 @@ test("the log waits for a pipe without holding up the process or its end", async
   );
   t.is(linesOf(taken).length, 2000);
   closeSync(file);
+});
+
+test("each failure of a database has a sentence", (t) => {
+  const failure = (code: string): Error => Object.assign(new Error("disk I/O error"), { code });
+  for (const [code, words] of [
+    ["SQLITE_FULL", /is full/],
+    ["SQLITE_IOERR_WRITE", /device .* fails/],
+    ["SQLITE_IOERR_FSYNC", /device .* fails/],
+    ["SQLITE_CORRUPT_INDEX", /damaged/],
+    ["SQLITE_READONLY_DBMOVED", /cannot be written/],
+    ["SQLITE_BUSY", /locked/],
+  ] as const) {
+    t.regex(sentenceOf(failure(code), "/data/gateway.sqlite")!, words);
+  }
+  t.is(sentenceOf(new Error("our own bug"), "/data/gateway.sqlite"), undefined);
 });
 
 const SILENT = pino({ level: "silent" });

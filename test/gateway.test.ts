@@ -595,7 +595,7 @@ test("the database has one owner and one process, and never uses a sequence numb
   t.throws(() => open(), { instanceOf: DatabaseError, message: /newer version/ });
   t.throws(() => new GatewayDatabase(join(path, "absent/x"), self.nodeId, { log: SILENT }), {
     instanceOf: DatabaseError,
-    message: /folder is needed/,
+    message: /cannot be opened/,
   });
 });
 

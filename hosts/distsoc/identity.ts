@@ -18,6 +18,7 @@ import { randomBytes } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { createWhole } from "../machine/new-file.ts";
+import { systemSentence } from "../machine/system-error.ts";
 import { type NodeId, nodeIdOf } from "./node-id.ts";
 
 const SECRET_KEY_BYTES = 32;
@@ -54,12 +55,12 @@ export function loadIdentity(path: string): Identity {
 function read(path: string): Uint8Array | undefined {
   let file: number;
   try {
-    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === "ENOENT") return undefined;
     if (code === "ELOOP") throw new IdentityError(`The key file ${path} is a link; name the file itself.`);
-    throw new IdentityError(`The key file ${path} cannot be opened (${code}); check the path and its permissions.`);
+    throw new IdentityError(failure(error, path, "opened"));
   }
   try {
     const { mode, size } = fstatSync(file);
@@ -84,6 +85,13 @@ function read(path: string): Uint8Array | undefined {
   }
 }
 
+function failure(error: unknown, path: string, what: "created" | "opened"): string {
+  const { code } = error as NodeJS.ErrnoException;
+  const sentence = systemSentence(error, `the key file ${path}`);
+  const words = sentence ?? `The key file ${path} cannot be ${what}.`;
+  return `${words.charAt(0).toUpperCase()}${words.slice(1, -1)} (${code}).`;
+}
+
 function create(path: string): Uint8Array {
   const key = Uint8Array.from(randomBytes(SECRET_KEY_BYTES));
   try {
@@ -93,8 +101,7 @@ function create(path: string): Uint8Array {
   } catch (error) {
     if (error instanceof IdentityError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
-    if (code !== "EEXIST")
-      throw new IdentityError(`The key file ${path} cannot be created (${code}); check its folder.`);
+    if (code !== "EEXIST") throw new IdentityError(failure(error, path, "created"));
     const other = read(path);
     if (other !== undefined) return other;
     throw new IdentityError(

@@ -15,22 +15,20 @@
  * PostsFault. Reading goes on while the disk is full.
  *
  * It refuses two things:
- * - To be opened by two processes at the same time. An exclusive lock on a second file ensures this, and the system
- *   frees the lock when a process dies. A lock on the database itself would not do, because a closed libsql database
- *   remains open as long as its statements exist.
+ * - To be opened by two processes at the same time (lock.ts).
  * - To serve another identity than the one that opened the database first.
  */
-import { chmodSync, closeSync, existsSync, openSync } from "node:fs";
-import Libsql from "libsql";
+import { lstatSync, rmSync } from "node:fs";
+import type Libsql from "libsql";
 import { dropId } from "../../../modules/drop/drop.ts";
 import { type NodeId, nodeIdBytes } from "../../distsoc/node-id.ts";
 import { type KeptPost, type OverlayLog, type Posts, PostsFault } from "../../distsoc/ports.ts";
 import { type Post, readPost } from "../../distsoc/post.ts";
-import { PRIVATE_MODE } from "../../machine/private-file.ts";
 import { SYSTEM_TIMERS, type Timers } from "../../retry/timers.ts";
-import { codeOf, sentenceOf } from "./faults.ts";
+import { sentenceOf } from "./faults.ts";
+import { lock, lockFileOf, unlock } from "./lock.ts";
 import { blobBytes, prepareQueries, type Queries, type Row, type Statement } from "./queries.ts";
-import { DatabaseError, databaseError, openFile } from "./schema.ts";
+import { BESIDE, DatabaseError, databaseError, openFile } from "./schema.ts";
 
 /**
  * Some 400,000 posts of full size. A town that writes a hundred Drops a day fills this in ten years. A board that posts
@@ -81,12 +79,16 @@ export class GatewayDatabase implements Posts {
     this.#keptBytesMax = keptBytesMax;
     this.#forgetPosts = forgetPosts;
     this.#lock = lock(path);
+    const created = lstatSync(path, { throwIfNoEntry: false }) === undefined;
     try {
       this.#database = openFile(path, (reason) => log.warn({ event: "narrowed", reason }));
       this.#queries = prepareQueries(this.#database);
       this.#mustBelongTo(self, path);
       this.#posts = Number(this.#get(this.#queries.countPosts)!.count);
     } catch (error) {
+      // Nothing of a database that could not be made is left behind.
+      if (created) for (const end of ["", ...BESIDE]) rmSync(path + end, { force: true });
+      if (created) rmSync(lockFileOf(path), { force: true });
       unlock(this.#lock);
       throw databaseError(error, path);
     }
@@ -224,7 +226,7 @@ export class GatewayDatabase implements Posts {
       } catch (error) {
         // A full disk has ended the transaction already.
         if (this.#database.inTransaction) this.#database.exec("ROLLBACK");
-        if (codeOf(error) === "SQLITE_FULL") this.#shrink();
+        this.#shrink();
         throw error;
       }
     });
@@ -285,30 +287,4 @@ export class GatewayDatabase implements Posts {
     this.#failure = undefined;
     this.#log.info({ event: "database-works" });
   }
-}
-
-function lock(path: string): Libsql.Database {
-  const file = `${path}.lock`;
-  let held: Libsql.Database | undefined;
-  try {
-    // To open the file here would give up the lock that this process may hold on it already.
-    if (existsSync(file)) chmodSync(file, PRIVATE_MODE);
-    else closeSync(openSync(file, "a", PRIVATE_MODE));
-    held = new Libsql(file);
-    // Without a journal the lock needs no room on the disk.
-    held.pragma("journal_mode = MEMORY");
-    held.exec("BEGIN EXCLUSIVE");
-    return held;
-  } catch (error) {
-    held?.close();
-    if (codeOf(error) === "SQLITE_BUSY") {
-      throw new DatabaseError(`The database ${path} is in use by another process; end the other gateway first.`);
-    }
-    throw databaseError(error, path);
-  }
-}
-
-function unlock(held: Libsql.Database): void {
-  held.exec("ROLLBACK");
-  held.close();
 }

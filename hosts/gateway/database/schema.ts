@@ -54,7 +54,7 @@ PRAGMA user_version = ${SCHEMA_VERSION};
 const LOG_PAGES = 64;
 
 /** The endings of the files that SQLite puts beside a database. */
-const BESIDE = ["-wal", "-shm"];
+export const BESIDE = ["-wal", "-shm"];
 
 /**
  * Opens the file, or creates it if absent. `tell` gets a sentence when others could read the file. Throws a
@@ -81,8 +81,13 @@ export function openFile(path: string, tell: (sentence: string) => void): Libsql
 export function databaseError(error: unknown, path: string): DatabaseError {
   if (error instanceof DatabaseError) return error;
   if (error instanceof PostsFault) return new DatabaseError(error.message);
-  const sentence = systemSentence(error, path) ?? sentenceOf(error, path);
-  return new DatabaseError(sentence ?? `The database ${path} cannot be opened (${(error as Error).message}).`);
+  const system = systemSentence(error, path);
+  if (system !== undefined) {
+    return new DatabaseError(`The database cannot be opened: ${system.charAt(0).toLowerCase()}${system.slice(1)}`);
+  }
+  return new DatabaseError(
+    sentenceOf(error, path) ?? `The database ${path} cannot be opened (${(error as Error).message}).`,
+  );
 }
 
 /** A database that is complete is not written to, because the disk may be full. */
@@ -116,8 +121,9 @@ function openOnFullDisk(path: string): Libsql.Database {
 
 /** SQLite gives the files beside the database the same mode. The umask may take even the owner's rights. */
 function createPrivate(path: string): void {
-  if (existsSync(path)) {
-    if (statSync(path).isFile()) return;
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (there !== undefined) {
+    if (there.isFile()) return;
     throw new DatabaseError(`The database ${path} is not a file; move it away, or name another folder.`);
   }
   const file = openSync(path, "ax", PRIVATE_MODE);
