@@ -22,6 +22,7 @@ interface CommandOptions extends RadioOptions {
 }
 
 export async function gateway(options: CommandOptions): Promise<void> {
+  if (options.data === "") throw new RangeError("--data is empty: name the folder for the gateway's data.");
   const follow = options.follow.map(parseNodeAddress);
   const audience = options.audience.map(parseNodeAddress);
   const { logger, close } = openLog(1);
