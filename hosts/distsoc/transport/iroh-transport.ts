@@ -46,7 +46,6 @@ import {
   type Connection,
   INBOUND_CONNECTIONS_MAX,
   INBOUND_HANDSHAKE_DEADLINE_MS,
-  INBOUND_HANDSHAKES_MAX,
   type MessageBounds,
   type MessageHandler,
   type RequestOptions,
@@ -56,6 +55,11 @@ import {
 } from "./transport.ts";
 
 process.env.RUST_LIB_BACKTRACE = "0";
+
+/** When there is no place for one more, a handshake that takes longer than this gives up its place. */
+const STALLED_MS = 1000;
+/** The most handshakes that are under way before a node must prove its address. */
+const HANDSHAKES_UNPROVEN_MAX = 32;
 
 export interface IrohTransportOptions {
   identity: Identity;
@@ -121,7 +125,8 @@ class IrohTransport implements Transport {
   readonly #gate = new Gate(SYSTEM_TIMERS);
   #named: ReadonlySet<NodeId> = new Set();
   #inbound = 0;
-  #handshakes = 0;
+  /** The handshakes of other nodes that are under way, the oldest first. */
+  readonly #handshakes = new Set<{ readonly sinceMs: number; giveUp(): void }>();
   #open = true;
   #handler: MessageHandler | undefined;
   #onConnection: (connection: Connection) => void = () => {};
@@ -188,24 +193,38 @@ class IrohTransport implements Transport {
   }
 
   #judge(from: string, proven: boolean): GateAnswer {
-    if (this.#inbound >= this.#inboundMax || this.#handshakes >= INBOUND_HANDSHAKES_MAX) return "refuse";
+    if (this.#inbound + this.#handshakes.size >= this.#inboundMax && !this.#endStalledHandshake()) return "refuse";
     // Handshakes that never end come from forged addresses most of all.
-    if (!proven && this.#handshakes >= INBOUND_HANDSHAKES_MAX / 2) return "prove";
+    if (!proven && this.#handshakes.size >= HANDSHAKES_UNPROVEN_MAX) return "prove";
     return this.#gate.admit(from, proven);
+  }
+
+  /** Gives up the oldest handshake that is under way, if it takes long. Returns whether there is a place now. */
+  #endStalledHandshake(): boolean {
+    const [oldest] = this.#handshakes;
+    if (oldest === undefined || SYSTEM_TIMERS.now() - oldest.sinceMs < STALLED_MS) return false;
+    this.#handshakes.delete(oldest);
+    oldest.giveUp();
+    return true;
   }
 
   async #admit(incoming: Incoming, from: string): Promise<void> {
     const handshake = incoming.accept().then((accepting) => accepting.connect());
-    this.#handshakes += 1;
+    let giveUp!: () => void;
+    const givenUp = new Promise<never>((_, reject) => {
+      giveUp = () => reject(new TransportError("deadline"));
+    });
+    const underWay = { sinceMs: SYSTEM_TIMERS.now(), giveUp };
+    this.#handshakes.add(underWay);
     let iroh: IrohConnection;
     try {
-      iroh = await within(SYSTEM_TIMERS, INBOUND_HANDSHAKE_DEADLINE_MS, handshake);
+      iroh = await within(SYSTEM_TIMERS, INBOUND_HANDSHAKE_DEADLINE_MS, Promise.race([handshake, givenUp]));
     } catch {
       // The handshake failed, and the other side knows that already. A later success is of no use to it.
       handshake.then((late) => late.close(BigInt(ERROR_CODES["too-slow"]), [])).catch(() => {});
       return;
     } finally {
-      this.#handshakes -= 1;
+      this.#handshakes.delete(underWay);
     }
     const full = this.#inbound >= this.#inboundMax;
     const connection = this.#take(iroh, false);

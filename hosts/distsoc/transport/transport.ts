@@ -30,12 +30,11 @@ export const ALPN = "distsoc/2";
  */
 export const INBOUND_STREAMS_MAX = 32;
 /**
- * The most connections that other nodes may open to this node. The owner of a transport keeps their number lower
- * (connections/peers.ts), so that the next node finds a place until its handshake has told who it is.
+ * The most connections that other nodes may open to this node, with the handshakes that are under way. The owner of a
+ * transport keeps their number lower (connections/peers.ts), so that the next node finds a place until its handshake
+ * has told who it is.
  */
 export const INBOUND_CONNECTIONS_MAX = 128;
-/** The most inbound handshakes that are under way: more than the gate admits in INBOUND_HANDSHAKE_DEADLINE_MS. */
-export const INBOUND_HANDSHAKES_MAX = 64;
 /** An inbound handshake that takes longer is given up, and its place is free again. */
 export const INBOUND_HANDSHAKE_DEADLINE_MS = 5000;
 /** When a message is still incomplete after this time, its sender is gone or holds the stream open on purpose. */
