@@ -58,8 +58,8 @@ process.env.RUST_LIB_BACKTRACE = "0";
 
 /** When there is no place for one more, a handshake that takes longer than this gives up its place. */
 const STALLED_MS = 1000;
-/** The most handshakes that are under way before a node must prove its address. */
-const HANDSHAKES_UNPROVEN_MAX = 32;
+/** The last places are for nodes that have proven their address. */
+const PROVEN_PLACES = 8;
 
 export interface IrohTransportOptions {
   identity: Identity;
@@ -193,9 +193,10 @@ class IrohTransport implements Transport {
   }
 
   #judge(from: string, proven: boolean): GateAnswer {
-    if (this.#inbound + this.#handshakes.size >= this.#inboundMax && !this.#endStalledHandshake()) return "refuse";
+    const places = this.#inboundMax - this.#inbound - this.#handshakes.size;
+    if (places <= 0 && !this.#endStalledHandshake()) return "refuse";
     // Handshakes that never end come from forged addresses most of all.
-    if (!proven && this.#handshakes.size >= HANDSHAKES_UNPROVEN_MAX) return "prove";
+    if (!proven && places <= PROVEN_PLACES) return "prove";
     return this.#gate.admit(from, proven);
   }
 
