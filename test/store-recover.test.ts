@@ -61,7 +61,7 @@ function wholeIn(store: StoredDrops): number[] {
   const slots = Array.from({ length: store.capacity }, (_, slot) => slot).filter((slot) => store.occupied(slot));
   const drops = slots.map((slot) => dropAt(store, slot));
   return drops
-    .filter((drop) => Buffer.compare(drop, dropOf(drop[0]!)) === 0)
+    .filter((drop) => drop[0] !== 0 && Buffer.compare(drop, dropOf(drop[0]!)) === 0)
     .map((drop) => drop[0]!)
     .sort((a, b) => a - b);
 }
