@@ -33,7 +33,7 @@ const EXECUTIONS = executionsOf(30_000);
  * How many lines of modules/glacier may stay unreached, of about 530. Each version of V8 counts a class's fields in
  * another way, so this is no share of all lines.
  */
-const UNREACHED_MAX = 16;
+const UNREACHED_MAX = 17;
 const SESSION = 0x1234;
 const ASSEMBLIES = 2;
 /** Bytes behind the largest frame. The link must not write there. */

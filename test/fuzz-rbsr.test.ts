@@ -20,7 +20,7 @@ const CANARY_EXECUTIONS = executionsOf(120_000);
  * How many lines of the modules in ANSWERING may stay unreached, of about 560. Each version of V8 counts a class's
  * fields in another way, so this is no share of all lines.
  */
-const UNREACHED_MAX = 17;
+const UNREACHED_MAX = 18;
 const ANSWERING = ["answer", "check", "decode", "message", "open-ranges", "range-writer", "reconciler", "item-bitmap"];
 /** Bytes behind the largest answer. The reconciler must not write there. */
 const GUARD_BYTES = 64;
