@@ -27,8 +27,8 @@ const CHANNEL = 1;
 const DROPS = 50;
 const DROP_BYTES_MAX = 2_048;
 const CUT_AFTER = 20;
-/** When nothing happens for this time, the rehearsal failed. */
-const PATIENCE_MS = 30_000;
+/** When nothing happens for this time, the rehearsal failed. A hundred times what a step takes on an idle machine. */
+const PATIENCE_MS = 300_000;
 
 class Mule {
   /** The number of Drops that the board reported as kept. */
