@@ -23,7 +23,8 @@ const HELD = ["EAGAIN", "EACCES", "EBUSY", "EINTR"];
 /** Locks the open file until it is closed. False: another program writes to the file. */
 export async function tryLock(file: number, path: string): Promise<boolean> {
   const locks = await import("fs-native-extensions").catch((error) => {
-    throw new Error(`This system cannot lock ${path}, which needs the package fs-native-extensions: ${error.message}`);
+    const reason = String(error.message).split("\n")[0];
+    throw new Error(`This system cannot lock ${path}, which needs the package fs-native-extensions: ${reason}`);
   });
   try {
     return locks.tryLock(file, ...RANGE) && !openInOlderVersion(file, path);
