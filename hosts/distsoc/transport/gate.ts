@@ -6,24 +6,31 @@
  * Before the handshake only the address of a node is known, and an address can be forged.
  *
  * The rule: each handshake takes a token out of three buckets: of its socket, of its host, and of all. One socket
- * or one host that asks too often uses up only its own tokens, so others still find some. The named peers are
- * preferred: their hosts share a bucket of their own instead of that of all, and each of their sockets needs only a
- * token of its own. A socket is a named peer's when the peer is named by it, or when a handshake from it proved the
- * NodeId of the peer. When a shared bucket is less than half full, an address that is not proven must prove itself
- * first (QUIC's Retry), which costs no memory here.
+ * or one host that asks too often uses up only its own tokens, so others still find some. A socket that was refused
+ * and asks again after a moment may take a token of a further bucket instead of those of its host and of all: nodes
+ * that come from ever new sockets do not ask twice. The named peers are preferred: their hosts share a bucket of
+ * their own instead of that of all, and each of their sockets needs only a token of its own. A socket is a named
+ * peer's when the peer is named by it, or when a handshake from it proved the NodeId of the peer. When a shared
+ * bucket is less than half full, an address that is not proven must prove itself first (QUIC's Retry), which costs
+ * no memory here.
  *
  * Invariant: memory is bounded by SOURCES_MAX, however many addresses ask.
  */
 import type { Timers } from "../../retry/timers.ts";
 
-/** A node that lost its connection dials a few times in the first seconds, and then every 5 seconds. */
-const SOCKET_TOKENS = { burst: 16, perSecond: 0.2 };
+/** A node that lost its connection dials a few times in the first seconds. */
+const SOCKET_TOKENS = { burst: 16, perSecond: 0.05 };
 const PREFERRED_SOCKET_TOKENS = { burst: 32, perSecond: 4 };
 /** A host may stand for a house or a street behind one address. */
-const HOST_TOKENS = { burst: 128, perSecond: 12 };
-/** At the rates of these two together the library keeps 1,440 NodeIds, some 40 MB. */
-const ALL_TOKENS = { burst: 192, perSecond: 12 };
-const NAMED_TOKENS = { burst: 128, perSecond: 12 };
+const HOST_TOKENS = { burst: 128, perSecond: 8 };
+/** At the rates of these three together the library keeps 1,440 NodeIds, some 40 MB. */
+const ALL_TOKENS = { burst: 192, perSecond: 8 };
+const NAMED_TOKENS = { burst: 128, perSecond: 8 };
+const PERSISTENT_TOKENS = { burst: 32, perSecond: 8 };
+/** A node that is refused waits at least this long before it dials again. */
+const PERSISTENT_AFTER_MS = 100;
+/** A socket that asks again must have this many of its own tokens: it had few handshakes lately. */
+const PERSISTENT_OWN_TOKENS = 14;
 /** The most sockets and hosts whose buckets are remembered, some 2 MB. The ones that asked first are forgotten. */
 const SOURCES_MAX = 4096;
 /** The most sockets that are remembered because a named peer came from them. */
@@ -38,6 +45,8 @@ interface Bucket {
   readonly rate: Rate;
   tokens: number;
   sinceMs: number;
+  /** Of a socket: when it was refused first since its last handshake. */
+  refusedMs?: number | undefined;
 }
 
 /**
@@ -55,6 +64,7 @@ export class Gate {
   readonly #learned = new Set<string>();
   readonly #all: Bucket;
   readonly #named: Bucket;
+  readonly #persistent: Bucket;
   /** The buckets of sockets and hosts. A bucket that was used last is the last one. */
   readonly #sources = new Map<string, Bucket>();
 
@@ -62,6 +72,7 @@ export class Gate {
     this.#timers = timers;
     this.#all = this.#filled(ALL_TOKENS);
     this.#named = this.#filled(NAMED_TOKENS);
+    this.#persistent = this.#filled(PERSISTENT_TOKENS);
   }
 
   /** A peer is named by this socket. */
@@ -86,16 +97,26 @@ export class Gate {
     const ip = ipOf(socket);
     const preferred = this.#preferred.get(socket);
     const shared = preferred ?? (this.#namedHosts.has(ip) ? this.#named : this.#all);
-    const level = this.#level(shared);
-    if (level < 1) return "refuse";
-    if (!proven && level < shared.rate.burst / 2) return "prove";
-    const buckets = [shared];
-    if (preferred === undefined) {
-      buckets.push(this.#source(socket, SOCKET_TOKENS), this.#source(hostOf(ip), HOST_TOKENS));
+    if (!proven && this.#level(shared) < shared.rate.burst / 2) return "prove";
+    if (preferred !== undefined) return this.#take([preferred]) ? "accept" : "refuse";
+    const own = this.#source(socket, SOCKET_TOKENS);
+    const host = this.#source(hostOf(ip), HOST_TOKENS);
+    const nowMs = this.#timers.now();
+    const again = nowMs - (own.refusedMs ?? nowMs) >= PERSISTENT_AFTER_MS;
+    const persistent = again && this.#level(own) >= PERSISTENT_OWN_TOKENS;
+    if (this.#take([shared, host, own]) || (persistent && this.#take([this.#persistent, own]))) {
+      own.refusedMs = undefined;
+      return "accept";
     }
-    if (buckets.some((bucket) => this.#level(bucket) < 1)) return "refuse";
+    own.refusedMs ??= nowMs;
+    return "refuse";
+  }
+
+  /** Takes a token out of each of the buckets, or none. */
+  #take(buckets: readonly Bucket[]): boolean {
+    if (buckets.some((bucket) => this.#level(bucket) < 1)) return false;
     for (const bucket of buckets) bucket.tokens -= 1;
-    return "accept";
+    return true;
   }
 
   #source(name: string, rate: Rate): Bucket {
