@@ -89,6 +89,7 @@ const isolated = process.env.THROWIE_LOOPBACK_ONLY === "1";
 
 test(`on Node ${process.versions.node} no command prints a warning of Node`, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "throwie-node-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
   const commands: [words: string[], endAt?: string][] = [
     [["--help"]],
     [["write", ...KEY, "hello"]],
@@ -108,5 +109,4 @@ test(`on Node ${process.versions.node} no command prints a warning of Node`, asy
     t.is(code, 0, what);
     t.notRegex(stderr, /\(node:\d+\)|Warning|deprecated|experimental/i, what);
   }
-  rmSync(folder, { recursive: true });
 });
