@@ -114,8 +114,11 @@ test.serial("npm packs exactly the modules of the library, the command and the s
       .map((name) => `build/modules/${folder}/${name.slice(0, -".ts".length)}`),
   );
   const scenarios = readdirSync("sim/scenarios").map((name) => `sim/scenarios/${name}`);
+  const commands = readdirSync("build/hosts/cli")
+    .filter((name) => name.endsWith(".js"))
+    .map((name) => `build/hosts/cli/${name}`);
   const wanted = [
-    ...["LICENSE", "README.md", "package.json", "build/hosts/cli/throwie.js", ...scenarios],
+    ...["LICENSE", "README.md", "package.json", ...commands, ...scenarios],
     ...modules.flatMap((path) => [`${path}.js`, `${path}.js.map`, `${path}.d.ts`]),
   ];
   t.deepEqual(elsewhere.packed.sort(), wanted.sort());

@@ -1,19 +1,23 @@
-/** The options and the help of all commands. */
+/**
+ * The options and the help of all commands.
+ *
+ * The file of a command is loaded when the command runs. So `write` does not wait for the libraries of the gateway, and
+ * works where these libraries cannot be loaded.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { dataFolder, packageFolder } from "../machine/folders.ts";
 import { note, printBytes } from "../machine/standard-streams.ts";
-import { gateway } from "./gateway.ts";
-import { journal } from "./journal.ts";
-import { mule } from "./mule.ts";
-import { negentropy } from "./negentropy.ts";
-import { readMessages } from "./read.ts";
-import { recoverStore } from "./recover.ts";
 import { HELP_LAYOUT, outputColumns, wrapped } from "./screen.ts";
-import { simulate } from "./sim.ts";
 import { isSpoilt, withoutMark } from "./text.ts";
-import { writeMessage } from "./write.ts";
+
+/** The action of a command whose file is not loaded yet. */
+function loaded<Words extends unknown[]>(load: () => Promise<(...words: Words) => unknown>) {
+  return async (...words: Words): Promise<void> => {
+    await (await load())(...words);
+  };
+}
 
 const SEED_MAX = 0xffff_ffff;
 /** A longer path does not fit into a line of the help. */
@@ -100,7 +104,7 @@ function addMessages(program: Command): void {
         'throwie write -- "-5 degrees". throwie write --help lists the options.)',
     )
     .addHelpText("after", () => wrapped(MESSAGE_HELP + KEY_HELP.replace(/^/, "\n")))
-    .action(writeMessage);
+    .action(loaded(async () => (await import("./write.ts")).writeMessage));
 
   withKeyAndStore(program.command("read"), "the file that holds the Drops")
     .description("print the messages of a store that a passphrase or a place opens, hottest first")
@@ -108,7 +112,7 @@ function addMessages(program: Command): void {
     .option("--json", "print one JSON document")
     .option("--raw", "write the bytes of the messages as they were sealed, with a zero byte between two messages")
     .addHelpText("after", () => wrapped(KEY_HELP + DAMAGE_HELP.replace(/^/, "\n")))
-    .action(readMessages);
+    .action(loaded(async () => (await import("./read.ts")).readMessages));
 }
 
 function withKeyAndStore(command: Command, store: string): Command {
@@ -133,7 +137,7 @@ function addStores(program: Command): void {
     .description("print which Drops of a store died lately, and why: coldest of a full store, corrupt, worn sector")
     .option("--json", "print one JSON document")
     .addHelpText("after", () => wrapped(DAMAGE_HELP))
-    .action(journal);
+    .action(loaded(async () => (await import("./journal.ts")).journal));
 
   program
     .command("recover")
@@ -141,7 +145,7 @@ function addStores(program: Command): void {
     .argument("<file>", "the damaged store, which is not changed; also a copy that was cut short")
     .option("--to <file>", "the new file, which must not exist (default: the same name with .recovered added)")
     .option("--json", "print one JSON document")
-    .action(recoverStore);
+    .action(loaded(async () => (await import("./recover.ts")).recoverStore));
 }
 
 function addNodes(program: Command): void {
@@ -149,7 +153,7 @@ function addNodes(program: Command): void {
     .description("carry the Drops of a store through the town with a dongle, and collect others, until stopped")
     .option("--json", "print one JSON document per line")
     .addHelpText("after", () => wrapped(MULE_HELP))
-    .action(mule);
+    .action(loaded(async () => (await import("./mule.ts")).mule));
 
   const several = (value: string, before: string[]): string[] => [...before, value];
   withRadio(
@@ -165,7 +169,7 @@ function addNodes(program: Command): void {
     .option("--follow <id@ip:port>", "a gateway whose messages enter this town's air; can be repeated", several, [])
     .option("--audience <id@ip:port>", "a gateway that receives this town's messages; can be repeated", several, [])
     .addHelpText("after", () => wrapped(GATEWAY_HELP))
-    .action(gateway);
+    .action(loaded(async () => (await import("./gateway.ts")).gateway));
 }
 
 function withRadio(command: Command): Command {
@@ -181,13 +185,13 @@ function addTools(program: Command): void {
     .argument("<scenario>", "a name from sim/scenarios, or the path of a .json file")
     .option("--seed <number>", "the seed of all randomness; the same seed gives the same history", seed, 1)
     .option("--json", "print one JSON document")
-    .action(simulate);
+    .action(loaded(async () => (await import("./sim.ts")).simulate));
 
   program
     .command("negentropy")
     .description("reconcile sets of items by Negentropy Protocol V1, over lines on standard input")
     .addHelpText("after", () => wrapped(NEGENTROPY_HELP))
-    .action(negentropy);
+    .action(loaded(async () => (await import("./negentropy.ts")).negentropy));
 }
 
 function seed(given: string): number {
