@@ -19,7 +19,7 @@ import { flashContract } from "./flash-contract.ts";
 import { dropBytes, highOf, lowOf, SMALL_CAPACITY, SMALL_SECTORS } from "./store-histories.ts";
 
 const SEED = Number(process.env.SEED ?? 1);
-const KILLS = 200;
+const KILLS = 100;
 /**
  * The number of stores that are written, each by its own process, at the same time. So processes start while others
  * run.
