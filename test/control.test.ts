@@ -24,7 +24,7 @@ import { dirname, join, relative } from "node:path";
 import process from "node:process";
 import anyTest, { type ExecutionContext } from "ava";
 import { askNode, type NoAnswer } from "../hosts/control/client.ts";
-import { placesOf } from "../hosts/control/places.ts";
+import { makePlaces, type Place, placesOf } from "../hosts/control/places.ts";
 import {
   answerRequest,
   BODY_SIZE_BYTES_MAX,
@@ -68,6 +68,15 @@ async function served(t: ExecutionContext, path: string, deadlineMs?: number): P
   t.teardown(() => server.close());
   t.true(server.serves);
   return server;
+}
+
+/** Places of a node of this user that is not there. */
+function planted(t: ExecutionContext, path: string): Place[] {
+  const places = makePlaces(path);
+  t.teardown(() => {
+    for (const { folder } of places) rmSync(folder, { recursive: true, force: true });
+  });
+  return places;
 }
 
 /** Sends the bytes to the node of this store, and resolves to what comes back until the node closes. */
@@ -141,9 +150,8 @@ test("a command finds the node through links, other names and relative names, bu
 
 test("a command finds the node whatever the environments of the two are", async (t) => {
   const path = storeFile(t);
-  const places = placesOf(path);
-  t.is(places.length, 2);
   await served(t, path);
+  t.is(placesOf(path).length, 2);
   for (const value of [
     undefined,
     "",
@@ -182,64 +190,74 @@ test("nobody but the user may use the socket, and nothing is left of it", async 
 
 test("a socket that a killed node left behind is replaced, and asking there finds nobody", async (t) => {
   const path = storeFile(t);
-  for (const { folder, socket } of placesOf(path)) {
-    mkdirSync(folder, { mode: 0o700 });
+  const dead = planted(t, path);
+  for (const { folder, socket } of dead) {
     // A socket under another name stays when its server closes.
-    const dead = createServer().listen(`${socket}.dead`);
-    await once(dead, "listening");
+    const server = createServer().listen(`${socket}.dead`);
+    await once(server, "listening");
     linkSync(`${socket}.dead`, socket);
-    await new Promise((resolve) => dead.close(resolve));
+    await new Promise((resolve) => server.close(resolve));
     t.deepEqual(readdirSync(folder), ["node"]);
   }
   t.is(await askNode(path, "publish", { drop: DROP }), "absent");
   await served(t, path);
+  t.false(dead.some(({ folder }) => existsSync(folder)));
+  t.is(placesOf(path).length, 2);
   t.like(await askNode(path, "publish", { drop: DROP }), { outcome: "stored" });
 });
 
 test("a node removes what killed nodes left behind long ago, and nothing else", async (t) => {
   const [running, fresh, dead] = [storeFile(t), storeFile(t), storeFile(t)];
   const later = await served(t, running);
-  for (const path of [fresh, dead]) mkdirSync(placesOf(path)[0]!.folder, { mode: 0o700 });
-  const [old] = placesOf(dead);
-  writeFileSync(old!.socket, "");
-  for (const path of [running, dead]) utimesSync(placesOf(path)[0]!.folder, 1, 1);
+  const young = planted(t, fresh);
+  const old = planted(t, dead);
+  writeFileSync(old[0]!.socket, "");
+  for (const { folder } of [...old, ...placesOf(running)]) utimesSync(folder, 1, 1);
   const next = await served(t, storeFile(t));
-  t.false(existsSync(old!.folder));
-  t.true(existsSync(placesOf(fresh)[0]!.folder));
+  t.false(old.some(({ folder }) => existsSync(folder)));
+  t.true(young.every(({ folder }) => existsSync(folder)));
   t.like(await askNode(running, "publish", { drop: DROP }), { outcome: "stored" });
   later.close();
   next.close();
 });
 
-test("a folder that others may use is no place: neither served nor asked", async (t) => {
+test("a folder that others may use is no place, and no name can be taken before the node has it", async (t) => {
   const path = storeFile(t);
-  const places = placesOf(path);
+  const { dev, ino } = statSync(path, { bigint: true });
+  const names = [`throwie-${dev}-${ino}`, `throwie-${dev}-${ino}-`, `throwie-${dev}-${ino}-aaaaaa`];
+  const taken = ["/tmp", session].flatMap((base) => names.map((name) => join(base, name)));
   t.teardown(() => {
-    for (const { folder } of places) rmSync(folder, { recursive: true, force: true });
+    for (const name of taken) rmSync(name, { recursive: true, force: true });
   });
-  for (const { folder } of places) symlinkSync(session, folder);
-  t.false((await ControlServer.open(path, handlers)).serves, "a link");
-  for (const { folder } of places) rmSync(folder);
-  for (const { folder } of places) writeFileSync(folder, "");
-  t.false((await ControlServer.open(path, handlers)).serves, "a file");
-  for (const { folder } of places) rmSync(folder);
+  for (const name of taken) symlinkSync(session, name);
+  t.deepEqual(placesOf(path), [], "links");
+  for (const name of taken) rmSync(name);
+  for (const name of taken) writeFileSync(name, "");
+  t.deepEqual(placesOf(path), [], "files");
   const server = await served(t, path);
+  t.is(placesOf(path).length, 2);
+  const places = placesOf(path);
   for (const { folder } of places) chmodSync(folder, 0o777);
   t.is(await askNode(path, "publish", { drop: DROP }), "absent");
   for (const { folder } of places) chmodSync(folder, 0o700);
   t.like(await askNode(path, "publish", { drop: DROP }), { outcome: "stored" });
   server.close();
+  t.true(taken.every((name) => existsSync(name)));
 });
 
 test("a folder for sessions in which others can replace entries is not used", (t) => {
   const path = storeFile(t);
   const shared = mkdtempSync(join(session, "shared-"));
   process.env.XDG_RUNTIME_DIR = shared;
+  t.is(planted(t, path).length, 2);
   t.is(placesOf(path).length, 2);
   chmodSync(shared, 0o777);
-  t.is(placesOf(path).length, 1);
+  t.is(planted(t, path).length, 1);
   process.env.XDG_RUNTIME_DIR = "/tmp/";
-  t.is(placesOf(path).length, 1);
+  t.is(planted(t, path).length, 1);
+  process.env.XDG_RUNTIME_DIR = `${session}/${"x".repeat(60)}`;
+  mkdirSync(process.env.XDG_RUNTIME_DIR, { mode: 0o700 });
+  t.is(planted(t, path).length, 1, "the name would be too long for a socket");
   process.env.XDG_RUNTIME_DIR = session;
 });
 
@@ -259,23 +277,23 @@ const strangerTest = canGiveAway() ? test : anyTest.skip;
 
 strangerTest("a socket that another user planted is not talked to, except by the owner of the store", async (t) => {
   const path = storeFile(t);
-  const [place] = placesOf(path).slice(-1);
+  delete process.env.XDG_RUNTIME_DIR;
+  t.teardown(() => {
+    process.env.XDG_RUNTIME_DIR = session;
+  });
+  const [place] = planted(t, path);
   const server = createServer(() => t.fail("the command talked to a stranger's socket"));
-  mkdirSync(place!.folder, { mode: 0o700 });
-  t.teardown(() => rmSync(place!.folder, { recursive: true, force: true }));
   server.listen(place!.socket);
   await once(server, "listening");
   chownSync(place!.folder, STRANGER, STRANGER);
   t.is(await askNode(path, "publish", { drop: DROP }), "absent");
-  const other = await ControlServer.open(path, handlers);
+  const node = await served(t, path);
   t.is(lstatSync(place!.folder).uid, STRANGER, "a node leaves the folder alone");
-  other.close();
-  server.close();
+  t.like(await askNode(path, "publish", { drop: DROP }), { outcome: "stored" }, "beside the stranger's folder");
+  node.close();
   server.removeAllListeners("connection");
   const answer = answerRequest(frameOf(encodeControlRequest("publish", { drop: DROP })) as ControlFrame, handlers);
   server.on("connection", (connection) => connection.resume().end(answer));
-  server.listen(place!.socket);
-  await once(server, "listening");
   chownSync(path, STRANGER, STRANGER);
   t.like(await askNode(path, "publish", { drop: DROP }), { outcome: "stored" });
   await new Promise((resolve) => server.close(resolve));
@@ -315,9 +333,7 @@ test("silent connections are bounded, and a command that finds no room can ask a
 
 test("a node that does not answer, that ends, or that is of another version has an answer of its own", async (t) => {
   const path = storeFile(t);
-  const { folder, socket } = placesOf(path)[0]!;
-  mkdirSync(folder, { mode: 0o700 });
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const { socket } = planted(t, path)[0]!;
   for (const [expected, serve] of [
     ["silent", () => {}],
     ["lost", (connection) => connection.destroy()],

@@ -185,6 +185,7 @@ test("a Mule that is killed while others write loses nothing, and every write is
   next.child.kill("SIGTERM");
   await next.ended;
   t.false(places.some(({ folder }) => existsSync(folder)));
+  t.deepEqual(placesOf(store), []);
   t.deepEqual(await texts(store), [...all, "next"]);
 });
 

@@ -3,7 +3,7 @@
  * because the node alone may write to its store.
  *
  * The caller holds the store's lock before it opens this server, and closes this server before it lets the lock go. So
- * a socket that lies at the store's place belongs to a process that was killed, and is replaced.
+ * a place of the same store that is there already belongs to a process that was killed, and is removed.
  *
  * Refuses more than CONNECTIONS_MAX connections at a time, a request that is not whole in time, and bytes that are no
  * request: each costs its sender the connection, and the node nothing else.
@@ -12,7 +12,7 @@ import { chmodSync, rmdirSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import process from "node:process";
 import { receiveFrame } from "./connection.ts";
-import { makePlace, oldPlaces, type Place, placesOf } from "./places.ts";
+import { leftPlaces, makePlaces, type Place } from "./places.ts";
 import { answerRequest, type ControlHandlers } from "./requests.ts";
 
 /** More than a script starts at a time. A connection that is waiting takes at most 70 KB. */
@@ -32,15 +32,17 @@ export class ControlServer {
     this.#requestDeadlineMs = requestDeadlineMs;
   }
 
-  /** Serves the store at each of its places that can be used. */
+  /** Serves the store at new places, one in each folder that can hold places. */
   static async open(
     storePath: string,
     handlers: ControlHandlers,
     requestDeadlineMs = REQUEST_DEADLINE_MS,
   ): Promise<ControlServer> {
     const control = new ControlServer(handlers, requestDeadlineMs);
-    for (const place of placesOf(storePath)) if (makePlace(place)) await control.#listen(place);
-    await removeDead();
+    const left = leftPlaces(storePath, Date.now());
+    for (const place of left.ofStore) remove(place);
+    for (const place of makePlaces(storePath)) await control.#listen(place);
+    await removeDead(left.others);
     // A failure may end the process from anywhere.
     process.on("exit", control.#atExit);
     return control;
@@ -66,7 +68,6 @@ export class ControlServer {
     const server = createServer({ allowHalfOpen: true }, (socket) => void this.#serve(socket));
     server.maxConnections = CONNECTIONS_MAX;
     try {
-      rmSync(place.socket, { force: true });
       await new Promise<void>((resolve, reject) => {
         server.once("error", reject);
         server.listen(place.socket, resolve);
@@ -74,6 +75,7 @@ export class ControlServer {
       chmodSync(place.socket, 0o600);
     } catch {
       server.close();
+      remove(place);
       return;
     }
     // A connection that cannot be taken is lost, and its command tries again.
@@ -101,9 +103,9 @@ export class ControlServer {
   }
 }
 
-/** Removes the places of nodes that were killed. */
-async function removeDead(): Promise<void> {
-  for (const place of oldPlaces(Date.now())) {
+/** Removes those of the places where nobody listens: their nodes were killed. */
+async function removeDead(places: Place[]): Promise<void> {
+  for (const place of places) {
     const code = await new Promise<string | undefined>((resolve) => {
       const socket = connect(place.socket, () => resolve(socket.destroy() && undefined));
       socket.on("error", (error: NodeJS.ErrnoException) => resolve(error.code));
@@ -112,7 +114,7 @@ async function removeDead(): Promise<void> {
   }
 }
 
-/** Something else may lie there. Then the folder stays, and the next node uses it as it is. */
+/** Something else may lie there. Then the folder stays. */
 function remove(place: Place): void {
   try {
     rmSync(place.socket, { force: true });
