@@ -42,7 +42,7 @@ test("read opens a message with its passphrase, in any spelling of Unicode, and 
   t.deepEqual(JSON.parse(decomposed.stdout).messages, [{ dropId, text: "Bring a lamp." }]);
   const wrong = throwie(["read", ...store, "--passphrase", "tea lanterns"]);
   t.is(wrong.status, 0);
-  t.is(wrong.stdout, "None of the 1 Drops here opens with that passphrase or place.\n");
+  t.is(wrong.stdout, "The 1 Drop here does not open with that passphrase or place.\n");
 });
 
 test("a place opens the message that was left there, from anywhere within its square", (t) => {

@@ -69,6 +69,8 @@ test("what a person cannot see in a passphrase is named", (t) => {
     ["paper\u200b lanterns", /^has an invisible character$/],
     ["\ufeffpaper lanterns", /^has an invisible character$/],
     ["pa\u00adper lanterns", /^has an invisible character$/],
+    ["paper\u2028lanterns", /^has an invisible character$/],
+    ["paper\u2029lanterns", /^has an invisible character$/],
     ["paper \u001b[Alanterns", /^has a control character$/],
   ];
   for (const [words, oddity] of cases) {
@@ -108,7 +110,7 @@ test("the environment, a file and standard input give the same key; nothing that
   t.regex(read.stdout, /Meet at nine\./);
   t.is(read.stderr, "");
   const wrong = throwie(["read"], { passphrase: "paper  lanterns\r" });
-  t.regex(wrong.stdout, /None of the 1 Drops/);
+  t.regex(wrong.stdout, /The 1 Drop here does not open/);
   t.is(wrong.stderr, "The passphrase ends in a carriage return.\nThe passphrase has two spaces in a row.\n");
 });
 

@@ -130,7 +130,7 @@ test("what is written while a Mule runs is in its store, and reaches another Mul
   const { code, stdout, stderr } = await write(t, mine, "during");
   t.is(code, 0, stderr);
   t.is(stderr, "");
-  t.regex(stdout, /^Drop [0-9a-f]{64}, 46 bytes, is in .*mine\.flash with 1 other Drops\.\n$/);
+  t.regex(stdout, /^Drop [0-9a-f]{64}, 46 bytes, is in .*mine\.flash with 1 other Drop\.\n$/);
   const read = await new Running(t, ["read", "--store", mine, ...KEY]).ended;
   t.is(read.code, 0, read.stderr);
   t.regex(read.stdout, /^[0-9a-f]{16} {2}before$/m);

@@ -104,6 +104,40 @@ test("input that cannot be a message is refused", (t) => {
   }
 });
 
+test("a value that may be a passphrase is not shown in a refusal", (t) => {
+  const lines = [
+    "throwie read --passphrase $'secret\\xcb\\xcf'",
+    "throwie read --passphrase=$'secret\\xcb\\xcf'",
+    "throwie read --passphrse='secret words'",
+    "throwie read -p'secret words'",
+  ];
+  for (const line of lines) {
+    const { status, stderr } = shell(line);
+    t.is(status, 1, line);
+    t.regex(stderr, /not UTF-8|unknown option/);
+    t.notRegex(stderr, /secret/);
+  }
+});
+
+test("a line end or an escape in a path cannot forge a line", (t) => {
+  const name = `${folder}/x\nthrowie: all is well\u009b31m.flash`;
+  const run = (...words: string[]) => spawnSync(process.execPath, [COMMAND, ...words], { encoding: "utf8", env });
+  const cases: string[][] = [
+    ["read", "--store", name],
+    ["write", "--store", name, "hello"],
+    ["write", "--store", name, "hello", "--json"],
+    ["journal", "--store", name, "--json"],
+    ["sim", name],
+    ["sim", "pair", "--seed", name],
+    [`--${name}`],
+    [name],
+  ];
+  for (const words of cases) {
+    const { stdout, stderr } = run(...words);
+    t.notRegex(stdout + stderr, /^throwie: all is well|\u009b/m, words.join(" "));
+  }
+});
+
 const withFullDevice = process.platform === "linux" ? test : test.skip; // Only Linux has /dev/full.
 
 withFullDevice("a full disk behind standard output is a failure with a sentence", (t) => {

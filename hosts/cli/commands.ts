@@ -10,7 +10,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { dataFolder, packageFolder } from "../machine/folders.ts";
 import { note, printBytes } from "../machine/standard-streams.ts";
 import { HELP_LAYOUT, outputColumns, wrapped } from "./screen.ts";
-import { isSpoilt, withoutMark } from "./text.ts";
+import { harmlessLine, isSpoilt, withoutMark } from "./text.ts";
 
 /** The action of a command whose file is not loaded yet. */
 function loaded<Words extends unknown[]>(load: () => Promise<(...words: Words) => unknown>) {
@@ -70,6 +70,7 @@ export function commands(): Command {
     .configureOutput({
       writeOut: (text) => printBytes(Buffer.from(text)),
       writeErr: (text) => note(text.trimEnd()),
+      outputError: (text, write) => write(harmlessError(text)),
       getOutHelpWidth: outputColumns,
       getErrHelpWidth: outputColumns,
     })
@@ -89,6 +90,15 @@ export function commands(): Command {
     .action((name?: string) => help(program, name));
   program.hook("preAction", (_, command) => refuseNoStore(command));
   return program;
+}
+
+/**
+ * An error of the commander library, which shows the words of the person. The name of an option that is unknown may be
+ * that of a passphrase with a slip, so what follows the name is not shown. The library's own second line stays one.
+ */
+function harmlessError(text: string): string {
+  const [, error = "", guess = ""] = /^(.*?)(\n\(Did you mean [^\n]*\?\))?\n?$/s.exec(text)!;
+  return harmlessLine(error.replace(/^(error: unknown option '(?:--[^=]*|-[^-])).*'/s, "$1'")) + guess;
 }
 
 function addMessages(program: Command): void {
@@ -127,7 +137,10 @@ function withStore(command: Command, words: string): Command {
   const folder = dataFolder();
   if (folder !== undefined) {
     const path = join(folder, "drops.flash");
-    option.default(path, path.length > PATH_CHARACTERS_MAX ? "throwie/drops.flash in your data folder" : `"${path}"`);
+    option.default(
+      path,
+      path.length > PATH_CHARACTERS_MAX ? "throwie/drops.flash in your data folder" : harmlessLine(`"${path}"`),
+    );
   }
   return command.addOption(option);
 }

@@ -2,7 +2,7 @@
 import { note } from "../machine/standard-streams.ts";
 import { damageSentences, missingAtMost } from "../store/damaged-drops.ts";
 import type { Damage, OpenedDrops } from "../store/drop-store.ts";
-import { harmless } from "./text.ts";
+import { harmlessLine } from "./text.ts";
 
 /** The part of a command's JSON that tells of damage. The command succeeds all the same. */
 export interface DamageReport {
@@ -16,7 +16,7 @@ export interface DamageReport {
 export function tellDamage(path: string, opened: OpenedDrops, damaged: string[], hint = ""): DamageReport {
   const sentences = damageSentences(path, opened, damaged);
   if (sentences.length > 0 && hint !== "") sentences.push(hint);
-  for (const sentence of sentences) note(harmless(`throwie: ${sentence}`));
+  for (const sentence of sentences) note(harmlessLine(`throwie: ${sentence}`));
   return { damage: { ...opened.damage, missingAtMost: missingAtMost(opened.store, opened.damage) }, damaged };
 }
 

@@ -5,6 +5,7 @@ import { print } from "../machine/standard-streams.ts";
 import { damagedDrops, shortIdText } from "../store/damaged-drops.ts";
 import { openStoredDrops } from "../store/drop-store.ts";
 import { recoverHint, tellDamage } from "./damage.ts";
+import { harmlessJson } from "./text.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -26,7 +27,7 @@ export async function journal(options: { store: string; json?: boolean }): Promi
   const { room, count, capacity, retiredSectors } = store;
   if (options.json) {
     const sums = { capacity, room, held: count, retiredSectors };
-    print(JSON.stringify({ store: options.store, ...sums, deaths, ...report }));
+    print(harmlessJson({ store: options.store, ...sums, deaths, ...report }));
     return;
   }
   for (const { shortId, cause, hoursAgo, ageHours, heat } of deaths) {

@@ -12,11 +12,14 @@ import { LogLines } from "../machine/log-lines.ts";
 import { aborted, stopRequests } from "../machine/stop.ts";
 import { HostNode, radioAddress } from "../node/host-node.ts";
 import { type RadioNews, type RadioOptions, radioOf } from "./radio-options.ts";
+import { harmlessJson, harmlessLine } from "./text.ts";
 
 export async function mule(options: RadioOptions & { store: string; json?: boolean }): Promise<void> {
   const say = (event: string, words: string, details: object): void => {
     const at = new Date().toISOString();
-    lines.write(`${options.json ? JSON.stringify({ at, event, ...details }) : `${at.slice(11, 19)}  ${words}`}\n`);
+    lines.write(
+      `${options.json ? harmlessJson({ at, event, ...details }) : harmlessLine(`${at.slice(11, 19)}  ${words}`)}\n`,
+    );
   };
   const lines = new LogLines(1, (count) => say("log-dropped", `${count} lines could not be printed`, { lines: count }));
   const tell = (news: RadioNews): void => say(news.event, wordsOf(news), news);

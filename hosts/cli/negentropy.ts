@@ -11,8 +11,7 @@
  * |                                   | server: one `msg,<hex>`                                                      |
  *
  * FRAMESIZELIMIT in the environment limits the size of this side's messages, in bytes; empty means no limit. The
- * program answers each line
- * before it reads the next line. It ends at the end of its input.
+ * program answers each line before it reads the next line. It ends at the end of its input.
  *
  * Refuses any other line, a line in the wrong order, and a message that the session refuses. A refusal is a RangeError;
  * it becomes a sentence on standard error and exit code 1.

@@ -69,7 +69,7 @@ const INVISIBLE: [pattern: RegExp, words: string][] = [
   [/\S\p{Zs}{2,}\S/u, "has two spaces in a row"],
   [/\S[\r\n]+\S/, "has more than one line"],
   [/\t/, "has a tab"],
-  [/[\p{Default_Ignorable_Code_Point}\p{Cf}]/u, "has an invisible character"],
+  [/[\p{Default_Ignorable_Code_Point}\p{Cf}\p{Zl}\p{Zp}]/u, "has an invisible character"],
   [/(?![\r\n\t])\p{Cc}/u, "has a control character"],
   [/\ufffd/, "has the character U+FFFD, which stands for lost bytes"],
 ];

@@ -5,7 +5,7 @@ import { openRemains } from "../store/drop-store.ts";
 import { salvage } from "../store/salvage.ts";
 import { refuseTaken } from "../store/store-file.ts";
 import { tellDamage } from "./damage.ts";
-import { harmless, harmlessJson } from "./text.ts";
+import { countOf, harmlessJson, harmlessLine } from "./text.ts";
 
 export async function recoverStore(path: string, options: { to?: string; json?: boolean }): Promise<void> {
   const to = options.to ?? `${path}.recovered`;
@@ -14,7 +14,7 @@ export async function recoverStore(path: string, options: { to?: string; json?: 
   const { bytes, saved, damaged } = salvage(opened.store, opened.sizeBytes);
   const report = tellDamage(path, opened, damaged);
   if (saved === 0) throw new Error(`There is no Drop in ${path} that can be saved: no file was written.`);
-  createWhole(to, bytes, (sentence) => note(harmless(`throwie: ${sentence}`)));
+  createWhole(to, bytes, (sentence) => note(harmlessLine(`throwie: ${sentence}`)));
   if (options.json) print(harmlessJson({ store: path, to, saved, ...report }));
-  else print(harmless(`${saved} Drops of ${path} are now in ${to}. The old file was not changed.`));
+  else print(harmlessLine(`Saved ${countOf(saved, "Drop")} of ${path} in ${to}. The old file was not changed.`));
 }

@@ -11,7 +11,7 @@ import { note, print, printBytes } from "../machine/standard-streams.ts";
 import type { OpenedMessage } from "../node/message.ts";
 import type { DamageReport } from "./damage.ts";
 import { hintsFor, type Secret } from "./key-options.ts";
-import { harmlessJson, harmlessMessage } from "./text.ts";
+import { harmlessJson, harmlessLine, harmlessMessage } from "./text.ts";
 
 export interface ShowOptions {
   /** The first digits of a DropId: only this Drop's message is shown. */
@@ -49,11 +49,22 @@ export function printMessages(opened: Opened, { drop = "", json, raw }: ShowOpti
     for (const { dropId, plaintext } of shown) print(`${dropId.slice(0, ID_DIGITS)}  ${indented(plaintext)}`);
   }
   if (shown.length > 0 || json) return;
-  const none = `None of the ${source.held} Drops here opens with that passphrase or place.`;
-  const sentence = messages.length === 0 ? none : `None of the ${messages.length} messages is of a Drop ${drop}.`;
+  const sentence = messages.length === 0 ? noneOpens(source.held) : noneOf(messages.length, harmlessLine(drop));
   if (raw) note(sentence);
   else print(sentence);
   for (const hint of hints) note(hint);
+}
+
+function noneOpens(drops: number): string {
+  if (drops === 0) return "There is no Drop here.";
+  const none = drops === 1 ? "The 1 Drop here does not open" : `None of the ${drops} Drops here opens`;
+  return `${none} with that passphrase or place.`;
+}
+
+function noneOf(messages: number, drop: string): string {
+  return messages === 1
+    ? `The 1 message is not of a Drop ${drop}.`
+    : `None of the ${messages} messages is of a Drop ${drop}.`;
 }
 
 /**

@@ -9,14 +9,14 @@ import { simulate as run } from "../../sim/world.ts";
 import { packageFolder } from "../machine/folders.ts";
 import { print } from "../machine/standard-streams.ts";
 import { item, wrapped } from "./screen.ts";
-import { harmless, textOf } from "./text.ts";
+import { harmlessJson, harmlessLine, textOf } from "./text.ts";
 
 /** The bar and the figures beside it fit a narrow terminal. */
 const BAR_COLUMNS = 16;
 
 export function simulate(name: string, { seed, json }: { seed: number; json?: boolean }): void {
   const scenario = loadScenario(name);
-  if (!json) print(wrapped(harmless(`seed ${seed}: ${scenario.name}. ${scenario.description}`)));
+  if (!json) print(wrapped(harmlessLine(`seed ${seed}: ${scenario.name}. ${scenario.description}`)));
   // A reader of standard error that has ended loses the bar, and nothing else.
   process.stderr.on("error", () => {});
   const bar = new SingleBar({
@@ -32,7 +32,7 @@ export function simulate(name: string, { seed, json }: { seed: number; json?: bo
   bar.start(scenario.durationS, 0);
   const report = run(scenario, seed, (nowS) => bar.update(Math.round(nowS)));
   bar.stop();
-  if (json) print(JSON.stringify(report));
+  if (json) print(harmlessJson(report));
   else printReport(report);
 }
 

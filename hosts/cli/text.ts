@@ -50,7 +50,8 @@ export function refuseSpoiltArguments(): void {
   const spoilt = process.argv.findIndex((word, number) => number >= 2 && isSpoilt(word) && !isExact(number));
   if (spoilt < 0) return;
   throw new RangeError(
-    `Argument ${spoilt - 1} has bytes that are not UTF-8: "${process.argv[spoilt]}". ` +
+    // The argument may be a passphrase, so it is not shown.
+    `Argument ${spoilt - 1} has bytes that are not UTF-8. ` +
       "Give a message on standard input, a passphrase in a file, and a file by another name.",
   );
 }
@@ -67,11 +68,16 @@ function isExact(number: number): boolean {
   }
 }
 
-/** Text that a terminal shows harmlessly. A CR LF becomes a line end. */
+/** Text of several lines that a terminal shows harmlessly. A CR LF becomes a line end. */
 export function harmless(text: string): string {
   return text
     .replaceAll("\r\n", "\n")
     .replace(DANGEROUS_CHARACTER_OR_FLAG, (found) => (/^[\n\t\u{1f3f4}]/u.test(found) ? found : escaped(found)));
+}
+
+/** One line that a terminal shows harmlessly. A line end in it, as a path may have, cannot begin another line. */
+export function harmlessLine(text: string): string {
+  return text.replace(DANGEROUS_CHARACTER_OR_FLAG, (found) => (/^\u{1f3f4}/u.test(found) ? found : escaped(found)));
 }
 
 /**
@@ -109,6 +115,11 @@ function decodes(decoder: InstanceType<typeof TextDecoder>, bytes: Uint8Array): 
   } catch {
     return false;
   }
+}
+
+/** The number and the noun, like "1 Drop" or "2 Drops". */
+export function countOf(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 /** JSON that a terminal shows harmlessly, and that gives back the same strings. */

@@ -10,7 +10,7 @@ import { note, OutputClosed } from "../machine/standard-streams.ts";
 import { StopRequest } from "../machine/stop.ts";
 import { systemSentence } from "../machine/system-error.ts";
 import { commands } from "./commands.ts";
-import { harmless, refuseSpoiltArguments } from "./text.ts";
+import { harmlessLine, refuseSpoiltArguments } from "./text.ts";
 
 /**
  * Ends the command after a failure. What the command had opened may keep the event loop alive, and a supervisor waits
@@ -20,7 +20,7 @@ function fail(thrown: unknown): never {
   if (thrown instanceof OutputClosed) process.exit(OutputClosed.EXIT_CODE);
   if (thrown instanceof StopRequest) process.exit(thrown.exitCode);
   const error: NodeJS.ErrnoException = thrown instanceof Error ? thrown : new Error(String(thrown));
-  note(harmless(`throwie: ${systemSentence(error, error.path || "a file or device") ?? error.message}`));
+  note(harmlessLine(`throwie: ${systemSentence(error, error.path || "a file or device") ?? error.message}`));
   if (process.env.THROWIE_DEBUG !== undefined) note(error.stack ?? "");
   process.exit(1);
 }

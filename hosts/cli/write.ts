@@ -11,7 +11,7 @@ import { sealMessage } from "../node/message.ts";
 import { refuseStore } from "../store/drop-store.ts";
 import { type KeyOptions, keyOf, secretOf } from "./key-options.ts";
 import { leaveDrop } from "./leave-drop.ts";
-import { harmlessJson, utf8Of } from "./text.ts";
+import { countOf, harmlessJson, harmlessLine, utf8Of } from "./text.ts";
 
 /** Much more than a Drop holds, so that the sentence about a message that is too long can say its size. */
 const INPUT_BYTES_MAX = 1_000_000;
@@ -34,10 +34,16 @@ export async function writeMessage(
   try {
     if (options.json)
       print(harmlessJson({ dropId: id, sizeBytes: drop.length, held, store: options.store, place: secret.place }));
-    else print(`Drop ${id}, ${drop.length} bytes, is in ${options.store} with ${held - 1} other Drops.`);
+    else
+      print(
+        harmlessLine(
+          `Drop ${id}, ${drop.length} bytes, is in ${options.store} with ${countOf(held - 1, "other Drop")}.`,
+        ),
+      );
   } catch (error) {
     // Otherwise the person would write the message again.
-    if (!(error instanceof OutputClosed)) note(`The message is in ${options.store}. Only this report is lost.`);
+    if (!(error instanceof OutputClosed))
+      note(harmlessLine(`The message is in ${options.store}. Only this report is lost.`));
     throw error;
   }
 }
