@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import test from "ava";
 
 const folder = mkdtempSync(join(tmpdir(), "throwie-prompt-"));
@@ -52,6 +53,7 @@ class Terminal {
     let told = "";
     command.stdout!.setEncoding("utf8").on("data", (text) => (told += text));
     const ended = new Promise<number | null>((resolve) => command.once("close", resolve));
+    this.command = command;
     for (const [question, keys] of answers) {
       while (!this.#screen.includes(question)) {
         if ((await Promise.race([once(this.#pty.stdout!, "data"), ended])) === command.exitCode)
@@ -62,6 +64,14 @@ class Terminal {
     const status = await ended;
     this.told = told;
     return status;
+  }
+
+  command: ChildProcess | undefined;
+
+  /** Whether the terminal shows what is typed, and edits lines. */
+  get isSane(): boolean {
+    const modes = execFileSync("stty", ["-a"], { encoding: "utf8", stdio: [this.#file, "pipe", "pipe"] });
+    return / icanon/.test(modes) && / echo /.test(modes);
   }
 
   /** What the last command printed on standard output. */
@@ -93,6 +103,33 @@ test("a passphrase is asked for without being shown, twice for a writer, and the
   t.false(terminal.screen.includes("lant"), terminal.screen);
   t.is(await terminal.run(["read"], [["Passphrase: ", "paper lanterns\r"]]), 0);
   t.regex(terminal.told, /^[0-9a-f]{16} {2}Meet at nine\.\n$/);
+});
+
+test("a signal that ends or stops the command finds the terminal restored", async (t) => {
+  const terminal = await Terminal.open("signals");
+  t.teardown(() => terminal.close());
+  const asked = async (): Promise<void> => {
+    while (!terminal.screen.includes("Passphrase: ") || terminal.isSane) await pause(20);
+  };
+  for (const signal of ["SIGHUP", "SIGQUIT", "SIGTERM", "SIGINT", "SIGUSR2", "SIGALRM"] as const) {
+    const ended = terminal.run(["read"], []);
+    await asked();
+    terminal.command!.kill(signal);
+    await ended;
+    t.is(terminal.command!.signalCode, signal);
+    t.true(terminal.isSane, signal);
+  }
+  const ended = terminal.run(["read"], []);
+  await asked();
+  for (let round = 0; round < 2; round++) {
+    terminal.command!.kill("SIGTSTP");
+    while (!terminal.isSane) await pause(20);
+    terminal.command!.kill("SIGCONT");
+    while (terminal.isSane) await pause(20);
+  }
+  terminal.command!.kill("SIGQUIT");
+  await ended;
+  t.true(terminal.isSane);
 });
 
 test("answers that cannot be a passphrase are refused, and Ctrl-C ends the command", async (t) => {

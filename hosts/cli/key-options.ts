@@ -30,7 +30,7 @@ export type Secret = { words: string; place?: undefined } | { place: GeoPlace; w
  * the terminal. A place is said back, and so is what a writer cannot see in a passphrase. Throws a RangeError that says
  * which option to give.
  */
-export function secretOf(options: KeyOptions, use: "write" | "read"): Secret {
+export async function secretOf(options: KeyOptions, use: "write" | "read"): Promise<Secret> {
   const { passphrase, passphraseFile, place: placeText } = options;
   if ([passphrase, passphraseFile, placeText].filter((option) => option !== undefined).length > 1) {
     throw new RangeError("Give one of --passphrase, --passphrase-file and --place, not both.");
@@ -45,7 +45,7 @@ export function secretOf(options: KeyOptions, use: "write" | "read"): Secret {
       ? givenWords(passphrase, "--passphrase")
       : passphraseFile !== undefined
         ? wordsOfFile(passphraseFile)
-        : (wordsOfEnvironment() ?? typedWords(use === "write"));
+        : (wordsOfEnvironment() ?? (await typedWords(use === "write")));
   if (words === undefined) {
     throw new RangeError(
       `Say who can read the message: ${PASSPHRASE_VARIABLE} in the environment, --passphrase-file FILE, ` +

@@ -47,8 +47,8 @@ function bytesOfFile(path: string, what: string): Uint8Array {
 }
 
 /** Asks for the words on the terminal; a writer twice. Undefined when there is no terminal. */
-export function typedWords(isWriter: boolean): string | undefined {
-  const answers = askHidden(isWriter ? ["Passphrase: ", "The same passphrase again: "] : ["Passphrase: "]);
+export async function typedWords(isWriter: boolean): Promise<string | undefined> {
+  const answers = await askHidden(isWriter ? ["Passphrase: ", "The same passphrase again: "] : ["Passphrase: "]);
   if (answers === undefined) return undefined;
   const [words = "", again = words] = answers;
   if (words !== again) throw new RangeError("The two passphrases are not the same: try again.");

@@ -9,7 +9,7 @@ import { printMessages, type ShowOptions } from "./show-messages.ts";
 
 export async function readMessages(options: KeyOptions & ShowOptions & { store: string }): Promise<void> {
   if (options.json && options.raw) throw new RangeError("Give --json or --raw, not both.");
-  const secret = secretOf(options, "read");
+  const secret = await secretOf(options, "read");
   const opened = await openStoredDrops(options.store);
   const { store } = opened;
   const report = tellDamage(options.store, opened, damagedDrops(store), recoverHint(options.store));

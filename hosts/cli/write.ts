@@ -26,7 +26,7 @@ export async function writeMessage(
   }
   // The store and the secret come first, so that a message is not typed in vain.
   refuseStore(options.store);
-  const secret = secretOf(options, "write");
+  const secret = await secretOf(options, "write");
   const plaintext = isInput ? messageOfInput() : utf8Of(text, "the message");
   const drop = sealMessage(plaintext, keyOf(secret));
   const held = await leaveDrop(options.store, drop);

@@ -3,49 +3,96 @@
  *
  * The question is asked only where a person sees it: standard input is a terminal, or standard error is one and the
  * process has a terminal of its own. The answer is read byte by byte, so what is typed after it stays for standard
- * input. Backspace and Ctrl-U correct the answer; Ctrl-C ends the program.
+ * input. Backspace and Ctrl-U correct the answer; Ctrl-C and Ctrl-\ end the program, and Ctrl-Z stops it for a while.
+ *
+ * The terminal does not show what is typed meanwhile. So whatever signal ends or stops the program, the terminal gets
+ * its own mode back before. The reading must not keep the event loop, because signals arrive there.
  *
  * Refuses control characters, such as the arrow keys send, and bytes that are not UTF-8: they cannot be seen, and so
  * not be typed again.
  */
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, read, writeSync } from "node:fs";
+import { constants } from "node:os";
 import process from "node:process";
+import { setTimeout as pause } from "node:timers/promises";
 import { isatty, ReadStream } from "node:tty";
-import { readPiece } from "./standard-streams.ts";
+import { promisify } from "node:util";
+import { systemCode, systemSentence } from "./system-error.ts";
 
 const INPUT = 0;
 const ERRORS = 2;
 const CTRL_C = 0x03;
 const CTRL_D = 0x04;
 const CTRL_U = 0x15;
+const CTRL_Z = 0x1a;
+const CTRL_BACKSLASH = 0x1c;
 const LINE_FEED = 0x0a;
 const RETURN = 0x0d;
 const BACKSPACE = 0x08;
 const DELETE = 0x7f;
 /** What a shell reports of a program that Ctrl-C ended. */
 const INTERRUPTED = 130;
+const WAIT_MS = 10;
+
+/** The signals that end a program and that a program can catch. Node keeps SIGUSR1 and SIGPROF for itself. */
+const ENDS = [
+  ...["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGALRM", "SIGUSR2", "SIGVTALRM", "SIGXCPU", "SIGIO", "SIGPWR"],
+  "SIGSTKFLT",
+].filter((name) => name in constants.signals) as NodeJS.Signals[];
+const STOPS = process.platform === "win32" ? [] : (["SIGTSTP", "SIGCONT"] as const);
 
 /**
  * Asks the questions on the terminal. Returns the answers; an empty answer is the last. Undefined when there is no
  * terminal to ask on.
  */
-export function askHidden(questions: string[]): string[] | undefined {
+export async function askHidden(questions: string[]): Promise<string[] | undefined> {
   const file = terminal();
   if (file === undefined) return undefined;
   const stream = new ReadStream(file);
+  const forgetSignals = restoreAtSignals(stream);
   stream.setRawMode(true);
   try {
     const answers: string[] = [];
     for (const question of questions) {
       if (answers.includes("")) break;
-      answers.push(ask(question, file, stream));
+      answers.push(await ask(question, file, stream));
     }
     return answers;
   } finally {
-    stream.setRawMode(false);
+    restore(stream);
+    forgetSignals();
     if (file === INPUT) stream.unref();
     else stream.destroy();
   }
+}
+
+/** Gives the terminal its own mode back. A terminal that was closed meanwhile has none. */
+function restore(stream: ReadStream): void {
+  try {
+    stream.setRawMode(false);
+  } catch {}
+}
+
+/** Restores the terminal before a signal ends or stops the program. Returns a function that ends this care. */
+function restoreAtSignals(stream: ReadStream): () => void {
+  const end = (name: NodeJS.Signals): void => {
+    restore(stream);
+    forget();
+    // The program ends as it would have ended without this care.
+    process.kill(process.pid, name);
+  };
+  const stop = (name: NodeJS.Signals): void => {
+    restore(stream);
+    if (name === "SIGTSTP") process.kill(process.pid, "SIGSTOP");
+    else stream.setRawMode(true);
+  };
+  const forget = (): void => {
+    for (const name of ENDS) process.off(name, end);
+    for (const name of STOPS) process.off(name, stop);
+  };
+  for (const name of ENDS) process.on(name, end);
+  for (const name of STOPS) process.on(name, stop);
+  return forget;
 }
 
 /** The descriptor of the terminal, or undefined when nobody would see a question. */
@@ -60,29 +107,33 @@ function terminal(): number | undefined {
   return undefined;
 }
 
-function ask(question: string, file: number, stream: ReadStream): string {
+async function ask(question: string, file: number, stream: ReadStream): Promise<string> {
   const screen = isatty(ERRORS) ? ERRORS : file;
   writeSync(screen, question);
   try {
-    return answer(file, stream);
+    return await answer(file, stream);
   } finally {
     writeSync(screen, "\n");
   }
 }
 
-function answer(file: number, stream: ReadStream): string {
+async function answer(file: number, stream: ReadStream): Promise<string> {
   const typed: number[] = [];
-  const next = new Uint8Array(1);
   for (;;) {
-    const byte = readPiece(file, next, "the terminal") === 0 ? CTRL_D : next[0]!;
+    const byte = await nextByte(file);
     switch (byte) {
       case LINE_FEED:
       case RETURN:
       case CTRL_D:
         return textOfTyped(typed);
       case CTRL_C:
-        stream.setRawMode(false);
+        restore(stream);
         process.exit(INTERRUPTED);
+        break;
+      case CTRL_Z:
+      case CTRL_BACKSLASH:
+        // A terminal in its own mode sends these signals to all programs of the command line.
+        if (STOPS.length > 0) process.kill(0, byte === CTRL_Z ? "SIGTSTP" : "SIGQUIT");
         break;
       case CTRL_U:
         typed.length = 0;
@@ -93,6 +144,20 @@ function answer(file: number, stream: ReadStream): string {
         break;
       default:
         typed.push(byte);
+    }
+  }
+}
+
+/** The end of a terminal counts as Ctrl-D. */
+async function nextByte(file: number): Promise<number> {
+  const next = new Uint8Array(1);
+  for (;;) {
+    try {
+      const { bytesRead } = await promisify(read)(file, next, 0, 1, null);
+      return bytesRead === 0 ? CTRL_D : next[0]!;
+    } catch (error) {
+      if (systemCode(error) !== "EAGAIN") throw new Error(systemSentence(error, "the terminal") ?? String(error));
+      await pause(WAIT_MS);
     }
   }
 }

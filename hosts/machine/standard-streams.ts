@@ -100,7 +100,7 @@ function* pieces(file: number, what: string): Generator<Uint8Array> {
 }
 
 /** Waits for the next bytes, and returns how many there are: 0 at the end. */
-export function readPiece(file: number, into: Uint8Array, what: string): number {
+function readPiece(file: number, into: Uint8Array, what: string): number {
   for (;;) {
     try {
       return readSync(file, into);
