@@ -7,7 +7,7 @@ import process from "node:process";
 import test from "ava";
 import { mountOrFormat } from "../modules/board/store-of-board.ts";
 import { encodeLogHeader, encodeSectorHeader, Layout, LOG_SECTOR } from "../modules/store/layout.ts";
-import { CORRUPT } from "../modules/store/marks.ts";
+import { ageOf, CORRUPT, putVerified } from "../modules/store/marks.ts";
 import { Store } from "../modules/store/store.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
@@ -208,4 +208,19 @@ test("a Drop whose sector of bodies is gone dies of damage once, and the others 
     goesOn(flash, store);
   }
   t.is(lost, all.size, "each Drop lies in one sector");
+});
+
+test("a Drop that died before it was verified has no age", (t) => {
+  const mark = new Uint8Array(4);
+  for (const [verified, died, age] of [
+    [1000, 1500, 500],
+    [1000, 1000, 0],
+    [0, 0, 0],
+    [0xffff_0000, 0x1_0000_0010, 0x1_0010],
+    [1000, 900, undefined],
+  ] as const) {
+    putVerified(mark, 0, 4, verified);
+    t.is(ageOf(mark, 0, died), age);
+  }
+  t.is(ageOf(new Uint8Array(4), 0, 1500), undefined, "a mark of format 1 says no time");
 });

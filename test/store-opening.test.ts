@@ -226,7 +226,7 @@ mountingTest("a store on a read-only file system is read, and not written to", a
   const script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$1" || exit 9; $T journal --store x;';
   const { status, stdout, stderr } = inNamespace(`${script} ${OPEN} x; ${OPEN} y`, folder);
   t.is(status, 1, stderr);
-  t.regex(stdout, /1 Drops held/);
+  t.regex(stdout, /1 Drop held/);
   t.regex(stderr, /^throwie: x is on a read-only file system.*\nthrowie: y is on a read-only file system.*\n$/);
   t.deepEqual(readdirSync(folder), ["x"]);
 });
@@ -240,7 +240,7 @@ mountingTest("on a full disk a store is read, and a new one leaves nothing behin
   const full = "head -c 10000000 /dev/zero > rest 2>/dev/null;";
   const act = `: > empty; $T journal --store x && ${OPEN} new; ${OPEN} empty; ls -s`;
   const { stdout, stderr } = inNamespace(`${mount} ${full} ${act}`, folder);
-  t.regex(stdout, /1 Drops held/);
+  t.regex(stdout, /1 Drop held/);
   t.regex(stdout, /^ *0 empty\n *\d+ rest\n *\d+ x\n$/m);
   t.regex(stderr, /^throwie: The disk that holds new is full.*$/m);
   t.regex(stderr, /^throwie: The disk that holds empty is full.*$/m);

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import process from "node:process";
 import test, { type ExecutionContext } from "ava";
 import { createWhole } from "../hosts/machine/new-file.ts";
-import { damagedDrops } from "../hosts/store/damaged-drops.ts";
+import { damagedDrops, damageSentences, missingAtMost } from "../hosts/store/damaged-drops.ts";
 import { dropAt, openDropStore, openRemains, openStoredDrops, type StoredDrops } from "../hosts/store/drop-store.ts";
 import { salvage } from "../hosts/store/salvage.ts";
 import { dropId, shortIdHigh, shortIdLow } from "../modules/drop/drop.ts";
@@ -200,17 +200,43 @@ test.serial("a sector that the disk cannot read hides only its own Drops", async
   const { sector } = bodyOf(path, 20);
   failing.add(sector);
   t.teardown(() => failing.clear());
-  const { store, damage: found } = await openStoredDrops(path);
+  const opened = await openStoredDrops(path);
+  const { store, damage: found } = opened;
   t.is(found.unreadableSectors, 1);
+  t.deepEqual(opened.unreadable, [sector]);
+  t.true(damagedDrops(opened).includes(nameOf(20)));
+  t.is(missingAtMost(opened), 0);
+  t.deepEqual(opened.deaths, [], "what the mount of the copy did is no death of the file");
+  t.regex(
+    damageSentences(path, opened, damagedDrops(opened)).join("\n"),
+    new RegExp(`cannot read sector ${sector} of`),
+  );
   const shown = wholeIn(store);
   t.true(shown.length >= DROPS - 2 && !shown.includes(20));
   // Each Drop that is not shown is named, or counted as missing.
-  t.is(shown.length + damagedDrops(store).length + found.records, DROPS);
+  t.is(shown.length + damagedDrops(opened).length, DROPS);
   await t.throwsAsync(openDropStore(path), { message: /is damaged, and is not written to/ });
   const remains = await openRemains(path);
   t.is(salvage(remains.store, remains.sizeBytes).saved, shown.length);
   failing.clear();
   t.deepEqual(readFileSync(path), before);
+});
+
+test.serial("the Drops of a sector that is zeros have names, and read invents no death for them", async (t) => {
+  const path = await storeOf(t);
+  const { sector } = bodyOf(path, 20);
+  damage(path, sector * SECTOR_BYTES, new Uint8Array(SECTOR_BYTES));
+  const { stdout, stderr } = throwie("journal", "--store", path, "--json");
+  const { deaths, damaged, damage: found } = JSON.parse(stdout);
+  t.deepEqual(deaths, []);
+  t.true(damaged.includes(nameOf(20)));
+  t.is(found.records, damaged.length);
+  t.is(found.missingAtMost, 0);
+  t.true(stderr.includes(nameOf(20)), stderr);
+  const saved = throwie("recover", path);
+  t.true(saved.stderr.includes(nameOf(20)), saved.stderr);
+  t.regex(saved.stdout, /The old file was not changed\.\nTo use the new file, name it with --store, or move /);
+  t.is(throwie("recover", path, "--to", "").stderr, "throwie: The name after --to is empty: name a new file.\n");
 });
 
 test.serial("a node goes on when a sector cannot be read any more, and says so once", async (t) => {

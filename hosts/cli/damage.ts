@@ -8,7 +8,7 @@ import { harmlessLine } from "./text.ts";
 export interface DamageReport {
   /** `missingAtMost`: how many Drops may be missing besides those in `damaged`. */
   damage: Damage & { missingAtMost: number };
-  /** The ShortIds, in hexadecimal, of the Drops whose bytes are wrong. */
+  /** The ShortIds, in hexadecimal, of the Drops whose bytes are wrong or gone. */
   damaged: string[];
 }
 
@@ -17,7 +17,7 @@ export function tellDamage(path: string, opened: OpenedDrops, damaged: string[],
   const sentences = damageSentences(path, opened, damaged);
   if (sentences.length > 0 && hint !== "") sentences.push(hint);
   for (const sentence of sentences) note(harmlessLine(`throwie: ${sentence}`));
-  return { damage: { ...opened.damage, missingAtMost: missingAtMost(opened.store, opened.damage) }, damaged };
+  return { damage: { ...opened.damage, missingAtMost: missingAtMost(opened) }, damaged };
 }
 
 export function recoverHint(path: string): string {

@@ -5,16 +5,15 @@ import { print } from "../machine/standard-streams.ts";
 import { damagedDrops, shortIdText } from "../store/damaged-drops.ts";
 import { openStoredDrops } from "../store/drop-store.ts";
 import { recoverHint, tellDamage } from "./damage.ts";
-import { harmlessJson } from "./text.ts";
+import { countOf, harmlessJson } from "./text.ts";
 
 const HOUR_MS = 3_600_000;
 
 export async function journal(options: { store: string; json?: boolean }): Promise<void> {
   const opened = await openStoredDrops(options.store);
   const { store } = opened;
-  const report = tellDamage(options.store, opened, damagedDrops(store), recoverHint(options.store));
-  const deaths = store
-    .journal()
+  const report = tellDamage(options.store, opened, damagedDrops(opened), recoverHint(options.store));
+  const deaths = opened.deaths
     .sort((a, b) => b.time - a.time)
     .map(({ low, high, lengthBytes, cause, time, age, heatKey }) => ({
       shortId: shortIdText(low, high),
@@ -34,7 +33,8 @@ export async function journal(options: { store: string; json?: boolean }): Promi
     const age = ageHours === undefined ? "never checked" : `checked ${ageHours} h before`;
     print(`${shortId}  ${cause.padEnd(14)}  ${hoursAgo} h ago, ${age}, heat ${heat}`);
   }
-  print(`${deaths.length} deaths on record; ${count} Drops held, room for ${room}, ${retiredSectors} sectors retired.`);
+  const sums = `${countOf(count, "Drop")} held, room for ${room}, ${countOf(retiredSectors, "sector")} retired`;
+  print(`${countOf(deaths.length, "death")} on record; ${sums}.`);
 }
 
 /** Heat time counts half-lives, so the hours are right only for a store that was awake all the time. */

@@ -12,7 +12,7 @@ import { LogLines } from "../machine/log-lines.ts";
 import { aborted, stopRequests } from "../machine/stop.ts";
 import { HostNode, radioAddress } from "../node/host-node.ts";
 import { type RadioNews, type RadioOptions, radioOf } from "./radio-options.ts";
-import { harmlessJson, harmlessLine } from "./text.ts";
+import { countOf, harmlessJson, harmlessLine } from "./text.ts";
 
 export async function mule(options: RadioOptions & { store: string; json?: boolean }): Promise<void> {
   const say = (event: string, words: string, details: object): void => {
@@ -21,7 +21,9 @@ export async function mule(options: RadioOptions & { store: string; json?: boole
       `${options.json ? harmlessJson({ at, event, ...details }) : harmlessLine(`${at.slice(11, 19)}  ${words}`)}\n`,
     );
   };
-  const lines = new LogLines(1, (count) => say("log-dropped", `${count} lines could not be printed`, { lines: count }));
+  const lines = new LogLines(1, (count) =>
+    say("log-dropped", `${countOf(count, "line")} could not be printed`, { lines: count }),
+  );
   const tell = (news: RadioNews): void => say(news.event, wordsOf(news), news);
   const openRadio = radioOf(options, tell);
   const address = radioAddress(randomBytes(ADDRESS_BYTES));
@@ -51,7 +53,10 @@ export async function mule(options: RadioOptions & { store: string; json?: boole
   const control = await ControlServer.open(options.store, {
     publish: ({ drop }) => ({ outcome: node.publish(drop, "own"), held: node.held }),
   });
-  say("carrying", `carrying ${node.held} Drops from ${options.store}`, { held: node.held, store: options.store });
+  say("carrying", `carrying ${countOf(node.held, "Drop")} from ${options.store}`, {
+    held: node.held,
+    store: options.store,
+  });
   if (!control.serves) {
     const words = "no other command can write to this store meanwhile: set XDG_RUNTIME_DIR to a folder of your own";
     say("no-socket", words, { store: options.store });
@@ -59,7 +64,7 @@ export async function mule(options: RadioOptions & { store: string; json?: boole
   await aborted(stop);
   control.close();
   node.close();
-  say("stopped", `stopped; the store holds ${node.held} Drops`, { held: node.held });
+  say("stopped", `stopped; the store holds ${countOf(node.held, "Drop")}`, { held: node.held });
   await lines.close();
   process.exit(0);
 }

@@ -12,7 +12,7 @@ export async function readMessages(options: KeyOptions & ShowOptions & { store: 
   const secret = await secretOf(options, "read");
   const opened = await openStoredDrops(options.store);
   const { store } = opened;
-  const report = tellDamage(options.store, opened, damagedDrops(store), recoverHint(options.store));
+  const report = tellDamage(options.store, opened, damagedDrops(opened), recoverHint(options.store));
   const key = keyOf(secret);
   const progress = new Progress("Drops tried");
   const messages = openMessages(store, key, (done, total) => progress.update(done, total));

@@ -1,6 +1,7 @@
 /** `throwie recover`: write all that can be saved of a damaged store to a new file. */
 import { createWhole } from "../machine/new-file.ts";
 import { note, print } from "../machine/standard-streams.ts";
+import { lostDrops } from "../store/damaged-drops.ts";
 import { openRemains } from "../store/drop-store.ts";
 import { salvage } from "../store/salvage.ts";
 import { refuseTaken } from "../store/store-file.ts";
@@ -9,12 +10,16 @@ import { countOf, harmlessJson, harmlessLine } from "./text.ts";
 
 export async function recoverStore(path: string, options: { to?: string; json?: boolean }): Promise<void> {
   const to = options.to ?? `${path}.recovered`;
+  if (to === "") throw new RangeError("The name after --to is empty: name a new file.");
   const opened = await openRemains(path);
   refuseTaken(to);
   const { bytes, saved, damaged } = salvage(opened.store, opened.sizeBytes);
-  const report = tellDamage(path, opened, damaged);
+  const report = tellDamage(path, opened, [...lostDrops(opened.lost), ...damaged]);
   if (saved === 0) throw new Error(`There is no Drop in ${path} that can be saved: no file was written.`);
   createWhole(to, bytes, (sentence) => note(harmlessLine(`throwie: ${sentence}`)));
   if (options.json) print(harmlessJson({ store: path, to, saved, ...report }));
-  else print(harmlessLine(`Saved ${countOf(saved, "Drop")} of ${path} in ${to}. The old file was not changed.`));
+  else {
+    print(harmlessLine(`Saved ${countOf(saved, "Drop")} of ${path} in ${to}. The old file was not changed.`));
+    print("To use the new file, name it with --store, or move it to where the old one is.");
+  }
 }

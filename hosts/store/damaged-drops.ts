@@ -2,11 +2,11 @@
  * What of a store cannot be shown, in words for a person.
  *
  * A Drop is right when its bytes have the hash that its record names. A disk or flash that fails changes bytes, so a
- * command that reads checks each Drop, as a node does before it sends one. It names every Drop whose bytes are wrong,
- * and says how many more may be missing.
+ * command that reads checks each Drop, as a node does before it sends one. It names every Drop whose bytes are wrong or
+ * gone, and says how many more may be missing.
  */
 import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
-import { type Damage, dropAt, type OpenedDrops, type StoredDrops } from "./drop-store.ts";
+import { dropAt, type OpenedDrops, type ShortId, type StoredDrops } from "./drop-store.ts";
 
 /** A sector of the log names so many Drops at most. */
 const DROPS_IN_LOG_SECTOR_MAX = 127;
@@ -19,33 +19,45 @@ export function isRight(store: StoredDrops, slot: number, drop: Uint8Array): boo
   return shortIdLow(id) === store.idLow(slot) && shortIdHigh(id) === store.idHigh(slot);
 }
 
-/** The ShortIds, in hexadecimal, of the Drops whose bytes are wrong. */
-export function damagedDrops(store: StoredDrops): string[] {
+/** The ShortIds, in hexadecimal, of the Drops whose bytes are wrong or gone. */
+export function damagedDrops({ store, lost }: OpenedDrops): string[] {
+  return [...lostDrops(lost), ...wrongDrops(store)];
+}
+
+export function lostDrops(lost: ShortId[]): string[] {
+  return lost.map(({ low, high }) => shortIdText(low, high));
+}
+
+function wrongDrops(store: StoredDrops): string[] {
   return Array.from({ length: store.capacity }, (_, slot) => slot)
     .filter((slot) => store.occupied(slot) && !isRight(store, slot, dropAt(store, slot)))
     .map((slot) => shortIdText(store.idLow(slot), store.idHigh(slot)));
 }
 
-/** How many Drops may be missing besides those that are damaged. */
-export function missingAtMost(store: StoredDrops, { logSectors, records }: Damage): number {
-  return Math.min(store.capacity - store.count, records + logSectors * DROPS_IN_LOG_SECTOR_MAX);
+/** How many Drops may be missing besides those that have a name. */
+export function missingAtMost({ store, damage, lost }: OpenedDrops): number {
+  const { logSectors, records } = damage;
+  const nameless = records - lost.length + logSectors * DROPS_IN_LOG_SECTOR_MAX;
+  return Math.max(0, Math.min(store.capacity - store.count - lost.length, nameless));
 }
 
 /** What a person should know of the damage, a sentence each. None when there is no damage. */
-export function damageSentences(path: string, { store, damage }: OpenedDrops, damaged: string[]): string[] {
+export function damageSentences(path: string, opened: OpenedDrops, damaged: string[]): string[] {
   const sentences: string[] = [];
-  const { unreadableSectors, logSectors } = damage;
-  if (unreadableSectors > 0) sentences.push(`The disk cannot read ${counted(unreadableSectors, "sector")} of ${path}.`);
-  const missing = missingAtMost(store, damage);
+  const { unreadable } = opened;
+  const { logSectors } = opened.damage;
+  if (unreadable.length > 0) {
+    const sectors = `${unreadable.length === 1 ? "sector" : "sectors"} ${named(unreadable)}`;
+    sentences.push(`The disk cannot read ${sectors} of ${path} (4,096 bytes each, counted from 0).`);
+  }
+  const missing = missingAtMost(opened);
   if (missing > 0) {
     const where = logSectors > 0 ? `, with ${counted(logSectors, "sector")} of its log gone` : "";
     sentences.push(`The store ${path} is damaged${where}: at most ${counted(missing, "Drop")} cannot be shown.`);
   }
   if (damaged.length > 0) {
-    const more = damaged.length > NAMES_MAX ? ` and ${damaged.length - NAMES_MAX} more` : "";
-    const names = damaged.slice(0, NAMES_MAX).join(", ");
     sentences.push(
-      `${counted(damaged.length, "Drop")} in ${path} cannot be shown, with damaged bytes: ${names}${more}.`,
+      `${counted(damaged.length, "Drop")} in ${path} cannot be shown, with damaged bytes: ${named(damaged)}.`,
     );
   }
   return sentences;
@@ -57,6 +69,11 @@ export function shortIdText(low: number, high: number): string {
   bytes.writeUInt32LE(low, 0);
   bytes.writeUInt32LE(high, 4);
   return bytes.toString("hex");
+}
+
+function named(all: readonly (string | number)[]): string {
+  const more = all.length > NAMES_MAX ? ` and ${all.length - NAMES_MAX} more` : "";
+  return `${all.slice(0, NAMES_MAX).join(", ")}${more}`;
 }
 
 function counted(count: number, noun: string): string {

@@ -7,6 +7,8 @@
  * to: `throwie recover` copies what can be saved.
  */
 import { closeSync, constants } from "node:fs";
+import type { Death } from "../../modules/store/journal.ts";
+import { CORRUPT } from "../../modules/store/marks.ts";
 import { type MountOutcome, Store } from "../../modules/store/store.ts";
 import { FileFlash } from "./file-flash.ts";
 import { openExisting, refuseFolder } from "./path-rules.ts";
@@ -41,7 +43,6 @@ export type StoredDrops = Pick<
   | "heat"
   | "idHigh"
   | "idLow"
-  | "journal"
   | "lengthBytes"
   | "occupied"
   | "read"
@@ -56,14 +57,26 @@ export interface Damage {
   unreadableSectors: number;
   /** Sectors of the log that are missing or damaged. */
   logSectors: number;
-  /** Records that are damaged, or whose Drop is lost. */
+  /** Records that are damaged, or whose Drop is lost (`OpenedDrops.lost`). */
   records: number;
+}
+
+/** The two words of a ShortId, unsigned. */
+export interface ShortId {
+  readonly low: number;
+  readonly high: number;
 }
 
 /** A store that was opened to read what it holds. */
 export interface OpenedDrops {
   store: StoredDrops;
   damage: Damage;
+  /** The numbers of the sectors that the disk cannot read. */
+  unreadable: readonly number[];
+  /** The ShortIds of the Drops that the log names, and whose sector of bodies is gone. */
+  lost: ShortId[];
+  /** The journal as it is in the file. */
+  deaths: Death[];
 }
 
 /**
@@ -158,7 +171,18 @@ function mounted(path: string, snapshot: Snapshot | undefined): OpenedDrops & { 
   refuseOutcome(path, store.mount());
   const { logSectors, records } = store.damage;
   const damage = { unreadableSectors: snapshot.unreadable.length, logSectors, records };
-  return { store, damage, sizeBytes: snapshot.sizeBytes };
+  const deaths = snapshot.asFound(() => store.journal());
+  const { unreadable, sizeBytes } = snapshot;
+  return { store, damage, unreadable, lost: lostIn(store, deaths), deaths, sizeBytes };
+}
+
+/**
+ * The Drops whose bodies are gone. Mount gives each of them a death in memory, which is no death that the file knows.
+ */
+function lostIn(store: Store, deaths: Death[]): ShortId[] {
+  const nameOf = ({ low, high, time }: Death): string => `${low} ${high} ${time}`;
+  const known = new Set(deaths.map(nameOf));
+  return store.journal().filter((death) => death.cause === CORRUPT && !known.has(nameOf(death)));
 }
 
 function refuseOutcome(path: string, outcome: MountOutcome): void {

@@ -29,6 +29,9 @@ export class Snapshot implements Flash {
   readonly unreadable: readonly number[];
   /** The file's bytes, from the first to the last. */
   readonly bytes: Uint8Array;
+  /** The file's bytes as they were read, without what a mount repaired. */
+  readonly #found: Uint8Array;
+  #showsFound = false;
 
   constructor(bytes: Uint8Array, unreadable: readonly number[] = []) {
     // A creation that was cut short.
@@ -36,6 +39,17 @@ export class Snapshot implements Flash {
     this.bytes = begun ? new Uint8Array(SIZE_BYTES_DEFAULT).fill(0xff) : bytes;
     this.sizeBytes = this.bytes.length;
     this.unreadable = unreadable;
+    this.#found = this.bytes.slice();
+  }
+
+  /** Calls `look`. Meanwhile a read gives the bytes of the file, without what a mount repaired in memory. */
+  asFound<Seen>(look: () => Seen): Seen {
+    this.#showsFound = true;
+    try {
+      return look();
+    } finally {
+      this.#showsFound = false;
+    }
   }
 
   /** The content at the size of a board's partition, for a copy that was cut short or has bytes after it. */
@@ -50,7 +64,8 @@ export class Snapshot implements Flash {
   }
 
   read(address: number, into: Uint8Array, offset: number, lengthBytes: number): void {
-    into.set(this.#part(address, lengthBytes), offset);
+    const part = this.#part(address, lengthBytes);
+    into.set(this.#showsFound ? this.#found.subarray(address, address + lengthBytes) : part, offset);
   }
 
   program(address: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {

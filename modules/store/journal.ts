@@ -23,7 +23,7 @@ import {
   VERIFIED_DROP_RECORD,
   word,
 } from "./layout.ts";
-import { ageOf, causeOf, isVerified, SUPERSEDED, timeKnown, timeOf } from "./marks.ts";
+import { ageOf, causeOf, isVerified, SUPERSEDED, timeOf } from "./marks.ts";
 import type { RecordLog } from "./record-log.ts";
 
 /** One death of a Drop (`Store.journal`). */
@@ -67,14 +67,14 @@ export function readJournal(log: RecordLog): Death[] {
       const cause = causeOf(bytes, layout.deadAt);
       if (cause <= SUPERSEDED || (bytes[0] !== DROP_RECORD && bytes[0] !== VERIFIED_DROP_RECORD)) continue;
       const time = timeOf(bytes, layout.deadAt, log.now);
-      const known = isVerified(bytes, layout.verifiedAt, layout.unitBytes) && timeKnown(bytes, layout.verifiedAt);
+      const verified = isVerified(bytes, layout.verifiedAt, layout.unitBytes);
       const death = {
         low: word(bytes, 4) >>> 0,
         high: word(bytes, 8) >>> 0,
         lengthBytes: half(bytes, 2),
         cause,
         time,
-        age: known ? ageOf(bytes, layout.verifiedAt, time) : undefined,
+        age: verified ? ageOf(bytes, layout.verifiedAt, time) : undefined,
         heatKey: word(bytes, 12),
       };
       deaths.push(death);

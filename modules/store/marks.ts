@@ -96,9 +96,13 @@ export function timeOf(bytes: Uint8Array, at: number, now: number): number {
   return now + (((lowTime(bytes, at) - now) << 8) >> 8);
 }
 
-/** How long before `time` the mark was programmed. */
-export function ageOf(bytes: Uint8Array, at: number, time: number): number {
-  return (time - lowTime(bytes, at)) & TIME_MASK;
+/**
+ * How long before `time` the mark was programmed; undefined when the mark says no time, or a later time. A mark may say
+ * one unit more than was meant, because two of its values are taken.
+ */
+export function ageOf(bytes: Uint8Array, at: number, time: number): number | undefined {
+  const age = time - timeOf(bytes, at, time);
+  return timeKnown(bytes, at) && age >= -1 ? Math.max(0, age) : undefined;
 }
 
 function lowTime(bytes: Uint8Array, at: number): number {
