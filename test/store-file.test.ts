@@ -4,7 +4,7 @@
  * against what it reported.
  */
 import { spawn } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -51,6 +51,26 @@ flashContract(test, "file flash", () => {
 flashContract(test, "snapshot", () => {
   const flash = new Snapshot(new Uint8Array(8 * 4096).fill(0xff));
   return { flash, reopen: () => flash, end: quiet };
+});
+
+test("a file that becomes shorter is noticed by every call, and gets no zeros", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "throwie-flash-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, "store");
+  writeFileSync(path, new Uint8Array(8 * 4096).fill(0xff));
+  const flash = new FileFlash(openSync(path, "r+"), path, quiet);
+  truncateSync(path, 4096);
+  const bytes = new Uint8Array(4);
+  for (const call of [
+    () => flash.read(4096, bytes, 0, 4),
+    () => flash.program(0, bytes, 0, 4),
+    () => flash.program(8192, bytes, 0, 4),
+    () => flash.eraseSector(7),
+    () => flash.sync(),
+    () => flash.close(),
+  ])
+    t.throws(call, { message: /^(Another program changed the size of .*|.* became shorter: .*)\.$/ });
+  t.is(statSync(path).size, 4096);
 });
 
 interface KillPlan {

@@ -317,6 +317,21 @@ test("a writer that waits says so once, and writes to the file that has the name
   t.deepEqual(await numbersIn(path), [1]);
 });
 
+test("a writer says that it waits also while it asks a holder that does not answer", async (t) => {
+  const path = join(folderOf(t), "x");
+  const { close } = await openDropStore(path);
+  const tell = (words: string): void => answer?.(words);
+  let answer: ((words: string) => void) | undefined;
+  // The holder is asked once, and what ends the question is the sentence for the person.
+  const whileHeld = async (): Promise<void> => {
+    throw new Error(await new Promise<string>((resolve) => (answer = resolve)));
+  };
+  await t.throwsAsync(keep(path, [1], { ...PATIENT, tell, whileHeld }), {
+    message: /^Another process writes to .*: waiting/,
+  });
+  close();
+});
+
 // The umask is the whole process's, and ava's workers may not change it. So a process of its own creates the store.
 test("only its owner can read a store, whatever the umask, and an older store is narrowed with a word", async (t) => {
   const folder = folderOf(t);

@@ -140,8 +140,14 @@ test.serial("a copy that was cut short is refused by read, and recover saves its
   const { address } = bodyOf(path, 20);
   writeFileSync(path, readFileSync(path).subarray(0, address + 500));
   await t.throwsAsync(openStoredDrops(path), { message: /has a size that no store has: .*throwie recover/ });
-  const { store, sizeBytes } = await openRemains(path);
+  const opened = await openRemains(path);
+  const { store, sizeBytes } = opened;
   t.is(sizeBytes, 448 * SECTOR_BYTES);
+  const missing = 447 - Math.floor((address + 500) / SECTOR_BYTES);
+  t.like(opened.damage, { unreadableSectors: 0, missingSectors: missing });
+  const said = damageSentences(path, opened, []).join("\n");
+  t.regex(said, new RegExp(`x was cut short: a store has ${missing} more sectors`));
+  t.notRegex(said, /disk cannot read/);
   const { saved, damaged } = salvage(store, sizeBytes);
   t.true(saved > 10 && saved < DROPS);
   t.true(damaged.includes(nameOf(20)));

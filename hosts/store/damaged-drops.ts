@@ -45,11 +45,13 @@ export function missingAtMost({ store, damage, lost }: OpenedDrops): number {
 export function damageSentences(path: string, opened: OpenedDrops, damaged: string[]): string[] {
   const sentences: string[] = [];
   const { unreadable } = opened;
-  const { logSectors } = opened.damage;
+  const { logSectors, missingSectors } = opened.damage;
   if (unreadable.length > 0) {
     const sectors = `${unreadable.length === 1 ? "sector" : "sectors"} ${named(unreadable)}`;
     sentences.push(`The disk cannot read ${sectors} of ${path} (4,096 bytes each, counted from 0).`);
   }
+  if (missingSectors > 0)
+    sentences.push(`The file ${path} was cut short: a store has ${counted(missingSectors, "more sector")}.`);
   const missing = missingAtMost(opened);
   if (missing > 0) {
     const where = logSectors > 0 ? `, with ${counted(logSectors, "sector")} of its log gone` : "";

@@ -55,6 +55,8 @@ export type StoredDrops = Pick<
 export interface Damage {
   /** Sectors of the file that the disk cannot read. */
   unreadableSectors: number;
+  /** Sectors at the end of a store that are not in the file. */
+  missingSectors: number;
   /** Sectors of the log that are missing or damaged. */
   logSectors: number;
   /** Records that are damaged, or whose Drop is lost (`OpenedDrops.lost`). */
@@ -170,9 +172,9 @@ function mounted(path: string, snapshot: Snapshot | undefined): OpenedDrops & { 
   const store = new Store(snapshot);
   refuseOutcome(path, store.mount());
   const { logSectors, records } = store.damage;
-  const damage = { unreadableSectors: snapshot.unreadable.length, logSectors, records };
   const deaths = snapshot.asFound(() => store.journal());
-  const { unreadable, sizeBytes } = snapshot;
+  const { unreadable, missingSectors, sizeBytes } = snapshot;
+  const damage = { unreadableSectors: unreadable.length, missingSectors, logSectors, records };
   return { store, damage, unreadable, lost: lostIn(store, deaths), deaths, sizeBytes };
 }
 

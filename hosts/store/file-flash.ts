@@ -12,7 +12,8 @@
  *
  * A disk that fails (EIO) makes `program` and `eraseSector` return false, and a read give zeros, which are no Drop: a
  * node goes on without that sector. `failedReads` counts these reads, and `tell` gets one sentence for each sector.
- * Other errors of the system are thrown, with the path of the file.
+ * Other errors of the system are thrown, with the path of the file. So is a file that another program made shorter or
+ * longer: to write to it would fill the gap with zeros, which no store has.
  *
  * This class opens nothing: store-file.ts opens, creates and locks the file.
  */
@@ -78,6 +79,7 @@ export class FileFlash implements Flash {
   }
 
   sync(): void {
+    this.#checkSize();
     if (!this.#dirty) return;
     try {
       fdatasyncSync(this.#file);
@@ -115,6 +117,7 @@ export class FileFlash implements Flash {
   }
 
   #write(address: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
+    this.#checkSize();
     this.#dirty = true;
     let done = 0;
     try {
@@ -126,6 +129,13 @@ export class FileFlash implements Flash {
       if (codeOf(error) === "EIO") return false;
       throw this.#named(error);
     }
+  }
+
+  #checkSize(): void {
+    if (fstatSync(this.#file).size === this.sizeBytes) return;
+    throw new Error(
+      `Another program changed the size of ${this.#path}, so its Drops may be gone: stop that program, and look with throwie recover.`,
+    );
   }
 
   /** A failure of the system, with the path that a sentence about the failure names. */

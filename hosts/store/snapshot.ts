@@ -27,18 +27,21 @@ export class Snapshot implements Flash {
   readonly programSizeBytes = 4;
   /** The numbers of the sectors that the disk could not read. */
   readonly unreadable: readonly number[];
+  /** So many sectors at the end are not in the file, because a copy was cut short. */
+  readonly missingSectors: number;
   /** The file's bytes, from the first to the last. */
   readonly bytes: Uint8Array;
   /** The file's bytes as they were read, without what a mount repaired. */
   readonly #found: Uint8Array;
   #showsFound = false;
 
-  constructor(bytes: Uint8Array, unreadable: readonly number[] = []) {
+  constructor(bytes: Uint8Array, unreadable: readonly number[] = [], missingSectors = 0) {
     // A creation that was cut short.
     const begun = bytes.length < SIZE_BYTES_DEFAULT && bytes.every((byte) => byte === 0xff);
     this.bytes = begun ? new Uint8Array(SIZE_BYTES_DEFAULT).fill(0xff) : bytes;
     this.sizeBytes = this.bytes.length;
     this.unreadable = unreadable;
+    this.missingSectors = missingSectors;
     this.#found = this.bytes.slice();
   }
 
@@ -57,10 +60,9 @@ export class Snapshot implements Flash {
     const bytes = new Uint8Array(SIZE_BYTES_DEFAULT);
     bytes.set(this.bytes.subarray(0, bytes.length));
     const unreadable = this.unreadable.filter((sector) => sector * SECTOR_SIZE_BYTES < bytes.length);
-    // A sector that is there in part counts as readable: its records and Drops have checks of their own.
-    for (let at = roundUp(this.sizeBytes); at < bytes.length; at += SECTOR_SIZE_BYTES)
-      unreadable.push(at / SECTOR_SIZE_BYTES);
-    return new Snapshot(bytes, unreadable);
+    // A sector that is there in part is not missing: its records and Drops have checks of their own.
+    const missing = Math.max(0, bytes.length - this.sizeBytes);
+    return new Snapshot(bytes, unreadable, Math.floor(missing / SECTOR_SIZE_BYTES));
   }
 
   read(address: number, into: Uint8Array, offset: number, lengthBytes: number): void {
@@ -90,10 +92,6 @@ export class Snapshot implements Flash {
       throw new Error(`snapshot: ${lengthBytes} bytes at ${address} are out of range`);
     return this.bytes.subarray(address, address + lengthBytes);
   }
-}
-
-function roundUp(sizeBytes: number): number {
-  return Math.ceil(sizeBytes / SECTOR_SIZE_BYTES) * SECTOR_SIZE_BYTES;
 }
 
 /** Reads the open file once. It must not be written to meanwhile. Undefined when it is too large for a store. */

@@ -84,7 +84,7 @@ export async function openForWriting(path: string, options: WritingOptions = {})
       if (!locked) {
         mine = false;
         options.signal?.throwIfAborted();
-        await options.whileHeld?.();
+        await patience.while(options.whileHeld);
       }
       patience.check(file);
     } catch (error) {
@@ -113,6 +113,16 @@ class Patience {
     this.#limitMs = limitMs;
   }
 
+  /** Waits for `action`, which may ask a holder that does not answer. The person hears of the wait in time. */
+  async while(action: () => Promise<void> = async () => {}): Promise<void> {
+    const saying = setTimeout(() => this.#say(), this.#begin + TELL_AFTER_MS - performance.now());
+    try {
+      await action();
+    } finally {
+      clearTimeout(saying);
+    }
+  }
+
   /** Throws a sentence when the wait is over. */
   check(file: number): void {
     const now = performance.now();
@@ -121,7 +131,11 @@ class Patience {
     this.#change = mtimeMs;
     if (now - this.#changedAt >= this.#limitMs || now - this.#begin >= Math.max(PATIENCE_MS_MAX, this.#limitMs))
       refuse(`${this.#path} is in use by another process: stop that process, or name another file.`);
-    if (this.#told || now - this.#begin < TELL_AFTER_MS) return;
+    if (now - this.#begin >= TELL_AFTER_MS) this.#say();
+  }
+
+  #say(): void {
+    if (this.#told) return;
     this.#told = true;
     this.#tell(`Another process writes to ${this.#path}: waiting for that process.`);
   }
