@@ -52,6 +52,7 @@ const handlers = {
     published.push(drop);
     return { outcome: "stored" as const, held: published.length };
   },
+  who: () => ({ carrier: "mule" as const }),
 };
 
 /** A file that stands for a store. */
@@ -96,10 +97,18 @@ test("a request and its answer come back as they were sent", (t) => {
     const frame = frameOf(encodeControlRequest("publish", { drop })) as ControlFrame;
     for (const outcome of ["stored", "known", "colder", "busy", "flash"] as const) {
       const answer = answerRequest(frame, {
+        ...handlers,
         publish: (request) => ({ outcome, held: request.drop.length }),
       }) as Uint8Array;
       t.deepEqual(decodeControlAnswer("publish", frameOf(answer) as ControlFrame), { outcome, held: sizeBytes });
     }
+  }
+  const frame = frameOf(encodeControlRequest("who", {})) as ControlFrame;
+  for (const carrier of ["mule", "gateway"] as const) {
+    const answer = answerRequest(frame, { ...handlers, who: () => ({ carrier }) }) as Uint8Array;
+    t.deepEqual(decodeControlAnswer("who", frameOf(answer) as ControlFrame), { carrier });
+    t.is(decodeControlAnswer("who", { ...frame, body: Uint8Array.of(0xa1, 1, 2) }), "malformed");
+    t.is(answerRequest({ ...frame, body: Uint8Array.of(0xa1, 1, 0) }, handlers), "malformed");
   }
 });
 
@@ -109,7 +118,7 @@ test("bytes that are no request are refused, whatever they are", (t) => {
   t.is(frameOf(Uint8Array.of(...request, 0)), "malformed");
   t.is(frameOf(Uint8Array.of(1, 1, (BODY_SIZE_BYTES_MAX + 1) >> 8, (BODY_SIZE_BYTES_MAX + 1) & 0xff)), "malformed");
   const frame = frameOf(request) as ControlFrame;
-  const unasked = { publish: () => t.fail() as never };
+  const unasked = { publish: () => t.fail() as never, who: () => t.fail() as never };
   const unknown = Uint8Array.of(1, 0, 0, 0);
   t.deepEqual(answerRequest({ ...frame, version: 2 }, unasked), unknown);
   t.deepEqual(answerRequest({ ...frame, code: 0 }, unasked), unknown);
@@ -122,7 +131,7 @@ test("bytes that are no request are refused, whatever they are", (t) => {
   const random = new SeededRandom(1, "control");
   for (let count = 0; count < 2_000; count++) {
     const body = Uint8Array.from({ length: random.below(70) }, () => random.below(256));
-    const answer = answerRequest({ ...frame, body }, { publish: () => ({ outcome: "known", held: 1 }) });
+    const answer = answerRequest({ ...frame, body }, { ...handlers, publish: () => ({ outcome: "known", held: 1 }) });
     t.true(answer === "malformed" || answer.length > HEADER_BYTES);
   }
 });

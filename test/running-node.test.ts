@@ -1,8 +1,12 @@
 /**
  * A person writes and reads while a Mule or a gateway has the store open. These tests run the commands as processes:
  * the Mules on an air in this process, a write in the middle of everything, and every way to stop a node.
+ *
+ * A node carries on whoever goes away, so each one has a guard, which kills the node when this process ends in whatever
+ * way. A `throwie write` stretches its key for half a second of work. Where the command is not the point of a test,
+ * this process gives the message to the node itself, under a key that was stretched once.
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, type StdioOptions, spawn, spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import {
@@ -22,9 +26,12 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join, relative } from "node:path";
 import { createInterface } from "node:readline";
+import type { Duplex } from "node:stream";
 import test, { type ExecutionContext } from "ava";
+import { askNode } from "../hosts/control/client.ts";
 import { placesOf } from "../hosts/control/places.ts";
-import { keyOfWords, openMessages } from "../hosts/node/message.ts";
+import { HostNode } from "../hosts/node/host-node.ts";
+import { keyOfWords, leaveMessage, openMessages, sealMessage } from "../hosts/node/message.ts";
 import { decodeDatagram, SENT_DATAGRAM } from "../hosts/radio/air-datagram.ts";
 import { openDropStore, openStoredDrops } from "../hosts/store/drop-store.ts";
 
@@ -57,6 +64,23 @@ async function openAir(t: ExecutionContext): Promise<string> {
   return `127.0.0.1:${socket.address().port}`;
 }
 
+/**
+ * Becomes the command of its arguments, under the same process id. What stays behind waits for the end of this test's
+ * process, or of the test: then descriptor 3 ends, and the command is killed.
+ */
+const GUARDED = `{ trap '' HUP; cat; kill -9 $$; } <&3 >/dev/null 2>&1 & exec "$@" 3<&-`;
+
+/** Starts a program that ends with this process. The standard streams are as given. */
+function guarded(t: ExecutionContext, program: string[], streams: StdioOptions & unknown[]): ChildProcess {
+  const child = spawn("sh", ["-c", GUARDED, "sh", ...program], { stdio: [...streams, "pipe"] as StdioOptions });
+  const guard = child.stdio[3] as Duplex;
+  guard.on("error", () => {});
+  // The guard must not outlive the command, because another process may get its id.
+  child.on("exit", () => guard.destroy());
+  t.teardown(() => guard.destroy());
+  return child;
+}
+
 interface Ended {
   code: number | null;
   signal: NodeJS.Signals | null;
@@ -72,11 +96,11 @@ class Running {
   #wake: () => void = () => {};
 
   constructor(t: ExecutionContext, words: string[]) {
-    const child = spawn(process.execPath, [THROWIE, ...words], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = guarded(t, [process.execPath, THROWIE, ...words], ["ignore", "pipe", "pipe"]);
     this.child = child;
     const errors: string[] = [];
-    child.stderr.on("data", (text) => errors.push(String(text)));
-    createInterface({ input: child.stdout }).on("line", (line) => {
+    child.stderr!.on("data", (text) => errors.push(String(text)));
+    createInterface({ input: child.stdout! }).on("line", (line) => {
       this.lines.push(line);
       this.#wake();
     });
@@ -84,7 +108,6 @@ class Running {
       this.#wake();
       return { code, signal, stdout: this.lines.map((line) => `${line}\n`).join(""), stderr: errors.join("") };
     });
-    t.teardown(() => child.kill("SIGKILL"));
   }
 
   /** Resolves to the first line of JSON with this event. */
@@ -112,6 +135,20 @@ async function startMule(t: ExecutionContext, store: string, air: string): Promi
 const write = (t: ExecutionContext, store: string, text: string): Promise<Ended> =>
   new Running(t, ["write", "--store", store, ...KEY, text]).ended;
 
+const sealed = (text: string): Uint8Array => sealMessage(new TextEncoder().encode(text), key);
+
+/** Puts a message into a store that no node has open. */
+async function put(store: string, text: string): Promise<void> {
+  const node = await HostNode.open({ storePath: store });
+  leaveMessage(node, sealed(text), store);
+  node.close();
+}
+
+/** Gives a message to the node that has the store open. */
+async function give(t: ExecutionContext, store: string, text: string): Promise<void> {
+  t.like(await askNode(store, "publish", { drop: sealed(text) }), { outcome: "stored" });
+}
+
 /** The messages in the store, in the order of the alphabet. */
 async function texts(store: string): Promise<string[]> {
   const { store: drops } = await openStoredDrops(store);
@@ -125,7 +162,7 @@ test("what is written while a Mule runs is in its store, and reaches another Mul
   const air = await openAir(t);
   const mine = join(folder, "mine.flash");
   const theirs = join(folder, "theirs.flash");
-  t.regex((await write(t, mine, "before")).stdout, /^Drop [0-9a-f]{64}, 46 bytes, is in .* with 0 other Drops\.\n$/);
+  await put(mine, "before");
   const mule = await startMule(t, mine, air);
   const { code, stdout, stderr } = await write(t, mine, "during");
   t.is(code, 0, stderr);
@@ -166,11 +203,27 @@ test("every name of the store leads to the running Mule, and twelve at once all 
   t.deepEqual(await texts(join(folder, "hard")), all);
 });
 
+test("a second Mule says that a Mule carries the store already, and does not wait", async (t) => {
+  const store = join(newFolder(t), "drops.flash");
+  const mule = await startMule(t, store, "127.0.0.1:9");
+  const { code, stdout, stderr } = await new Running(t, ["mule", "--store", store, "--air", "127.0.0.1:9"]).ended;
+  t.is(code, 1);
+  t.is(stdout, "");
+  // After a second of waiting there would be a line that says so.
+  t.regex(
+    stderr,
+    /^throwie: A Mule already carries .*drops\.flash: stop that program first, or use another store\.\n$/,
+  );
+  await give(t, store, "the first one carries on");
+  mule.child.kill("SIGTERM");
+  t.is((await mule.ended).code, 0);
+});
+
 test("a Mule that is killed while others write loses nothing, and every write is right in the end", async (t) => {
   const store = join(newFolder(t), "drops.flash");
   const mule = await startMule(t, store, "127.0.0.1:9");
   const places = placesOf(store);
-  const all = Array.from({ length: 4 }, (_, number) => `message ${number}`);
+  const all = Array.from({ length: 3 }, (_, number) => `message ${number}`);
   const writing = all.map((text) => write(t, store, text));
   await Promise.race(writing);
   mule.child.kill("SIGKILL");
@@ -181,7 +234,7 @@ test("a Mule that is killed while others write loses nothing, and every write is
   );
   t.deepEqual(await texts(store), all);
   const next = await startMule(t, store, "127.0.0.1:9");
-  t.is((await write(t, store, "next")).code, 0);
+  await give(t, store, "next");
   next.child.kill("SIGTERM");
   await next.ended;
   t.false(places.some(({ folder }) => existsSync(folder)));
@@ -191,7 +244,7 @@ test("a Mule that is killed while others write loses nothing, and every write is
 
 test("a Mule that is frozen can be read, and a write says that nobody knows", async (t) => {
   const store = join(newFolder(t), "drops.flash");
-  t.is((await write(t, store, "before")).code, 0);
+  await put(store, "before");
   const mule = await startMule(t, store, "127.0.0.1:9");
   mule.child.kill("SIGSTOP");
   t.deepEqual(await texts(store), ["before"]);
@@ -249,12 +302,12 @@ test("a Mule whose lines nobody reads carries on, takes a message, and ends", as
     for (;;) writeSync(reader, Buffer.alloc(4096));
   });
   const full = openSync(pipe, constants.O_WRONLY);
-  const words = [THROWIE, "mule", "--store", store, "--air", "127.0.0.1:9"];
-  const mule = spawn(process.execPath, words, { stdio: ["ignore", full, "inherit"] });
-  t.teardown(() => mule.kill("SIGKILL"));
+  const words = [process.execPath, THROWIE, "mule", "--store", store, "--air", "127.0.0.1:9"];
+  const mule = guarded(t, words, ["ignore", full, "inherit"]);
   closeSync(full);
   const ended = once(mule, "exit");
-  t.is((await write(t, store, "hello")).code, 0);
+  while (typeof (await askNode(store, "who", {})) === "string") await new Promise((resolve) => setTimeout(resolve, 50));
+  await give(t, store, "hello");
   mule.kill("SIGTERM");
   t.deepEqual(await ended, [0, null]);
   closeSync(reader);
@@ -269,11 +322,15 @@ terminalTest("a Mule whose terminal is closed ends cleanly", async (t) => {
   const store = join(folder, "store", "drops.flash");
   const exit = join(folder, "exit");
   // As an interactive shell does, this one passes SIGHUP on. Then it writes down how the Mule ended.
-  const mule = `${process.execPath} ${THROWIE} mule --store ${store} --air 127.0.0.1:9`;
+  const mule = `sh -c "$GUARDED" sh ${process.execPath} ${THROWIE} mule --store ${store} --air 127.0.0.1:9`;
   const command = `trap 'kill -HUP $!' HUP; ${mule} & wait; wait $!; echo $? > ${exit}`;
-  const terminal = spawn("script", ["-qfec", command, "/dev/null"], { stdio: ["pipe", "pipe", "pipe"] });
-  t.teardown(() => terminal.kill("SIGKILL"));
-  await once(createInterface({ input: terminal.stdout }), "line");
+  const env = { ...process.env, GUARDED };
+  const terminal = spawn("script", ["-qfec", command, "/dev/null"], { stdio: ["pipe", "pipe", "pipe", "pipe"], env });
+  t.teardown(() => {
+    terminal.kill("SIGKILL");
+    (terminal.stdio[3] as Duplex).destroy();
+  });
+  await once(createInterface({ input: terminal.stdout! }), "line");
   const places = placesOf(store);
   terminal.kill("SIGKILL");
   while (!existsSync(exit) || readFileSync(exit).length === 0) await new Promise((resolve) => setTimeout(resolve, 50));
@@ -295,6 +352,14 @@ gatewayTest("what is written while a gateway runs becomes a post, and SIGHUP end
   const { drop } = await gateway.event("posted");
   t.true(stdout.includes(`Drop ${drop}, `));
   t.deepEqual(await texts(store), ["to the other town"]);
+  for (const words of [
+    ["gateway", "--data", data, "--listen", "127.0.0.1:0"],
+    ["mule", "--store", store],
+  ]) {
+    const second = await new Running(t, [...words, "--air", "127.0.0.1:9"]).ended;
+    t.is(second.code, 1);
+    t.regex(second.stderr, /^throwie: A gateway already carries .*drops\.flash: stop that program first, [^\n]*\n$/);
+  }
   const places = placesOf(store);
   gateway.child.kill("SIGHUP");
   gateway.child.kill("SIGHUP");

@@ -51,12 +51,15 @@ A damaged store is read as far as possible: what is missing is said on standard 
 damaged), and the exit code is 0. Then throwie recover FILE saves what is left.`;
 
 const MULE_HELP = `
-Write and read while the Mule runs, too: the Mule takes what you write with it.`;
+Write and read while the Mule runs, too: the Mule takes what you write with it.
+
+A Mule whose output nobody reads any more, as in throwie mule | head -1, carries on unseen until a signal stops it.`;
 
 const GATEWAY_HELP = `
 The log goes to standard output, one line of JSON for each event. The first line gives the id of this gateway. Other \
 gateways need the id for --follow. The QUIC library announces itself to the local network by UPnP when it starts; \
-docs/distsoc.md says how to prevent that.`;
+docs/distsoc.md says how to prevent that. A gateway \
+whose log nobody reads any more carries on until a signal stops it.`;
 
 const NEGENTROPY_HELP = `
 Lines: item,TIMESTAMP,ID for each item, then seal. The client then sends initiate. Both sides send msg,HEX.

@@ -1,7 +1,6 @@
 /** `throwie gateway`: run a gateway until a signal stops it. */
 import { join } from "node:path";
 import process from "node:process";
-import { ControlServer } from "../control/server.ts";
 import { loadIdentity } from "../distsoc/identity.ts";
 import { parseNodeAddress } from "../distsoc/node-id.ts";
 import { openIrohTransport } from "../distsoc/transport/iroh-transport.ts";
@@ -12,6 +11,7 @@ import { radioAir } from "../gateway/radio-air.ts";
 import { makeFolders } from "../machine/folders.ts";
 import { aborted, stopRequests } from "../machine/stop.ts";
 import { HostNode, radioAddress } from "../node/host-node.ts";
+import { openControl, refuseCarried } from "./carry.ts";
 import { type RadioOptions, radioOf } from "./radio-options.ts";
 
 interface CommandOptions extends RadioOptions {
@@ -28,14 +28,17 @@ export async function gateway(options: CommandOptions): Promise<void> {
   const { logger, close } = openLog(1);
   const openRadio = radioOf(options, (news) => logger[news.event === "dongle-found" ? "info" : "warn"](news));
   const stop = stopRequests();
+  const storePath = join(options.data, DROPS_FILE);
+  // The other gateway most likely has the UDP address too, and that address is not what has to change.
+  await refuseCarried(storePath, stop);
   makeFolders(options.data);
   const identity = loadIdentity(join(options.data, IDENTITY_FILE));
   const address = radioAddress(identity.publicKey);
   const transport = await openIrohTransport({ identity, listen: options.listen, bounds: MESSAGE_BOUNDS });
-  const storePath = join(options.data, DROPS_FILE);
   const node = await HostNode.open({
     storePath,
     signal: stop,
+    whileHeld: () => refuseCarried(storePath, stop),
     openRadio: (handlers) => openRadio(handlers, address),
   }).catch(async (error) => {
     await transport.close();
@@ -43,9 +46,7 @@ export async function gateway(options: CommandOptions): Promise<void> {
   });
   const air = radioAir(node);
   const running = new Gateway({ dataPath: options.data, identity, transport, air, follow, audience, logger });
-  const control = await ControlServer.open(storePath, {
-    publish: ({ drop }) => ({ outcome: node.publish(drop, "own"), held: node.held }),
-  });
+  const control = await openControl(storePath, node, "gateway");
   if (!control.serves) logger.warn({ event: "no-socket", store: storePath });
   running.start();
   await aborted(stop);

@@ -7,10 +7,10 @@
 import { randomBytes } from "node:crypto";
 import process from "node:process";
 import { ADDRESS_BYTES, type MacAddress } from "../../modules/throwie/ports.ts";
-import { ControlServer } from "../control/server.ts";
 import { LogLines } from "../machine/log-lines.ts";
 import { aborted, stopRequests } from "../machine/stop.ts";
 import { HostNode, radioAddress } from "../node/host-node.ts";
+import { openControl, refuseCarried } from "./carry.ts";
 import { type RadioNews, type RadioOptions, radioOf } from "./radio-options.ts";
 import { countOf, harmlessJson, harmlessLine } from "./text.ts";
 
@@ -36,6 +36,7 @@ export async function mule(options: RadioOptions & { store: string; json?: boole
   const node = await HostNode.open({
     storePath: options.store,
     signal: stop,
+    whileHeld: () => refuseCarried(options.store, stop),
     openRadio: (handlers) => openRadio(handlers, address),
     events: {
       contactOpened: (peer) => say("met", `met ${nameOf(peer)}`, { peer: nameOf(peer) }),
@@ -50,9 +51,7 @@ export async function mule(options: RadioOptions & { store: string; json?: boole
       },
     },
   });
-  const control = await ControlServer.open(options.store, {
-    publish: ({ drop }) => ({ outcome: node.publish(drop, "own"), held: node.held }),
-  });
+  const control = await openControl(options.store, node, "mule");
   say("carrying", `carrying ${countOf(node.held, "Drop")} from ${options.store}`, {
     held: node.held,
     store: options.store,

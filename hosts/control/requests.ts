@@ -67,7 +67,24 @@ const publish: Exchange<{ drop: Uint8Array }, { outcome: PublishOutcome; held: n
   },
 };
 
-export const EXCHANGES = { publish };
+/** The programs that carry a store until they are stopped. The order is part of the format. */
+const CARRIERS = ["mule", "gateway"] as const;
+export type Carrier = (typeof CARRIERS)[number];
+
+/** Which program has the store open. A second Mule or gateway need not wait for it. */
+const who: Exchange<Record<string, never>, { carrier: Carrier }> = {
+  code: 2,
+  request: { encode: () => [], decode: () => ({}) },
+  answer: {
+    encode: ({ carrier }) => [[1, CARRIERS.indexOf(carrier)]],
+    decode: (map) => {
+      const carrier = CARRIERS[map.unsigned(1) ?? CARRIERS.length];
+      return carrier && { carrier };
+    },
+  },
+};
+
+export const EXCHANGES = { publish, who };
 
 export type ExchangeName = keyof typeof EXCHANGES;
 export type ControlRequest<N extends ExchangeName> =
