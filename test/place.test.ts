@@ -154,6 +154,8 @@ test("the place that was understood is said back, with the size of its square th
   t.regex(placeWords(place("0,0")), /about 153 m wide and 153 m high/);
   t.regex(placeWords(place("0.0,0.0,4")), /about 39 km wide and 20 km high/);
   t.regex(placeWords(place("0.0,0.0,12")), /about 37 mm wide and 19 mm high/);
+  t.regex(placeWords(place("90.0,0.0,12")), /^Place: latitude 90, the north pole\. .* is less than a millimetre wide/);
+  t.regex(placeWords(place("-90,77")), /^Place: latitude -90, the south pole\./);
   t.regex(placeWords(place("-33.8568,151.2153")), /latitude -33.8568, longitude 151.2153/);
   t.regex(placeWords(place(`48°0'20"N 9°0'0"E`)), /latitude 48.005556, longitude 9\./);
 });

@@ -20,8 +20,8 @@ function loaded<Words extends unknown[]>(load: () => Promise<(...words: Words) =
 }
 
 const SEED_MAX = 0xffff_ffff;
-/** A longer path does not fit into a line of the help. */
-const PATH_CHARACTERS_MAX = 66;
+/** What a line of the help has beside the path of a store. */
+const PATH_MARGIN_COLUMNS = 14;
 
 const EXAMPLES = `
 Examples:
@@ -142,7 +142,9 @@ function withStore(command: Command, words: string): Command {
     const path = join(folder, "drops.flash");
     option.default(
       path,
-      path.length > PATH_CHARACTERS_MAX ? "throwie/drops.flash in your data folder" : harmlessLine(`"${path}"`),
+      path.length > outputColumns() - PATH_MARGIN_COLUMNS
+        ? "throwie/drops.flash in your data folder"
+        : harmlessLine(`"${path}"`),
     );
   }
   return command.addOption(option);

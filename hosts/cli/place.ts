@@ -57,9 +57,10 @@ export function parsePlace(text: string): GeoPlace {
 
 /** What was understood, for the person to check. */
 export function placeWords({ latitude, longitude, cell, widthMetres, heightMetres }: GeoPlace): string {
+  const pole = latitude === 90 ? "the north pole" : latitude === -90 ? "the south pole" : undefined;
   return (
-    `Place: latitude ${rounded(latitude)}, longitude ${rounded(longitude)}. ` +
-    `Its square ${cell} is about ${lengthWords(widthMetres)} wide and ${lengthWords(heightMetres)} high.`
+    `Place: latitude ${rounded(latitude)}, ${pole ?? `longitude ${rounded(longitude)}`}. ` +
+    `Its square ${cell} is ${aboutWords(widthMetres)} wide and ${lengthWords(heightMetres)} high.`
   );
 }
 
@@ -197,6 +198,10 @@ function placeAt(latitude: number, longitude: number, precision = PRECISION_DEFA
 /** A tenth of a metre is finer than any position that a person knows. */
 function rounded(degrees: number): number {
   return Math.round(degrees * 1e6) / 1e6;
+}
+
+function aboutWords(metres: number): string {
+  return metres < 0.001 ? "less than a millimetre" : `about ${lengthWords(metres)}`;
 }
 
 function lengthWords(metres: number): string {

@@ -59,6 +59,7 @@ export function item(term: string, termColumns: number, text: string, columns = 
 
 /** The same layout for the help that the commander library prints. */
 export const HELP_LAYOUT: Partial<Help> = {
+  minWidthToWrap: 0,
   formatItem(term, termColumns, text) {
     return item(term, termColumns, text, this.helpWidth ?? COLUMNS_DEFAULT);
   },

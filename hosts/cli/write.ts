@@ -7,7 +7,7 @@ import { isUtf8 } from "node:buffer";
 import { isatty } from "node:tty";
 import { dropId } from "../../modules/drop/drop.ts";
 import { note, OutputClosed, print, readInput } from "../machine/standard-streams.ts";
-import { sealMessage } from "../node/message.ts";
+import { refuseSize, sealMessage } from "../node/message.ts";
 import { refuseStore } from "../store/drop-store.ts";
 import { type KeyOptions, keyOf, secretOf } from "./key-options.ts";
 import { leaveDrop } from "./leave-drop.ts";
@@ -28,6 +28,8 @@ export async function writeMessage(
   refuseStore(options.store);
   const secret = await secretOf(options, "write");
   const plaintext = isInput ? messageOfInput() : utf8Of(text, "the message");
+  // A key takes a second and much memory.
+  refuseSize(plaintext);
   const drop = sealMessage(plaintext, keyOf(secret));
   const held = await leaveDrop(options.store, drop);
   const id = Buffer.from(dropId(drop)).toString("hex");
@@ -51,6 +53,10 @@ export async function writeMessage(
 function messageOfInput(): Uint8Array {
   if (isatty(0)) note("Type the message. Ctrl-D on a line of its own ends it.");
   const bytes = readInput(INPUT_BYTES_MAX);
+  if (bytes.length === 0) {
+    // Node opens /dev/null for a closed descriptor, so the two look the same.
+    throw new RangeError("Standard input is empty or closed: give the message as a word after write, or on it.");
+  }
   // `echo` without a word gives a line end, and a line end says nothing.
   if (/^[\r\n]*$/.test(Buffer.from(bytes).toString("latin1"))) return new Uint8Array(0);
   if (!isUtf8(bytes))

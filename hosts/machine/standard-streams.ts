@@ -18,8 +18,8 @@ const OUTPUT = 1;
 const ERRORS = 2;
 const PIECE_BYTES = 65_536;
 const WAIT_MS = 10;
-/** A message of Negentropy about two million items, the longest line that a command expects. */
-const LINE_CHARACTERS_MAX = 2 ** 28;
+/** A message of Negentropy with half a million ids, in hexadecimal: the longest line that a command expects. */
+const LINE_CHARACTERS_MAX = 2 ** 25;
 
 /** The program that reads standard output has ended, as in `throwie read | head`. That is no failure of the command. */
 export class OutputClosed extends Error {
@@ -64,7 +64,7 @@ export function* inputLines(): Generator<string> {
     begun = lines.pop()!;
     if (begun.length > LINE_CHARACTERS_MAX) {
       throw new RangeError(
-        `A line of standard input is longer than ${LINE_CHARACTERS_MAX} characters: send shorter ones.`,
+        `A line of standard input is longer than ${LINE_CHARACTERS_MAX.toLocaleString("en")} characters: send shorter ones.`,
       );
     }
     for (const line of lines) yield withoutReturn(line);

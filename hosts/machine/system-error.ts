@@ -25,9 +25,10 @@ const SENTENCES: Record<string, (what: string) => string> = {
   EISDIR: (what) => `${what} is a folder: name a file.`,
   ELOOP: (what) => `The symbolic links at ${what} go in a circle: name the file itself.`,
   EMFILE: (what) =>
-    `This program has too many files open to open ${what}: raise the limit (ulimit -n), then try again.`,
+    `This program has too many files open, and cannot open ${what}: raise the limit (ulimit -n), then try again.`,
   ENAMETOOLONG: (what) => `The name ${what} is too long for this file system: name another.`,
-  ENFILE: (what) => `This machine has too many files open to open ${what}: close other programs, then try again.`,
+  ENFILE: (what) =>
+    `This machine has too many files open, and cannot open ${what}: close other programs, then try again.`,
   ENODEV: (what) => `There is no device behind ${what}: connect the device, or name another.`,
   ENOENT: (what) => `There is no ${what}: check the name and the folders in it.`,
   ENOMEM: (what) => `There is too little free memory for ${what}: close other programs, then try again.`,

@@ -43,8 +43,8 @@ export function keyOfWords(words: string): Uint8Array {
   return contentKey(passphraseMaterial(new TextEncoder().encode(words.normalize("NFKC"))));
 }
 
-/** Seals a message of 1 to PLAINTEXT_SIZE_BYTES_MAX bytes into a Drop. */
-export function sealMessage(plaintext: Uint8Array, key: Uint8Array): Uint8Array {
+/** Throws a RangeError when the message is not of 1 to PLAINTEXT_SIZE_BYTES_MAX bytes. */
+export function refuseSize(plaintext: Uint8Array): void {
   if (plaintext.length === 0) {
     throw new RangeError("The message is empty: give the text as a word after write, or on standard input.");
   }
@@ -53,6 +53,11 @@ export function sealMessage(plaintext: Uint8Array, key: Uint8Array): Uint8Array 
       `The message is ${plaintext.length} bytes and a Drop holds ${PLAINTEXT_SIZE_BYTES_MAX}: shorten the message, or write several.`,
     );
   }
+}
+
+/** Seals a message into a Drop. */
+export function sealMessage(plaintext: Uint8Array, key: Uint8Array): Uint8Array {
+  refuseSize(plaintext);
   return seal(plaintext, key, randomBytes(NONCE_BYTES));
 }
 
