@@ -132,6 +132,15 @@ test("a signal that ends or stops the command finds the terminal restored", asyn
   t.true(terminal.isSane);
 });
 
+test("a terminal that is closed ends the command by SIGHUP, also when the system sends none", async (t) => {
+  const terminal = await Terminal.open("closed");
+  const ended = terminal.run(["read"], []);
+  while (!terminal.screen.includes("Passphrase: ") || terminal.isSane) await pause(20);
+  terminal.close();
+  await ended;
+  t.is(terminal.command!.signalCode, "SIGHUP");
+});
+
 test("answers that cannot be a passphrase are refused, and Ctrl-C ends the command", async (t) => {
   const terminal = await Terminal.open("refused");
   t.teardown(() => terminal.close());

@@ -148,17 +148,22 @@ async function answer(file: number, stream: ReadStream): Promise<string> {
   }
 }
 
-/** The end of a terminal counts as Ctrl-D. */
+/** Waits for a key. A terminal that was closed ends the program, by the signal that the system may send late or not. */
 async function nextByte(file: number): Promise<number> {
   const next = new Uint8Array(1);
   for (;;) {
     try {
       const { bytesRead } = await promisify(read)(file, next, 0, 1, null);
-      return bytesRead === 0 ? CTRL_D : next[0]!;
+      if (bytesRead > 0) return next[0]!;
+      if (isatty(file)) return CTRL_D;
     } catch (error) {
-      if (systemCode(error) !== "EAGAIN") throw new Error(systemSentence(error, "the terminal") ?? String(error));
-      await pause(WAIT_MS);
+      if (systemCode(error) !== "EAGAIN" && isatty(file)) {
+        throw new Error(systemSentence(error, "the terminal") ?? String(error));
+      }
     }
+    // An exit would not do: Node restores its terminals then, and crashes when one is gone.
+    if (!isatty(file)) process.kill(process.pid, "SIGHUP");
+    await pause(WAIT_MS);
   }
 }
 
