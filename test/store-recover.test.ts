@@ -153,6 +153,36 @@ test.serial("a copy that was cut short is refused by read, and recover saves its
   t.true(damaged.includes(nameOf(20)));
 });
 
+test.serial("recover finds the store in a copy of a whole flash chip", async (t) => {
+  const path = await storeOf(t);
+  const sound = `${path}.sound`;
+  const store = readFileSync(path);
+  writeFileSync(sound, store);
+  const chip = new Uint8Array(1024 * SECTOR_BYTES).fill(0xff).fill(0xe9, 0, 300_000);
+  const offset = 309 * SECTOR_BYTES;
+  chip.set(store, offset);
+  // The chip may be cut short, and a sector of an older partition may lie before the store.
+  for (const [size, older, saved] of [
+    [chip.length, false, DROPS],
+    [chip.length, true, DROPS],
+    [offset + 18 * SECTOR_BYTES, false, 20],
+  ] as const) {
+    const content = chip.slice(0, size);
+    const { sector } = bodyOf(sound, 20);
+    if (older)
+      content.set(store.subarray(sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES), offset - 3 * SECTOR_BYTES);
+    writeFileSync(path, content);
+    const read = throwie("read", "--store", path);
+    t.is(read.status, 1);
+    t.regex(read.stderr, /has a size that no store has: .*whole flash chip, with throwie recover/);
+    await t.throwsAsync(openDropStore(path), { message: /has a size that no store has: / });
+    const opened = await openRemains(path);
+    t.is(opened.offsetBytes, offset);
+    t.true(salvage(opened.store, opened.sizeBytes).saved >= saved, `${size}`);
+  }
+  t.regex(throwie("recover", path).stderr, new RegExp(`begins at byte ${offset}, as in a copy`));
+});
+
 test.serial("recover replaces nothing, writes all or nothing, and refuses what is no store", async (t) => {
   const path = await storeOf(t);
   const taken = join(path, "..", "taken");

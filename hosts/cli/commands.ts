@@ -160,7 +160,10 @@ function addStores(program: Command): void {
   program
     .command("recover")
     .description("write all Drops that can be saved of a damaged store to a new file")
-    .argument("<file>", "the damaged store, which is not changed; also a copy that was cut short")
+    .argument(
+      "<file>",
+      "the damaged store, which is not changed; also a copy that was cut short, or one of a whole flash chip",
+    )
     .option("--to <file>", "the new file, which must not exist (default: the same name with .recovered added)")
     .option("--json", "print one JSON document")
     .action(loaded(async () => (await import("./recover.ts")).recoverStore));

@@ -13,6 +13,11 @@ export async function recoverStore(path: string, options: { to?: string; json?: 
   if (to === "") throw new RangeError("The name after --to is empty: name a new file.");
   const opened = await openRemains(path);
   refuseTaken(to);
+  const { offsetBytes } = opened;
+  if (offsetBytes > 0)
+    note(
+      harmlessLine(`throwie: The store in ${path} begins at byte ${offsetBytes}, as in a copy of a whole flash chip.`),
+    );
   const { bytes, saved, damaged } = salvage(opened.store, opened.sizeBytes);
   const report = tellDamage(path, opened, [...lostDrops(opened.lost), ...damaged]);
   if (saved === 0) throw new Error(`There is no Drop in ${path} that can be saved: no file was written.`);

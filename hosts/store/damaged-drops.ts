@@ -5,19 +5,12 @@
  * command that reads checks each Drop, as a node does before it sends one. It names every Drop whose bytes are wrong or
  * gone, and says how many more may be missing.
  */
-import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
-import { dropAt, type OpenedDrops, type ShortId, type StoredDrops } from "./drop-store.ts";
+import { dropAt, isRight, type OpenedDrops, type ShortId, type StoredDrops } from "./drop-store.ts";
 
 /** A sector of the log names so many Drops at most. */
 const DROPS_IN_LOG_SECTOR_MAX = 127;
 /** A sentence names so many Drops. JSON names all of them. */
 const NAMES_MAX = 20;
-
-/** Whether the Drop in the slot is the one that its record names. */
-export function isRight(store: StoredDrops, slot: number, drop: Uint8Array): boolean {
-  const id = dropId(drop);
-  return shortIdLow(id) === store.idLow(slot) && shortIdHigh(id) === store.idHigh(slot);
-}
 
 /** The ShortIds, in hexadecimal, of the Drops whose bytes are wrong or gone. */
 export function damagedDrops({ store, lost }: OpenedDrops): string[] {

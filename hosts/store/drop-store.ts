@@ -7,13 +7,21 @@
  * to: `throwie recover` copies what can be saved.
  */
 import { closeSync, constants } from "node:fs";
+import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
 import type { Death } from "../../modules/store/journal.ts";
 import { CORRUPT } from "../../modules/store/marks.ts";
 import { type MountOutcome, Store } from "../../modules/store/store.ts";
 import { FileFlash } from "./file-flash.ts";
 import { openExisting, refuseFolder } from "./path-rules.ts";
 import { type Snapshot, takeSnapshot, takeStableSnapshot } from "./snapshot.ts";
-import { openForReading, openForWriting, sayOnStandardError, type WritingOptions } from "./store-file.ts";
+import {
+  openForReading,
+  openForWriting,
+  SIZE_BYTES_DEFAULT,
+  sayOnStandardError,
+  type WritingOptions,
+} from "./store-file.ts";
+import { type Window, windowsOf } from "./windows.ts";
 
 export interface DropStore {
   readonly store: Store;
@@ -26,7 +34,7 @@ const REFUSALS = {
   newer:
     "The store PATH was written by a newer version: update this program, or name another file; nothing was changed",
   geometry:
-    "The file PATH has a size that no store has: name another file, or save what is left of a store with throwie recover",
+    "The file PATH has a size that no store has: name another file, or save what is left of a store, also of one in a copy of a whole flash chip, with throwie recover",
   flash: "The store PATH cannot be written: check the disk, or name another file",
 };
 
@@ -95,18 +103,19 @@ export async function openStoredDrops(path: string): Promise<OpenedDrops> {
 }
 
 /**
- * Opens what is left of a store, for `throwie recover`: a copy that was cut short is opened too. Changes nothing.
- * Rejects with an Error of one sentence when nothing in the file is of a store.
+ * Opens what is left of a store, for `throwie recover`: a copy that was cut short is opened too, and a store in a copy
+ * of a whole flash chip. Changes nothing. Rejects with an Error of one sentence when nothing in the file is of a store.
  */
-export async function openRemains(path: string): Promise<OpenedDrops & { sizeBytes: number }> {
+export async function openRemains(path: string): Promise<OpenedDrops & Window> {
   const file = openForReading(path);
   try {
     const snapshot = await takeStableSnapshot(file, path);
     try {
-      return mounted(path, snapshot);
+      return { ...mounted(path, snapshot), offsetBytes: 0 };
     } catch (error) {
       if (!(error instanceof WrongSize) || snapshot === undefined) throw error;
-      return mounted(path, snapshot.resized());
+      const window = likeliest(snapshot) ?? { offsetBytes: 0, sizeBytes: SIZE_BYTES_DEFAULT };
+      return { ...mounted(path, snapshot.window(window)), offsetBytes: window.offsetBytes };
     }
   } finally {
     closeSync(file);
@@ -157,6 +166,34 @@ export async function openDropStore(path: string, options: WritingOptions = {}):
 
 export function isDamaged({ unreadableSectors, logSectors, records }: Damage): boolean {
   return unreadableSectors + logSectors + records > 0;
+}
+
+/** Whether the Drop in the slot is the one that its record names. */
+export function isRight(store: StoredDrops, slot: number, drop: Uint8Array): boolean {
+  const id = dropId(drop);
+  return shortIdLow(id) === store.idLow(slot) && shortIdHigh(id) === store.idHigh(slot);
+}
+
+/** The part of the file in which most Drops are right. Undefined when none is right anywhere. */
+function likeliest(snapshot: Snapshot): Window | undefined {
+  let best: Window | undefined;
+  let most = 0;
+  for (const window of windowsOf(snapshot.bytes)) {
+    const { right, named } = rightDrops(snapshot.window(window));
+    if (right > most) best = window;
+    most = Math.max(most, right);
+    if (2 * right > named) break;
+  }
+  return best;
+}
+
+/** How many Drops are right, of those that the log names. */
+function rightDrops(snapshot: Snapshot): { right: number; named: number } {
+  const store = new Store(snapshot);
+  if (store.mount() !== "mounted") return { right: 0, named: 0 };
+  const slots = Array.from({ length: store.capacity }, (_, slot) => slot).filter((slot) => store.occupied(slot));
+  const right = slots.filter((slot) => isRight(store, slot, dropAt(store, slot))).length;
+  return { right, named: store.count + store.damage.records };
 }
 
 /** A copy of the Drop in a slot. */

@@ -10,8 +10,8 @@
  */
 import { Insertion } from "../../modules/store/insertion.ts";
 import { Store } from "../../modules/store/store.ts";
-import { isRight, shortIdText } from "./damaged-drops.ts";
-import { dropAt, type StoredDrops } from "./drop-store.ts";
+import { shortIdText } from "./damaged-drops.ts";
+import { dropAt, isRight, type StoredDrops } from "./drop-store.ts";
 import { Snapshot } from "./snapshot.ts";
 
 export interface Salvage {

@@ -15,6 +15,7 @@ import { fstatSync, readSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Flash } from "../../modules/store/flash.ts";
 import { SECTOR_SIZE_BYTES, SIZE_BYTES_DEFAULT } from "./store-file.ts";
+import type { Window } from "./windows.ts";
 
 /** More than any board has. A larger file is not read at all. */
 const SIZE_BYTES_MAX = 64 * 1024 * 1024;
@@ -55,13 +56,15 @@ export class Snapshot implements Flash {
     }
   }
 
-  /** The content at the size of a board's partition, for a copy that was cut short or has bytes after it. */
-  resized(): Snapshot {
-    const bytes = new Uint8Array(SIZE_BYTES_DEFAULT);
-    bytes.set(this.bytes.subarray(0, bytes.length));
-    const unreadable = this.unreadable.filter((sector) => sector * SECTOR_SIZE_BYTES < bytes.length);
+  /** The content of a part of the file that begins with a sector. What lies behind the end of the file is missing. */
+  window({ offsetBytes, sizeBytes }: Window): Snapshot {
+    const bytes = new Uint8Array(sizeBytes);
+    bytes.set(this.bytes.subarray(offsetBytes, offsetBytes + sizeBytes));
+    const unreadable = this.unreadable
+      .map((sector) => sector - offsetBytes / SECTOR_SIZE_BYTES)
+      .filter((sector) => sector >= 0 && sector * SECTOR_SIZE_BYTES < sizeBytes);
     // A sector that is there in part is not missing: its records and Drops have checks of their own.
-    const missing = Math.max(0, bytes.length - this.sizeBytes);
+    const missing = Math.max(0, offsetBytes + sizeBytes - this.sizeBytes);
     return new Snapshot(bytes, unreadable, Math.floor(missing / SECTOR_SIZE_BYTES));
   }
 
