@@ -124,6 +124,7 @@ export const ARROWS: [folder: string, imports: string[]][] = [
       "hosts/distsoc/post.ts",
       "hosts/distsoc/transport/transport.ts",
       "hosts/machine/folders.ts",
+      "hosts/machine/harmless.ts",
       "hosts/machine/log-lines.ts",
       "hosts/node/host-node.ts",
       "hosts/retry/",

@@ -91,6 +91,19 @@ test("a log on a full disk throws nothing, and says how many lines are missing w
   );
 });
 
+test("what a stranger wrote cannot control the terminal on which the log is read", async (t) => {
+  let taken = "";
+  const { logger, close } = openLog((bytes, done) => {
+    taken += bytes.toString();
+    done();
+  });
+  const reason = "a\u009b31mb\u202ec\u0007d\nzwj\u200d";
+  logger.warn({ event: "refused", reason });
+  await close();
+  t.notRegex(taken.trimEnd(), /[\p{Cc}\u202e]/u);
+  t.is(linesOf(taken)[0]!.reason, reason);
+});
+
 test("the log waits for a pipe without holding up the process or its end", async (t) => {
   const pipe = join(folder(t), "pipe");
   if (spawnSync("mkfifo", [pipe]).status !== 0) {

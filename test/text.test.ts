@@ -1,6 +1,7 @@
 /** Text at the edge of the program: what a terminal is shown, and which text is refused because bytes were lost. */
 import test from "ava";
-import { harmless, harmlessJson, harmlessMessage, isSpoilt, textOf, utf8Of } from "../hosts/cli/text.ts";
+import { isSpoilt, textOf, utf8Of } from "../hosts/cli/text.ts";
+import { harmless, harmlessJson, harmlessMessage } from "../hosts/machine/harmless.ts";
 
 const bytes = (...values: (string | number)[]): Uint8Array =>
   Buffer.concat(values.map((value) => (typeof value === "number" ? Buffer.of(value) : Buffer.from(value))));

@@ -8,9 +8,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { dataFolder, packageFolder } from "../machine/folders.ts";
+import { harmlessLine } from "../machine/harmless.ts";
 import { note, printBytes } from "../machine/standard-streams.ts";
 import { HELP_LAYOUT, outputColumns, wrapped } from "./screen.ts";
-import { harmlessLine, isSpoilt, withoutMark } from "./text.ts";
+import { isSpoilt, withoutMark } from "./text.ts";
 
 /** The action of a command whose file is not loaded yet. */
 function loaded<Words extends unknown[]>(load: () => Promise<(...words: Words) => unknown>) {

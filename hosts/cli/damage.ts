@@ -1,8 +1,9 @@
 /** What the commands that read a store say of its damage: sentences on standard error, and a part of their JSON. */
+
+import { harmlessLine } from "../machine/harmless.ts";
 import { note } from "../machine/standard-streams.ts";
 import { damageSentences, missingAtMost } from "../store/damaged-drops.ts";
 import type { Damage, OpenedDrops } from "../store/drop-store.ts";
-import { harmlessLine } from "./text.ts";
 
 /** The part of a command's JSON that tells of damage. The command succeeds all the same. */
 export interface DamageReport {

@@ -1,11 +1,12 @@
 /** `throwie journal`: print which Drops of a store died lately, the latest first, and why each one died. */
 import { CAUSE_NAMES } from "../../modules/store/marks.ts";
 import { HALF_LIFE_MS_DEFAULT, HEAT_UNITS_PER_HALF_LIFE } from "../../modules/temperature/temperature.ts";
+import { countOf } from "../machine/count-of.ts";
+import { harmlessJson } from "../machine/harmless.ts";
 import { print } from "../machine/standard-streams.ts";
 import { damagedDrops, shortIdText } from "../store/damaged-drops.ts";
 import { openStoredDrops } from "../store/drop-store.ts";
 import { recoverHint, tellDamage } from "./damage.ts";
-import { countOf, harmlessJson } from "./text.ts";
 
 const HOUR_MS = 3_600_000;
 

@@ -7,12 +7,13 @@
 import { randomBytes } from "node:crypto";
 import process from "node:process";
 import { ADDRESS_BYTES, type MacAddress } from "../../modules/throwie/ports.ts";
+import { countOf } from "../machine/count-of.ts";
+import { harmlessJson, harmlessLine } from "../machine/harmless.ts";
 import { LogLines } from "../machine/log-lines.ts";
 import { aborted, stopRequests } from "../machine/stop.ts";
 import { HostNode, radioAddress } from "../node/host-node.ts";
 import { openControl, refuseCarried } from "./carry.ts";
 import { type RadioNews, type RadioOptions, radioOf } from "./radio-options.ts";
-import { countOf, harmlessJson, harmlessLine } from "./text.ts";
 
 export async function mule(options: RadioOptions & { store: string; json?: boolean }): Promise<void> {
   const say = (event: string, words: string, details: object): void => {

@@ -1,4 +1,7 @@
 /** `throwie recover`: write all that can be saved of a damaged store to a new file. */
+
+import { countOf } from "../machine/count-of.ts";
+import { harmlessJson, harmlessLine } from "../machine/harmless.ts";
 import { createWhole } from "../machine/new-file.ts";
 import { note, print } from "../machine/standard-streams.ts";
 import { lostDrops } from "../store/damaged-drops.ts";
@@ -6,7 +9,6 @@ import { openRemains } from "../store/drop-store.ts";
 import { salvage } from "../store/salvage.ts";
 import { refuseTaken } from "../store/store-file.ts";
 import { tellDamage } from "./damage.ts";
-import { countOf, harmlessJson, harmlessLine } from "./text.ts";
 
 export async function recoverStore(path: string, options: { to?: string; json?: boolean }): Promise<void> {
   const to = options.to ?? `${path}.recovered`;

@@ -7,11 +7,12 @@
  * | `--json` | one document; `text` is exact, and a message that is not UTF-8 has its bytes in `base64` too    |
  * | `--raw`  | the bytes of each message as they were sealed, with one zero byte between two messages          |
  */
+
+import { harmlessJson, harmlessLine, harmlessMessage } from "../machine/harmless.ts";
 import { note, print, printBytes } from "../machine/standard-streams.ts";
 import type { OpenedMessage } from "../node/message.ts";
 import type { DamageReport } from "./damage.ts";
 import { hintsFor, type Secret } from "./key-options.ts";
-import { harmlessJson, harmlessLine, harmlessMessage } from "./text.ts";
 
 export interface ShowOptions {
   /** The first digits of a DropId: only this Drop's message is shown. */

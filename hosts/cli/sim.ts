@@ -7,9 +7,10 @@ import type { Report } from "../../sim/report.ts";
 import { parseScenario, type Scenario } from "../../sim/scenario.ts";
 import { simulate as run } from "../../sim/world.ts";
 import { packageFolder } from "../machine/folders.ts";
+import { harmlessJson, harmlessLine } from "../machine/harmless.ts";
 import { print } from "../machine/standard-streams.ts";
 import { item, wrapped } from "./screen.ts";
-import { harmlessJson, harmlessLine, textOf } from "./text.ts";
+import { textOf } from "./text.ts";
 
 /** The bar and the figures beside it fit a narrow terminal. */
 const BAR_COLUMNS = 16;

@@ -6,11 +6,12 @@
  * standard output, and nothing else there.
  */
 import process from "node:process";
+import { harmlessLine } from "../machine/harmless.ts";
 import { note, OutputClosed } from "../machine/standard-streams.ts";
 import { StopRequest } from "../machine/stop.ts";
 import { systemSentence } from "../machine/system-error.ts";
 import { commands } from "./commands.ts";
-import { harmlessLine, refuseSpoiltArguments } from "./text.ts";
+import { refuseSpoiltArguments } from "./text.ts";
 
 /**
  * Ends the command after a failure. What the command had opened may keep the event loop alive, and a supervisor waits

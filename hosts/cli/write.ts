@@ -6,12 +6,14 @@
 import { isUtf8 } from "node:buffer";
 import { isatty } from "node:tty";
 import { dropId } from "../../modules/drop/drop.ts";
+import { countOf } from "../machine/count-of.ts";
+import { harmlessJson, harmlessLine } from "../machine/harmless.ts";
 import { note, OutputClosed, print, readInput } from "../machine/standard-streams.ts";
 import { refuseSize, sealMessage } from "../node/message.ts";
 import { refuseStore } from "../store/drop-store.ts";
 import { type KeyOptions, keyOf, secretOf } from "./key-options.ts";
 import { leaveDrop } from "./leave-drop.ts";
-import { countOf, harmlessJson, harmlessLine, utf8Of } from "./text.ts";
+import { utf8Of } from "./text.ts";
 
 /** Much more than a Drop holds, so that the sentence about a message that is too long can say its size. */
 const INPUT_BYTES_MAX = 1_000_000;

@@ -5,6 +5,7 @@
  * command that reads checks each Drop, as a node does before it sends one. It names every Drop whose bytes are wrong or
  * gone, and says how many more may be missing.
  */
+import { countOf } from "../machine/count-of.ts";
 import { dropAt, isRight, type OpenedDrops, type ShortId, type StoredDrops } from "./drop-store.ts";
 
 /** A sector of the log names so many Drops at most. */
@@ -44,15 +45,15 @@ export function damageSentences(path: string, opened: OpenedDrops, damaged: stri
     sentences.push(`The disk cannot read ${sectors} of ${path} (4,096 bytes each, counted from 0).`);
   }
   if (missingSectors > 0)
-    sentences.push(`The file ${path} was cut short: a store has ${counted(missingSectors, "more sector")}.`);
+    sentences.push(`The file ${path} was cut short: a store has ${countOf(missingSectors, "more sector")}.`);
   const missing = missingAtMost(opened);
   if (missing > 0) {
-    const where = logSectors > 0 ? `, with ${counted(logSectors, "sector")} of its log gone` : "";
-    sentences.push(`The store ${path} is damaged${where}: at most ${counted(missing, "Drop")} cannot be shown.`);
+    const where = logSectors > 0 ? `, with ${countOf(logSectors, "sector")} of its log gone` : "";
+    sentences.push(`The store ${path} is damaged${where}: at most ${countOf(missing, "Drop")} cannot be shown.`);
   }
   if (damaged.length > 0) {
     sentences.push(
-      `${counted(damaged.length, "Drop")} in ${path} cannot be shown, with damaged bytes: ${named(damaged)}.`,
+      `${countOf(damaged.length, "Drop")} in ${path} cannot be shown, with damaged bytes: ${named(damaged)}.`,
     );
   }
   return sentences;
@@ -69,8 +70,4 @@ export function shortIdText(low: number, high: number): string {
 function named(all: readonly (string | number)[]): string {
   const more = all.length > NAMES_MAX ? ` and ${all.length - NAMES_MAX} more` : "";
   return `${all.slice(0, NAMES_MAX).join(", ")}${more}`;
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

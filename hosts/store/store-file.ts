@@ -24,6 +24,7 @@ import {
 import { dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileSystemWords } from "../machine/file-system.ts";
+import { harmlessLine } from "../machine/harmless.ts";
 import { syncFolder } from "../machine/new-file.ts";
 import { allowOwner, keepToOwner, PRIVATE_MODE } from "../machine/private-file.ts";
 import { note } from "../machine/standard-streams.ts";
@@ -188,8 +189,7 @@ function isBlank(file: number, sizeBytes: number): boolean {
 }
 
 export function sayOnStandardError(sentence: string): void {
-  // The name of a file may hold control characters, and a terminal obeys them.
-  note(`throwie: ${sentence.replace(/\p{Cc}/gu, "\ufffd")}`);
+  note(harmlessLine(`throwie: ${sentence}`));
 }
 
 /** Throws a sentence when a new file cannot have this name. */
