@@ -15,7 +15,7 @@ import { executionsOf, type Target } from "./fuzz/fuzzer.ts";
 import type { Input } from "./fuzz/input.ts";
 import { nothingIsFound, onlyGuidedFinds } from "./fuzz/verdict.ts";
 
-const EXECUTIONS = executionsOf(8_000);
+const EXECUTIONS = executionsOf(6_000);
 /**
  * How many lines of modules/throwie may stay unreached, of about 1,000. Half of them serve the functions in
  * NOT_BY_FRAMES, and restarts. Each version of V8 counts a class's fields in another way, so this is no share.
