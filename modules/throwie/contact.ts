@@ -479,6 +479,11 @@ export class Contact implements MessageSource, MessageSink {
     this.#offers.remove(slot);
   }
 
+  /** The hash of the Drop in this slot was found right, so the Drop may go out if it is on offer. */
+  verified(slot: number): void {
+    this.#offers.verified(slot);
+  }
+
   /** The contact ended while the message was under way. */
   abandoned(message: Outgoing): void {
     switch (message.type) {

@@ -82,4 +82,9 @@ export class Contacts {
   withdraw(slot: number): void {
     for (let i = 0; i < CONTACTS_MAX; i++) if (this.#contacts[i]!.phase !== "free") this.#contacts[i]!.withdraw(slot);
   }
+
+  /** The hash of the Drop in this slot was found right. */
+  verified(slot: number): void {
+    for (let i = 0; i < CONTACTS_MAX; i++) if (this.#contacts[i]!.phase !== "free") this.#contacts[i]!.verified(slot);
+  }
 }

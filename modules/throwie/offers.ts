@@ -6,10 +6,11 @@
  * Drop goes first.
  *
  * A search through the whole store takes a board some tens of thousands of bytecodes (bench xs, "Drop chosen"). So one
- * search finds the next SHORTLIST Drops. Every slot is on offer until it is handed out or removed.
+ * search finds the next SHORTLIST Drops. A search that finds fewer Drops than that has found all. From then on, a Drop
+ * comes on the list when its check is done, and there is no search. So a contact whose Drops all wait for their checks
+ * costs nothing. Every slot is on offer until it is handed out or removed.
  *
- * This class refuses to hand out a Drop that is not verified at that moment. A Drop whose check is not done waits for a
- * later search.
+ * This class refuses to hand out a Drop that is not verified at that moment.
  */
 import type { Store } from "../store/store.ts";
 
@@ -23,9 +24,11 @@ export class Offers {
   readonly #store: Store;
   readonly #own: Uint8Array;
   readonly #bits: Uint8Array;
-  /** Slots that the last search found, the best last. */
+  /** Slots that are handed out next, the best last. */
   readonly #shortlist = new Uint16Array(SHORTLIST);
   #listed = 0;
+  /** Whether each verified Drop on offer is on the list, so that a search would find nothing. */
+  #listsAll = false;
 
   /** `own`: 1 for each slot whose Drop was written at this node. */
   constructor(store: Store, own: Uint8Array) {
@@ -38,12 +41,29 @@ export class Offers {
     this.#bits.fill(0);
     this.count = 0;
     this.#listed = 0;
+    this.#listsAll = false;
   }
 
+  /** Offer the Drop in this slot, unless the Drop has died meanwhile. */
   add(slot: number): void {
-    if (this.#has(slot)) return;
+    if (this.#has(slot) || !this.#store.occupied(slot)) return;
     this.#bits[slot >>> 3]! |= 1 << (slot & 7);
     this.count++;
+    this.#listsAll = false;
+  }
+
+  /** The hash of the Drop in this slot was found right. */
+  verified(slot: number): void {
+    if (!this.#listsAll || !this.#has(slot)) return;
+    if (this.#listed === SHORTLIST) {
+      this.#listsAll = false;
+      return;
+    }
+    let place = this.#listed++;
+    for (; place > 0 && this.#precedes(this.#shortlist[place - 1]!, slot); place--) {
+      this.#shortlist[place] = this.#shortlist[place - 1]!;
+    }
+    this.#shortlist[place] = slot;
   }
 
   /** The Drop in this slot is no longer on offer: it is under way, or gone from the store. */
@@ -56,8 +76,12 @@ export class Offers {
   /** Take the best Drop off the list and return its slot. -1 when no Drop on offer is verified yet. */
   take(): number {
     for (;;) {
-      if (this.#listed === 0) this.#look();
-      if (this.#listed === 0) return NONE;
+      if (this.#listed === 0) {
+        if (this.#listsAll) return NONE;
+        this.#listed = this.#store.hottestFew(this.#shortlist, this.#bits, this.#own);
+        this.#listsAll = this.#listed < SHORTLIST;
+        continue;
+      }
       const slot = this.#shortlist[--this.#listed]!;
       if (!this.#has(slot) || !this.#store.verified(slot)) continue;
       this.remove(slot);
@@ -69,10 +93,9 @@ export class Offers {
     return (this.#bits[slot >>> 3]! & (1 << (slot & 7))) !== 0;
   }
 
-  #look(): void {
-    const store = this.#store;
-    this.#listed = store.hottestFew(this.#shortlist, this.#bits, this.#own);
-    if (this.#listed > 0 || this.count === 0) return;
-    for (let slot = 0; slot < store.capacity; slot++) if (!store.occupied(slot)) this.remove(slot);
+  /** Whether the Drop in slot `a` is handed out before the Drop in slot `b`. */
+  #precedes(a: number, b: number): boolean {
+    const own = this.#own[a]! - this.#own[b]!;
+    return own !== 0 ? own > 0 : this.#store.heat(a) > this.#store.heat(b);
   }
 }

@@ -404,8 +404,11 @@ export class Throwie implements ContactOwner {
 
   /** The Drop's hash is right: write this to flash, and tell the host when it is new. */
   #markVerified(slot: number): void {
+    const isNew = this.store.markVerified(slot);
     // If the log had no room for the mark, the store may have given the Drop up.
-    if (this.store.markVerified(slot) && this.store.occupied(slot)) this.events.dropVerified(slot);
+    if (!this.store.occupied(slot)) return;
+    this.#contacts.verified(slot);
+    if (isNew) this.events.dropVerified(slot);
   }
 
   /** The Drop that was in this slot is gone: tell all parts of the node, and the host. */
