@@ -85,6 +85,9 @@ export interface WanderOptions {
   readonly pauseS: readonly [number, number];
 }
 
+/** A walker in an area of a few millimetres, who never pauses, sets out no more often than this. */
+const LEG_US_MIN = 10_000;
+
 export class Wander implements Path {
   readonly speedMpsMax: number;
   readonly #options: WanderOptions;
@@ -122,9 +125,10 @@ export class Wander implements Path {
     const speed = this.#random.between(speedMps[0], speedMps[1]);
     const metres = distance(this.#fromX, this.#fromY, this.#toX, this.#toY);
     this.#startUs = this.#leaveUs;
-    // Rounded up, so that no walker is faster than the drawn speed and every leg takes time.
+    // Rounded up, so that no walker is faster than the drawn speed.
     this.#arrivalUs = this.#startUs + Math.ceil((metres / speed) * SECOND_US);
-    this.#leaveUs = this.#arrivalUs + 1 + Math.floor(this.#random.between(pauseS[0], pauseS[1]) * SECOND_US);
+    const leaveUs = this.#arrivalUs + 1 + Math.floor(this.#random.between(pauseS[0], pauseS[1]) * SECOND_US);
+    this.#leaveUs = Math.max(leaveUs, this.#startUs + LEG_US_MIN);
   }
 
   #drawX(): number {

@@ -83,8 +83,12 @@ export interface Scenario {
 /** As many nodes as fit into the memory of a large machine. */
 const NODES_MAX = 10_000;
 export const SCENARIO_DROPS_MAX = 100_000;
+/** Of all nodes together. The kernel holds two events for each crash from the start on. */
+const CRASHES_MAX = 100_000;
 /** One month. */
 const DURATION_S_MAX = 31 * 86_400;
+/** Heat time has room for 32,759 half-lives (HEAT_TIME_MAX), and a sleeper's clock may be 5 % fast. */
+const HALF_LIVES_MAX = 30_000;
 const METRES_MAX = 1_000_000;
 /** The capacity of a board's store. No store is larger. */
 export const CAPACITY_MAX = 750;
@@ -283,12 +287,19 @@ const checkScenario = fields(
 
 /** Checks what no single field shows: names given twice, unknown names, totals, and times after the end. */
 function checkReferences(scenario: Scenario): string | undefined {
+  const { durationS, halfLifeS } = scenario;
+  if (halfLifeS !== undefined && durationS > HALF_LIVES_MAX * halfLifeS) {
+    return refuse(halfLifeS, "halfLifeS", `at least a ${HALF_LIVES_MAX}th of durationS`);
+  }
   const names = new Set<string>(["all"]);
   let nodes = 0;
+  let crashes = 0;
   for (let i = 0; i < scenario.nodes.length; i++) {
     const node = scenario.nodes[i]!;
     nodes += node.count ?? 1;
     if (nodes > NODES_MAX) return `nodes come to more than ${NODES_MAX}; expected at most that many.`;
+    crashes += (node.count ?? 1) * (node.crashes?.length ?? 0);
+    if (crashes > CRASHES_MAX) return `crashes come to more than ${CRASHES_MAX}; expected at most that many.`;
     for (const name of new Set([node.name, ...nodeNames(node)])) {
       if (names.has(name)) return refuse(name, `nodes[${i}].name`, "a name that no other node or group has");
       names.add(name);

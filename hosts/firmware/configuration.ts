@@ -14,7 +14,8 @@ function configOf(path: string): Record<string, unknown> {
 
 /** `given` are `key=value`. Throws an Error of one sentence when the board would refuse a setting. */
 export function checkSettings(board: string, given: string[]): void {
-  const config = { ...configOf("manifest.json"), ...configOf(`targets/${board}/manifest.json`) };
+  const own = configOf(`targets/${board}/manifest.json`);
+  const config = { ...configOf("manifest.json"), ...own };
   const known = Object.keys(config);
   for (const setting of given) {
     const [key, ...value] = setting.split("=");
@@ -26,5 +27,8 @@ export function checkSettings(board: string, given: string[]): void {
     settings(config);
   } catch (error) {
     throw new Error(`${(error as Error).message}.`);
+  }
+  if (config.port === "usb" && own.port !== "usb") {
+    throw new Error(`port is usb, but the chip of ${board} has no USB of its own; it must be uart.`);
   }
 }

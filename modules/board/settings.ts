@@ -27,25 +27,28 @@ export interface Settings {
 }
 
 const DAY_MS = 86_400_000;
-/** The range of the ESP32's UART. */
-const BAUD_MIN = 1_200;
+/** On a much slower line the reports of both ends and a window of frames take longer than the silence of a dead line. */
+const BAUD_MIN = 115_200;
+/** The fastest that the ESP32's UART goes. */
 const BAUD_MAX = 5_000_000;
 const ROLES: readonly Role[] = ["throwie", "mule", "dongle"];
 
 export function settings(config: Record<string, unknown>): Settings {
-  const halfLifeMs = Number(config.halfLifeDays) * DAY_MS;
+  // 1.1 times a day is no whole number in binary, and `heatTime` takes whole milliseconds.
+  const halfLifeMs = Math.round(Number(config.halfLifeDays) * DAY_MS);
   if (!(halfLifeMs >= DAY_MS && halfLifeMs <= HALF_LIFE_MS_MAX)) {
     throw new Error(
       `halfLifeDays is ${config.halfLifeDays}; it must be from 1 to ${Math.floor(HALF_LIFE_MS_MAX / DAY_MS)}`,
     );
   }
   const role = oneOf("role", config.role, ROLES);
+  const wake = wakeOf(config.wake);
   return {
     role,
     channel: whole("channel", config.channel, 1, CHANNEL_MAX),
     rate: oneOf("rate", config.rate, PHY_RATES),
     halfLifeMs,
-    wake: role === "throwie" ? wakeOf(config.wake) : undefined,
+    wake: role === "throwie" ? wake : undefined,
     port: oneOf("port", config.port, ["uart", "usb"]),
     baud: whole("baud", config.baud, BAUD_MIN, BAUD_MAX),
   };

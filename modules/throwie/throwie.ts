@@ -57,6 +57,8 @@ import { Reconciliation } from "./reconciliation.ts";
 import { Verification } from "./verification.ts";
 
 const BEACON_INTERVAL_MS_DEFAULT = 1_000;
+/** An hour. A node that beacons more rarely meets nobody. */
+const BEACON_INTERVAL_MS_MAX = 3_600_000;
 /**
  * Drops that come by wire in the same step start equally cold. An eighth of a half-life: most of a day, if that is a
  * week.
@@ -88,7 +90,7 @@ export interface ThrowieOptions {
   store: Store;
   /** Where the node reports what happens. Without this option it reports nothing. */
   events?: NodeEvents;
-  /** Milliseconds from one beacon to the next. 1,000 without this option. */
+  /** Milliseconds from one beacon to the next: whole, 1 to BEACON_INTERVAL_MS_MAX. 1,000 without this option. */
   beaconIntervalMs?: number;
   /**
    * Whether the first beacon goes out at once: for a board that just woke, and has little time. Otherwise the first
@@ -187,7 +189,7 @@ export class Throwie implements ContactOwner {
 
   /**
    * Allocates all memory that the node ever uses. Throws an Error for a radio whose largest frame is smaller than
-   * FRAME_SIZE_BYTES_V1, and for a half-life that `heatTime` refuses.
+   * FRAME_SIZE_BYTES_V1, for a half-life that `heatTime` refuses, and for a beacon interval out of its range.
    */
   constructor(options: ThrowieOptions) {
     const { frameSizeBytesMax } = options.radio;
@@ -195,6 +197,10 @@ export class Throwie implements ContactOwner {
       throw new Error(
         `throwie: the radio takes frames of ${frameSizeBytesMax} bytes, a node needs ${FRAME_SIZE_BYTES_V1}`,
       );
+    }
+    const { beaconIntervalMs = BEACON_INTERVAL_MS_DEFAULT } = options;
+    if (!(beaconIntervalMs >= 1 && beaconIntervalMs <= BEACON_INTERVAL_MS_MAX) || beaconIntervalMs % 1 !== 0) {
+      throw new Error(`throwie: a beacon interval is 1 to ${BEACON_INTERVAL_MS_MAX} whole milliseconds`);
     }
     this.store = options.store;
     this.events = options.events ?? SILENT;
@@ -213,7 +219,7 @@ export class Throwie implements ContactOwner {
     this.#beacons = new Beacons({
       store,
       random,
-      intervalMs: options.beaconIntervalMs ?? BEACON_INTERVAL_MS_DEFAULT,
+      intervalMs: beaconIntervalMs,
       takesV2,
       now: options.clock.now(),
       atOnce: options.beaconAtOnce ?? false,
