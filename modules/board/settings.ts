@@ -27,7 +27,7 @@ export interface Settings {
 }
 
 const DAY_MS = 86_400_000;
-/** On a much slower line the reports of both ends and a window of frames take longer than the silence of a dead line. */
+/** On a much slower line, a window of frames takes longer than the silence of a dead line. */
 const BAUD_MIN = 115_200;
 /** The fastest that the ESP32's UART goes. */
 const BAUD_MAX = 5_000_000;
