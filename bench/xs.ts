@@ -56,6 +56,12 @@ const MEASURES: Measure[] = [
   { name: "Drop hashed", operation: "dropHashed", times: 2 },
   { name: "idle turn", operation: "idleTurn", times: 50 },
   { name: "turn with a beacon", operation: "beaconSent", times: 20 },
+  {
+    name: "beacon of a neighbour, nothing changed, without CRC",
+    operation: "beaconHeard",
+    times: 50,
+    nativeCrcs: true,
+  },
 ];
 
 async function bytecodes(bundle: string, operation: string, times: number): Promise<number> {

@@ -168,7 +168,8 @@ for (const { name, mute, reason } of [
       world.run(30);
       const replay = `SEED=${run}: ${closed}`;
       t.is(closed[0], `a ${reason}`, replay);
-      t.deepEqual(closed.slice(1).sort(), ["a done", "b done"], replay);
+      // Between these, the opening whose OPEN was swallowed is given up.
+      t.deepEqual(closed.slice(-2).sort(), ["a done", "b done"], replay);
       t.is(session.size, 2, "frames of the old session came, and no contact took them");
       for (const node of [a, b]) t.deepEqual(holdings(node), namesOf(drops), replay);
     }

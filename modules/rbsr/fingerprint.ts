@@ -23,6 +23,9 @@
  * Fingerprint and sketch form a group: `remove` undoes `add`, so a node may keep a fingerprint up to date while it is
  * awake. Two fingerprints are equal when the counts and 64 more bits are. A fingerprint does not say which items
  * differ. The reconciler finds that out.
+ *
+ * A node keeps a fingerprint for each of many neighbours. So one object holds several fingerprints in one memory, 68
+ * bytes each with the nonce, and `select` says which of them the other methods mean.
  */
 import { halfSipHash, MIX_ROUNDS, Mix } from "./half-siphash.ts";
 import { readWord, writeWord } from "./message.ts";
@@ -30,89 +33,137 @@ import { readWord, writeWord } from "./message.ts";
 /** The number of counters in the sketch. With 96 the estimate has a relative spread of one seventh. */
 export const FINGERPRINT_CELLS = 96;
 const CELLS_OFFSET = 12;
+const CELLS_BYTES = FINGERPRINT_CELLS / 2;
 /** The size of a written fingerprint: 60 bytes. */
-export const FINGERPRINT_SIZE_BYTES = CELLS_OFFSET + FINGERPRINT_CELLS / 2;
+export const FINGERPRINT_SIZE_BYTES = CELLS_OFFSET + CELLS_BYTES;
 
 /**
- * The fingerprint of one set under one nonce (docs/protocol.md, "What a beacon says: the fingerprint"). Call `begin`,
- * then `add` for each id. Ids are pairs of 32-bit words, as in a ShortId. No method throws, and none allocates memory.
+ * The fingerprint of one set under one nonce (docs/protocol.md, "What a beacon says: the fingerprint"), or several of
+ * them. Call `begin`, then `add` for each id. Ids are pairs of 32-bit words, as in a ShortId. No method throws, and
+ * none allocates memory.
  */
 export class Fingerprint {
-  /** Items added and not removed. */
-  count = 0;
-  readonly #cells = new Uint8Array(FINGERPRINT_CELLS);
+  readonly #nonceLow: Int32Array;
+  readonly #nonceHigh: Int32Array;
+  readonly #xor: Int32Array;
+  readonly #sum: Int32Array;
+  readonly #count: Int32Array;
+  /** As they are written: two cells in a byte. */
+  readonly #cells: Uint8Array;
   readonly #mix = new Mix();
-  #xor = 0;
-  #sum = 0;
+  #at = 0;
+
+  /** Takes the memory for so many fingerprints. The first is selected. */
+  constructor(size = 1) {
+    this.#nonceLow = new Int32Array(size);
+    this.#nonceHigh = new Int32Array(size);
+    this.#xor = new Int32Array(size);
+    this.#sum = new Int32Array(size);
+    this.#count = new Int32Array(size);
+    this.#cells = new Uint8Array(size * CELLS_BYTES);
+  }
+
+  /** From now on the other methods mean the fingerprint of this number. */
+  select(at: number): void {
+    this.#at = at;
+    this.#mix.keyLow = this.#nonceLow[at]!;
+    this.#mix.keyHigh = this.#nonceHigh[at]!;
+  }
+
+  /** The number of the fingerprint under this nonce, or -1. A fingerprint that was never begun has the nonce 0. */
+  find(nonceLow: number, nonceHigh: number): number {
+    const low = nonceLow | 0;
+    const high = nonceHigh | 0;
+    // The engine's own search: on XS a loop over 64 numbers would cost more than all else that a beacon asks for.
+    let at = this.#nonceLow.indexOf(low);
+    while (at >= 0 && this.#nonceHigh[at] !== high) at = this.#nonceLow.indexOf(low, at + 1);
+    return at;
+  }
+
+  /** Items added and not removed. */
+  get count(): number {
+    return this.#count[this.#at]!;
+  }
 
   /** Empty the fingerprint, and key it with the nonce of the beacon's sender: two little-endian words. */
   begin(nonceLow: number, nonceHigh: number): void {
-    this.#mix.keyLow = nonceLow;
-    this.#mix.keyHigh = nonceHigh;
-    this.count = 0;
-    this.#xor = 0;
-    this.#sum = 0;
-    this.#cells.fill(0);
+    const at = this.#at;
+    this.#nonceLow[at] = nonceLow;
+    this.#nonceHigh[at] = nonceHigh;
+    this.select(at);
+    this.#xor[at] = this.#sum[at] = this.#count[at] = 0;
+    this.#cells.fill(0, at * CELLS_BYTES, (at + 1) * CELLS_BYTES);
   }
 
   /** Enter the id. An id that is entered twice counts twice. */
   add(low: number, high: number): void {
-    this.#mixOf(low, high);
-    this.count += 1;
-    this.#sum = (this.#sum + this.#mix.high) | 0;
+    const mix = this.#mix;
+    const at = this.#at;
+    halfSipHash(mix, low, high, MIX_ROUNDS);
+    this.#count[at]! += 1;
+    this.#sum[at]! += mix.high;
     this.#enter(1);
   }
 
   /** Undo an `add` of the same id. */
   remove(low: number, high: number): void {
-    this.#mixOf(low, high);
-    this.count -= 1;
-    this.#sum = (this.#sum - this.#mix.high) | 0;
+    const mix = this.#mix;
+    const at = this.#at;
+    halfSipHash(mix, low, high, MIX_ROUNDS);
+    this.#count[at]! -= 1;
+    this.#sum[at]! -= mix.high;
     this.#enter(-1);
   }
 
   /** Write the fingerprint: FINGERPRINT_SIZE_BYTES at `offset`. */
   write(out: Uint8Array, offset: number): void {
-    writeWord(out, offset, this.#xor);
-    writeWord(out, offset + 4, this.#sum);
-    writeWord(out, offset + 8, this.count);
-    for (let cell = 0; cell < FINGERPRINT_CELLS; cell += 2) {
-      const value = (this.#cells[cell]! & 15) | ((this.#cells[cell + 1]! & 15) << 4);
-      out[offset + CELLS_OFFSET + (cell >> 1)] = value;
-    }
+    const at = this.#at;
+    writeWord(out, offset, this.#xor[at]!);
+    writeWord(out, offset + 4, this.#sum[at]!);
+    writeWord(out, offset + 8, this.#count[at]!);
+    const cells = this.#cells;
+    const from = at * CELLS_BYTES;
+    const to = offset + CELLS_OFFSET;
+    for (let i = 0; i < CELLS_BYTES; i += 1) out[to + i] = cells[from + i]!;
   }
 
   /** Whether a fingerprint taken under the same nonce, FINGERPRINT_SIZE_BYTES at `offset`, is that of the same set. */
   equals(theirs: Uint8Array, offset: number): boolean {
+    const at = this.#at;
     return (
-      readWord(theirs, offset) === this.#xor &&
-      readWord(theirs, offset + 4) === this.#sum &&
-      fingerprintCount(theirs, offset) === this.count
+      readWord(theirs, offset) === this.#xor[at] &&
+      readWord(theirs, offset + 4) === this.#sum[at] &&
+      readWord(theirs, offset + 8) === this.#count[at]
     );
   }
 
   /** Estimate how many items differ, both ways together: 0 exactly when `equals`, otherwise at least 1. */
   estimate(theirs: Uint8Array, offset: number): number {
     if (this.equals(theirs, offset)) return 0;
+    const from = this.#at * CELLS_BYTES;
     let squares = 0;
-    for (let cell = 0; cell < FINGERPRINT_CELLS; cell += 1) {
-      const theirCell = theirs[offset + CELLS_OFFSET + (cell >> 1)]! >>> ((cell & 1) << 2);
-      const difference = ((this.#cells[cell]! - theirCell) << 28) >> 28;
-      squares += difference * difference;
+    for (let i = 0; i < CELLS_BYTES; i += 1) {
+      const own = this.#cells[from + i]!;
+      const their = theirs[offset + CELLS_OFFSET + i]!;
+      if (own === their) continue;
+      const even = ((own - their) << 28) >> 28;
+      const odd = (((own >>> 4) - (their >>> 4)) << 28) >> 28;
+      squares += even * even + odd * odd;
     }
     const surplus = this.count - fingerprintCount(theirs, offset);
     return Math.max(squares, surplus, -surplus, 1);
   }
 
-  #mixOf(low: number, high: number): void {
-    const mix = this.#mix;
-    halfSipHash(mix, low, high, MIX_ROUNDS);
-    this.#xor ^= mix.low;
-  }
-
+  /** Enter the mix into xor and sketch. */
   #enter(direction: number): void {
-    const cell = ((this.#mix.low >>> 16) * FINGERPRINT_CELLS) >>> 16;
-    this.#cells[cell] = this.#cells[cell]! + (this.#mix.high < 0 ? -direction : direction);
+    const { low, high } = this.#mix;
+    const cells = this.#cells;
+    this.#xor[this.#at]! ^= low;
+    const cell = ((low >>> 16) * FINGERPRINT_CELLS) >>> 16;
+    const byte = this.#at * CELLS_BYTES + (cell >>> 1);
+    const shift = (cell & 1) << 2;
+    const value = (cells[byte]! >>> shift) + (high < 0 ? -direction : direction);
+    cells[byte] = (cells[byte]! & (0xf0 >>> shift)) | ((value & 15) << shift);
   }
 }
 

@@ -16,9 +16,8 @@
  * nothing to do, and no contact is opened. Otherwise the sketch tells about how many Drops differ. A new nonce from a
  * known address means that the peer has woken anew.
  *
- * A node keeps fingerprints of its own set up to date as Drops come and go: one under its own nonce, and one under each
- * of the last NEIGHBOURS_MAX nonces that were new to it. The reason is that an ESP32 needs a third of a second to count
- * 750 Drops anew.
+ * A node keeps fingerprints of its own set up to date as Drops come and go: one under its own nonce here, and one under
+ * the nonce of each of its neighbours (neighbours.ts).
  *
  * Invariant: as long as the node reports each Drop that comes or goes (`add`, `remove`), all these fingerprints
  * describe its store. `read` refuses a frame that is not exactly a beacon. This class refuses to decide whether a
@@ -28,11 +27,9 @@ import { FRAME_HEADER_BYTES, type Frame, FrameHeader, readU32, sealFrame } from 
 import { BEACON } from "../glacier/frame-type.ts";
 import { FINGERPRINT_SIZE_BYTES, Fingerprint, fingerprintCount } from "../rbsr/fingerprint.ts";
 import type { Store } from "../store/store.ts";
+import { Neighbours } from "./neighbours.ts";
 import type { Random } from "./ports.ts";
 import { SALT_NONCE_BYTES } from "./reconciliation.ts";
-
-/** Fingerprints that are kept for neighbours: about 700 bytes each on a board. */
-const NEIGHBOURS_MAX = 4;
 
 const FRAMES_AT = FRAME_HEADER_BYTES + SALT_NONCE_BYTES;
 const FRAMES_V2 = 1;
@@ -57,10 +54,6 @@ export interface BeaconsOptions {
 
 export class Beacons {
   readonly nonce = new Uint8Array(SALT_NONCE_BYTES);
-  /** The nonce of the beacon last read. */
-  readonly peerNonce = new Uint8Array(SALT_NONCE_BYTES);
-  peerCount = 0;
-  peerTakesV2 = false;
   /** When the next beacon is due, in clock milliseconds. */
   dueMs: number;
   readonly #store: Store;
@@ -68,12 +61,11 @@ export class Beacons {
   readonly #intervalMs: number;
   readonly #takesV2: boolean;
   readonly #own = new Fingerprint();
-  /** Fingerprints of this node's set under the nonces of neighbours: a ring. */
-  readonly #underNonces = Array.from({ length: NEIGHBOURS_MAX }, () => new Fingerprint());
-  readonly #nonces = new Uint8Array(NEIGHBOURS_MAX * SALT_NONCE_BYTES);
-  #neighbours = 0;
-  /** The fingerprint of the beacon last read, as it came. */
-  readonly #peer = new Uint8Array(FINGERPRINT_SIZE_BYTES);
+  readonly #neighbours: Neighbours;
+  /** The beacon last read: its frame, which is valid only during the call that brought the frame. */
+  #heard: Uint8Array = this.nonce;
+  #heardLow = 0;
+  #heardHigh = 0;
   readonly #chance = new Uint8Array(2);
 
   constructor(options: BeaconsOptions) {
@@ -81,6 +73,7 @@ export class Beacons {
     this.#random = options.random;
     this.#intervalMs = options.intervalMs;
     this.#takesV2 = options.takesV2;
+    this.#neighbours = new Neighbours(options.store, options.now);
     options.random.fill(this.nonce);
     this.recount();
     this.dueMs = options.atOnce ? options.now : options.now + this.#jitterMs();
@@ -88,18 +81,23 @@ export class Beacons {
 
   add(shortIdLow: number, shortIdHigh: number): void {
     this.#own.add(shortIdLow, shortIdHigh);
-    for (let i = 0; i < this.#known; i++) this.#underNonces[i]!.add(shortIdLow, shortIdHigh);
+    this.#neighbours.add(shortIdLow, shortIdHigh);
   }
 
   remove(shortIdLow: number, shortIdHigh: number): void {
     this.#own.remove(shortIdLow, shortIdHigh);
-    for (let i = 0; i < this.#known; i++) this.#underNonces[i]!.remove(shortIdLow, shortIdHigh);
+    this.#neighbours.remove(shortIdLow, shortIdHigh);
   }
 
-  /** Compute this node's fingerprint anew from the store, and forget the fingerprints for neighbours. */
+  /** Compute this node's fingerprints anew from the store. */
   recount(): void {
-    this.#summarise(this.#own, this.nonce);
-    this.#neighbours = 0;
+    const store = this.#store;
+    const own = this.#own;
+    own.begin(readU32(this.nonce, 0), readU32(this.nonce, 4));
+    for (let slot = 0; slot < store.capacity; slot++) {
+      if (store.occupied(slot)) own.add(store.idLow(slot), store.idHigh(slot));
+    }
+    this.#neighbours.recount();
   }
 
   /** Build the beacon in `out`. Returns the frame's length in bytes. */
@@ -119,50 +117,53 @@ export class Beacons {
     this.dueMs = now + this.#intervalMs - eighth + (eighth === 0 ? 0 : this.#jitterMs() % (2 * eighth));
   }
 
-  /** Take in a beacon. False: the frame is not a well-formed beacon, and nothing was taken. */
+  /**
+   * Take in a beacon. False: the frame is not a well-formed beacon, and nothing was taken. The methods below are about
+   * the beacon that was read last, and may be called only while its frame is in the buffer.
+   */
   read(frame: Frame): boolean {
     if (frame.payloadBytes !== BEACON_PAYLOAD_BYTES) return false;
     if (frame.sessionId !== 0 || frame.sequence !== 0 || frame.fragment !== 0 || frame.poll) return false;
-    if (frame.bytes[FRAMES_AT]! > FRAMES_V2) return false;
+    const bytes = frame.bytes;
+    if (bytes[FRAMES_AT]! > FRAMES_V2) return false;
     if (frame.shortIdLow !== 0 || frame.shortIdHigh !== 0) return false;
-    for (let i = 0; i < SALT_NONCE_BYTES; i++) this.peerNonce[i] = frame.bytes[FRAME_HEADER_BYTES + i]!;
-    for (let i = 0; i < FINGERPRINT_SIZE_BYTES; i++) this.#peer[i] = frame.bytes[FINGERPRINT_AT + i]!;
-    this.peerTakesV2 = frame.bytes[FRAMES_AT] === FRAMES_V2;
-    this.peerCount = fingerprintCount(this.#peer, 0);
+    this.#heard = bytes;
+    this.#heardLow = readU32(bytes, FRAME_HEADER_BYTES);
+    this.#heardHigh = readU32(bytes, FRAME_HEADER_BYTES + 4);
     return true;
   }
 
+  get peerTakesV2(): boolean {
+    return this.#heard[FRAMES_AT] === FRAMES_V2;
+  }
+
+  get peerCount(): number {
+    return fingerprintCount(this.#heard, FINGERPRINT_AT);
+  }
+
+  /** The nonce of the beacon. */
+  readNonce(nonce: Uint8Array): void {
+    for (let i = 0; i < SALT_NONCE_BYTES; i++) nonce[i] = this.#heard[FRAME_HEADER_BYTES + i]!;
+  }
+
+  /** Whether the beacon has this nonce. */
+  hasNonce(nonce: Uint8Array): boolean {
+    return this.#heardLow === readU32(nonce, 0) && this.#heardHigh === readU32(nonce, 4);
+  }
+
+  /** Whether the two sets are equal, as far as this is known without any hashing. */
+  equal(now: number): boolean {
+    const own = this.#neighbours.known(this.#heardLow, this.#heardHigh, now);
+    return own?.equals(this.#heard, FINGERPRINT_AT) === true;
+  }
+
   /**
-   * About how many Drops differ between this node's set and the set of the beacon last read. 0 exactly when the sets
-   * are equal.
+   * About how many Drops differ between this node's set and the set of the beacon. 0 exactly when the sets are equal.
+   * Undefined when the answer is not worth the hashing now (neighbours.ts).
    */
-  estimate(): number {
-    return this.#underNonce(this.peerNonce).estimate(this.#peer, 0);
-  }
-
-  get #known(): number {
-    return Math.min(this.#neighbours, NEIGHBOURS_MAX);
-  }
-
-  #underNonce(nonce: Uint8Array): Fingerprint {
-    for (let i = 0; i < this.#known; i++) {
-      let byte = 0;
-      while (byte < SALT_NONCE_BYTES && this.#nonces[i * SALT_NONCE_BYTES + byte] === nonce[byte]) byte++;
-      if (byte === SALT_NONCE_BYTES) return this.#underNonces[i]!;
-    }
-    const i = this.#neighbours++ % NEIGHBOURS_MAX;
-    this.#nonces.set(nonce, i * SALT_NONCE_BYTES);
-    const fingerprint = this.#underNonces[i]!;
-    this.#summarise(fingerprint, nonce);
-    return fingerprint;
-  }
-
-  #summarise(fingerprint: Fingerprint, nonce: Uint8Array): void {
-    const store = this.#store;
-    fingerprint.begin(readU32(nonce, 0), readU32(nonce, 4));
-    for (let slot = 0; slot < store.capacity; slot++) {
-      if (store.occupied(slot)) fingerprint.add(store.idLow(slot), store.idHigh(slot));
-    }
+  estimate(now: number): number | undefined {
+    const own = this.#neighbours.fingerprint(this.#heardLow, this.#heardHigh, now);
+    return own?.estimate(this.#heard, FINGERPRINT_AT);
   }
 
   #jitterMs(): number {

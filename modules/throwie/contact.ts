@@ -29,6 +29,7 @@ import type { Store } from "../store/store.ts";
 import { claim } from "../temperature/temperature.ts";
 import { type Admittance, type Obstacle, TOKEN_INTERVAL_MS } from "./admission.ts";
 import type { Assemblies } from "./assemblies.ts";
+import type { Beacons } from "./beacons.ts";
 import type { CloseReason, NodeEvents } from "./events.ts";
 import { Offers } from "./offers.ts";
 import { ADDRESS_BYTES, type MacAddress } from "./ports.ts";
@@ -38,6 +39,8 @@ import { type Reconciliation, SALT_NONCE_BYTES } from "./reconciliation.ts";
 const OPENING_TIMEOUT_MS = 1_500;
 /** When not even a beacon was heard for so long, the peer has walked away. Two beacon intervals and a half. */
 const SILENT_TIMEOUT_MS = 2_500;
+/** For so long a frame of the session outweighs a beacon that says that the peer woke anew. */
+const SESSION_OUTWEIGHS_MS = 500;
 /** After so long a silence, a contact yields its place if another node wants it. A beacon interval and a half. */
 const QUIET_MS = 1_500;
 /** After so long without progress, though frames or beacons come, the peer has closed the session or plays for time. */
@@ -168,13 +171,13 @@ export class Contact implements MessageSource, MessageSink {
 
   /**
    * The peer's beacon was heard. False: its nonce is new, so the peer has woken anew and knows nothing of this contact.
+   * Anyone may send a beacon under the peer's address. So a beacon with a new nonce says nothing while frames of the
+   * session come.
    */
-  beacon(nonce: Uint8Array, now: number): boolean {
+  beacon(beacons: Beacons, now: number): boolean {
+    if (this.peerNonceKnown && !beacons.hasNonce(this.peerNonce)) return now - this.link.heardMs < SESSION_OUTWEIGHS_MS;
     this.#beaconMs = now;
-    for (let i = 0; i < SALT_NONCE_BYTES; i++) {
-      if (this.peerNonceKnown && this.peerNonce[i] !== nonce[i]) return false;
-      this.peerNonce[i] = nonce[i]!;
-    }
+    if (!this.peerNonceKnown) beacons.readNonce(this.peerNonce);
     this.peerNonceKnown = true;
     return true;
   }

@@ -484,19 +484,22 @@ export class Throwie implements ContactOwner {
   /** Take a beacon, and open a contact if the peer's set differs. Returns why the beacon was not used. */
   #hear(frame: Frame, from: MacAddress, now: number): Refusal | undefined {
     const { reconciliation } = this;
-    if (!this.#beacons.read(frame)) return "beacon";
-    const contact = this.#contacts.with(from);
-    if (contact !== undefined) {
-      if (contact.beacon(this.#beacons.peerNonce, now)) return undefined;
-      this.#close(contact, "restarted", now);
+    const beacons = this.#beacons;
+    if (!beacons.read(frame)) return "beacon";
+    if (this.contacts > 0) {
+      const contact = this.#contacts.with(from);
+      if (contact !== undefined) {
+        if (contact.beacon(beacons, now)) return undefined;
+        this.#close(contact, "restarted", now);
+      }
     }
-    if (reconciliation.owner >= 0 || !this.#acquaintances.ready(from, now)) return undefined;
-    const estimate = this.#beacons.estimate();
-    if (estimate === 0) return undefined;
+    if (reconciliation.owner >= 0 || beacons.equal(now) || !this.#acquaintances.ready(from, now)) return undefined;
+    const estimate = beacons.estimate(now);
+    if (estimate === undefined || estimate === 0) return undefined;
     const opened = this.#begin(from, this.#sessionId(), true, now);
     if (opened === undefined) return undefined;
-    opened.beacon(this.#beacons.peerNonce, now);
-    reconciliation.open(this.#beacons.peerNonce, estimate, this.#beacons.peerCount, this.#beacons.peerTakesV2);
+    opened.beacon(beacons, now);
+    reconciliation.open(opened.peerNonce, estimate, beacons.peerCount, beacons.peerTakesV2);
     opened.link.fragmentBytes = reconciliation.fragmentBytes;
     return undefined;
   }

@@ -19,6 +19,7 @@ import { DROP, type FrameType, type SessionType } from "../../modules/glacier/fr
 import { Link } from "../../modules/glacier/link.ts";
 import { MESSAGE_PREFIX_BYTES } from "../../modules/glacier/message.ts";
 import type { Completion, Outgoing } from "../../modules/glacier/ports.ts";
+import { FINGERPRINT_SIZE_BYTES, Fingerprint } from "../../modules/rbsr/fingerprint.ts";
 import { MESSAGE_SIZE_BYTES_MAX, Reconciler } from "../../modules/rbsr/reconciler.ts";
 import { SaltedSet } from "../../modules/rbsr/salted-set.ts";
 import type { Flash } from "../../modules/store/flash.ts";
@@ -41,6 +42,8 @@ const DROP_BYTES = 2048;
 const FRAGMENTS = 10;
 const BUFFERS = 4;
 const NEIGHBOURS_DROPS = 20;
+const CROWD = 50;
+const BEACON_PAYLOAD_BYTES = 69;
 const KEY_SPAN = 2 ** 30;
 
 export type Operation = () => void;
@@ -342,6 +345,42 @@ function beaconSent(): Operation {
   };
 }
 
+/** A node in a crowd hears the beacon of a neighbour whose set is equal to its own, and has a turn. */
+function beaconHeard(): Operation {
+  const flash = flashOfAll();
+  const alone = new Alone(flash);
+  const store = new Store(flash);
+  store.mount();
+  const header = headerOf({ payloadBytes: BEACON_PAYLOAD_BYTES });
+  const beacons = Array.from({ length: CROWD }, (_, i) => {
+    const frame = new Uint8Array(FRAME_SIZE_BYTES_V1);
+    const fingerprint = new Fingerprint();
+    const nonce = [random.u32(), random.u32()] as const;
+    fingerprint.begin(...nonce);
+    for (let slot = 0; slot < DROPS; slot++) fingerprint.add(store.idLow(slot), store.idHigh(slot));
+    new DataView(frame.buffer).setUint32(FRAME_HEADER_BYTES, nonce[0], true);
+    new DataView(frame.buffer).setUint32(FRAME_HEADER_BYTES + 4, nonce[1], true);
+    fingerprint.write(frame, FRAME_HEADER_BYTES + BEACON_PAYLOAD_BYTES - FINGERPRINT_SIZE_BYTES);
+    return { frame, lengthBytes: sealFrame(frame, header), from: Uint8Array.of(2, 0, 0, 0, 1, i) };
+  });
+  // A board's radio has one buffer.
+  const heard = new Uint8Array(FRAME_SIZE_BYTES_V1);
+  let next = 0;
+  const hear = (): void => {
+    const { frame, lengthBytes, from } = beacons[next++ % CROWD]!;
+    heard.set(frame);
+    alone.node.receive(heard, lengthBytes, from);
+    alone.node.turn();
+    if (alone.node.contacts > 0) throw new Error("a contact with a neighbour of the same set");
+  };
+  for (let i = 0; i < CROWD; i++) {
+    alone.now += 1_000;
+    alone.radio.room = 1;
+    hear();
+  }
+  return hear;
+}
+
 /** Flash with 750 Drops of the largest size, all verified. */
 export function flashOfAll(): Flash {
   const flash = new NativeFlash();
@@ -512,6 +551,7 @@ export const OPERATIONS: Record<string, () => Operation> = {
   frameReceived,
   idleTurn,
   beaconSent,
+  beaconHeard,
   dropChosen,
   dropOfFrames,
   noiseHeard,
