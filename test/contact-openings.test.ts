@@ -151,7 +151,15 @@ for (const { name, mute, reason } of [
       const [a, b] = world.nodes as [SimNode, SimNode];
       const random = new SeededRandom(run, "restart");
       const drops = [...write(a, random, 60), ...write(b, random, 60)];
-      while (b.throwie!.store.count < 80) world.run(world.nowS + 0.01);
+      // A node that was called knows its peer's nonce from the first beacon in the contact on.
+      let beacons = 0;
+      overhear(a.station, (frame, pass) => {
+        if (frameType(frame) === BEACON && a.throwie!.contacts > 0) beacons++;
+        pass(frame);
+      });
+      while (b.throwie!.store.count < 80 || beacons === 0) world.run(world.nowS + 0.01);
+      // Both nodes may have opened at once, and one of the two openings was superseded.
+      closed.length = 0;
       const send = b.station.send.bind(b.station);
       // Frames of the muted type are swallowed until the other end has noticed the restart.
       b.station.send = (frame, lengthBytes, to) =>

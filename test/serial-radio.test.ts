@@ -180,17 +180,14 @@ test.serial(
   async (t) => {
     const { board, host } = await pair(t);
     const random = new SeededRandom(SEED, "events");
-    let pulls = 0;
-    let reboots = 0;
     for (let i = 0; i < 8; i++) {
       await host.tell({ order: "send", frames: 60 });
       const hearing = board.tell({ order: "hear", frames: 60, rate: 300 });
       await sleep(random.below(250));
-      if (random.below(3) === 0) {
-        reboots++;
+      // At least one of each, whatever is drawn.
+      if (i === 0 || (i > 1 && random.below(3) === 0)) {
         await board.tell({ order: "reboot" });
       } else {
-        pulls++;
         await board.tell({ order: "unplug" });
         await sleep(random.below(400));
         await board.tell({ order: "plug" });
@@ -205,7 +202,6 @@ test.serial(
         );
       }
     }
-    t.true(pulls > 0 && reboots > 0);
     const [{ counters, news, made, arrived }, board_] = await rest(t, { host, board }, (there, here) => {
       const { cut, lostThere, refusedThere, lostHere } = there.counters!;
       const carried = here.transmitted + here.forgotten + lostThere + refusedThere + cut >= there.made;
