@@ -147,7 +147,7 @@ test("the table of factors follows from its formula, and no entry lies close to 
   });
 });
 
-const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32)) >>> 0;
+const seed = Number(process.env.SEED ?? 1) >>> 0;
 const replay = `replay with SEED=${seed}`;
 
 /** Mulberry32: fractions from 0 to below 1, the same for the same seed. */

@@ -8,6 +8,8 @@
  *
  * Rejected: Jazzer.js. Its engine is a native library that needs a newer C library than an LTS system has.
  *
+ * A finding is shrunk: packets that the fault does not need are left out.
+ *
  * Longer runs: FUZZ_EXECUTIONS=n. Replay of a finding: SEED=n, or FUZZ_INPUT=text for that input alone.
  */
 import type { SeededRandom } from "../../sim/random.ts";
@@ -49,9 +51,9 @@ export function fuzzGuided(
 ): Finding | undefined {
   const corpus = [...target.seeds];
   const only = process.env.FUZZ_INPUT;
-  if (only !== undefined) return faultOf(target, inputOf(only), 1);
+  if (only !== undefined) return findingOf(target, inputOf(only), 1);
   for (const [at, seed] of corpus.entries()) {
-    const finding = faultOf(target, seed, at + 1);
+    const finding = findingOf(target, seed, at + 1);
     if (finding) return finding;
   }
   modules.news();
@@ -60,7 +62,7 @@ export function fuzzGuided(
     for (; batch.length < BATCH; done += 1) {
       const input = mutated(pick(corpus, random), pick(corpus, random), random, target.packetBytesMax);
       target.mend?.(input, random);
-      const finding = faultOf(target, input, done + 1);
+      const finding = findingOf(target, input, done + 1);
       if (finding) return finding;
       batch.push(input);
     }
@@ -76,7 +78,7 @@ export function fuzzGuided(
 /** Runs the target on plain random bytes. Undefined if nothing was found. */
 export function fuzzBlindly(target: Target, random: SeededRandom, executions: number): Finding | undefined {
   for (let done = 1; done <= executions; done += 1) {
-    const finding = faultOf(target, randomInput(random, target.packetBytesMax), done);
+    const finding = findingOf(target, randomInput(random, target.packetBytesMax), done);
     if (finding) return finding;
   }
   return undefined;
@@ -88,14 +90,34 @@ function pick(corpus: Input[], random: SeededRandom): Input {
   return corpus[from + random.below(corpus.length - from)]!;
 }
 
-function faultOf(target: Target, input: Input, executions: number): Finding | undefined {
+function findingOf(target: Target, input: Input, executions: number): Finding | undefined {
+  const fault = faultOf(target, input);
+  if (fault === undefined) return undefined;
+  const text = inputText(shrunk(target, input, kindOf(fault)));
+  return { executions, fault: `${fault}\n  replay: FUZZ_INPUT=${text} npx ava build/test/${target.name}.test.js` };
+}
+
+function faultOf(target: Target, input: Input): string | undefined {
   try {
     target.run(input);
     return undefined;
   } catch (error) {
-    return {
-      executions,
-      fault: `${(error as Error).message}\n  replay: FUZZ_INPUT=${inputText(input)} npx ava build/test/${target.name}.test.js`,
-    };
+    return (error as Error).message;
   }
+}
+
+/** Figures in a message differ from one input to the next, although the fault is the same. */
+function kindOf(fault: string): string {
+  return fault.replace(/\d+/g, "#");
+}
+
+/** Leaves out packets for as long as the fault stays the same. */
+function shrunk(target: Target, input: Input, kind: string): Input {
+  let smallest = input;
+  for (let at = input.packets.length - 1; at >= 0; at--) {
+    const smaller = { ...smallest, packets: smallest.packets.filter((_, i) => i !== at) };
+    const fault = faultOf(target, smaller);
+    if (fault !== undefined && kindOf(fault) === kind) smallest = smaller;
+  }
+  return smallest;
 }
