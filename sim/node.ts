@@ -13,8 +13,10 @@
  * bytes. The clock goes on, with the error of this board's oscillator. The node then wakes, takes its time to boot and
  * mount, and is a new Throwie.
  *
- * Invariant: only the flash outlives a crash; only flash, clock and `Retained` outlive a sleep. Simplification: without
- * a processor, computing takes no time, except for a sleeper's boot and the medium's processing time for each frame.
+ * A node is as quick as its processor (processor.ts).
+ *
+ * Invariant: only the flash outlives a crash; only flash, clock and `Retained` outlive a sleep. Simplification: work is
+ * done at once, and then keeps the processor busy for as long as a board would need.
  */
 import { Store } from "../modules/store/store.ts";
 import type { CloseReason, NodeEvents } from "../modules/throwie/events.ts";
@@ -126,7 +128,7 @@ export class SimNode {
     this.station.handlers = {
       onFrame: (bytes, lengthBytes, from) =>
         this.#run((throwie) => throwie.receive(bytes, lengthBytes, from), this.station.inbound.length > 0),
-      onRoom: () => this.#run(() => {}),
+      onRoom: () => this.#run(),
     };
     options.medium.powerOff(this.station);
   }
@@ -180,12 +182,18 @@ export class SimNode {
     this.#turnAt(this.station.stalledUntilUs + 1);
   }
 
-  /** Publishes a Drop at this node. Undefined when the node has no power, loses power during the call, or is busy. */
+  /**
+   * Publishes a Drop at this node. Undefined when the node has no power or loses power during the call. A board has no
+   * author, so this is the work of a computer, and takes no time.
+   */
   publish(drop: Uint8Array, origin: "own" | "wire" = "own"): PublishOutcome | undefined {
+    const { throwie } = this;
     let outcome: PublishOutcome | undefined;
-    this.#run((throwie) => {
-      outcome = throwie.publish(drop, origin);
-    });
+    if (throwie !== undefined)
+      this.#survive(() => {
+        outcome = throwie.publish(drop, origin);
+      });
+    this.#run();
     return outcome;
   }
 
@@ -231,7 +239,7 @@ export class SimNode {
       this.#schedule = new WakeSchedule({ id: this.station.address, cycle: wakeCycle, state, now: this.#now() });
     }
     observer.started?.(this);
-    this.#run(() => {});
+    this.#run();
   }
 
   #end(): void {
@@ -275,10 +283,10 @@ export class SimNode {
   }
 
   /**
-   * Does something with the node. Then lets the node act, unless `more` work follows at once, and calls the node again
-   * at the time that it asks for. When the node is busy, it only waits for the end of the work.
+   * Does something with the node. Then lets the node act, unless the processor is busy then or `more` work follows at
+   * once, and calls the node again at the time that it asks for. When the node is busy, it only waits for the end.
    */
-  #run(action: (throwie: Throwie) => void, more = false): void {
+  #run(action?: (throwie: Throwie) => void, more = false): void {
     const { throwie, station } = this;
     const { kernel, processor = instantly } = this.#options;
     if (throwie === undefined) return;
@@ -287,10 +295,18 @@ export class SimNode {
       return;
     }
     this.#survive(() => {
+      if (action !== undefined) {
+        const actionUs = processor(() => action(throwie));
+        if (more || actionUs > 0) {
+          // The frames that arrived meanwhile are received first, then a turn follows.
+          station.stalledUntilUs = kernel.nowUs + actionUs;
+          this.#turnAt(station.stalledUntilUs + 1);
+          return;
+        }
+      }
       let dueMs = Infinity;
       const busyUs = processor(() => {
-        action(throwie);
-        dueMs = more ? this.#now() : throwie.turn();
+        dueMs = throwie.turn();
       });
       const schedule = this.#schedule;
       if (schedule !== undefined) {
@@ -311,6 +327,6 @@ export class SimNode {
   #turnAt(timeUs: number): void {
     const { kernel } = this.#options;
     kernel.cancel(this.#turn);
-    this.#turn = timeUs === Infinity ? undefined : kernel.at(timeUs, () => this.#run(() => {}));
+    this.#turn = timeUs === Infinity ? undefined : kernel.at(timeUs, () => this.#run());
   }
 }

@@ -50,6 +50,8 @@ export interface NodeScenario {
   capacity?: number;
   /** Largest ESP-NOW body: 250 (v1), which is the default, or 1,470 (v2). */
   frameSizeBytesMax?: number;
+  /** How fast the node computes: as a "board" does, which is the default, or "none": computing takes no time. */
+  processor?: "board" | "none";
   /** "always" awake, which is the default, or the wake cycle of the node, named by its longest period in seconds. */
   wake?: "always" | WakeCycle;
   crashes?: CrashPlan[];
@@ -217,6 +219,7 @@ const checkNode: Check = (value, at) => {
       }),
       capacity: whole(1, CAPACITY_MAX, "Drops"),
       frameSizeBytesMax: oneOf(250, 1_470),
+      processor: oneOf("board", "none"),
       wake: oneOf("always", ...WAKE_CYCLES),
       crashes: list(
         fields({ atS: seconds, downS: number(0.001, DURATION_S_MAX, "seconds") }, { midWrite: flag }),

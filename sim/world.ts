@@ -15,6 +15,7 @@ import { Fixed, type Path, Wander, Waypoints } from "./mobility.ts";
 import { SimNode, type SimObserver } from "./node.ts";
 import { NorFlash } from "./nor-flash.ts";
 import { BATTERIES, batteryDays, CHIPS, meanMilliamperes } from "./power.ts";
+import { busyUs } from "./processor.ts";
 import { Medium } from "./radio.ts";
 import { SeededRandom } from "./random.ts";
 import { percentiles, type Report } from "./report.ts";
@@ -149,7 +150,7 @@ export class World {
     const { seed, kernel, medium, scenario } = this;
     const capacity = entry.capacity ?? CAPACITY_MAX;
     const sectors = SECTORS_SPARE + Math.ceil(((SECTORS_MAX - SECTORS_SPARE) * capacity) / CAPACITY_MAX);
-    const node = new SimNode({
+    const node: SimNode = new SimNode({
       name,
       role: entry.role,
       kernel,
@@ -164,6 +165,7 @@ export class World {
       wakeCycle: entry.wake === "always" ? undefined : entry.wake,
       driftPerMillion: new SeededRandom(seed, `clock ${name}`).between(-DRIFT_PER_MILLION, DRIFT_PER_MILLION),
       observer: this.#observer,
+      ...(entry.processor === "none" ? {} : { processor: (work: () => void) => busyUs(node, work) }),
     });
     this.nodes.push(node);
     if (entry.wake !== undefined && entry.wake !== "always") this.#sleepers.push(node);

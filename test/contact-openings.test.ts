@@ -12,7 +12,7 @@ import { SimNode } from "../sim/node.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { Medium } from "../sim/radio.ts";
 import { SeededRandom } from "../sim/random.ts";
-import { board, holdings, namesOf, overhear, seed, sessionOf, worldOf, write } from "./contact-world.ts";
+import { board, holdings, INSTANT, namesOf, overhear, seed, sessionOf, worldOf, write } from "./contact-world.ts";
 import { stranger } from "./stranger.ts";
 
 const SESSION = 0x4242;
@@ -101,7 +101,7 @@ test("if both nodes open at once, the lower address stays the initiator, and one
   for (let run = seed; run < seed + 8; run++) {
     const opened: string[] = [];
     const closed: string[] = [];
-    const world = worldOf([board("a", 0), board("b", 30)], {
+    const world = worldOf([board("a", 0, INSTANT), board("b", 30, INSTANT)], {
       seed: run,
       observer: {
         contactOpened: (node, _peer, sessionId) => opened.push(`${node.name} ${sessionId}`),

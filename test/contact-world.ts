@@ -31,6 +31,9 @@ export function worldOf(nodes: NodeScenario[], options: WorldOptions = {}): Worl
   return world;
 }
 
+/** As quick as the air: for tests of what the link does, not of what a processor can do. */
+export const INSTANT = { processor: "none" } as const;
+
 export const board = (name: string, x: number, more: Partial<NodeScenario> = {}): NodeScenario => ({
   name,
   role: "throwie",

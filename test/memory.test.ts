@@ -8,6 +8,7 @@ import { Store } from "../modules/store/store.ts";
 import { Assemblies } from "../modules/throwie/assemblies.ts";
 import { Contact, type ContactOwner } from "../modules/throwie/contact.ts";
 import { CONTACTS_MAX } from "../modules/throwie/contacts.ts";
+import { Effort } from "../modules/throwie/effort.ts";
 import { SILENT } from "../modules/throwie/events.ts";
 import { Reconciliation } from "../modules/throwie/reconciliation.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
@@ -21,6 +22,7 @@ const bytesOf = (make: () => void): number => arraysOf(make).bytes;
 test.serial("link and reconciler of four sessions fit into 24 KB, part by part as the docs say", (t) => {
   const random = new SeededRandom(1, "memory");
   const store = new Store(new NorFlash({ sizeBytes: 448 * 4096 }));
+  const effort = new Effort();
   const own = new Uint8Array(store.capacity);
   let assemblies: Assemblies;
   let reconciliation: Reconciliation;
@@ -29,7 +31,14 @@ test.serial("link and reconciler of four sessions fit into 24 KB, part by part a
       assemblies = new Assemblies();
     }),
     reconciler: bytesOf(() => {
-      reconciliation = new Reconciliation({ store, assemblies, random, beaconNonce: new Uint8Array(0), takesV2: true });
+      reconciliation = new Reconciliation({
+        store,
+        assemblies,
+        random,
+        beaconNonce: new Uint8Array(0),
+        takesV2: true,
+        effort,
+      });
     }),
     contacts: bytesOf(() => {
       const owner = { store, assemblies, reconciliation, events: SILENT, own } as unknown as ContactOwner;

@@ -8,6 +8,7 @@ import { BEACON } from "../modules/glacier/frame-type.ts";
 import { FINGERPRINT_SIZE_BYTES, Fingerprint } from "../modules/rbsr/fingerprint.ts";
 import { Store } from "../modules/store/store.ts";
 import { freshKey } from "../modules/temperature/temperature.ts";
+import { Effort } from "../modules/throwie/effort.ts";
 import { COUNTS_PER_SECOND, NEIGHBOURS_MAX, Neighbours } from "../modules/throwie/neighbours.ts";
 import { Fixed } from "../sim/mobility.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
@@ -19,7 +20,7 @@ import { insertion } from "./insertion.ts";
 type Id = [low: number, high: number];
 
 /** A store, and the neighbours of the node that owns it. */
-function shelf(neighboursOf = (store: Store): Neighbours => new Neighbours(store, 0)) {
+function shelf(neighboursOf = (store: Store): Neighbours => new Neighbours(store, new Effort(), 0)) {
   const store = new Store(new NorFlash({ sizeBytes: 64 * 4_096 }), 60);
   store.mount();
   const random = new SeededRandom(seed, "neighbours");
@@ -85,7 +86,7 @@ test("canary: a node that forgets to report a Drop that goes has wrong fingerpri
   class Forgetful extends Neighbours {
     override remove(): void {}
   }
-  t.true(history((store) => new Forgetful(store, 0)).wrong > 0);
+  t.true(history((store) => new Forgetful(store, new Effort(), 0)).wrong > 0);
 });
 
 test("a forger of nonces gets its budget and no more, and drives out no neighbour that is heard", (t) => {

@@ -7,6 +7,8 @@
  * each time. The attacker gives it under as many addresses as the strategy says. A giver takes no Drops. A taker takes
  * only junk, to heat it; then it forgets the junk and takes it again.
  *
+ * This is a siege of what a board keeps, not of its processor, so computing takes no time.
+ *
  * The Drops that were displaced are counted in the board's own store at the end.
  */
 import { dropId, shortIdLow } from "../modules/drop/drop.ts";
@@ -87,20 +89,23 @@ function lie(store: Store): void {
 export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome {
   const { capacity, durationS, people } = siege;
   const random = new SeededRandom(seed, `siege ${strategy.name}`);
-  const nodes: NodeScenario[] = [{ name: "board", role: "throwie", at: [0, 0], capacity }];
-  for (let i = 0; i < strategy.givers; i++) nodes.push({ name: `giver-${i}`, role: "mule", at: [20, 5 * i] });
-  for (let i = 0; i < (strategy.takers ?? 0); i++) nodes.push({ name: `taker-${i}`, role: "mule", at: [-20, 5 * i] });
+  const nodes: NodeScenario[] = [{ name: "board", role: "throwie", at: [0, 0], capacity, processor: "none" }];
+  for (let i = 0; i < strategy.givers; i++)
+    nodes.push({ name: `giver-${i}`, role: "mule", at: [20, 5 * i], processor: "none" });
+  for (let i = 0; i < (strategy.takers ?? 0); i++)
+    nodes.push({ name: `taker-${i}`, role: "mule", at: [-20, 5 * i], processor: "none" });
   const comings: number[] = [];
   if (people !== undefined) {
     const { fromS, everyS, stayS, afterS } = people;
     for (let atS = fromS; atS + afterS + stayS + 5 < durationS; atS += everyS)
       comings.push(atS + random.below(1_000) / 1_000);
     comings.forEach((atS, i) => {
-      nodes.push({ name: `author-${i}`, role: "mule", path: passing(atS, stayS) });
+      nodes.push({ name: `author-${i}`, role: "mule", path: passing(atS, stayS), processor: "none" });
       // A reader without free room would be under siege like the board.
       nodes.push({
         name: `reader-${i}`,
         role: "mule",
+        processor: "none",
         path: passing(atS + afterS, stayS),
         capacity: capacity + READER_ROOM,
       });

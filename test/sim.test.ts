@@ -663,7 +663,8 @@ test("seeds that found a bug deliver all Drops", (t) => {
 });
 
 test("a node whose power fails in the middle of a write comes back with the Drops that it had", (t) => {
-  const cut = scenario("pair");
+  // Half a minute more than the pair has: after the restart the board hashes 50 Drops, a third of a second each.
+  const cut = { ...scenario("pair"), durationS: 60 };
   cut.nodes[1]!.crashes = [{ atS: 1.2, downS: 12, midWrite: true }];
   const stopped: number[] = [];
   const started: string[] = [];

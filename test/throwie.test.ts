@@ -23,7 +23,7 @@ import { OPEN_PREFIX_BYTES } from "../modules/throwie/reconciliation.ts";
 import { Throwie } from "../modules/throwie/throwie.ts";
 import type { SimNode } from "../sim/node.ts";
 import { SeededRandom } from "../sim/random.ts";
-import { board, holdings, namesOf, seed, worldOf, write } from "./contact-world.ts";
+import { board, holdings, INSTANT, namesOf, seed, worldOf, write } from "./contact-world.ts";
 import { headerOf } from "./frames.ts";
 import { loneNode } from "./lone-node.ts";
 
@@ -181,7 +181,7 @@ test("a Drop waits while every Drop that could die is being sent, and comes in d
   let contacts = 0;
   // Afterwards the two full stores differ, so further contacts may follow.
   let contactsAtArrival = 0;
-  const world = worldOf([board("a", 0, { capacity: 2 }), board("b", 30, { capacity: 2 })], {
+  const world = worldOf([board("a", 0, { ...INSTANT, capacity: 2 }), board("b", 30, { ...INSTANT, capacity: 2 })], {
     observer: {
       contactOpened: (node) => {
         if (node.name === "a") contacts++;
@@ -244,7 +244,7 @@ test("a node looks once at a neighbour in sync, and looks again after its own se
 
 test("a node resumes a half-received Drop at the next contact", (t) => {
   const sent = new Map<number, number>();
-  const world = worldOf([board("a", 0), board("b", 30)]);
+  const world = worldOf([board("a", 0, INSTANT), board("b", 30, INSTANT)]);
   const [a, b] = world.nodes as [SimNode, SimNode];
   const send = a.station.send.bind(a.station);
   let allowed = 6;

@@ -27,6 +27,7 @@ import { FRAME_HEADER_BYTES, type Frame, FrameHeader, readU32, sealFrame } from 
 import { BEACON } from "../glacier/frame-type.ts";
 import { FINGERPRINT_SIZE_BYTES, Fingerprint, fingerprintCount } from "../rbsr/fingerprint.ts";
 import type { Store } from "../store/store.ts";
+import type { Effort } from "./effort.ts";
 import { Neighbours } from "./neighbours.ts";
 import type { Random } from "./ports.ts";
 import { SALT_NONCE_BYTES } from "./reconciliation.ts";
@@ -43,6 +44,7 @@ const HEADER: Readonly<FrameHeader> = /* @__PURE__ */ Object.assign(new FrameHea
 export interface BeaconsOptions {
   store: Store;
   random: Random;
+  effort: Effort;
   intervalMs: number;
   /** This node's radio takes bodies of ESP-NOW v2. */
   takesV2: boolean;
@@ -58,6 +60,7 @@ export class Beacons {
   dueMs: number;
   readonly #store: Store;
   readonly #random: Random;
+  readonly #effort: Effort;
   readonly #intervalMs: number;
   readonly #takesV2: boolean;
   readonly #own = new Fingerprint();
@@ -71,20 +74,23 @@ export class Beacons {
   constructor(options: BeaconsOptions) {
     this.#store = options.store;
     this.#random = options.random;
+    this.#effort = options.effort;
     this.#intervalMs = options.intervalMs;
     this.#takesV2 = options.takesV2;
-    this.#neighbours = new Neighbours(options.store, options.now);
+    this.#neighbours = new Neighbours(options.store, options.effort, options.now);
     options.random.fill(this.nonce);
     this.recount();
     this.dueMs = options.atOnce ? options.now : options.now + this.#jitterMs();
   }
 
   add(shortIdLow: number, shortIdHigh: number): void {
+    this.#effort.mixes++;
     this.#own.add(shortIdLow, shortIdHigh);
     this.#neighbours.add(shortIdLow, shortIdHigh);
   }
 
   remove(shortIdLow: number, shortIdHigh: number): void {
+    this.#effort.mixes++;
     this.#own.remove(shortIdLow, shortIdHigh);
     this.#neighbours.remove(shortIdLow, shortIdHigh);
   }
@@ -97,6 +103,7 @@ export class Beacons {
     for (let slot = 0; slot < store.capacity; slot++) {
       if (store.occupied(slot)) own.add(store.idLow(slot), store.idHigh(slot));
     }
+    this.#effort.mixes += store.count;
     this.#neighbours.recount();
   }
 

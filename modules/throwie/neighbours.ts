@@ -18,6 +18,7 @@
  */
 import { Fingerprint } from "../rbsr/fingerprint.ts";
 import type { Store } from "../store/store.ts";
+import type { Effort } from "./effort.ts";
 
 /** Fifty neighbours, and the nonces that a forger may bring between two beacons of a neighbour. */
 export const NEIGHBOURS_MAX = 64;
@@ -30,6 +31,7 @@ const WENT = 0;
 
 export class Neighbours {
   readonly #store: Store;
+  readonly #effort: Effort;
   readonly #under = new Fingerprint(NEIGHBOURS_MAX);
   /** The number of changes that the fingerprint under each nonce has taken in. */
   readonly #versions = new Int32Array(NEIGHBOURS_MAX).fill(-CHANGES_MAX - 1);
@@ -43,8 +45,9 @@ export class Neighbours {
   #counts = COUNTS_PER_SECOND;
   #countedMs: number;
 
-  constructor(store: Store, now: number) {
+  constructor(store: Store, effort: Effort, now: number) {
     this.#store = store;
+    this.#effort = effort;
     this.#countedMs = now;
   }
 
@@ -80,6 +83,7 @@ export class Neighbours {
     const found = under.find(nonceLow, nonceHigh);
     if (found < 0 || !this.#mayCatchUp(found)) return this.#count(found, nonceLow, nonceHigh, now);
     under.select(found);
+    this.#effort.mixes += (this.#version - this.#versions[found]!) | 0;
     for (let change = this.#versions[found]!; change !== this.#version; change = (change + 1) | 0) {
       const at = change & (CHANGES_MAX - 1);
       if (this.#kinds[at] === CAME) under.add(this.#low[at]!, this.#high[at]!);
@@ -109,6 +113,7 @@ export class Neighbours {
     for (let slot = 0; slot < store.capacity; slot++) {
       if (store.occupied(slot)) under.add(store.idLow(slot), store.idHigh(slot));
     }
+    this.#effort.mixes += store.count;
     this.#versions[i] = this.#version;
     this.#heardMs[i] = now;
     return under;

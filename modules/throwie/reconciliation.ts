@@ -29,6 +29,7 @@ import { Reconciler } from "../rbsr/reconciler.ts";
 import { SaltedSet } from "../rbsr/salted-set.ts";
 import type { Store } from "../store/store.ts";
 import type { Assemblies } from "./assemblies.ts";
+import type { Effort } from "./effort.ts";
 import type { Random } from "./ports.ts";
 
 export const SALT_NONCE_BYTES = 8;
@@ -48,6 +49,7 @@ export interface ReconciliationOptions {
   beaconNonce: Uint8Array;
   /** This node's radio takes bodies of ESP-NOW v2. */
   takesV2: boolean;
+  effort: Effort;
 }
 
 export class Reconciliation {
@@ -70,6 +72,7 @@ export class Reconciliation {
   readonly #random: Random;
   readonly #beaconNonce: Uint8Array;
   readonly #takesV2: boolean;
+  readonly #effort: Effort;
   readonly #set: SaltedSet;
   readonly #reconciler: Reconciler;
   /** The part of `outbound` after an OPEN's prefix. */
@@ -84,6 +87,7 @@ export class Reconciliation {
     this.#random = options.random;
     this.#beaconNonce = options.beaconNonce;
     this.#takesV2 = options.takesV2;
+    this.#effort = options.effort;
     this.#set = new SaltedSet(store.capacity);
     this.#reconciler = new Reconciler({ capacity: store.capacity });
     this.#summaries = this.outbound.subarray(OPEN_PREFIX_BYTES);
@@ -169,5 +173,7 @@ export class Reconciliation {
       if (store.occupied(slot)) this.#set.add(store.idLow(slot), store.idHigh(slot), slot);
     }
     this.#set.seal();
+    this.#effort.mixes += store.count;
+    this.#effort.sorted += store.count;
   }
 }

@@ -51,6 +51,7 @@ import { Assemblies } from "./assemblies.ts";
 import { Beacons } from "./beacons.ts";
 import type { Contact, ContactOwner, KeepOutcome } from "./contact.ts";
 import { CONTACTS_MAX, Contacts } from "./contacts.ts";
+import { Effort } from "./effort.ts";
 import { type CloseReason, type NodeEvents, SILENT } from "./events.ts";
 import { ADDRESS_BYTES, type Clock, type MacAddress, type Radio, type Random, sameAddress } from "./ports.ts";
 import { Reconciliation } from "./reconciliation.ts";
@@ -138,6 +139,8 @@ export class Throwie implements ContactOwner {
   readonly admission: Admission;
   /** Where the node reports what happens. */
   readonly events: NodeEvents;
+  /** What the node has computed since the constructor. */
+  readonly effort = new Effort();
   /**
    * 1 for each slot whose Drop was written at this node. This is only in RAM: after a restart such a Drop is like any
    * other Drop.
@@ -216,17 +219,21 @@ export class Throwie implements ContactOwner {
     const takesV2 = frameSizeBytesMax >= FRAME_SIZE_BYTES_V2;
     this.#frameOut = new Uint8Array(takesV2 ? FRAME_SIZE_BYTES_V2 : FRAME_SIZE_BYTES_V1);
     const { store, random } = options;
+    const { effort } = this;
     this.#beacons = new Beacons({
       store,
       random,
+      effort,
       intervalMs: beaconIntervalMs,
       takesV2,
       now: options.clock.now(),
       atOnce: options.beaconAtOnce ?? false,
     });
     const beaconNonce = this.#beacons.nonce;
-    this.reconciliation = new Reconciliation({ store, assemblies: this.assemblies, random, beaconNonce, takesV2 });
-    this.#verification = new Verification(options.store);
+    this.reconciliation = new Reconciliation({
+      ...{ store, assemblies: this.assemblies, random, beaconNonce, takesV2, effort },
+    });
+    this.#verification = new Verification(options.store, effort);
     this.admission = new Admission(options.store, this.heatNow());
     this.#contacts = new Contacts(this);
   }
@@ -239,6 +246,7 @@ export class Throwie implements ContactOwner {
    * The host calls `turn` afterwards.
    */
   receive(bytes: Uint8Array, lengthBytes: number, from: MacAddress): void {
+    this.effort.received++;
     this.counters[this.#receive(bytes, lengthBytes, from) ?? "used"]++;
   }
 
@@ -247,6 +255,7 @@ export class Throwie implements ContactOwner {
    */
   turn(): number {
     const now = this.#clock.now();
+    this.effort.turns++;
     if (this.contacts > 0) this.#review(now);
     const roomLeft = this.#transmit(now);
     this.#verify(now);
@@ -582,6 +591,7 @@ export class Throwie implements ContactOwner {
       if (radio.full) return false;
       const lengthBytes = this.#beacons.write(this.#frameOut);
       if (!radio.send(this.#frameOut, lengthBytes, BROADCAST)) return false;
+      this.effort.sent++;
       this.#beacons.sent(now);
     }
     for (let idle = 0; idle < this.contacts; ) {
@@ -592,6 +602,7 @@ export class Throwie implements ContactOwner {
       if (lengthBytes > 0) {
         const to = this.#cast === "broadcast" && contact.link.mayBroadcast(header) ? BROADCAST : contact.peer;
         if (!radio.send(this.#frameOut, lengthBytes, to)) return false;
+        this.effort.sent++;
         contact.link.sent(header, now);
         this.#verification.defer(now);
         idle = 0;

@@ -15,6 +15,7 @@
  */
 import { DROP_ID_BYTES, DropHasher, shortIdHigh, shortIdLow } from "../drop/drop.ts";
 import type { Store } from "../store/store.ts";
+import type { Effort } from "./effort.ts";
 
 /**
  * A BLAKE3 block: about 24,000 XS bytecodes, 8 ms of an ESP32. The last step of a Drop costs as much as three blocks,
@@ -34,6 +35,7 @@ export class Verification {
   /** The slot of the Drop that the last outcome was about. */
   slot = NONE;
   readonly #store: Store;
+  readonly #effort: Effort;
   readonly #hasher = new DropHasher();
   readonly #slice = new Uint8Array(VERIFY_SLICE_BYTES);
   readonly #id = new Uint8Array(DROP_ID_BYTES);
@@ -43,8 +45,9 @@ export class Verification {
   #frameMs = -QUIET_MS;
   #stepMs = -PATIENCE_MS;
 
-  constructor(store: Store) {
+  constructor(store: Store, effort: Effort) {
     this.#store = store;
+    this.#effort = effort;
   }
 
   /** When the next step is due, in clock milliseconds. Infinity when no Drop waits for its check. */
@@ -67,9 +70,11 @@ export class Verification {
       store.read(this.slot, this.#from, this.#slice, 0, size);
       this.#hasher.update(this.#slice, size);
       this.#from += size;
+      this.#effort.slices++;
       return undefined;
     }
     this.#hasher.finish(this.#id);
+    this.#effort.hashes++;
     this.#from = 0;
     return shortIdLow(this.#id) === this.#low && shortIdHigh(this.#id) === this.#high ? "verified" : "corrupt";
   }

@@ -25,6 +25,7 @@ import {
   PROGRAM_BYTE_US,
   PROGRAM_FIRST_BYTE_US,
 } from "../../sim/power.ts";
+import { bytecodesOf } from "../../sim/processor.ts";
 import { Medium } from "../../sim/radio.ts";
 import { SeededRandom } from "../../sim/random.ts";
 import { insertion } from "../insertion.ts";
@@ -73,6 +74,8 @@ class TimedFlash extends NorFlash {
 /** What a board spent. The longest values are those of one piece of work, during which the board ignores its radio. */
 export interface Spent {
   bytecodes: number;
+  /** What sim/processor.ts says that the same work costs. */
+  modelled: number;
   /** The charge that an ESP32-C3 takes from its battery (sim/power.ts). */
   chargeMah: number;
   flashUs: number;
@@ -89,10 +92,19 @@ interface TimedWorld {
   seed: number;
 }
 
+const NOTHING: Spent = {
+  bytecodes: 0,
+  modelled: 0,
+  chargeMah: 0,
+  flashUs: 0,
+  bytecodesLongest: 0,
+  busyUsLongest: 0,
+};
+
 class TimedBoard {
   readonly flash = new TimedFlash();
   readonly node: SimNode;
-  spent: Spent = { bytecodes: 0, chargeMah: 0, flashUs: 0, bytecodesLongest: 0, busyUsLongest: 0 };
+  spent: Spent = { ...NOTHING };
 
   constructor(name: string, x: number, { kernel, medium, observer, flashWaits, seed }: TimedWorld) {
     this.#flashWaits = flashWaits;
@@ -115,7 +127,7 @@ class TimedBoard {
   account(): Spent {
     const { spent } = this;
     spent.chargeMah = this.charge();
-    this.spent = { bytecodes: 0, chargeMah: 0, flashUs: 0, bytecodesLongest: 0, busyUsLongest: 0 };
+    this.spent = { ...NOTHING };
     return spent;
   }
 
@@ -129,9 +141,12 @@ class TimedBoard {
   readonly #processor: Processor = (work) => {
     const { spent, flash } = this;
     flash.busyUs = 0;
+    const { throwie } = this.node;
+    if (throwie !== undefined) spent.modelled -= bytecodesOf(throwie);
     resetMeter(0, 0);
     work();
     const bytecodes = resetMeter(0, 0);
+    if (throwie !== undefined) spent.modelled += bytecodesOf(throwie);
     const computedUs = Math.ceil((bytecodes * MICROSECONDS) / BYTECODES_PER_SECOND);
     const busyUs = computedUs + (this.#flashWaits ? flash.busyUs : 0);
     spent.bytecodes += bytecodes;
