@@ -54,6 +54,8 @@ export class ModuleMap {
   /** The file of each module that a manifest maps, by the module's name. */
   readonly files = new Map<string, string>();
   readonly preload: string[] = [];
+  /** The native sources, without their ending. `mcconfig` looks for a header in the folders of these, and of itself. */
+  readonly natives: string[] = [];
   readonly #sdk = new Set([CONFIG_MODULE]);
   readonly #read: Read;
   readonly #platform: string;
@@ -110,7 +112,10 @@ export class ModuleMap {
       }
     }
     for (const [name, sources] of Object.entries(layer.modules ?? {})) {
-      for (const source of list(sources)) this.#map(name, normalize(join(folder, source)));
+      for (const source of list(sources)) {
+        if (name === "*" && source.startsWith("$(MODULES)/")) this.natives.push(source);
+        else this.#map(name, normalize(join(folder, source)));
+      }
     }
     this.preload.push(...list(layer.preload));
   }
@@ -121,7 +126,8 @@ export class ModuleMap {
     const code = codeFile(this.#read, path);
     const native = ["c", "h"].some((ending) => this.#read(`${path}.${ending}`) !== undefined);
     if (name === "*") {
-      if (!native) this.faults.push(`${path} is listed and does not exist`);
+      if (native) this.natives.push(path);
+      else this.faults.push(`${path} is listed and does not exist`);
     } else if (code === undefined) this.faults.push(`${name} is mapped to ${path}, which does not exist`);
     else if (this.files.has(name)) this.faults.push(`${name} is mapped twice`);
     else this.files.set(name, code);
