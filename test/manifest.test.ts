@@ -222,7 +222,7 @@ function includeFolders(platform: string, natives: string[]): string[] {
   ];
 }
 
-/** The headers that a C file names and that a build does not find. Without ESP-IDF, its own headers are not looked for. */
+/** The headers that a C file names and a build does not find. Without ESP-IDF, its own headers are not looked for. */
 function headersMissing(platform: string, map: ModuleMap): string[] {
   const onDisk = (path: string): string => path.replace("$(MODULES)", join(MODDABLE!, "modules"));
   const natives = [...map.natives, ...SDK_NATIVES].map(onDisk);
