@@ -127,6 +127,11 @@ class Owner implements MessageSource, MessageSink {
     return this.#lent.has(assembly);
   }
 
+  shelve(assembly: Assembly): void {
+    check(this.#lent.delete(assembly), "a buffer is shelved that was not lent");
+    this.#free.push(assembly);
+  }
+
   /** Takes a lent buffer away, as another contact does. */
   takeOver(): void {
     for (const assembly of this.#lent) {
@@ -261,6 +266,11 @@ function seeds(): Input[] {
       packets: [1, 2, 3].map((number) => acknowledgement(number, base, masks)),
     });
   }
+  // The peer has all fragments of the only message, and does not finish it.
+  inputs.push({
+    choices: Uint8Array.of(1, 5, 7, 0),
+    packets: [1, 2, 3, 4, 5].map((number) => acknowledgement(number, 0, [0x3ff])),
+  });
   return inputs;
 }
 

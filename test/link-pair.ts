@@ -79,6 +79,10 @@ class Peer implements MessageSource, MessageSink {
     return true;
   }
 
+  shelve(assembly: Assembly): void {
+    this.#free.push(assembly);
+  }
+
   complete(_type: number, assembly: Assembly): Completion {
     this.received.push(Buffer.from(assembly.bytes.subarray(3, 3 + assembly.bodyBytes)).toString("hex"));
     const unwanted = assembly.shortIdLow % this.unwantedEvery === this.unwantedEvery - 1;

@@ -7,14 +7,28 @@
  * same Drop, cut in the same way, goes on from there.
  *
  * `put` copies, since the radio reuses its buffer. It refuses every fragment that cannot belong: a fragment in the
- * middle that is not full, one past the end, a length that does not agree with what is already here. An assembly never
- * grows and never throws.
+ * middle that is not full, one past the end, a length that does not agree with what is already here, a fragment that
+ * is here with other bytes. Then either this fragment is false or one that is here. Nobody can know which. So the
+ * assembly counts contradictions, and its owner gives the message up when no fragment fits between two of them.
+ *
+ * An assembly never grows and never throws.
  */
 import { FRAME_HEADER_BYTES, type Frame, PAYLOAD_BYTES_V1, PAYLOAD_BYTES_V2 } from "./frame.ts";
 import { fragmentCount, fragmentMask, MESSAGE_BODY_BYTES_MAX, MESSAGE_PREFIX_BYTES } from "./message.ts";
 
-/** What `put` did with a fragment: copied it, had it already, or refused what cannot belong to the message. */
+/**
+ * What `put` did with a fragment: copied it, had its very bytes already, or refused it because it contradicts what is
+ * here.
+ */
 export type FragmentOutcome = "new" | "repeat" | "misfit";
+
+/**
+ * A message is given up when so many fragments contradicted it one after another. With one, a single false frame could
+ * cancel what nine true frames brought.
+ */
+const CONTRADICTIONS_MAX = 2;
+/** The claim in fragment 0 may change from one contact to the next. All other bytes of a message stay. */
+const CLAIM_AT = 2;
 
 /**
  * The buffer of one message (docs/protocol.md, "Messages"): `begin`, then `put` until `complete`. Times are
@@ -31,6 +45,8 @@ export class Assembly {
   mask = 0;
   /** When a fragment last came, in clock milliseconds. The assembly that waited longest is given up first. */
   touchedMs = 0;
+  /** Fragments that contradicted this message since the last one that was new. */
+  #contradictions = 0;
   /** Bytes of every fragment except the last. */
   #fragmentBytes = PAYLOAD_BYTES_V1;
   #lastFragment = -1;
@@ -42,13 +58,17 @@ export class Assembly {
     this.shortIdHigh = shortIdHigh;
     this.touchedMs = now;
     this.#fragmentBytes = fragmentBytes;
-    this.mask = 0;
-    this.#lastFragment = -1;
+    this.clear();
+  }
+
+  /** Whether the buffer is for this message, even if nothing of it is here. */
+  isNamed(shortIdLow: number, shortIdHigh: number): boolean {
+    return this.shortIdLow === shortIdLow && this.shortIdHigh === shortIdHigh;
   }
 
   /** Whether some of this message is here. */
   isOf(shortIdLow: number, shortIdHigh: number): boolean {
-    return this.mask !== 0 && this.shortIdLow === shortIdLow && this.shortIdHigh === shortIdHigh;
+    return this.mask !== 0 && this.isNamed(shortIdLow, shortIdHigh);
   }
 
   /** Whether some of this message is here, cut in this way. */
@@ -63,6 +83,7 @@ export class Assembly {
     this.shortIdHigh = other.shortIdHigh;
     this.mask = other.mask;
     this.touchedMs = other.touchedMs;
+    this.#contradictions = other.#contradictions;
     this.#fragmentBytes = other.#fragmentBytes;
     this.#lastFragment = other.#lastFragment;
     this.#lastBytes = other.#lastBytes;
@@ -73,8 +94,8 @@ export class Assembly {
     const { fragment, payloadBytes } = frame;
     const fragmentBytes = this.#fragmentBytes;
     const bit = 1 << fragment;
-    if (this.mask & bit) return "repeat";
     const start = fragment * fragmentBytes;
+    if (this.mask & bit) return this.#isHere(frame, start) ? "repeat" : "misfit";
     if (payloadBytes === 0 || payloadBytes > fragmentBytes || start + payloadBytes > this.bytes.length) return "misfit";
     let lastFragment = this.#lastFragment;
     let lastBytes = this.#lastBytes;
@@ -102,7 +123,13 @@ export class Assembly {
     else for (let i = 0; i < payloadBytes; i++) this.bytes[start + i] = frame.bytes[FRAME_HEADER_BYTES + i]!;
     this.mask |= bit;
     this.touchedMs = now;
+    this.#contradictions = 0;
     return "new";
+  }
+
+  /** A fragment contradicted this message. True: one too many, and the owner gives the message up. */
+  contradict(): boolean {
+    return ++this.#contradictions >= CONTRADICTIONS_MAX;
   }
 
   /** Every fragment is here. */
@@ -124,5 +151,16 @@ export class Assembly {
   clear(): void {
     this.mask = 0;
     this.#lastFragment = -1;
+    this.#contradictions = 0;
+  }
+
+  /** Whether the fragment that is here at byte `start` has the bytes of this frame. */
+  #isHere(frame: Frame, start: number): boolean {
+    const { payloadBytes } = frame;
+    if (payloadBytes !== (frame.fragment === this.#lastFragment ? this.#lastBytes : this.#fragmentBytes)) return false;
+    for (let i = 0; i < payloadBytes; i++) {
+      if (this.bytes[start + i] !== frame.bytes[FRAME_HEADER_BYTES + i] && start + i !== CLAIM_AT) return false;
+    }
+    return true;
   }
 }

@@ -60,6 +60,8 @@ export interface MessageSink {
   assembly(frame: FrameOf<MessageType>, now: number): Assembly | undefined;
   /** Whether the buffer is still lent to this link. */
   owns(assembly: Assembly): boolean;
+  /** The link fills this buffer no more. A sink that keeps half a message for later needs to know. */
+  shelve?(assembly: Assembly): void;
   /** The message is complete. Its buffer belongs to the sink again. */
   complete(type: MessageType, assembly: Assembly): Completion;
   /** How many messages of several fragments there is room for, those begun on this link included. */

@@ -57,6 +57,14 @@ export class Receiver {
       assembly = this.#assemblies[i] = undefined;
       this.#masks[i] = 0;
     }
+    if (assembly !== undefined && !assembly.isNamed(frame.shortIdLow, frame.shortIdHigh)) {
+      if (!assembly.contradict()) return "changed";
+      // One of the two names is false, and this one came again. What is here stays: the other name may come back.
+      this.#sink.shelve?.(assembly);
+      assembly = this.#assemblies[i] = undefined;
+      this.#masks[i] = 0;
+      this.due = true;
+    }
     if (assembly === undefined) {
       if (!this.#sink.wants(frame, now)) {
         this.#finish(ahead, false);
@@ -68,13 +76,12 @@ export class Receiver {
       this.#assemblies[i] = assembly;
       this.#masks[i] = assembly.mask;
       if (assembly.mask !== 0) this.due = true;
-    } else if (assembly.shortIdLow !== frame.shortIdLow || assembly.shortIdHigh !== frame.shortIdHigh) {
-      return "changed";
     }
     const outcome = assembly.put(frame, now);
     if (outcome === "repeat") return outcome;
     if (outcome === "misfit") {
-      // This fragment or an earlier one is false, and the receiver cannot know which. All fragments must come again.
+      if (!assembly.contradict()) return outcome;
+      // Fragments that are here or those that do not fit are false. All fragments must come again.
       assembly.clear();
       this.#masks[i] = 0;
       this.due = true;
@@ -113,7 +120,7 @@ export class Receiver {
 
   /** Whether the buffer is now lent to another message of this link. */
   #passedOn(assembly: Assembly, frame: FrameOf<MessageType>, i: number): boolean {
-    if (assembly.shortIdLow === frame.shortIdLow && assembly.shortIdHigh === frame.shortIdHigh) return false;
+    if (assembly.isNamed(frame.shortIdLow, frame.shortIdHigh)) return false;
     for (let k = 0; k < MESSAGES_AHEAD_MAX; k++) if (k !== i && this.#assemblies[k] === assembly) return true;
     return false;
   }

@@ -13,6 +13,9 @@
  * while a poll has no answer, and with the last frame that it has. When no answer comes within a time-out that follows
  * the measured round trip, and there is nothing else to send, the oldest fragment in flight is sent again as a probe.
  *
+ * A message of which the peer has all fragments is finished, unless one of these fragments is false. So when nothing
+ * else is in flight, the fragments of such a message are sent again, one for each answer, until the peer notices.
+ *
  * Messages come from a MessageSource, whose bytes are read fragment by fragment (a Drop straight from flash). So the
  * sender holds no message.
  *
@@ -120,6 +123,10 @@ export class Sender {
   #inFlight = 0;
   /** How often the peer took back that it has fragments. */
   #withdrawals = 0;
+  /** A message of which the peer has all fragments, and which is not finished; or NONE. */
+  #stuck = NONE;
+  /** The fragment of such a message that is sent again next, if the message has so many. */
+  #retold = 0;
 
   #ackNumber = 0;
   #window = WINDOW_INITIAL_FRAMES;
@@ -159,6 +166,7 @@ export class Sender {
     this.#oldest = 0;
     this.#inFlight = 0;
     this.#withdrawals = 0;
+    this.#stuck = NONE;
     this.#ackNumber = 0;
     this.#window = WINDOW_INITIAL_FRAMES;
     this.#credit = CREDIT_INITIAL;
@@ -179,6 +187,7 @@ export class Sender {
     }
     this.#table.fill(0, TYPE, TYPE + MESSAGES_AHEAD_MAX);
     this.#base = this.#next;
+    this.#stuck = NONE;
   }
 
   /** No message is under way. The source knows whether there are more. */
@@ -191,7 +200,8 @@ export class Sender {
    * again.
    */
   get deadline(): number {
-    if (this.#inFlight === 0) return this.#credit === 0 ? this.#creditMs + CREDIT_PROBE_MS : Infinity;
+    if (this.#inFlight === 0 && this.#stuck === NONE)
+      return this.#credit === 0 ? this.#creditMs + CREDIT_PROBE_MS : Infinity;
     if (this.#probes === 0)
       return this.#activeMs + this.#roundTrip.timeoutMs + ((this.fragmentBytes / QUEUED_BYTES_PER_MS) | 0);
     const eager = 3 * (this.#probes + 1) <= this.#window;
@@ -200,7 +210,7 @@ export class Sender {
 
   /** Build the next frame in `out` and its header in `header`, except the session. 0 when there is nothing to send. */
   prepare(out: Uint8Array, header: FrameHeader, now: number): number {
-    const overdue = this.#inFlight > 0 && now >= this.deadline;
+    const overdue = (this.#inFlight > 0 || this.#stuck !== NONE) && now >= this.deadline;
     let sequence = NONE;
     if (this.#inFlight < this.#window && this.#order - this.#oldest < TRANSMISSIONS) {
       sequence = this.#unsent(this.#unsentFrom);
@@ -209,8 +219,18 @@ export class Sender {
     }
     if (sequence < 0) {
       if (!overdue) return 0;
-      this.#lose(this.#oldest);
-      this.#forgetStruck();
+      if (this.#inFlight > 0) {
+        this.#lose(this.#oldest);
+        this.#forgetStruck();
+      } else {
+        // The next fragment in turn is due again.
+        const place = this.#stuck % MESSAGES_AHEAD_MAX;
+        if ((this.#table[ALL + place]! & (1 << this.#retold)) === 0) this.#retold = 0;
+        this.#table[SENT + place]! &= ~(1 << this.#retold);
+        this.#table[ACKED + place]! &= ~(1 << this.#retold++);
+        this.#unsentFrom = this.#base;
+        this.#withdrawals++;
+      }
       sequence = this.#unsent(this.#base);
     }
     const place = sequence % MESSAGES_AHEAD_MAX;
@@ -261,6 +281,7 @@ export class Sender {
     if (((ack.number - this.#ackNumber) & (SEQUENCE_COUNT - 1)) >= SEQUENCE_COUNT / 2) return "overtaken";
     this.#ackNumber = ack.number;
     this.#pollUnanswered = false;
+    this.#stuck = NONE;
     let news = false;
     for (let sequence = this.#base; sequence !== this.#next; sequence = following(sequence)) {
       const place = sequence % MESSAGES_AHEAD_MAX;
@@ -279,6 +300,8 @@ export class Sender {
         this.#table[TYPE + place] = 0;
         if (this.#table[ALL + place]! > 1) this.#large--;
         news = true;
+      } else if (received === this.#table[ALL + place] && this.#stuck === NONE) {
+        this.#stuck = sequence;
       }
     }
     this.#window = Math.min(ack.window, WINDOW_FRAMES_MAX);

@@ -7,21 +7,25 @@
  * twice.
  *
  * So a buffer is lent to one contact at a time, for one Drop. When that contact ends, a half-received Drop stays in its
- * buffer as an orphan. The next contact that brings the same Drop resumes the orphan. When a contact needs a buffer,
- * and no buffer is empty, the orphan that was touched longest ago is given up.
+ * buffer as an orphan. The next contact with the same peer that brings the same Drop resumes the orphan. When a contact
+ * needs a buffer, and no buffer is empty, the orphan that was touched longest ago is given up.
+ *
+ * Fragments of different peers never share a buffer. Otherwise anyone could send one false fragment of a Drop, and an
+ * honest peer would complete a false Drop. An orphan to which two contacts added nothing is given up too: its fragments
+ * may say that more of them are missing than there are.
  *
  * The reconciliation uses the last two buffers while it runs: one for the message in, one for the message out. When the
  * reconciliation wants these buffers and finds Drops in them, no further Drop begins there for RESERVED_MS. That is a
  * long time for a Drop, and the node that wanted to reconcile tries again within it.
  *
  * Invariant: reassembly never takes more than these buffers, whatever peers do. This class refuses to take a buffer
- * from an open contact, except in two cases:
- * - Another contact brings the same Drop, and nothing was added to the buffer for STALE_MS. So a peer that begins a
- *   Drop and does not go on cannot keep the Drop from the node.
- * - A reconciliation has waited for the buffer for PATIENCE_MS.
+ * from an open contact, except for a reconciliation that has waited for the buffer for PATIENCE_MS. While one contact
+ * brings a Drop, others need not. But when nothing was added to the buffer for STALE_MS, another contact gets a buffer
+ * for the same Drop. So a peer that begins a Drop and does not go on cannot keep the Drop from the node.
  */
 import { Assembly } from "../glacier/assembly.ts";
 import type { Frame } from "../glacier/frame.ts";
+import { ADDRESS_BYTES, type MacAddress } from "./ports.ts";
 
 /**
  * Four buffers keep a contact's air busy while one frame in ten is lost, and six while three frames in ten are lost,
@@ -41,12 +45,22 @@ const RESERVED_MS = 1_500;
  * coming, and a peer that sends a fragment now and then does not keep other peers from reconciling.
  */
 const PATIENCE_MS = 500;
+/** Of a buffer: the contact that had it last added nothing. */
+const IN_VAIN = 0x80;
+/** Contacts that may be open at once (contacts.ts). */
+const CONTACTS_MAX = 4;
 const ORPHAN = -1;
 const RECONCILER = -2;
 
 export class Assemblies {
   readonly #assemblies: Assembly[] = [];
   readonly #owners = new Int8Array(ASSEMBLIES_MAX).fill(ORPHAN);
+  /** For each buffer, the peer whose fragments are in it: a hash of its address. */
+  readonly #senders = new Uint32Array(ASSEMBLIES_MAX);
+  /** For each contact, its peer. */
+  readonly #peers = new Uint32Array(CONTACTS_MAX);
+  /** How many fragments were in each buffer when it was lent, and IN_VAIN if the contact before added none. */
+  readonly #lentCounts = new Uint8Array(ASSEMBLIES_MAX);
   /** Contacts that are open, at least 1: they share the buffers. */
   contacts = 1;
   #reservedUntilMs = 0;
@@ -84,12 +98,20 @@ export class Assemblies {
     this.#owners[INBOUND] = this.#owners[OUTBOUND] = ORPHAN;
   }
 
+  /** A contact with this peer begins. */
+  attend(contact: number, peer: MacAddress): void {
+    let hash = 0;
+    for (let i = 0; i < ADDRESS_BYTES; i++) hash = Math.imul(hash, 0x01000193) ^ peer[i]!;
+    this.#peers[contact] = hash;
+  }
+
   /**
-   * Lend a buffer for the Drop to which the frame belongs. The buffer contains the fragments of this Drop that are
-   * already here. Undefined when the Drop is being received already, when the contact holds as many buffers as it may,
+   * Lend a buffer for the Drop to which the frame belongs. The buffer contains the fragments of this Drop that the peer
+   * has sent before. Undefined when the contact is receiving the Drop already, when it holds as many buffers as it may,
    * or when no buffer is free.
    */
   lend(frame: Frame, fragmentBytes: number, contact: number, now: number): Assembly | undefined {
+    const peer = this.#peers[contact]!;
     const { shortIdLow, shortIdHigh } = frame;
     let best = -1;
     let held = 0;
@@ -98,7 +120,8 @@ export class Assemblies {
       const assembly = this.#assemblies[i]!;
       const owner = this.#owners[i]!;
       if (owner === contact) held++;
-      if (owner !== RECONCILER && assembly.holds(shortIdLow, shortIdHigh, fragmentBytes)) same = i;
+      const ours = owner !== RECONCILER && this.#senders[i] === peer;
+      if (ours && assembly.holds(shortIdLow, shortIdHigh, fragmentBytes)) same = i;
       const free = owner === ORPHAN && (i < ASSEMBLIES_SHARED || now >= this.#reservedUntilMs);
       if (free && (best < 0 || older(assembly, this.#assemblies[best]!))) best = i;
     }
@@ -107,12 +130,15 @@ export class Assemblies {
       const assembly = this.#assemblies[same]!;
       if (this.#owners[same] !== ORPHAN && now - assembly.touchedMs < STALE_MS) return undefined;
       this.#owners[same] = contact;
+      this.#lentCounts[same] = (this.#lentCounts[same]! & IN_VAIN) | fragmentsOf(assembly);
       return assembly;
     }
     if (best < 0) return undefined;
     const assembly = this.#assemblies[best]!;
     assembly.begin(shortIdLow, shortIdHigh, fragmentBytes, now);
     this.#owners[best] = contact;
+    this.#senders[best] = peer;
+    this.#lentCounts[best] = 0;
     return assembly;
   }
 
@@ -144,9 +170,21 @@ export class Assemblies {
     this.#owners[this.#assemblies.indexOf(assembly)] = ORPHAN;
   }
 
-  /** The contact ended. Its half-received Drops stay until their buffers are needed. */
+  /** The contact fills the buffer no more. Its half-received Drop stays until the buffer is needed. */
+  shelve(assembly: Assembly): void {
+    this.#owners[this.#assemblies.indexOf(assembly)] = ORPHAN;
+  }
+
+  /** The contact ended. Its half-received Drops stay until their buffers are needed, unless nothing comes of them. */
   orphan(contact: number): void {
-    for (let i = 0; i < ASSEMBLIES_MAX; i++) if (this.#owners[i] === contact) this.#owners[i] = ORPHAN;
+    for (let i = 0; i < ASSEMBLIES_MAX; i++) {
+      if (this.#owners[i] !== contact) continue;
+      this.#owners[i] = ORPHAN;
+      const assembly = this.#assemblies[i]!;
+      if (fragmentsOf(assembly) > (this.#lentCounts[i]! & ~IN_VAIN)) this.#lentCounts[i] = 0;
+      else if (this.#lentCounts[i]! & IN_VAIN) assembly.clear();
+      else this.#lentCounts[i]! |= IN_VAIN;
+    }
   }
 
   /** How many Drops the contact may have under way: the Drops that it has begun, and its share of the free buffers. */
@@ -160,7 +198,6 @@ export class Assemblies {
   get #heldMax(): number {
     return this.contacts > 1 ? ASSEMBLIES_SHARED : ASSEMBLIES_MAX;
   }
-
   /**
    * Give the buffer to the reconciliation. A half-received Drop in the buffer moves to a free buffer that is empty or
    * holds an older Drop, if there is one.
@@ -171,12 +208,20 @@ export class Assemblies {
       for (let i = 0; i < ASSEMBLIES_SHARED; i++) {
         if (this.#owners[i] !== ORPHAN || !older(this.#assemblies[i]!, assembly)) continue;
         this.#assemblies[i]!.adopt(assembly);
+        this.#senders[i] = this.#senders[place]!;
         break;
       }
     }
     assembly.clear();
     this.#owners[place] = RECONCILER;
   }
+}
+
+/** How many fragments are in the buffer. */
+function fragmentsOf(assembly: Assembly): number {
+  let count = 0;
+  for (let { mask } = assembly; mask !== 0; mask &= mask - 1) count++;
+  return count;
 }
 
 /** Whether buffer `a` is given up before `b`: an empty buffer first, then the buffer that was touched longest ago. */

@@ -141,6 +141,7 @@ export class Contact implements MessageSource, MessageSink {
 
   begin(peer: MacAddress, sessionId: number, initiator: boolean, now: number): void {
     this.peer.set(peer);
+    this.#node.assemblies.attend(this.index, peer);
     this.phase = "opening";
     this.initiator = initiator;
     this.peerNonceKnown = false;
@@ -393,6 +394,10 @@ export class Contact implements MessageSource, MessageSink {
   owns(assembly: Assembly): boolean {
     const { assemblies, reconciliation } = this.#node;
     return (this.reconciling && assembly === reconciliation.inbound) || assemblies.isLent(assembly, this.index);
+  }
+
+  shelve(assembly: Assembly): void {
+    if (!this.reconciling || assembly !== this.#node.reconciliation.inbound) this.#node.assemblies.shelve(assembly);
   }
 
   get credit(): number {
