@@ -1,14 +1,22 @@
 /**
  * A damaged frame has a right CRC once in 65,536 times, and an attacker's frames always have one. This file plays
- * histories of two to four nodes in such noise: 41 % of the frames are lost, copies come late and out of order, and some
- * frames are changed in one field and sealed again. When the noise ends, every pair of nodes must agree soon.
+ * histories of two to four nodes in such noise: 41 % of the frames are lost, copies come late and out of order, and
+ * some frames are changed in one field and sealed again. When the noise ends, every pair of nodes must agree soon.
  *
  * The channel here is simpler than the medium of sim/, and much faster: a hundred thousand histories are needed to see
  * what one damaged frame in thousands does. A history is drawn from a seed, so one number replays it.
  */
 import { dropId, shortIdHigh, shortIdLow } from "../modules/drop/drop.ts";
-import { decodeFrame, FRAME_HEADER_BYTES, FRAME_SIZE_BYTES_V1, Frame, sealFrame } from "../modules/glacier/frame.ts";
+import {
+  decodeFrame,
+  FRAME_HEADER_BYTES,
+  FRAME_SIZE_BYTES_V1,
+  Frame,
+  PAYLOAD_BYTES_V1,
+  sealFrame,
+} from "../modules/glacier/frame.ts";
 import { ACK, BEACON } from "../modules/glacier/frame-type.ts";
+import { MESSAGE_PREFIX_BYTES } from "../modules/glacier/message.ts";
 import { Store } from "../modules/store/store.ts";
 import type { MacAddress } from "../modules/throwie/ports.ts";
 import { Throwie } from "../modules/throwie/throwie.ts";
@@ -145,7 +153,10 @@ export class NoiseHistory {
         continue;
       }
       this.#writings.splice(i, 1);
-      const drop = new Uint8Array(1 + this.#random.below(bytes));
+      // Half of the Drops fill their last fragment, so that a false length contradicts no other fragment.
+      const full = bytes > PAYLOAD_BYTES_V1 && this.#random.below(2) === 0;
+      const fullBytes = PAYLOAD_BYTES_V1 * (2 + this.#random.below(8)) - MESSAGE_PREFIX_BYTES;
+      const drop = new Uint8Array(full ? fullBytes : 1 + this.#random.below(bytes));
       this.#random.fill(drop);
       node.throwie.publish(drop, "own");
       node.dueMs = this.nowMs;
