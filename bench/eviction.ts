@@ -87,50 +87,45 @@ interface Figures {
 function run(policy: Policy | "admission" | "coldest", halfLifeS: number, seed: number): Figures {
   const random = new SeededRandom(seed, "policy");
   const movements = new Map<SimNode, Map<number, number>>();
+  const histories = new Map<SimNode, History>();
+  let events = 0;
+  // The node's own events tell what moved. A wrapper of the node's methods would grow stale with each change of theirs.
+  const count = (node: SimNode, slot: number): void => {
+    histories.get(node)!.moved[slot] = events++;
+    const counts = movements.get(node)!;
+    const low = node.throwie!.store.idLow(slot);
+    counts.set(low, (counts.get(low) ?? 0) + 1);
+  };
   const world = new World(town(halfLifeS), seed, {
     started: (node) => {
-      const counts = new Map<number, number>();
-      movements.set(node, counts);
-      const { throwie } = node;
-      if (throwie === undefined) return;
-      const { store } = throwie;
       const history: History = { arrived: [], moved: [] };
-      let events = 0;
-      const count = (slot: number): void => {
-        history.moved[slot] = events++;
-        counts.set(store.idLow(slot), (counts.get(store.idLow(slot)) ?? 0) + 1);
-      };
-      const warm = throwie.warm.bind(throwie);
-      throwie.warm = (slot) => {
-        warm(slot);
-        count(slot);
-      };
+      histories.set(node, history);
+      movements.set(node, new Map());
+      const throwie = node.throwie!;
+      const { store } = throwie;
       if (policy !== "admission") throwie.judge = () => "free";
-      if (typeof policy === "function") {
-        throwie.admission.nameVictim = (insertion) => {
-          insertion.victim = NOBODY;
-          if (store.count < store.room) return undefined;
-          let least = Infinity;
-          for (let slot = 0; slot < store.capacity; slot++) {
-            if (!store.occupied(slot) || store.pins(slot) > 0) continue;
-            const rank = policy(history, slot, random);
-            if (rank >= least) continue;
-            least = rank;
-            insertion.victim = slot;
-          }
-          return least === Infinity ? "busy" : undefined;
-        };
-      }
-      const insert = store.insert.bind(store);
-      store.insert = (insertion) => {
-        const outcome = insert(insertion);
-        if (outcome === "stored") {
-          history.arrived[store.lastSlot] = events;
-          count(store.lastSlot);
+      if (typeof policy !== "function") return;
+      throwie.admission.nameVictim = (insertion) => {
+        insertion.victim = NOBODY;
+        if (store.count < store.room) return undefined;
+        let least = Infinity;
+        for (let slot = 0; slot < store.capacity; slot++) {
+          if (!store.occupied(slot) || store.pins(slot) > 0) continue;
+          const rank = policy(history, slot, random);
+          if (rank >= least) continue;
+          least = rank;
+          insertion.victim = slot;
         }
-        return outcome;
+        return least === Infinity ? "busy" : undefined;
       };
     },
+    dropStored: (node, slot, peer) => {
+      histories.get(node)!.arrived[slot] = events;
+      count(node, slot);
+      // What came from a peer has moved once more than what was written here.
+      if (peer !== undefined) count(node, slot);
+    },
+    dropSent: (node, slot) => count(node, slot),
   });
   world.run();
   const report = world.report();

@@ -3,7 +3,10 @@ export interface Result {
   name: string;
   value: number;
   unit: string;
-  /** The promise of the project: the value is at most this, or at least this if it is a capacity. */
+  /**
+   * The promise of the project: the value is at most this, or at least this if it is a capacity. A row without a limit
+   * has a reason in unlimited.ts.
+   */
   limit?: number;
   /** Other figures of the same run. */
   [figure: string]: number | string | undefined;
