@@ -61,7 +61,7 @@ const WORKS: Work[] = [
 ];
 
 class Churn {
-  readonly flash = new NorFlash();
+  readonly flash: NorFlash;
   readonly store: Store;
   readonly #random: SeededRandom;
   readonly #work: Work;
@@ -69,7 +69,8 @@ class Churn {
   readonly #bytes = new Uint8Array(DROP_BYTES_MAX);
   #inserts = 0;
 
-  constructor(work: Work, slack = 1) {
+  constructor(work: Work, slack = 1, programSizeBytes = 4) {
+    this.flash = new NorFlash({ programSizeBytes });
     this.store = new Store(this.flash, CAPACITY);
     this.#slack = slack;
     this.#work = work;
@@ -128,8 +129,8 @@ class Churn {
 }
 
 /** The bytes of all typed arrays of a Store, buffers included. */
-function indexRamBytes(): number {
-  const flash = new NorFlash();
+function indexRamBytes(programSizeBytes: number): number {
+  const flash = new NorFlash({ programSizeBytes });
   const arrays = [Uint8Array, Uint16Array, Uint32Array, Int32Array] as const;
   const originals = arrays.map((array) => array);
   const scope = globalThis as unknown as Record<string, unknown>;
@@ -151,8 +152,9 @@ function indexRamBytes(): number {
   return bytes;
 }
 
-function measure(work: Work): StoreBenchResult[] {
-  const churn = new Churn(work);
+/** What the store promises in units of so many bytes. */
+function promises(work: Work, programSizeBytes: number): { programmed: number; rows: StoreBenchResult[] } {
+  const churn = new Churn(work, 1, programSizeBytes);
   const { flash, store } = churn;
   const before = { ...flash.counters };
   const { payloadBytes, erasesPerInsertMost } = churn.run();
@@ -169,14 +171,9 @@ function measure(work: Work): StoreBenchResult[] {
   again.mount();
   const mountRead = flash.counters.readBytes - readBefore;
 
-  const slack = new Churn(work, SLACK_DROPS);
-  const slackBefore = { ...slack.flash.counters };
-  const slackPayload = slack.run().payloadBytes;
-  const slackProgrammed = (slack.flash.counters.programmedBytes - slackBefore.programmedBytes) / slackPayload;
-  const slackErases = (slack.flash.counters.erases - slackBefore.erases) / CYCLES;
-
-  const { name, littlefs } = work;
-  return [
+  const { littlefs } = work;
+  const name = programSizeBytes === 4 ? work.name : `${work.name}.unit${programSizeBytes}`;
+  const rows = [
     { name: `${name}.capacity`, value: Math.min(store.count, again.count), unit: "Drops", limit: CAPACITY },
     { name: `${name}.programmed`, value: programmed, unit: "bytes/payload byte", limit: work.programmedMax },
     { name: `${name}.programmedOverLittlefs`, value: programmed / littlefs.programmed, unit: "ratio" },
@@ -185,10 +182,24 @@ function measure(work: Work): StoreBenchResult[] {
     { name: `${name}.erasesWorst`, value: erasesPerInsertMost, unit: "sectors in one insert" },
     { name: `${name}.wear`, value: most / (sum / flash.erasesOf.length), unit: "most/mean", limit: WEAR_MAX },
     { name: `${name}.mountRead`, value: mountRead, unit: "bytes", limit: MOUNT_READ_BYTES_MAX },
-    { name: `${name}.indexRam`, value: indexRamBytes(), unit: "bytes", limit: INDEX_RAM_BYTES_MAX },
+    { name: `${name}.indexRam`, value: indexRamBytes(programSizeBytes), unit: "bytes", limit: INDEX_RAM_BYTES_MAX },
+  ];
+  return { programmed, rows };
+}
+
+function measure(work: Work): StoreBenchResult[] {
+  const { programmed, rows } = promises(work, 4);
+  const slack = new Churn(work, SLACK_DROPS);
+  const slackBefore = { ...slack.flash.counters };
+  const slackPayload = slack.run().payloadBytes;
+  const slackProgrammed = (slack.flash.counters.programmedBytes - slackBefore.programmedBytes) / slackPayload;
+  const slackErases = (slack.flash.counters.erases - slackBefore.erases) / CYCLES;
+  return [
+    ...rows,
+    ...promises(work, 16).rows,
     ...INSERTS_PER_CONTACT.flatMap((inserts) => heat(work, programmed, inserts)),
-    { name: `${name}.slack.programmed`, value: slackProgrammed, unit: "bytes/payload byte" },
-    { name: `${name}.slack.erases`, value: slackErases, unit: "sectors/insert" },
+    { name: `${work.name}.slack.programmed`, value: slackProgrammed, unit: "bytes/payload byte" },
+    { name: `${work.name}.slack.erases`, value: slackErases, unit: "sectors/insert" },
   ];
 }
 

@@ -6,7 +6,7 @@
  * Replay the random history with SEED=n.
  */
 import test from "ava";
-import { CORRUPT, FLOOD } from "../modules/store/marks.ts";
+import { CORRUPT, FLOOD } from "../modules/store/causes.ts";
 import { Store } from "../modules/store/store.ts";
 import { isNewcomer, newcomerKey, settledKey } from "../modules/temperature/rank.ts";
 import {
@@ -239,13 +239,14 @@ test("canary: reusing the slots of corrupt Drops lets junk settle all over the s
 
 test("after a restart newcomers are still newcomers, in their order, and the bound holds", (t) => {
   const board = new Board();
+  // The flash says when a Drop came in steps of eight units.
   for (let i = 0; i < SHARE - 2; i++) {
-    board.now += 3;
+    board.now += 8;
     board.offer(100 + i);
   }
   board.restart();
   t.is(board.admission.count, SHARE - 2);
-  board.now += 3;
+  board.now += 8;
   t.is(board.offer(200), "newcomer");
   t.is(board.offer(201), "newcomer");
   t.is(board.offer(202), "token");

@@ -174,7 +174,7 @@ export const ARROWS: [folder: string, imports: string[]][] = [
     "hosts/cli/",
     [
       "modules/drop/",
-      "modules/store/marks.ts",
+      "modules/store/causes.ts",
       "modules/temperature/",
       "modules/throwie/ports.ts",
       "sim/",

@@ -11,7 +11,7 @@ import { crc32 } from "node:zlib";
 import test from "ava";
 import { missed } from "../bench/result.ts";
 import { openDropStore } from "../hosts/store/drop-store.ts";
-import { CORRUPT } from "../modules/store/marks.ts";
+import { CORRUPT } from "../modules/store/causes.ts";
 import { insertFromWire, insertion } from "./insertion.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "throwie-cli-"));

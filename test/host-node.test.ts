@@ -11,7 +11,7 @@ import { leaveMessage, openMessages, sealMessage } from "../hosts/node/message.t
 import { openDropStore } from "../hosts/store/drop-store.ts";
 import { dropId, shortIdHigh, shortIdLow } from "../modules/drop/drop.ts";
 import { SEAL_OVERHEAD_BYTES } from "../modules/drop/seal.ts";
-import { FLOOD } from "../modules/store/marks.ts";
+import { FLOOD } from "../modules/store/causes.ts";
 import { HEAT_CAP, HEAT_UNITS_PER_HALF_LIFE } from "../modules/temperature/temperature.ts";
 import type { PublishOutcome } from "../modules/throwie/throwie.ts";
 import { insertion } from "./insertion.ts";

@@ -7,6 +7,7 @@
  */
 import test from "ava";
 import { NOBODY } from "../modules/store/insertion.ts";
+import { CLOSE_RECORD, KIND_MASK } from "../modules/store/layout.ts";
 import { Store } from "../modules/store/store.ts";
 import {
   firstToDie,
@@ -34,12 +35,13 @@ const HOTTEST = 2 ** 30;
 const HOUR = 400;
 const WORN_SECTORS = 4;
 
-/** Loses the DEAD marks of the log while `lossy`, as if power failed before each of them. */
+/** Loses the close records of the log while `lossy`, as if power failed before each of them. */
 class Lossy extends Around {
   lossy = false;
 
   override program(address: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
-    if (this.lossy && lengthBytes === this.programSizeBytes) return true;
+    const close = lengthBytes === 32 && (bytes[offset]! & KIND_MASK) === CLOSE_RECORD;
+    if (this.lossy && close) return true;
     return super.program(address, bytes, offset, lengthBytes);
   }
 }

@@ -11,9 +11,9 @@
 import { createHash } from "node:crypto";
 import process from "node:process";
 import { deflateRawSync } from "node:zlib";
+import { CORRUPT } from "../modules/store/causes.ts";
 import { NOBODY } from "../modules/store/insertion.ts";
 import { FORMAT_VERSION } from "../modules/store/layout.ts";
-import { CORRUPT } from "../modules/store/marks.ts";
 import { Store } from "../modules/store/store.ts";
 import { NorFlash, PowerCut } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";

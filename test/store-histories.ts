@@ -3,9 +3,10 @@
  * This file makes random histories, runs them on a store beside a model of what the store must hold (`Witness`), and
  * cuts the power at each operation of a history (`cutEverywhere`). Other tests of the store use its parts.
  */
+
+import { CAUSE_NAMES, COLDEST, FLOOD, REMOVED } from "../modules/store/causes.ts";
 import type { Flash } from "../modules/store/flash.ts";
 import { NOBODY } from "../modules/store/insertion.ts";
-import { CAUSE_NAMES, COLDEST, FLOOD, REMOVED } from "../modules/store/marks.ts";
 import { Store, type StoreOutcome } from "../modules/store/store.ts";
 import { type FlashImage, NorFlash, type NorFlashOptions, PowerCut } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
@@ -18,8 +19,8 @@ export const SMALL_SECTORS = 18;
 /** As many Drops as fit into that. So cleaning moves bodies all the time. */
 export const SMALL_CAPACITY = 19;
 
-/** An insert erases at most: a sector that it opens, one for cleaning, one for wear levelling, and a log sector. */
-export const ERASES_PER_INSERT_MAX = 4;
+/** An insert erases at most: a sector that it opens, one for cleaning, one for wear levelling, and two of the log. */
+export const ERASES_PER_INSERT_MAX = 5;
 
 export type Step =
   | Insert
@@ -46,6 +47,8 @@ const displace: Displace = (store, { id, sizeBytes, heat }, victim, now) =>
 
 interface Expected {
   verified: boolean;
+  /** A checkpoint has written that the Drop is verified. */
+  written?: boolean;
 }
 
 const DROP_BYTES_MAX = 2048;
@@ -198,9 +201,15 @@ export class Witness {
       expected.set(step.id, { verified: false });
       return;
     }
-    if (step.kind === "checkpoint") store.checkpoint(this.time);
+    if (step.kind === "checkpoint") {
+      store.checkpoint(this.time);
+      for (const drop of expected.values()) drop.written = drop.verified;
+    }
     if (step.kind === "clean") store.clean(this.time);
-    if (step.kind === "mount") this.mount();
+    if (step.kind === "mount") {
+      this.mount();
+      this.forgetUnwritten();
+    }
     if (!("choice" in step)) return;
     const slot = this.#chosen(step.choice);
     if (slot < 0) return;
@@ -215,6 +224,14 @@ export class Witness {
       store.remove(slot);
       expected.delete(id);
       this.causes.set(id, REMOVED);
+    }
+  }
+
+  /** After a restart, what no record said is found out anew. */
+  forgetUnwritten(): void {
+    for (const [id, drop] of this.expected) {
+      const slot = this.store.find(lowOf(id), highOf(id));
+      if (drop.written !== true) drop.verified = slot >= 0 && this.store.verified(slot);
     }
   }
 
@@ -251,7 +268,7 @@ export class Witness {
       if (store.verified(slot) && expected.get(id)?.verified !== true) throw new Error(`Drop ${id} was never verified`);
       if (
         !store.verified(slot) &&
-        expected.get(id)?.verified === true &&
+        expected.get(id)?.written === true &&
         pending === undefined &&
         !this.verifiedMayBeLost
       ) {
@@ -416,6 +433,7 @@ function cutOnce({ flash, around, image, start, steps, random }: CutHistory, cut
   const witness = new Witness(around(flash), SMALL_CAPACITY);
   witness.mount();
   for (const [id, expected] of start.expected) witness.expected.set(id, { ...expected });
+  witness.forgetUnwritten();
   for (const [id, size] of start.sizes) witness.sizes.set(id, size);
   for (const id of start.newcomers) witness.newcomers.add(id);
   witness.displace = start.displace;

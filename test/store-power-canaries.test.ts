@@ -4,12 +4,13 @@
  */
 import process from "node:process";
 import test from "ava";
-import { LOG_SECTOR } from "../modules/store/layout.ts";
-import { COLDEST, CORRUPT, causeOf, FLOOD, putDead } from "../modules/store/marks.ts";
+import { COLDEST, CORRUPT, FLOOD } from "../modules/store/causes.ts";
+import { CLOSE_RECORD, DROP_RECORD, ID_AT } from "../modules/store/layout.ts";
 import { NorFlash, PowerCut } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { Around } from "./around-flash.ts";
 import { insertion } from "./insertion.ts";
+import { recordKind, reseal } from "./log-records.ts";
 import { cutEverywhere, type Displace, dropBytes, highOf, lowOf } from "./store-histories.ts";
 
 const SEED = Number(process.env.SEED ?? 1);
@@ -40,12 +41,11 @@ class RecordFirst extends Around {
   }
 }
 
-/** Accepts marks and does not write them. */
-class NoMarks extends Around {
+/** Accepts close records and does not write them. */
+class NoDeaths extends Around {
   override program(address: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
-    const kind = new Uint8Array(1);
-    super.read(address - (address % this.sectorSizeBytes) + 3, kind, 0, 1);
-    if (lengthBytes === this.programSizeBytes && kind[0] === LOG_SECTOR) return true;
+    const record = bytes.slice(offset, offset + lengthBytes);
+    if (recordKind(this.flash, address, record) === CLOSE_RECORD) return true;
     return super.program(address, bytes, offset, lengthBytes);
   }
 }
@@ -53,9 +53,12 @@ class NoMarks extends Around {
 /** Writes the cause "corrupt" for Drops that died as the coldest. */
 class WrongCause extends Around {
   override program(address: number, bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
-    const copy = bytes.slice(offset, offset + lengthBytes);
-    if (lengthBytes === 4 && causeOf(copy, 0) === COLDEST) putDead(copy, 4, 0, CORRUPT);
-    return super.program(address, copy, 0, lengthBytes);
+    const record = bytes.slice(offset, offset + lengthBytes);
+    if (recordKind(this.flash, address, record) === CLOSE_RECORD && record[0]! >> 3 === COLDEST) {
+      record[0] = CLOSE_RECORD | (CORRUPT << 3);
+      reseal(this.flash, address, record);
+    }
+    return super.program(address, record, 0, lengthBytes);
   }
 }
 
@@ -63,16 +66,18 @@ class WrongCause extends Around {
 class WrongBits extends Around {
   override read(address: number, into: Uint8Array, offset: number, lengthBytes: number): void {
     super.read(address, into, offset, lengthBytes);
-    if (lengthBytes === 40 && into[offset] === 1 && into[offset + 39] === 0xff)
-      into[offset + 4] = into[offset + 4]! ^ 1;
+    const record = into.subarray(offset, offset + lengthBytes);
+    if (recordKind(this.flash, address, record) !== DROP_RECORD || (record[ID_AT]! & 3) !== 0) return;
+    record[ID_AT] = record[ID_AT]! ^ 1;
+    reseal(this.flash, address, record);
   }
 }
 
 for (const [name, around, message] of [
   ["a record before its body", (flash: NorFlash) => new RecordFirst(flash), /bytes/],
-  ["lost marks", (flash: NorFlash) => new NoMarks(flash), /not expected|verified/],
+  ["lost deaths", (flash: NorFlash) => new NoDeaths(flash), /not expected|fair|missing/],
   ["a wrong cause of death", (flash: NorFlash) => new WrongCause(flash), /died of/],
-  ["records that read wrong", (flash: NorFlash) => new WrongBits(flash), /missing|damaged/],
+  ["records that read wrong", (flash: NorFlash) => new WrongBits(flash), /missing|damaged|never inserted/],
 ] as const) {
   test.serial(`canary: the power cut test finds ${name}`, (t) => {
     t.throws(

@@ -4,3 +4,7 @@ import { everyCutTest } from "./every-cut.ts";
 everyCutTest("a store survives a power cut at every operation and during the mount after it, unit 16", {
   programSizeBytes: 16,
 });
+
+for (const programSizeBytes of [1, 8]) {
+  everyCutTest(`a store survives a power cut at every operation, unit ${programSizeBytes}`, { programSizeBytes });
+}

@@ -5,7 +5,7 @@
  */
 import process from "node:process";
 import test from "ava";
-import { COLDEST, FLOOD } from "../modules/store/marks.ts";
+import { COLDEST, FLOOD } from "../modules/store/causes.ts";
 import { Store } from "../modules/store/store.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
@@ -75,48 +75,6 @@ for (const [name, victim, cause] of [
         }
       }
       t.true(between > 0, "there must be cuts after which no bit of the victim's mark is written");
-    },
-  );
-}
-
-for (const unit of [1, 4, 8, 16]) {
-  test.serial(
-    `a mark that a power cut stopped before its first bit shows is not programmed over, unit ${unit}`,
-    (t) => {
-      // The low bytes of this time are all ones.
-      const now = 0xff_ffff;
-      let cuts = 0;
-      for (let draw = 0; draw < 20; draw++) {
-        const chance = new SeededRandom(SEED + draw, "marks");
-        const flash = new NorFlash({ sizeBytes: SMALL_BYTES, programSizeBytes: unit, chance });
-        fullStore(flash);
-        const full = flash.snapshot();
-        for (let cut = 1; ; cut++) {
-          flash.restore(full);
-          const store = new Store(flash, SMALL_CAPACITY);
-          store.mount();
-          flash.cutAt(cut);
-          const failed = powerFails(() => {
-            const record = insertion(lowOf(99), highOf(99), dropBytes(99, 900), { heatKey: 1, now, cause: COLDEST });
-            record.victim = store.firstToDie();
-            store.insert(record);
-            for (let slot = 0; slot < 4; slot++) store.markVerified(slot);
-            store.remove(3);
-          });
-          flash.cutAt(undefined);
-          const after = new Store(flash, SMALL_CAPACITY);
-          t.is(after.mount(), "mounted");
-          after.checkpoint(now + 9);
-          for (let slot = 0; slot < SMALL_CAPACITY; slot++) {
-            if (!after.occupied(slot)) continue;
-            after.markVerified(slot);
-            after.remove(slot);
-          }
-          if (!failed) break;
-          cuts++;
-        }
-      }
-      t.true(cuts >= 20 * 7, `${cuts} cuts`);
     },
   );
 }

@@ -1,5 +1,5 @@
 /** `throwie journal`: print which Drops of a store died lately, the latest first, and why each one died. */
-import { CAUSE_NAMES } from "../../modules/store/marks.ts";
+import { CAUSE_NAMES } from "../../modules/store/causes.ts";
 import { HALF_LIFE_MS_DEFAULT, HEAT_UNITS_PER_HALF_LIFE } from "../../modules/temperature/temperature.ts";
 import { countOf } from "../machine/count-of.ts";
 import { harmlessJson } from "../machine/harmless.ts";

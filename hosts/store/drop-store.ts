@@ -8,8 +8,8 @@
  */
 import { closeSync, constants } from "node:fs";
 import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
+import { CORRUPT } from "../../modules/store/causes.ts";
 import type { Death } from "../../modules/store/journal.ts";
-import { CORRUPT } from "../../modules/store/marks.ts";
 import { type MountOutcome, Store } from "../../modules/store/store.ts";
 import { FileFlash } from "./file-flash.ts";
 import { openExisting, refuseFolder } from "./path-rules.ts";
@@ -48,9 +48,11 @@ export type StoredDrops = Pick<
   | "count"
   | "epoch"
   | "find"
+  | "handedOn"
   | "heat"
   | "idHigh"
   | "idLow"
+  | "isOwn"
   | "lengthBytes"
   | "occupied"
   | "read"

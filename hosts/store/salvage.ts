@@ -37,6 +37,7 @@ export function salvage(old: StoredDrops, sizeBytes: number): Salvage {
     }
     if (store.insert(insertionOf(old, slot, drop)) !== "stored") throw new Error("salvage: a Drop found no room");
     store.markVerified(store.lastSlot);
+    store.markOwn(store.lastSlot, old.isOwn(slot), old.handedOn(slot));
   }
   store.checkpoint(old.epoch);
   return { bytes: flash.bytes, saved: store.count, damaged };
@@ -49,6 +50,7 @@ function insertionOf(old: StoredDrops, slot: number, drop: Uint8Array): Insertio
   insertion.bytes = drop;
   insertion.lengthBytes = drop.length;
   insertion.heatKey = old.heat(slot);
+  insertion.own = old.isOwn(slot);
   insertion.now = old.epoch;
   return insertion;
 }

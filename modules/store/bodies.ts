@@ -9,19 +9,21 @@
  * So no byte is programmed twice. For the same reason mount opens no sector: mount cannot know where an earlier life
  * stopped filling. This class refuses to choose which sector is emptied (collector.ts).
  */
-import { BODY_BYTES_MIN, BODY_SECTOR, encodeSectorHeader, type Layout } from "./layout.ts";
-import { BODIES, FILLING, RETIRED, type Sectors, WORN } from "./sectors.ts";
+import { BODY_BYTES_MIN, type Layout, looksLikeHeader } from "./layout.ts";
+import type { RecordLog } from "./record-log.ts";
+import { BODIES, FILLING, type Sectors, WORN } from "./sectors.ts";
 
 export class Bodies {
   /** The sector in which `take` found room. */
   sector = 0;
-  /** The byte in that sector at which the room begins. */
+  /**
+   * The byte in that sector at which the room begins. After a program, the lowest bit says: the first byte is escaped.
+   */
   offset = 0;
   readonly #sectors: Sectors;
   readonly #layout: Layout;
   readonly #openSectors: Uint16Array;
   readonly #ends: Uint16Array;
-  readonly #header: Uint8Array;
   #count = 0;
 
   constructor(sectors: Sectors) {
@@ -30,7 +32,6 @@ export class Bodies {
     this.#layout = layout;
     this.#openSectors = new Uint16Array(Math.max(1, layout.openSectorsMax));
     this.#ends = new Uint16Array(this.#openSectors.length);
-    this.#header = new Uint8Array(layout.bodyStart);
   }
 
   clear(): void {
@@ -39,7 +40,7 @@ export class Bodies {
 
   /** Whether an open sector has room for a body of this size. */
   fits(roomBytes: number): boolean {
-    return roomBytes === 0 || this.#bestFor(roomBytes) >= 0;
+    return this.#bestFor(roomBytes) >= 0;
   }
 
   /** Take the room for a Drop's body. `fits` must have been true. `Sectors.release` gives the room back as garbage. */
@@ -58,30 +59,39 @@ export class Bodies {
    * failed.
    */
   program(bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
-    const { headBytes, unitBytes, sectorSizeBytes } = this.#layout;
+    const { unitBytes, sectorSizeBytes } = this.#layout;
     const sectors = this.#sectors;
-    const address = this.sector * sectorSizeBytes + this.offset;
-    const size = lengthBytes - headBytes;
-    const rest = size % unitBytes;
-    const whole = size - rest;
-    if (whole > 0 && !sectors.program(address, bytes, offset + headBytes, whole)) return false;
-    if (rest === 0) return true;
     const { piece } = sectors;
-    for (let i = 0; i < unitBytes; i++) piece[i] = i < rest ? bytes[offset + headBytes + whole + i]! : 0xff;
-    return sectors.program(address + whole, piece, 0, unitBytes);
+    const address = this.sector * sectorSizeBytes + this.offset;
+    let done = 0;
+    if (this.#mustEscape(bytes, offset)) {
+      done = unitBytes;
+      for (let i = 0; i < done; i++) piece[i] = i < lengthBytes ? bytes[offset + i]! : 0xff;
+      this.#escape(piece);
+      if (!sectors.program(address, piece, 0, done)) return false;
+      if (done >= lengthBytes) return true;
+    }
+    const rest = lengthBytes % unitBytes;
+    const whole = lengthBytes - rest - done;
+    if (whole > 0 && !sectors.program(address + done, bytes, offset + done, whole)) return false;
+    if (rest === 0) return true;
+    for (let i = 0; i < unitBytes; i++) piece[i] = i < rest ? bytes[offset + done + whole + i]! : 0xff;
+    return sectors.program(address + done + whole, piece, 0, unitBytes);
   }
 
-  /** Copy the body of a Drop of this length to the place where `take` found room. False: a program failed. */
-  copy(fromSector: number, fromOffset: number, lengthBytes: number): boolean {
-    const { sectorSizeBytes } = this.#layout;
+  /** Copy the slot's Drop to the place where `take` found room. False: a program failed. */
+  copy(log: RecordLog, slot: number): boolean {
     const sectors = this.#sectors;
     const { piece } = sectors;
-    const size = this.#layout.bodyBytes(lengthBytes);
-    const from = fromSector * sectorSizeBytes + fromOffset;
+    const { sectorSizeBytes, unitBytes } = this.#layout;
+    const lengthBytes = log.slots.lengthBytes[slot]!;
+    const size = Math.ceil(lengthBytes / unitBytes) * unitBytes;
     const to = this.sector * sectorSizeBytes + this.offset;
     for (let done = 0; done < size; done += piece.length) {
       const pieceBytes = Math.min(piece.length, size - done);
-      sectors.flash.read(from + done, piece, 0, pieceBytes);
+      piece.fill(0xff, 0, pieceBytes);
+      log.readDrop(slot, done, piece, 0, Math.min(pieceBytes, lengthBytes - done));
+      if (done === 0 && this.#mustEscape(piece, 0)) this.#escape(piece);
       if (!sectors.program(to + done, piece, 0, pieceBytes)) return false;
     }
     return true;
@@ -96,29 +106,29 @@ export class Bodies {
   }
 
   /**
-   * Open a free sector. If too many sectors were open then, the fullest is closed. False: no free sector could be
-   * erased and programmed.
+   * Open a free sector. If too many sectors were open then, the fullest is closed. False: there is no free sector, or
+   * it could not be erased, and is retired.
    */
-  open(sequence: number): boolean {
+  open(): boolean {
     const sectors = this.#sectors;
-    const layout = this.#layout;
-    for (;;) {
-      const sector = sectors.leastWornFree();
-      if (sector < 0) return false;
-      if (!sectors.erase(sector)) continue;
-      this.#header.fill(0xff);
-      encodeSectorHeader(this.#header, BODY_SECTOR, sectors.eraseCount(sector), sequence);
-      if (!sectors.program(sector * layout.sectorSizeBytes, this.#header, 0, layout.bodyStart)) {
-        sectors.set(sector, RETIRED);
-        continue;
-      }
-      if (this.#count === this.#openSectors.length) this.#close(this.#fullest(), BODIES);
-      sectors.set(sector, FILLING);
-      this.#openSectors[this.#count] = sector;
-      this.#ends[this.#count] = layout.bodyStart;
-      this.#count++;
-      return true;
-    }
+    const sector = sectors.leastWornFree();
+    if (sector < 0 || !sectors.erase(sector)) return false;
+    if (this.#count === this.#openSectors.length) this.#close(this.#fullest(), BODIES);
+    sectors.set(sector, FILLING);
+    this.#openSectors[this.#count] = sector;
+    this.#ends[this.#count] = 0;
+    this.#count++;
+    return true;
+  }
+
+  /** Whether these first bytes of a Drop would be taken for a header. */
+  #mustEscape(bytes: Uint8Array, offset: number): boolean {
+    return this.offset === 0 && looksLikeHeader(bytes, offset);
+  }
+
+  #escape(bytes: Uint8Array): void {
+    bytes[0] = bytes[0]! ^ 0xff;
+    this.offset |= 1;
   }
 
   #bestFor(roomBytes: number): number {

@@ -14,9 +14,9 @@
  */
 import { DROP_SIZE_BYTES_MAX } from "../drop/drop.ts";
 import type { Bodies } from "./bodies.ts";
+import { SECTOR_RETIRED } from "./causes.ts";
 import type { StoreCounters } from "./counters.ts";
 import { type Layout, NOWHERE } from "./layout.ts";
-import { LOG_FULL, SECTOR_RETIRED } from "./marks.ts";
 import type { RecordLog } from "./record-log.ts";
 import type { Sectors } from "./sectors.ts";
 import type { Slots } from "./slots.ts";
@@ -31,7 +31,7 @@ const ROUNDS_MAX = 8;
 /**
  * The record of the new Drop, and one for the victim, in case its DEAD mark fails. Cleaning asks for its own records.
  */
-const INSERT_RECORDS = 2;
+const INSERT_RECORDS = 4;
 /** Erases between two searches for a sector that wears too little. */
 const LEVELLING_INTERVAL_ERASES = 16;
 
@@ -69,7 +69,7 @@ export class Collector {
     if (failing >= 0 && this.#allowance() >= 2) return this.#empty(failing);
     if (this.#level()) return true;
     if (this.#bodies.fits(this.#layout.bodyRoom(DROP_SIZE_BYTES_MAX))) return false;
-    return this.#allowance() >= 2 ? this.#bodies.open(this.#log.head) : this.#cleanCheapest();
+    return this.#open(1) || this.#cleanCheapest();
   }
 
   /** Free sectors that the log does not need. Bodies may take all of them but one, which is kept for cleaning. */
@@ -77,17 +77,27 @@ export class Collector {
     return this.#sectors.free - this.#log.claims;
   }
 
+  /** Open a sector for bodies, and leave so many free. A sector that fails is retired, and is free no longer. */
+  #open(reserve: number): boolean {
+    while (this.#allowance() > reserve) if (this.#bodies.open()) return true;
+    return false;
+  }
+
+  /** The same for a Drop that moves out of a sector. If the Drop is alone there, its sector is free in return. */
+  #openForMove(from: number): boolean {
+    if (this.#open(0)) return true;
+    while (this.#sectors.free > 0 && from !== NOWHERE && this.#sectors.drops[from] === 1)
+      if (this.#bodies.open()) return true;
+    return false;
+  }
+
   /** Make an insert with a body of `room` bytes possible: room in the log, and an open sector. False: impossible. */
   makeRoom(room: number): boolean {
+    this.#log.cleanStep();
     for (let round = 0; round < ROUNDS_MAX; round++) {
       if (!this.ensureLog(INSERT_RECORDS)) return false;
       if (this.#bodies.fits(room)) return true;
-      if (this.#allowance() >= 2) {
-        if (this.#level()) continue;
-        if (!this.#bodies.open(this.#log.head)) return false;
-      } else if (!this.#cleanCheapest()) {
-        return false;
-      }
+      if (!this.#level() && !this.#open(1) && !this.#cleanCheapest()) return false;
     }
     return false;
   }
@@ -97,7 +107,6 @@ export class Collector {
    * offset is in `bodies`.
    */
   takeRoom(room: number): number {
-    if (room === 0) return NOWHERE;
     this.#bodies.take(room);
     return this.#bodies.sector;
   }
@@ -115,7 +124,21 @@ export class Collector {
    */
   #cleanCheapest(): boolean {
     const sector = this.#sectors.cheapest(this.#allowance() >= 2 ? 0xff : 1);
-    return sector >= 0 && this.#empty(sector);
+    if (sector >= 0 && this.#sectors.free > 0 && this.#empty(sector)) return true;
+    return this.#sectors.free === 0 && this.#giveUpDropIn(this.#sectors.cheapest(1));
+  }
+
+  /** The last free sector wore out, so nothing can be moved. Give up the Drop that is alone in this sector. */
+  #giveUpDropIn(sector: number): boolean {
+    const slots = this.#slots;
+    if (sector < 0 || !this.ensureLog(1)) return false;
+    for (let slot = 0; slot < slots.capacity; slot++) {
+      if (!slots.occupied(slot) || slots.bodySector[slot] !== sector) continue;
+      this.drop(slot, SECTOR_RETIRED);
+      this.#counters.sacrificed++;
+    }
+    this.#sectors.flash.sync();
+    return true;
   }
 
   /** Empty a sector that is erased too seldom. False: there is none, or it is not time to look for one. */
@@ -142,28 +165,58 @@ export class Collector {
     const slots = this.#slots;
     const room = this.#layout.bodyRoom(slots.lengthBytes[slot]!);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      if (!this.#bodies.fits(room) && (this.#allowance() < 1 || !this.#bodies.open(this.#log.head))) return false;
+      if (!this.#bodies.fits(room) && !this.#openForMove(slots.bodySector[slot]!)) return false;
       const sector = this.takeRoom(room);
-      const start = this.#bodies.offset;
-      if (!this.#bodies.copy(slots.bodySector[slot]!, slots.bodyOffset[slot]!, slots.lengthBytes[slot]!)) {
+      if (!this.#bodies.copy(this.#log, slot)) {
         this.giveUp(sector, room);
         continue;
       }
+      const start = this.#bodies.offset;
       if (!this.rewrite(slot, sector, start)) {
         this.#sectors.release(sector, room);
         return false;
       }
       const from = slots.bodySector[slot]!;
-      slots.bodySector[slot] = sector;
-      slots.bodyOffset[slot] = start;
-      this.#sectors.release(from, room);
+      slots.place(slot, sector, start);
+      if (from !== NOWHERE) this.#sectors.release(from, room);
       this.#counters.moved++;
       return true;
     }
     return false;
   }
 
-  /** Append a new record for the slot, with its body at this place, and mark the old record DEAD. */
+  /** Write anew all Drops that lie as format 2 wrote them. What cannot be written now stays readable. */
+  modernise(): void {
+    const slots = this.#slots;
+    this.#log.hasOld = this.#oldestOld() >= 0;
+    for (let slot = this.#oldestOld(); slot >= 0; slot = this.#oldestOld()) {
+      if (!this.makeRoom(this.#layout.bodyRoom(slots.lengthBytes[slot]!))) return;
+      // `makeRoom` may have moved this very Drop.
+      if (slots.occupied(slot) && slots.old(slot) && !this.#move(slot)) return;
+    }
+    this.#log.hasOld = false;
+  }
+
+  /** The slot of such a Drop whose record is the oldest; -1: there is none. So the oldest pairs are empty first. */
+  #oldestOld(): number {
+    const slots = this.#slots;
+    let oldest = -1;
+    for (let slot = 0; slot < slots.capacity; slot++) {
+      if (!slots.occupied(slot) || !slots.old(slot)) continue;
+      if (oldest < 0 || this.#log.pairsBack(slot) > this.#log.pairsBack(oldest)) oldest = slot;
+    }
+    return oldest;
+  }
+
+  /** Write the slot's record anew, with its present mark. False: the flash took no more. */
+  remark(slot: number): boolean {
+    const slots = this.#slots;
+    if (!slots.old(slot)) return this.rewrite(slot, slots.bodySector[slot]!, slots.offset(slot));
+    const room = this.#layout.bodyRoom(slots.lengthBytes[slot]!);
+    return this.makeRoom(room) && slots.occupied(slot) && (!slots.old(slot) || this.#move(slot));
+  }
+
+  /** Append a new record for the slot, with its body at this place. */
   rewrite(slot: number, bodySector: number, bodyOffset: number): boolean {
     const log = this.#log;
     // `ensureLog` may have given up this very Drop.
@@ -172,7 +225,7 @@ export class Collector {
     log.putCopy(slot, bodySector, bodyOffset);
     if (!log.append()) return false;
     this.#sectors.flash.sync();
-    log.supersede(slot);
+    log.unbind(slot);
     log.bind(slot);
     return true;
   }
@@ -196,11 +249,15 @@ export class Collector {
    * log fails too, open another head to append a dead copy there.
    */
   drop(slot: number, cause: number, patiently = false): void {
-    const slots = this.#slots;
     const log = this.#log;
-    if (!log.markDead(slot, cause) && !log.bury(slot, cause) && patiently && log.ensure(1)) log.bury(slot, cause);
+    if (!log.bury(slot, cause) && patiently && log.ensure(2)) log.bury(slot, cause);
     // The record is unbound only now, because `ensure` copies the record of every slot that has a Drop, and counts it.
-    log.unbind(slot);
+    this.#forget(slot);
+  }
+
+  #forget(slot: number): void {
+    const slots = this.#slots;
+    this.#log.unbind(slot);
     const sector = slots.bodySector[slot]!;
     if (sector !== NOWHERE) this.#sectors.release(sector, this.#layout.bodyRoom(slots.lengthBytes[slot]!));
     slots.remove(slot);
@@ -208,15 +265,18 @@ export class Collector {
 
   /** Make room for so many records in the log, if need be by giving up Drops. False: the flash took no more. */
   ensureLog(records: number): boolean {
-    if (this.#log.ensure(records)) return true;
-    // Hundreds of power cuts during cleaning made the log too long. The Drops whose records are in its oldest sector
-    // die, so that the store can go on.
-    if (this.#log.length <= this.#layout.logSectors) return false;
-    for (let slot = 0; slot < this.#slots.capacity; slot++) {
-      if (!this.#slots.occupied(slot) || !this.#log.inTail(slot)) continue;
-      this.drop(slot, LOG_FULL);
+    const log = this.#log;
+    const slots = this.#slots;
+    if (log.ensure(records)) return true;
+    // Hundreds of power cuts during cleaning made the log too long. The Drops whose records are in its oldest pair die,
+    // so that the store can go on: the tail moves past their records, and no more records are needed.
+    if (log.length <= this.#layout.logPairs) return false;
+    log.abandonHalf();
+    for (let slot = 0; slot < slots.capacity; slot++) {
+      if (!slots.occupied(slot) || !log.inTail(slot)) continue;
+      this.#forget(slot);
       this.#counters.sacrificed++;
     }
-    return this.#log.ensure(records);
+    return log.ensure(records);
   }
 }

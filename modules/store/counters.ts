@@ -21,6 +21,8 @@ export class StoreCounters {
   checkpoints = 0;
   /** Found at mount: records that a power cut left incomplete. */
   torn = 0;
+  /** Found at mount: Drops whose records could not be read, and that were found all the same. */
+  repaired = 0;
   /**
    * Drops that were given up because sectors wore out, or because hundreds of power cuts during cleaning filled the
    * log.

@@ -5,7 +5,7 @@
  * record, and fills all of it anew for each Drop, so that no value from an earlier insert remains. The store reads the
  * record, and the bytes that the record names, only during the call, and changes neither.
  */
-import { COLDEST } from "./marks.ts";
+import { COLDEST } from "./causes.ts";
 
 /** No slot. As a victim: no Drop is named to die. */
 export const NOBODY = -1;
@@ -24,10 +24,12 @@ export class Insertion {
   lengthBytes = 0;
   /** A signed 32-bit integer (modules/temperature/temperature.ts). */
   heatKey = 0;
+  /** Whether the owner of the store wrote the Drop. */
+  own = false;
   /** Heat time, in units of 1/65,536 half-life. */
   now = 0;
   /** Slot of the Drop that dies if the store is full, whatever its heat. */
   victim = NOBODY;
-  /** What the victim dies of: a cause of marks.ts. */
+  /** What the victim dies of: a cause of causes.ts. */
   cause = COLDEST;
 }

@@ -3,28 +3,35 @@
  * journal").
  *
  * An operator wants to know why a Drop is gone. A log of its own would wear the flash. So nothing is written for the
- * journal: a dead Drop's record stays in the log until its sector is cleaned, and its marks say the rest. The journal
- * is therefore bounded by the log, survives restarts, and goes back some hundred deaths on a full store.
+ * journal: a death is a close record, which the store needs anyway, and it names the last record of the Drop. The
+ * journal is therefore bounded by the log, survives restarts, and goes back some hundred deaths on a full store.
  *
  * Reading the journal reads the whole log and allocates. So it is for an operator who asks, not for every turn. Ages
  * are in heat time, which stands still while a board is off.
  *
- * The journal refuses to guess: a mark of format 1, or a mark that a power cut shortened, names no cause. Such a death
- * is left out.
+ * The journal refuses to guess: a death is left out when the last record of its Drop has left the log.
  */
 import {
+  CLOSE_RECORD,
+  CLOSE_VERIFIED,
+  CLOSE_VERIFIED_AT,
   DROP_RECORD,
+  HEAT_AT,
   HEAT_ENTRIES_AT,
   HEAT_ENTRY_BYTES,
   HEAT_RECORD,
-  half,
+  ID_AT,
+  KIND_MASK,
+  LIST_ENTRIES_AT,
+  LOG_RECORD_BYTES,
+  NO_RECORD,
   NOWHERE,
   refuseRecord,
-  VERIFIED_DROP_RECORD,
+  VERIFIED_FLAG,
+  VERIFIED_RECORD,
   word,
 } from "./layout.ts";
-import { ageOf, causeOf, isVerified, SUPERSEDED, timeOf } from "./marks.ts";
-import type { RecordLog } from "./record-log.ts";
+import { type RecordLog, sinceBefore, sinceOf } from "./record-log.ts";
 
 /** One death of a Drop (`Store.journal`). */
 export interface Death {
@@ -34,56 +41,75 @@ export interface Death {
   readonly high: number;
   /** The size of the Drop. */
   readonly lengthBytes: number;
-  /** One of the causes in marks.ts. */
+  /** One of the causes in causes.ts. */
   readonly cause: number;
   /** Heat time of the death. */
   readonly time: number;
-  /** Heat time from the VERIFIED mark to the death; undefined when the record has no such mark, or none with a time. */
+  /** Heat time from the Drop's arrival to its death; undefined when its hash was never found right here. */
   readonly age: number | undefined;
   /** The heat key as last written to flash. Movements after that are not in it. */
+  readonly heatKey: number;
+}
+
+interface Life {
+  low: number;
+  high: number;
+  lengthBytes: number;
+  verified: boolean;
+  since: number;
   heatKey: number;
 }
 
-/** All deaths that are still in the log, in the order in which the Drops' last records were written. */
+/** All deaths that the log still tells, in the order in which the Drops died. */
 export function readJournal(log: RecordLog): Death[] {
   const { flash, layout } = log.sectors;
-  const bytes = new Uint8Array(layout.recordBytes);
+  const bytes = new Uint8Array(LOG_RECORD_BYTES);
   const deaths: Death[] = [];
-  const byPlace = new Map<number, Death>();
-  for (let sequence = log.tail; sequence <= log.head; sequence++) {
-    const sector = log.sectorOfRow[sequence % log.rows]!;
-    if (sector === NOWHERE) continue;
-    for (let number = 0; number < layout.recordsPerSector; number++) {
-      flash.read(layout.recordAddress(sector, number), bytes, 0, layout.recordBytes);
-      if (refuseRecord(bytes, layout, sequence, number) !== undefined) continue;
-      if (bytes[0] === HEAT_RECORD) {
-        for (let entry = 0; entry < bytes[1]!; entry++) {
-          const at = HEAT_ENTRIES_AT + entry * HEAT_ENTRY_BYTES;
-          const death = byPlace.get(placeOf(sequence - bytes[at]!, bytes[at + 1]!));
-          if (death !== undefined) death.heatKey = word(bytes, at + 2);
-        }
-        continue;
+  const lives = new Map<number, Life>();
+  for (let pair = log.tail; pair <= log.head; pair++) {
+    const lifeAt = (at: number): Life | undefined =>
+      bytes[at + 1] === NO_RECORD ? undefined : lives.get(placeOf(pair - bytes[at]!, bytes[at + 1]!));
+    const verify = (at: number, entries: number): void => {
+      for (let entry = 0; entry < entries; entry++) {
+        const life = lifeAt(at + 2 * entry);
+        if (life !== undefined) life.verified = true;
       }
-      const cause = causeOf(bytes, layout.deadAt);
-      if (cause <= SUPERSEDED || (bytes[0] !== DROP_RECORD && bytes[0] !== VERIFIED_DROP_RECORD)) continue;
-      const time = timeOf(bytes, layout.deadAt, log.now);
-      const verified = isVerified(bytes, layout.verifiedAt, layout.unitBytes);
-      const death = {
-        low: word(bytes, 4) >>> 0,
-        high: word(bytes, 8) >>> 0,
-        lengthBytes: half(bytes, 2),
-        cause,
-        time,
-        age: verified ? ageOf(bytes, layout.verifiedAt, time) : undefined,
-        heatKey: word(bytes, 12),
-      };
-      deaths.push(death);
-      byPlace.set(placeOf(sequence, number), death);
+    };
+    for (let number = 0; number < layout.recordsPerPair; number++) {
+      const sector = log.sectorOf(pair, number);
+      if (sector === NOWHERE) continue;
+      flash.read(layout.recordAddress(sector, number), bytes, 0, LOG_RECORD_BYTES);
+      if (refuseRecord(bytes, pair, number) !== undefined) continue;
+      const kind = bytes[0]! & KIND_MASK;
+      if (kind === DROP_RECORD) {
+        lives.set(placeOf(pair, number), {
+          low: word(bytes, ID_AT) >>> 0,
+          high: word(bytes, ID_AT + 4) >>> 0,
+          lengthBytes: (word(bytes, 1) & 0x7ff) + 1,
+          verified: (bytes[0]! & VERIFIED_FLAG) !== 0,
+          since: sinceOf(bytes),
+          heatKey: word(bytes, HEAT_AT),
+        });
+      } else if (kind === HEAT_RECORD) {
+        for (let entry = 0; entry < bytes[0]! >> 3; entry++) {
+          const life = lifeAt(HEAT_ENTRIES_AT + entry * HEAT_ENTRY_BYTES);
+          if (life !== undefined) life.heatKey = word(bytes, HEAT_ENTRIES_AT + entry * HEAT_ENTRY_BYTES + 2);
+        }
+      } else if (kind === VERIFIED_RECORD) verify(LIST_ENTRIES_AT, bytes[1]!);
+      else if (kind === CLOSE_RECORD) {
+        verify(CLOSE_VERIFIED_AT, CLOSE_VERIFIED);
+        const life = lifeAt(2);
+        if (life === undefined) continue;
+        const { low, high, lengthBytes, verified, since, heatKey } = life;
+        const time = word(bytes, 4);
+        const age = verified ? sinceBefore(since, time) : undefined;
+        deaths.push({ low, high, lengthBytes, cause: (bytes[0]! >> 3) & 7, time, age, heatKey });
+      }
     }
   }
   return deaths;
 }
 
-function placeOf(sequence: number, number: number): number {
-  return sequence * 256 + number;
+function placeOf(pair: number, number: number): number {
+  return pair * 256 + number;
 }

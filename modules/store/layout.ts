@@ -1,125 +1,159 @@
 /**
  * The layout: where everything lies in the partition, and its bytes (docs/store.md, "Shape" and "Bytes"; format version
- * 2). All integers are little-endian.
+ * 3). All integers are little-endian.
  *
- * Drops have any size, power may fail at any byte, and flash is erased by whole sectors. Mount must find every Drop
- * again without reading all of the flash.
+ * Drops have any size, power may fail at any byte, sectors die, and flash is erased by whole sectors. Mount must find
+ * every Drop again without reading all of the flash, and the death of one sector must cost no more than the Drops in
+ * it.
  *
- * So every sector in use begins with a header, and there are two kinds of sectors. A sector of the log holds records of
- * fixed size. A record says everything that is known of one Drop, except the bytes of the Drop from `headBytes` on.
- * These bytes are the body, and lie in one piece in a sector of bodies. The first `headBytes` bytes of the Drop are in
- * the record, for two reasons. Two Drops of 2,048 bytes and the sector's header fit into 4,096 bytes. And the bytes
- * that a stranger sends never lie where a header or a record is read.
+ * So there are two kinds of sectors. Sectors of bodies hold whole Drops one after another, and nothing else. Sectors of
+ * the log begin with a header, and hold records of 32 bytes. The log is filled two sectors at a time, a pair, and its
+ * records go into them by turns. A record that says where a Drop is, or that one died, is followed by a record in the
+ * other sector that repeats the essence of it. So each fact is in two sectors.
  *
  * Invariant: the sizes below follow from the flash and the capacity alone. `refuseSector` and `refuseRecord` refuse
- * everything that this version, or an older one, did not write whole.
+ * everything that this version did not write whole.
  *
- * | sector header | size | field | meaning |
+ * | header | size | field | meaning |
  * |---|---|---|---|
  * | 0 | 2 | magic | "TS" |
- * | 2 | 1 | version | 2; 1 is read too |
- * | 3 | 1 | kind | 1 log, 2 bodies |
+ * | 2 | 1 | version | 3 |
+ * | 3 | 1 | kind | 1: log |
  * | 4 | 4 | erases | how often this sector was erased |
- * | 8 | 4 | sequence | log: its place, counted from 1; bodies: sequence of the newest log sector at that time |
+ * | 8 | 4 | sequence | twice the number of the pair, counted from 1, plus the side: 0 or 1 |
  * | 12 | 4 | crc32 | of bytes 0 .. 11 |
- * | 16 | 4 | tail | log only, as all fields below: the oldest sequence that still counts |
- * | 20 | 4 | time | signed heat time when the sector was opened |
+ * | 16 | 4 | tail | the oldest pair that still counts |
+ * | 20 | 4 | time | signed heat time when the pair was opened |
  * | 24 | 2 | sectors | number of sectors of the partition |
- * | 26 | 1 | sector_bits | log2 of the sector size |
- * | 27 | 1 | unit | the smallest size that can be programmed, in bytes |
+ * | 26 | 1 | shape | log2 of the sector size; log2 of the unit in the high four bits |
+ * | 27 | 1 | before | number of the last bearing record of the pair before |
  * | 28 | 4 | crc32 | of bytes 0 .. 27 |
  *
- * | record | size | field | meaning |
- * |---|---|---|---|
- * | 0 | 1 | kind | 1 Drop, 2 verified Drop, 3 heat, 4 tail, 5 retired sectors |
- * | 1 | 1 | life | low byte of `erases` of the body's sector; heat, retired sectors: number of entries |
- * | 2 | 2 | length | of the Drop |
- * | 4 | 8 | short_id | |
- * | 12 | 4 | heat | key, signed |
- * | 16 | 2 | sector | of the body; 0xffff: none, since all of the Drop is in its head |
- * | 18 | 2 | offset | of the body in its sector |
- * | 20 | headBytes | head | first bytes of the Drop |
- * | headBytes + 20 | 4 | crc32 | of all bytes before, XOR the sector's sequence, XOR record number << 24 |
+ * A bearing record bears the essence of the bearing record before it, which is in the other sector.
  *
- * The last two program units of a record are its marks: VERIFIED, then DEAD. Each is programmed once (marks.ts).
+ * | record | Drop (1) | close (2) | heat (3) | tail (4) | retired (5) | verified (6) |
+ * |---|---|---|---|---|---|---|
+ * | 0 | kind and flags | kind, cause in bits 3 to 5 | kind, entries in bits 3 to 5 | kind | kind | kind |
+ * | 1 | place, 4 bytes | before | time, 4 bytes | 0 | entries | entries |
+ * | 2 | | pairs back to the victim's record | | 0 | sectors, 2 bytes each | references, 2 bytes each |
+ * | 3 | | number of that record; 0xff: none | | 0 | | |
+ * | 4 | | time, 4 bytes | from 5 on entries of 6 bytes: | tail, 4 bytes | | |
+ * | 5 | sector | | pairs back (1), | | | |
+ * | 7 | ShortId, 8 bytes | | number (1), | | | |
+ * | 8 | | verified: 6 references | heat key (4) | | | |
+ * | 15 | heat key, 4 bytes | | | | | |
+ * | 19 | since, 2 bytes | | | | | |
+ * | 21 | essence, 7 bytes | essence, 7 bytes | | | | |
+ * | 28 | crc32 of bytes 0 .. 27, XOR the sector's sequence, XOR the record's number << 24 | same | | | | |
+ *
+ * The essence of a record is its first 7 bytes. The place is: length - 1 (11 bits), offset / 4 (11 bits), life (5 bits:
+ * the low bits of the erases of the sector), before (5 bits: so many records before this one is the record whose
+ * essence is here; 0: that record is in the pair before).
  */
 import { crc32 } from "./crc32.ts";
 import type { Flash } from "./flash.ts";
 
-export const FORMAT_VERSION = 2;
-/**
- * Version 1 differs in the contents of the marks, and has no list of retired sectors. A reader of version 2 reads it.
- */
-const FORMAT_VERSION_OLDEST = 1;
+export const FORMAT_VERSION = 3;
+const FORMAT_VERSION_OLDEST = 3;
 export const SECTOR_HEADER_BYTES = 16;
 export const LOG_HEADER_BYTES = 32;
+/** Where a log header has the number of the last bearing record of the pair before. */
+export const BEFORE_AT = 27;
 export const LOG_SECTOR = 1;
+/** Format 1 and 2 only. */
 export const BODY_SECTOR = 2;
+/** A sector of the log during an upgrade: the log of format 2 still counts, too. */
+export const UPGRADE_SECTOR = 3;
 
 export const DROP_RECORD = 1;
-export const VERIFIED_DROP_RECORD = 2;
+export const CLOSE_RECORD = 2;
 export const HEAT_RECORD = 3;
 export const TAIL_RECORD = 4;
 export const RETIRED_RECORD = 5;
+export const VERIFIED_RECORD = 6;
+/**
+ * A Drop whose first bytes are in its record, as in format 2. A record of kind 0 has those for which there is no room.
+ */
+export const OLD_RECORD = 7;
+export const OLD_HEAD_RECORD = 0;
+export const OLD_HEAD_AT = 19;
+export const OLD_HEAD_BYTES = 8;
+/** Where the record says which entry of the record before the group has the rest of the first bytes. */
+export const OLD_ENTRY_AT = 27;
+/** Where a tail record has the oldest sequence of format 2 that still counts. */
+export const OLD_TAIL_AT = 8;
+export const KIND_MASK = 7;
+export const VERIFIED_FLAG = 8;
+/** The owner's mark, three bits: the owner of the store wrote the Drop; to how many others it was handed on. */
+export const MARK_SHIFT = 4;
+export const MARK_MASK = 7;
+export const ESCAPED_FLAG = 128;
 
-export const HEAD_AT = 20;
+export const LOG_RECORD_BYTES = 32;
+export const ID_AT = 7;
+export const HEAT_AT = 15;
+export const SINCE_AT = 19;
+export const ESSENCE_AT = 21;
+/** The five high bits of `since` are in five bits that the essence does not need. */
+export const SINCE_HIGH_AT = ESSENCE_AT + 4;
+export const ESSENCE_BYTES = 7;
+export const CRC_AT = 28;
 export const NOWHERE = 0xffff;
 /** The sector of a body whose own sector is gone. No partition has so many sectors. Mount alone uses this. */
 export const LOST = 0xfffe;
-/** A heat record: kind, count, time (4), then entries of: log sectors back (1), record number (1), heat key (4). */
-export const HEAT_ENTRIES_AT = 6;
+export const NO_RECORD = 0xff;
+export const CLOSE_VERIFIED_AT = 8;
+export const CLOSE_VERIFIED = 6;
+export const HEAT_ENTRIES_AT = 5;
 export const HEAT_ENTRY_BYTES = 6;
-/** A record of retired sectors: kind, count, then the numbers of sectors, 2 bytes each. */
-export const RETIRED_ENTRIES_AT = 2;
-export const RETIRED_ENTRY_BYTES = 2;
+export const HEAT_ENTRIES = 3;
+export const LIST_ENTRIES_AT = 2;
+export const LIST_ENTRIES = 13;
 
 /**
  * Shorter bodies take as much room. So a sector holds at most 64 bodies for each 4,096 bytes, and a byte can count
  * them.
  */
-export const BODY_BYTES_MIN = 64;
+const BODY_BYTES_MIN = 64;
 /** A sector of this size holds two of the largest Drops. All bounds of the store depend on that. */
 const SECTOR_SIZE_BYTES_MIN = 4096;
 const SECTOR_SIZE_BYTES_MAX = 8192;
 const UNIT_BYTES_MIN = 4;
 const UNIT_BYTES_MAX = 32;
+/** Records in one sector of the log. A record's number in its pair is a byte. */
+const RECORDS_PER_SECTOR_MAX = 127;
 /**
  * Records that the log has room for, for each Drop of the capacity. With more room, fewer records are copied. With less
  * room, fewer bodies are copied.
  */
-const LOG_ROOM = 1.6;
-const LOG_SECTORS_MIN = 3;
-/** Sectors that the log may take beyond its usual size. It takes them only after power cuts during its cleaning. */
-const LOG_SECTORS_SPARE = 3;
+const LOG_ROOM = 2;
+const LOG_PAIRS_MIN = 2;
+/** Pairs that the log may take beyond its usual size. It takes them only after power cuts during its cleaning. */
+const LOG_PAIRS_SPARE = 1;
 /**
  * Sectors of bodies that are being filled at once. The next body goes into the sector where it leaves the least room.
  */
 const OPEN_SECTORS_MAX = 4;
 
 export type SectorRefusal = "blank" | "magic" | "version" | "kind" | "crc";
-export type RecordRefusal = "blank" | "crc" | "kind";
+export type RecordRefusal = "blank" | "crc";
 
 export class Layout {
   readonly sectorSizeBytes: number;
   readonly sectorCount: number;
   /** The smallest size that can be programmed, in bytes. */
   readonly unitBytes: number;
-  readonly headBytes: number;
-  readonly recordBytes: number;
-  /** Where the CRC stands in a record. The CRC covers all bytes before it. */
-  readonly crcAt: number;
-  readonly verifiedAt: number;
-  readonly deadAt: number;
-  readonly heatEntries: number;
-  readonly retiredEntries: number;
-  readonly logStart: number;
-  readonly bodyStart: number;
-  readonly recordsPerSector: number;
-  /** Sectors of the log at its usual size. */
-  readonly logSectors: number;
-  /** Sectors of the log at most, after power cuts during its cleaning. */
-  readonly logSectorsMax: number;
+  /** Records in a pair of sectors. */
+  readonly recordsPerPair: number;
+  /** Pairs of the log at its usual size. */
+  readonly logPairs: number;
+  /** Pairs of the log at most, after power cuts during its cleaning. */
+  readonly logPairsMax: number;
   readonly openSectorsMax: number;
+  /** First bytes of a Drop that format 2 has in its record. */
+  readonly oldHeadBytes: number;
+  /** So many such Drops share a record for the first bytes for which their own records have no room. */
+  readonly oldGroup: number;
   /** Whether the partition can hold `capacity` Drops of any size. */
   readonly fits: boolean;
 
@@ -127,24 +161,21 @@ export class Layout {
     const { sizeBytes, sectorSizeBytes, programSizeBytes } = flash;
     const unit = Math.max(programSizeBytes, UNIT_BYTES_MIN);
     this.sectorSizeBytes = sectorSizeBytes;
+    this.oldHeadBytes = Math.max(8, unit);
+    this.oldGroup = Math.max(
+      1,
+      Math.min(3, Math.floor((CRC_AT - 1) / Math.max(1, this.oldHeadBytes - OLD_HEAD_BYTES))),
+    );
     this.sectorCount = Math.floor(sizeBytes / sectorSizeBytes);
     this.unitBytes = unit;
-    this.headBytes = Math.max(8, unit);
-    this.crcAt = HEAD_AT + this.headBytes;
-    this.verifiedAt = roundUp(this.crcAt + 4, unit);
-    this.deadAt = this.verifiedAt + unit;
-    this.recordBytes = this.deadAt + unit;
-    this.heatEntries = Math.floor((this.crcAt - HEAT_ENTRIES_AT) / HEAT_ENTRY_BYTES);
-    this.retiredEntries = Math.floor((this.crcAt - RETIRED_ENTRIES_AT) / RETIRED_ENTRY_BYTES);
-    this.logStart = roundUp(LOG_HEADER_BYTES, unit);
-    this.bodyStart = roundUp(SECTOR_HEADER_BYTES, unit);
-    this.recordsPerSector = Math.floor((sectorSizeBytes - this.logStart) / this.recordBytes);
-    this.logSectors = Math.max(LOG_SECTORS_MIN, Math.ceil((capacity * LOG_ROOM) / this.recordsPerSector));
-    this.logSectorsMax = this.logSectors + LOG_SECTORS_SPARE;
+    const perSector = Math.floor((sectorSizeBytes - LOG_HEADER_BYTES) / LOG_RECORD_BYTES);
+    this.recordsPerPair = 2 * Math.min(RECORDS_PER_SECTOR_MAX, perSector);
+    this.logPairs = Math.max(LOG_PAIRS_MIN, Math.ceil((capacity * LOG_ROOM) / this.recordsPerPair));
+    this.logPairsMax = this.logPairs + LOG_PAIRS_SPARE;
     // A sector held at least two Drops when it became full. With so many full sectors, one of them holds at most one
     // Drop now. So cleaning finds a sector that it can empty, even with a single free sector.
     const fullSectorsMin = Math.floor(capacity / 2) + 1;
-    this.openSectorsMax = Math.min(OPEN_SECTORS_MAX, this.sectorCount - this.logSectorsMax - 1 - fullSectorsMin);
+    this.openSectorsMax = Math.min(OPEN_SECTORS_MAX, this.sectorCount - 2 * this.logPairsMax - 1 - fullSectorsMin);
     this.fits =
       this.openSectorsMax >= 1 &&
       sizeBytes === this.sectorCount * sectorSizeBytes &&
@@ -161,24 +192,21 @@ export class Layout {
    * once the result is below the capacity.
    */
   roomIn(sectorsUsable: number): number {
-    return 2 * (sectorsUsable - this.logSectorsMax - this.openSectorsMax - 2) + 1;
+    return 2 * (sectorsUsable - 2 * this.logPairsMax - this.openSectorsMax - 2) + 1;
   }
 
-  /** Bytes of a Drop that are programmed as its body; 0 when the record holds the whole Drop. */
-  bodyBytes(lengthBytes: number): number {
-    return lengthBytes <= this.headBytes ? 0 : roundUp(lengthBytes - this.headBytes, this.unitBytes);
-  }
-
-  /** Bytes that the body of a Drop of this length takes in its sector. */
+  /** Bytes that a Drop of this length takes in its sector. */
   bodyRoom(lengthBytes: number): number {
-    const bytes = this.bodyBytes(lengthBytes);
-    return bytes === 0 ? 0 : Math.max(bytes, BODY_BYTES_MIN);
+    return Math.max(roundUp(lengthBytes, this.unitBytes), BODY_BYTES_MIN);
   }
 
+  /** Address of the record with this number in its pair, in this sector of the pair. */
   recordAddress(sector: number, number: number): number {
-    return sector * this.sectorSizeBytes + this.logStart + number * this.recordBytes;
+    return sector * this.sectorSizeBytes + LOG_HEADER_BYTES + (number >>> 1) * LOG_RECORD_BYTES;
   }
 }
+
+export { BODY_BYTES_MIN };
 
 /** Fill `into[0 .. 16)`. */
 export function encodeSectorHeader(into: Uint8Array, kind: number, erases: number, sequence: number): void {
@@ -191,13 +219,12 @@ export function encodeSectorHeader(into: Uint8Array, kind: number, erases: numbe
   putWord(into, 12, crc32(into, 0, 12));
 }
 
-/** Fill `into[16 .. 32)`, after `encodeSectorHeader`. */
+/** Fill `into[16 .. 32)`, after `encodeSectorHeader` and after the caller has put `before` into its byte. */
 export function encodeLogHeader(into: Uint8Array, tail: number, time: number, layout: Layout): void {
   putWord(into, 16, tail);
   putWord(into, 20, time);
   putHalf(into, 24, layout.sectorCount);
-  into[26] = bitsOf(layout.sectorSizeBytes);
-  into[27] = layout.unitBytes;
+  into[26] = bitsOf(layout.sectorSizeBytes) | (bitsOf(layout.unitBytes) << 4);
   putWord(into, 28, crc32(into, 0, 28));
 }
 
@@ -210,7 +237,7 @@ export function refuseSector(bytes: Uint8Array): SectorRefusal | undefined {
   if (bytes[0] !== 0x54 || bytes[1] !== 0x53) return "magic";
   if (word(bytes, 12) !== crc32(bytes, 0, 12)) return "crc";
   if (bytes[2]! < FORMAT_VERSION_OLDEST || bytes[2]! > FORMAT_VERSION) return "version";
-  if (bytes[3] !== LOG_SECTOR && bytes[3] !== BODY_SECTOR) return "kind";
+  if (bytes[3] !== LOG_SECTOR && bytes[3] !== UPGRADE_SECTOR) return "kind";
   return undefined;
 }
 
@@ -222,30 +249,31 @@ export function logHeaderWhole(bytes: Uint8Array): boolean {
 export function sameGeometry(bytes: Uint8Array, layout: Layout): boolean {
   return (
     half(bytes, 24) === layout.sectorCount &&
-    bytes[26] === bitsOf(layout.sectorSizeBytes) &&
-    bytes[27] === layout.unitBytes
+    bytes[26] === (bitsOf(layout.sectorSizeBytes) | (bitsOf(layout.unitBytes) << 4))
   );
 }
 
 /**
- * The CRC of the record in `bytes`, which stands at `crcAt`. It contains the record's place, so that an old record in a
- * reused sector is not taken for a record of the sector's new life.
+ * The CRC of the record in `bytes`. It contains the record's place, so that an old record in a reused sector is not
+ * taken for a record of the sector's new life.
  */
-export function recordCrc(bytes: Uint8Array, crcAt: number, sequence: number, number: number): number {
-  return crc32(bytes, 0, crcAt) ^ sequence ^ (number << 24);
+export function recordCrc(bytes: Uint8Array, pair: number, number: number): number {
+  return crc32(bytes, 0, CRC_AT) ^ pair ^ (number << 24);
 }
 
 /** Why the record must not be used; undefined when it is a whole record of a known kind. */
-export function refuseRecord(
-  bytes: Uint8Array,
-  layout: Layout,
-  sequence: number,
-  number: number,
-): RecordRefusal | undefined {
-  if (blank(bytes, 0, layout.recordBytes)) return "blank";
-  if (word(bytes, layout.crcAt) !== recordCrc(bytes, layout.crcAt, sequence, number)) return "crc";
-  if (bytes[0]! < DROP_RECORD || bytes[0]! > RETIRED_RECORD) return "kind";
+export function refuseRecord(bytes: Uint8Array, pair: number, number: number): RecordRefusal | undefined {
+  if (blank(bytes, 0, LOG_RECORD_BYTES)) return "blank";
+  if (word(bytes, CRC_AT) !== recordCrc(bytes, pair, number)) return "crc";
   return undefined;
+}
+
+/**
+ * Whether a reader of any version may take these bytes for a header. A Drop must not lie so at the start of a sector:
+ * its first byte is inverted there ("escaped").
+ */
+export function looksLikeHeader(bytes: Uint8Array, offset: number): boolean {
+  return bytes[offset] === 0x54 && bytes[offset + 1] === 0x53;
 }
 
 /** Whether all these bytes are 0xff, as an erase leaves them. */

@@ -8,7 +8,15 @@
  * blank, since no Drop was ever stored on it.
  */
 import { crc32 } from "./crc32.ts";
-import { encodeLogHeader, encodeSectorHeader, LOG_HEADER_BYTES, LOG_SECTOR, refuseSector } from "./layout.ts";
+import {
+  BEFORE_AT,
+  encodeLogHeader,
+  encodeSectorHeader,
+  LOG_HEADER_BYTES,
+  LOG_SECTOR,
+  NO_RECORD,
+  refuseSector,
+} from "./layout.ts";
 import type { RecordLog } from "./record-log.ts";
 
 /** "ours": a sector carries a header of a store. "foreign": none does, and not all bits are ones. */
@@ -18,14 +26,16 @@ export type Nature = "blank" | "ours" | "foreign";
 export function natureOf(log: RecordLog): Nature {
   const { flash, layout, piece } = log.sectors;
   // The header of a new store's first sector.
-  encodeSectorHeader(log.record, LOG_SECTOR, 1, 1);
+  encodeSectorHeader(log.record, LOG_SECTOR, 1, 2);
+  log.record[BEFORE_AT] = NO_RECORD;
   encodeLogHeader(log.record, 1, 0, layout);
   let foreign = false;
   for (let sector = 0; sector < layout.sectorCount; sector++) {
     flash.read(sector * layout.sectorSizeBytes, piece, 0, LOG_HEADER_BYTES);
     const refusal = refuseSector(piece);
-    if (refusal === "blank" || (foreign && refusal !== undefined) || untouched(log, sector)) continue;
-    if (refusal === undefined) return "ours";
+    if (refusal === "blank" || (foreign && refusal !== undefined && refusal !== "version") || untouched(log, sector))
+      continue;
+    if (refusal === undefined || refusal === "version") return "ours";
     foreign = true;
   }
   for (let sector = 0; !foreign && sector < layout.sectorCount; sector++) foreign = !untouched(log, sector);

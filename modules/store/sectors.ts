@@ -30,8 +30,13 @@ export const RETIRED = 5;
 
 /** Bytes go through RAM in pieces of this size, which is a multiple of every program unit and divides every sector. */
 const PIECE_BYTES = 256;
-/** Erase counts are kept in 16 bits, above a base. The base is so far below the first count that mount reads. */
-const BASE_MARGIN = 20_000;
+/** Erase counts are kept in 8 bits, above a base. Mount puts the greatest count so far above the base. */
+const BASE_MARGIN = 128;
+/** The low bits of an erase count. */
+export const LIFE_MASK = 31;
+const LIFE_KNOWN = 128;
+/** A life stands for a count from so far below the reference on. Cleaning keeps all counts closer together. */
+const LIFE_BEHIND = 23;
 /** A sector that lags more than so many erases behind the most erased sector is emptied, whatever lives in it. */
 const WEAR_SPREAD_MAX = 8;
 
@@ -39,7 +44,7 @@ export class Sectors {
   readonly flash: Flash;
   readonly layout: Layout;
   readonly state: Uint8Array;
-  /** In a sector of bodies: bytes that belong to Drops in the store. In a sector of the log: records that do. */
+  /** Bytes in the sector that belong to Drops in the store. */
   readonly live: Uint16Array;
   /** Drops whose bodies lie in the sector. */
   readonly drops: Uint8Array;
@@ -50,7 +55,7 @@ export class Sectors {
   programmedBytes = 0;
   /** A buffer for whoever copies bodies or looks through sectors. It keeps nothing between two calls. */
   readonly piece = new Uint8Array(PIECE_BYTES);
-  readonly #worn: Uint16Array;
+  readonly #worn: Uint8Array;
   #base = 0;
   /** The number of WORN sectors. Each step of cleaning asks for such a sector, and there is hardly ever one. */
   #failed = 0;
@@ -61,7 +66,7 @@ export class Sectors {
     this.state = new Uint8Array(layout.sectorCount);
     this.live = new Uint16Array(layout.sectorCount);
     this.drops = new Uint8Array(layout.sectorCount);
-    this.#worn = new Uint16Array(layout.sectorCount);
+    this.#worn = new Uint8Array(layout.sectorCount);
     this.free = layout.sectorCount;
   }
 
@@ -92,10 +97,34 @@ export class Sectors {
     return this.#base + this.#worn[sector]!;
   }
 
-  /** Enter an erase count that was read from flash. The first count sets the base for all others. */
-  learnEraseCount(sector: number, count: number, first: boolean): void {
-    if (first) this.#base = Math.max(0, count - BASE_MARGIN);
-    this.#worn[sector] = Math.max(0, Math.min(0xffff, count - this.#base));
+  /** Mount only: a record says the life of the sector, the low bits of its erase count. Returns the life before. */
+  learnLife(sector: number, life: number): number {
+    const before = this.#worn[sector]!;
+    this.#worn[sector] = life | LIFE_KNOWN;
+    return before === 0 ? life : before & LIFE_MASK;
+  }
+
+  /**
+   * Mount only, after all lives are known: `reference` is the greatest erase count that the log knows. Cleaning keeps
+   * the counts of all sectors so close together that a life says the whole count. A sector of which no record says the
+   * life counts as the least erased. It may be worn out: then it is found out before the last sound sector is taken.
+   */
+  learnEraseCounts(reference: number): void {
+    const worn = this.#worn;
+    this.#base = Math.max(0, reference - BASE_MARGIN);
+    let least = 0xff;
+    for (let sector = 0; sector < worn.length; sector++) {
+      if (worn[sector] !== 0) least = Math.min(least, this.#countOf(worn[sector]!, reference));
+    }
+    for (let sector = 0; sector < worn.length; sector++) {
+      worn[sector] = worn[sector] === 0 ? Math.max(0, least - 1) : this.#countOf(worn[sector]!, reference);
+    }
+  }
+
+  /** The erase count above the base of a sector with this life. */
+  #countOf(life: number, reference: number): number {
+    const ahead = (life - reference + LIFE_BEHIND) & LIFE_MASK;
+    return Math.max(0, reference - this.#base - LIFE_BEHIND + ahead);
   }
 
   /** The least erased free sector; -1 when no sector is free. */
@@ -159,10 +188,15 @@ export class Sectors {
     this.drops[sector] = this.drops[sector]! + 1;
   }
 
-  /** A body of so many bytes in this sector no longer belongs to a Drop. */
-  release(sector: number, bytes: number): void {
+  /** A body of so many bytes in this sector no longer belongs to a Drop. The sector stays what it is. */
+  unhold(sector: number, bytes: number): void {
     this.live[sector] = this.live[sector]! - bytes;
     this.drops[sector] = this.drops[sector]! - 1;
+  }
+
+  /** A body of so many bytes in this sector no longer belongs to a Drop. */
+  release(sector: number, bytes: number): void {
+    this.unhold(sector, bytes);
     this.reclaim(sector);
   }
 
@@ -178,7 +212,7 @@ export class Sectors {
     this.flash.sync();
     this.erases++;
     const worn = this.#worn;
-    if (worn[sector]! === 0xffff) this.#rebase();
+    if (worn[sector]! === 0xff) this.#rebase();
     worn[sector] = worn[sector]! + 1;
     this.live[sector] = 0;
     this.drops[sector] = 0;
@@ -194,10 +228,10 @@ export class Sectors {
     return this.flash.program(address, bytes, offset, lengthBytes);
   }
 
-  /** Raise the base, so that all erase counts fit into 16 bits again. */
+  /** Raise the base, so that all erase counts fit into 8 bits again. */
   #rebase(): void {
     const worn = this.#worn;
-    let least = 0xffff;
+    let least = 0xff;
     for (let sector = 0; sector < worn.length; sector++) least = Math.min(least, worn[sector]!);
     // A sector that is never erased would keep the base low. It counts as if it were as worn as the new base.
     const step = Math.max(least, BASE_MARGIN);

@@ -29,8 +29,26 @@ const OCCUPIED = 1;
 const VERIFIED = 2;
 /** The heat key changed since it was last written to flash. */
 const CHANGED = 4;
-/** The bits from here on count the readers of the Drop, who must not lose it: at most 31. */
-const PIN = 8;
+/** Of a verified Drop: no record says that it was found right. Of another Drop: it is being hashed anew. */
+const UNWRITTEN = 8;
+/** The bits from here on count the readers of the Drop, who must not lose it: at most 7. */
+const PIN = 16;
+/** The owner of the store wrote the Drop, and it was not yet handed on to enough others. */
+const PROTECTED = 128;
+/** The low bits of the offset of a body: its first byte is escaped; its first bytes are in its record. */
+export const ESCAPED = 1;
+export const OLD = 2;
+/** The bits of `bodyOffset` from here on are the owner's mark. No offset is so great. */
+const MARK_AT = 13;
+const OFFSET_MASK = (1 << MARK_AT) - 1;
+/** The owner's mark: the owner wrote the Drop. The two bits above say to how many others it was handed on. */
+const OWN = 1;
+/** So many others keep a Drop of the owner well enough: the owner's store protects it no longer. */
+export const HAND_ONS_MIN = 3;
+/** No slot. */
+export const NO_SLOT = -1;
+/** Drops that were found right and wait for a record that says so. More wait for the next checkpoint. */
+const QUEUE = 8;
 /** All flags are below this, since they have eight bits. */
 const FLAGS_END = 256;
 
@@ -48,9 +66,10 @@ export class Slots {
   readonly high: Uint32Array;
   readonly heat: Int32Array;
   readonly lengthBytes: Uint16Array;
-  /** Where the body is: the sector (NOWHERE when the Drop has no body), and the byte in that sector. */
+  /** The sector of the body; NOWHERE when the Drop has no body. */
   readonly bodySector: Uint16Array;
-  readonly bodyOffset: Uint16Array;
+  /** The byte in that sector, and the owner's mark. */
+  readonly #bodyOffset: Uint16Array;
   /**
    * Where the record is: its row (the sequence of its log sector modulo `RecordLog.rows`), and its number in that
    * sector.
@@ -63,6 +82,12 @@ export class Slots {
   readonly #chains: Uint16Array;
   readonly #mask: number;
   #firstFree = 0;
+  /** Drops that were found right, and no record says so. */
+  unwritten = 0;
+  readonly #queue = new Uint16Array(QUEUE);
+  #queued = 0;
+  /** Where the search for Drops that were found right goes on, when the queue is empty. */
+  #searched = 0;
 
   constructor(capacity: number) {
     let chains = 1;
@@ -75,7 +100,7 @@ export class Slots {
     this.heat = new Int32Array(length);
     this.lengthBytes = new Uint16Array(length);
     this.bodySector = new Uint16Array(length);
-    this.bodyOffset = new Uint16Array(length);
+    this.#bodyOffset = new Uint16Array(length);
     this.recordRow = new Uint8Array(length);
     this.recordNumber = new Uint8Array(length);
     this.#flags = new Uint8Array(length);
@@ -90,6 +115,8 @@ export class Slots {
     this.count = 0;
     this.unverified = 0;
     this.changed = 0;
+    this.unwritten = 0;
+    this.#queued = 0;
     this.#flags.fill(0);
     this.#chains.fill(NONE);
     for (let slot = 0; slot < this.length; slot++) next[slot] = slot + 1;
@@ -112,13 +139,14 @@ export class Slots {
 
   /**
    * The slot of the Drop that dies first (modules/temperature/rank.ts); -1 when there is none. Spare slots and pinned
-   * Drops count too.
+   * Drops count too. Protected Drops die last.
    */
   firstToDie(): number {
-    return firstToDie(this.heat, this.#flags, FLAGS_END);
+    const slot = firstToDie(this.heat, this.#flags, PROTECTED);
+    return slot >= 0 ? slot : firstToDie(this.heat, this.#flags, FLAGS_END);
   }
 
-  /** The slot of the Drop that dies first of the Drops that nobody reads; -1 when there is none. */
+  /** The slot of the Drop that dies first of the Drops that are not protected and that nobody reads; -1: none. */
   firstUnreadToDie(): number {
     return firstToDie(this.heat, this.#flags, PIN);
   }
@@ -169,11 +197,11 @@ export class Slots {
   }
 
   pins(slot: number): number {
-    return Math.floor(this.#flags[slot]! / PIN);
+    return (this.#flags[slot]! & (PROTECTED - 1)) >> 4;
   }
 
   unpin(slot: number): void {
-    if (this.#flags[slot]! >= PIN) this.#flags[slot] = this.#flags[slot]! - PIN;
+    if (this.pins(slot) > 0) this.#flags[slot] = this.#flags[slot]! - PIN;
   }
 
   /**
@@ -203,16 +231,58 @@ export class Slots {
     this.high[slot] = high;
     this.lengthBytes[slot] = lengthBytes;
     this.heat[slot] = heatKey;
+    this.#bodyOffset[slot] = 0;
     this.#flags[slot] = OCCUPIED;
     this.count++;
     this.unverified++;
     return slot;
   }
 
+  /** Whether the first bytes of the slot's Drop are in its record, as in format 2. */
+  old(slot: number): boolean {
+    return (this.#bodyOffset[slot]! & OLD) !== 0;
+  }
+
+  /** The byte in its sector where the body begins. The low bits are ESCAPED and OLD. */
+  offset(slot: number): number {
+    return this.#bodyOffset[slot]! & OFFSET_MASK;
+  }
+
+  /** The slot's Drop is here from now on. */
+  place(slot: number, sector: number, offset: number): void {
+    this.bodySector[slot] = sector;
+    this.#bodyOffset[slot] = (this.#bodyOffset[slot]! & ~OFFSET_MASK) | offset;
+  }
+
+  /** The owner's mark, three bits. 0: somebody else wrote the Drop. */
+  mark(slot: number): number {
+    return this.#bodyOffset[slot]! >>> MARK_AT;
+  }
+
+  setMark(slot: number, own: boolean, handedOn: number): void {
+    const mark = (own ? OWN : 0) | (handedOn << 1);
+    this.#bodyOffset[slot] = this.offset(slot) | (mark << MARK_AT);
+    const flags = this.#flags[slot]! & ~PROTECTED;
+    this.#flags[slot] = own && handedOn < HAND_ONS_MIN ? flags | PROTECTED : flags;
+  }
+
+  isOwn(slot: number): boolean {
+    return (this.mark(slot) & OWN) !== 0;
+  }
+
+  handedOn(slot: number): number {
+    return this.mark(slot) >>> 1;
+  }
+
+  isProtected(slot: number): boolean {
+    return (this.#flags[slot]! & PROTECTED) !== 0;
+  }
+
   remove(slot: number): void {
     const next = this.#next;
     const chain = this.low[slot]! & this.#mask;
     this.written(slot);
+    this.verifiedWritten(slot);
     if (this.#chains[chain] === slot) {
       this.#chains[chain] = next[slot]!;
     } else {
@@ -239,6 +309,56 @@ export class Slots {
     if (this.verified(slot) === verified) return;
     this.#flags[slot] = this.#flags[slot]! ^ VERIFIED;
     this.unverified += verified ? -1 : 1;
+  }
+
+  /** Whether the Drop was found right, though it may be in doubt now. */
+  foundRight(slot: number): boolean {
+    return (this.#flags[slot]! & (VERIFIED | UNWRITTEN)) !== 0;
+  }
+
+  /**
+   * The Drop was found right before, but is not taken for verified until it is found right again. If no record says yet
+   * that it was, only its next record will.
+   */
+  doubt(slot: number): void {
+    this.verifiedWritten(slot);
+    this.setVerified(slot, false);
+    this.#flags[slot] = this.#flags[slot]! | UNWRITTEN;
+  }
+
+  /** The Drop was found right just now. False: it had been found right before. */
+  verify(slot: number): boolean {
+    this.setVerified(slot, true);
+    this.#flags[slot] = this.#flags[slot]! ^ UNWRITTEN;
+    if (!this.#isUnwritten(slot)) return false;
+    this.unwritten++;
+    if (this.#queued < QUEUE) this.#queue[this.#queued++] = slot;
+    return true;
+  }
+
+  #isUnwritten(slot: number): boolean {
+    return this.verified(slot) && (this.#flags[slot]! & UNWRITTEN) !== 0;
+  }
+
+  /** A Drop that was found right, and no record says so; -1: none is at hand. `search`: look at all Drops for one. */
+  nextUnwritten(search: boolean): number {
+    while (this.#queued > 0) {
+      const slot = this.#queue[--this.#queued]!;
+      if (this.#isUnwritten(slot)) return slot;
+    }
+    for (let tried = 0; search && this.unwritten > 0 && tried < this.capacity; tried++) {
+      const slot = this.#searched;
+      this.#searched = (this.#searched + 1) % this.capacity;
+      if (this.#isUnwritten(slot)) return slot;
+    }
+    return -1;
+  }
+
+  /** A record says that the slot's Drop was found right. */
+  verifiedWritten(slot: number): void {
+    if (!this.#isUnwritten(slot)) return;
+    this.#flags[slot] = this.#flags[slot]! & ~UNWRITTEN;
+    this.unwritten--;
   }
 
   heatChanged(slot: number): boolean {

@@ -28,17 +28,17 @@
  */
 import { DROP_SIZE_BYTES_MAX } from "../drop/drop.ts";
 import { Bodies } from "./bodies.ts";
+import { COLDEST, CORRUPT, REMOVED } from "./causes.ts";
 import { Collector } from "./collector.ts";
 import { StoreCounters, StoreDamage } from "./counters.ts";
 import type { Flash } from "./flash.ts";
 import { type Insertion, NOBODY } from "./insertion.ts";
 import { type Death, readJournal } from "./journal.ts";
-import { HEAD_AT, Layout, NOWHERE } from "./layout.ts";
-import { CORRUPT, REMOVED } from "./marks.ts";
+import { HEAT_ENTRIES, Layout, LIST_ENTRIES } from "./layout.ts";
 import { RecordLog } from "./record-log.ts";
 import { type MountOutcome, recover } from "./recover.ts";
 import { Sectors } from "./sectors.ts";
-import { Slots } from "./slots.ts";
+import { NO_SLOT, Slots } from "./slots.ts";
 
 /**
  * "mounted": the partition held a store, or what is left of one (`Store.damage`). "formatted": it was blank, and holds
@@ -47,6 +47,8 @@ import { Slots } from "./slots.ts";
  * written.
  */
 export type { MountOutcome } from "./recover.ts";
+/** So many others keep a Drop of the owner well enough: it is protected no longer. */
+export { HAND_ONS_MIN } from "./slots.ts";
 
 /** The number of Drops of the largest size that 1.75 MB hold, with room left for cleaning. */
 export const DROPS_MAX = 750;
@@ -62,8 +64,8 @@ const TIME_STEP = 390;
 const DAY_STEP = 24 * TIME_STEP;
 /** Before that day is over, checkpoints may cost this part of everything that is programmed: a fiftieth. */
 const CHECKPOINT_SHARE = 50;
-/** A heat record costs so many times its size, because the log is cleaned sooner for it (bench store, "heat"). */
-const HEAT_RECORD_COST = 3;
+/** A record of 32 bytes counts as so many, because the log is cleaned sooner for it (bench store, "heat"). */
+const HEAT_RECORD_COST_BYTES = 124;
 /** Sectors that are tried for one write before the flash is taken to be broken. */
 const ATTEMPTS_MAX = 4;
 
@@ -149,6 +151,7 @@ export class Store {
     this.#checkpointedAt = this.epoch;
     // If sectors are worn out, room is below the capacity. Then a cut insert leaves a surplus that `recover` does not
     // see.
+    this.#collector.modernise();
     this.#collector.shrink();
     this.#mounted = true;
     return outcome;
@@ -234,28 +237,30 @@ export class Store {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       if (!this.#collector.makeRoom(room)) return "flash";
       const sector = this.#collector.takeRoom(room);
-      const start = this.#bodies.offset;
-      if (sector !== NOWHERE && !this.#bodies.program(bytes, insertion.offset, lengthBytes)) {
+      if (!this.#bodies.program(bytes, insertion.offset, lengthBytes)) {
         this.#collector.giveUp(sector, room);
         continue;
       }
       this.#flash.sync();
+      const start = this.#bodies.offset;
       this.#log.putDrop(insertion, sector, start);
       if (!this.#log.append()) {
-        if (sector !== NOWHERE) this.#sectors.release(sector, room);
+        this.#sectors.release(sector, room);
         continue;
       }
       // The Drop is committed. A power cut from here on leaves a surplus of one Drop, and mount chooses which one dies.
       const { head, lastNumber } = this.#log;
       this.#log.hold(head);
-      if (full) {
-        this.#flash.sync();
-        // `makeRoom` may have given the victim up already.
-        if (slots.occupied(victim)) this.#evict(victim, insertion.cause);
+      this.#flash.sync();
+      // `makeRoom` may have given the victim up already.
+      if (full && slots.occupied(victim)) this.#evict(victim, insertion.cause);
+      else {
+        this.#log.putClose(NO_SLOT, COLDEST);
+        this.#log.append();
       }
       this.lastSlot = slots.add(shortIdLow, shortIdHigh, lengthBytes, insertion.heatKey);
-      slots.bodySector[this.lastSlot] = sector;
-      slots.bodyOffset[this.lastSlot] = start;
+      slots.place(this.lastSlot, sector, start);
+      slots.setMark(this.lastSlot, insertion.own, 0);
       this.#log.moveTo(this.lastSlot, head % this.#log.rows, lastNumber);
       this.#flash.sync();
       this.counters.inserted++;
@@ -316,7 +321,7 @@ export class Store {
   /** Heat time at which the Drop's hash was first found right here; undefined when the flash does not say. */
   verifiedSince(slot: number): number | undefined {
     if (!this.#slots.occupied(slot)) throw new Error("store: no Drop in this slot");
-    return this.#log.verifiedSince(slot);
+    return this.#slots.verified(slot) ? this.#log.sinceOf(slot) : undefined;
   }
 
   /** Copy the Drop's bytes, from its byte `from` on, to `into[offset .. offset + lengthBytes)`. */
@@ -327,15 +332,16 @@ export class Store {
     if (from < 0 || lengthBytes < 0 || from + lengthBytes > slots.lengthBytes[slot]!) {
       throw new Error("store: read beyond the Drop");
     }
-    const { headBytes, sectorSizeBytes } = this.#layout;
-    let done = 0;
-    if (from < headBytes) {
-      done = Math.min(headBytes - from, lengthBytes);
-      this.#flash.read(this.#log.addressOf(slot) + HEAD_AT + from, into, offset, done);
-    }
-    if (done === lengthBytes) return;
-    const body = slots.bodySector[slot]! * sectorSizeBytes + slots.bodyOffset[slot]!;
-    this.#flash.read(body + from + done - headBytes, into, offset + done, lengthBytes - done);
+    const start = slots.offset(slot);
+    // Most Drops lie as they are. Every frame that is sent reads here.
+    if ((start & 3) !== 0) this.#log.readDrop(slot, from, into, offset, lengthBytes);
+    else
+      this.#flash.read(
+        slots.bodySector[slot]! * this.#layout.sectorSizeBytes + start + from,
+        into,
+        offset,
+        lengthBytes,
+      );
   }
 
   /**
@@ -349,7 +355,7 @@ export class Store {
       const slot = this.#doubted;
       this.#doubted = (this.#doubted + 1) % slots.capacity;
       if (!slots.occupied(slot) || !slots.verified(slot)) continue;
-      slots.setVerified(slot, false);
+      slots.doubt(slot);
       return slot;
     }
     return -1;
@@ -361,20 +367,48 @@ export class Store {
    */
   markVerified(slot: number): boolean {
     const slots = this.#slots;
-    const log = this.#log;
     if (!slots.occupied(slot)) throw new Error("store: no Drop in this slot");
-    if (slots.verified(slot)) return false;
-    slots.setVerified(slot, true);
-    if (log.saysVerified(slot)) return false;
-    if (!log.markVerified(slot)) this.#collector.rewrite(slot, slots.bodySector[slot]!, slots.bodyOffset[slot]!);
-    return true;
+    return !slots.verified(slot) && slots.verify(slot);
   }
 
-  /** Remove the Drop. The cause (marks.ts) is for the journal. The removal is durable on return. */
+  /** Whether the owner of this store wrote the Drop. */
+  isOwn(slot: number): boolean {
+    return this.#slots.isOwn(slot);
+  }
+
+  /** To how many others the Drop was handed on, as `markOwn` said last: 0 to HAND_ONS_MIN. */
+  handedOn(slot: number): number {
+    return this.#slots.handedOn(slot);
+  }
+
+  /**
+   * Whether the owner wrote the Drop, and it was handed on to fewer than HAND_ONS_MIN others. Such a Drop is the first
+   * to die only when there are no others, and is never named by `firstUnreadToDie`.
+   */
+  isProtected(slot: number): boolean {
+    return this.#slots.isProtected(slot);
+  }
+
+  /**
+   * Say whether the owner of the store wrote the Drop, and to how many others it was handed on (0 to HAND_ONS_MIN).
+   * This is durable when the result is true. False: the flash took no more, and a restart may forget the mark.
+   */
+  markOwn(slot: number, own: boolean, handedOn: number): boolean {
+    const slots = this.#slots;
+    if (!slots.occupied(slot)) throw new Error("store: no Drop in this slot");
+    if (slots.isOwn(slot) === own && slots.handedOn(slot) === handedOn) return true;
+    slots.setMark(slot, own, handedOn);
+    const written = this.#collector.remark(slot);
+    this.#log.settle();
+    this.#flash.sync();
+    return written;
+  }
+
+  /** Remove the Drop. The cause (causes.ts) is for the journal. The removal is durable on return. */
   remove(slot: number, cause: number = REMOVED): void {
     if (!this.#slots.occupied(slot)) throw new Error("store: no Drop in this slot");
     // Room for a dead copy of the record, in case the mark fails. If the head fails too, another head is opened.
-    this.#collector.ensureLog(1);
+    this.#collector.ensureLog(3);
     if (this.#slots.occupied(slot)) this.#collector.drop(slot, cause, true);
     this.#flash.sync();
     this.counters.removed++;
@@ -382,7 +416,7 @@ export class Store {
   }
 
   /**
-   * The Drop is being read, and must not be named as a victim meanwhile. Pins are counted in RAM, at most 31 for each
+   * The Drop is being read, and must not be named as a victim meanwhile. Pins are counted in RAM, at most 7 for each
    * Drop. They end when the Drop dies.
    */
   pin(slot: number): void {
@@ -412,11 +446,12 @@ export class Store {
    */
   checkpointDue(now: number): boolean {
     this.#use(now);
-    const { changed } = this.#slots;
-    const { heatEntries, recordBytes } = this.#layout;
-    if (now - this.#checkpointedAt >= DAY_STEP) return changed > 0 || this.#timeDue;
-    const costBytes = Math.ceil(changed / heatEntries) * recordBytes * HEAT_RECORD_COST;
-    return changed > 0 && costBytes * CHECKPOINT_SHARE <= this.programmedBytes - this.#programmedBefore;
+    const slots = this.#slots;
+    if (now - this.#checkpointedAt >= DAY_STEP) return slots.changed > 0 || slots.unwritten > 0 || this.#timeDue;
+    // The next closes take a few Drops that were found right at no cost.
+    if (slots.changed === 0 && slots.unwritten < LIST_ENTRIES) return false;
+    const records = Math.ceil(slots.changed / HEAT_ENTRIES) + Math.floor(slots.unwritten / LIST_ENTRIES);
+    return records * HEAT_RECORD_COST_BYTES * CHECKPOINT_SHARE <= this.programmedBytes - this.#programmedBefore;
   }
 
   /** Make the heat keys that changed durable, and the heat time. */
@@ -424,6 +459,7 @@ export class Store {
     this.#use(now);
     const log = this.#log;
     const slots = this.#slots;
+    while (this.#collector.ensureLog(2) && log.putVerified() && log.append());
     let slot = 0;
     let time = this.#timeDue;
     while (slots.changed > 0 || time) {
@@ -439,6 +475,7 @@ export class Store {
       time = false;
       if (slot >= slots.capacity) break;
     }
+    log.settle();
     this.#flash.sync();
     this.#programmedBefore = this.programmedBytes;
     this.#checkpointedAt = log.now;
@@ -451,7 +488,9 @@ export class Store {
    */
   clean(now: number): boolean {
     this.#use(now);
-    return this.#collector.clean();
+    const worked = this.#collector.clean();
+    if (worked) this.#log.settle();
+    return worked;
   }
 
   /** The latest deaths and their causes. This reads the whole log and allocates, so it is for an operator who asks. */

@@ -26,8 +26,9 @@
  * Admission refuses to use three facts because they are free to forge: which peer brings a Drop, what heat the peer
  * claims for it, and how often the Drop was moved.
  */
+
+import { COLDEST, FLOOD } from "../store/causes.ts";
 import { type Insertion, NOBODY } from "../store/insertion.ts";
-import { COLDEST, FLOOD } from "../store/marks.ts";
 import type { Store } from "../store/store.ts";
 import { isNewcomer, NEWCOMER_RANK_MIN, rank, settledKey } from "../temperature/rank.ts";
 import { HEAT_RANGE, HEAT_UNITS_PER_HALF_LIFE } from "../temperature/temperature.ts";

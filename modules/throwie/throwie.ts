@@ -32,8 +32,8 @@ import {
 import { BEACON, FRAME_TYPES, type FrameType } from "../glacier/frame-type.ts";
 import type { LinkRefusal } from "../glacier/link.ts";
 import { MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
+import { CORRUPT } from "../store/causes.ts";
 import { Insertion } from "../store/insertion.ts";
-import { CORRUPT } from "../store/marks.ts";
 import type { Store } from "../store/store.ts";
 import { isNewcomer, newcomerKey, settledKey } from "../temperature/rank.ts";
 import {

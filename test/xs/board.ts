@@ -168,6 +168,7 @@ function fill(flash: NorFlash, drops: number): void {
     store.insert(insertion(random.u32(), random.u32(), drop, { lengthBytes: DROP_BYTES, heatKey: freshKey(0) }));
     store.markVerified(store.lastSlot);
   }
+  store.checkpoint(0);
 }
 
 /** Stores different Drops under their own short ids, marked as verified. */
@@ -182,6 +183,7 @@ function give(flash: NorFlash, drops: number): void {
     store.insert(insertion(shortIdLow(id), shortIdHigh(id), drop, { lengthBytes: DROP_BYTES, heatKey: freshKey(0) }));
     store.markVerified(store.lastSlot);
   }
+  store.checkpoint(0);
 }
 
 export interface ContactCost {

@@ -386,6 +386,7 @@ export function flashOfAll(): Flash {
   const flash = new NativeFlash();
   const store = fullStore(flash);
   for (let slot = 0; slot < store.capacity; slot++) store.markVerified(slot);
+  store.checkpoint(0);
   return flash;
 }
 
