@@ -41,7 +41,7 @@ export interface SimObserver {
   dropSent?(node: SimNode, slot: number, peer: MacAddress): void;
   dropStored?(node: SimNode, slot: number, peer: MacAddress | undefined): void;
   dropVerified?(node: SimNode, slot: number): void;
-  dropLost?(node: SimNode, shortIdLow: number, shortIdHigh: number, cause: "evicted" | "corrupt"): void;
+  dropLost?(node: SimNode, shortIdLow: number, shortIdHigh: number, cause: "evicted" | "corrupt" | "removed"): void;
   contactClosed?(node: SimNode, peer: MacAddress, sessionId: number, reason: CloseReason): void;
 }
 
@@ -123,6 +123,7 @@ export class SimNode {
       dropStored: (slot, peer) => observer.dropStored?.(this, slot, peer),
       dropVerified: (slot) => observer.dropVerified?.(this, slot),
       dropLost: (low, high, cause) => observer.dropLost?.(this, low, high, cause),
+      dropGaveWay: () => {},
       contactClosed: (peer, sessionId, reason) => observer.contactClosed?.(this, peer, sessionId, reason),
     };
     this.station.handlers = {

@@ -70,7 +70,7 @@ export interface DropEvent extends NodeEvent {
   /** The ShortId. */
   low: number;
   high: number;
-  cause?: "evicted" | "corrupt";
+  cause?: "evicted" | "corrupt" | "removed";
 }
 
 /** The fields of a record. Fields that are left out are 0, and `other` nobody. */

@@ -50,8 +50,9 @@ const published: Uint8Array[] = [];
 const handlers = {
   publish: ({ drop }: { drop: Uint8Array }) => {
     published.push(drop);
-    return { outcome: "stored" as const, held: published.length };
+    return { outcome: "stored" as const, held: published.length, gaveWay: new Uint8Array(0) };
   },
+  remove: () => ({ removed: false, held: published.length }),
   who: () => ({ carrier: "mule" as const }),
 };
 
@@ -95,12 +96,16 @@ test("a request and its answer come back as they were sent", (t) => {
   for (const sizeBytes of [1, 60, DROP_SIZE_BYTES_MAX]) {
     const drop = new Uint8Array(sizeBytes).fill(3);
     const frame = frameOf(encodeControlRequest("publish", { drop })) as ControlFrame;
-    for (const outcome of ["stored", "known", "colder", "busy", "flash"] as const) {
+    for (const [held, outcome] of (["stored", "known", "colder", "busy", "flash"] as const).entries()) {
       const answer = answerRequest(frame, {
         ...handlers,
-        publish: (request) => ({ outcome, held: request.drop.length }),
+        publish: (request) => ({ outcome, held: request.drop.length, gaveWay: new Uint8Array(8 * held) }),
       }) as Uint8Array;
-      t.deepEqual(decodeControlAnswer("publish", frameOf(answer) as ControlFrame), { outcome, held: sizeBytes });
+      t.deepEqual(decodeControlAnswer("publish", frameOf(answer) as ControlFrame), {
+        outcome,
+        held: sizeBytes,
+        gaveWay: new Uint8Array(8 * held),
+      });
     }
   }
   const frame = frameOf(encodeControlRequest("who", {})) as ControlFrame;
@@ -118,7 +123,7 @@ test("bytes that are no request are refused, whatever they are", (t) => {
   t.is(frameOf(Uint8Array.of(...request, 0)), "malformed");
   t.is(frameOf(Uint8Array.of(1, 1, (BODY_SIZE_BYTES_MAX + 1) >> 8, (BODY_SIZE_BYTES_MAX + 1) & 0xff)), "malformed");
   const frame = frameOf(request) as ControlFrame;
-  const unasked = { publish: () => t.fail() as never, who: () => t.fail() as never };
+  const unasked = { publish: () => t.fail() as never, remove: () => t.fail() as never, who: () => t.fail() as never };
   const unknown = Uint8Array.of(1, 0, 0, 0);
   t.deepEqual(answerRequest({ ...frame, version: 2 }, unasked), unknown);
   t.deepEqual(answerRequest({ ...frame, code: 0 }, unasked), unknown);
@@ -131,7 +136,10 @@ test("bytes that are no request are refused, whatever they are", (t) => {
   const random = new SeededRandom(1, "control");
   for (let count = 0; count < 2_000; count++) {
     const body = Uint8Array.from({ length: random.below(70) }, () => random.below(256));
-    const answer = answerRequest({ ...frame, body }, { ...handlers, publish: () => ({ outcome: "known", held: 1 }) });
+    const answer = answerRequest(
+      { ...frame, body },
+      { ...handlers, publish: () => ({ outcome: "known", held: 1, gaveWay: new Uint8Array(0) }) },
+    );
     t.true(answer === "malformed" || answer.length > HEADER_BYTES);
   }
 });

@@ -15,8 +15,7 @@ const SHORTLIST = 16;
 /** A store of Drops that wait for their checks. The Drop in slot n has heat key 1,000 + n. All are on offer. */
 class Shelf {
   readonly store = new Store(new NorFlash({ sizeBytes: 64 * 4096 }), DROPS);
-  readonly own = new Uint8Array(DROPS);
-  readonly offers = new Offers(this.store, this.own);
+  readonly offers = new Offers(this.store);
   searches = 0;
 
   constructor() {
@@ -61,7 +60,7 @@ test("Drops that wait for their checks are searched for once, not before each fr
 test("Drops whose checks are done while the radio is full go out hottest first, and own Drops before them", (t) => {
   const shelf = new Shelf();
   t.is(shelf.offers.take(), -1);
-  shelf.own[3] = 1;
+  shelf.store.markOwn(3, true, 0);
   for (const slot of [12, 30, 3, 5, 31]) shelf.verify(slot);
   t.deepEqual(shelf.takeAll(), [3, 31, 30, 12, 5]);
   t.is(shelf.searches, 1);
@@ -82,6 +81,7 @@ test("a Drop that is hashed anew, and a Drop that dies, do not go out", (t) => {
   const shelf = new Shelf();
   for (let slot = 0; slot < 5; slot++) shelf.verify(slot);
   t.is(shelf.offers.take(), 4);
+  shelf.store.checkpoint(0);
   t.is(shelf.store.doubt(), 0);
   shelf.store.remove(2);
   shelf.offers.remove(2);

@@ -183,6 +183,39 @@ test("what is written while a Mule runs is in its store, and reaches another Mul
   t.deepEqual(await texts(mine), ["before", "during"]);
 });
 
+test("a Drop is deleted with and without a running Mule, and only the one that is meant", async (t) => {
+  const store = join(newFolder(t), "drops.flash");
+  const remove = (...words: string[]): Promise<Ended> => new Running(t, ["delete", "--store", store, ...words]).ended;
+  await put(store, "one");
+  const mule = await startMule(t, store, "127.0.0.1:9");
+  for (const text of ["two", "three"]) t.is((await write(t, store, text)).code, 0);
+  const { stdout } = await new Running(t, ["read", "--store", store, ...KEY, "--json"]).ended;
+  const messages = JSON.parse(stdout).messages as { dropId: string; text: string }[];
+  const idOf = (wanted: string): string => messages.find(({ text }) => text === wanted)!.dropId;
+  const before = readFileSync(store);
+  for (const [digits, sentence] of [
+    ["", /is not 4 to 64 hexadecimal digits/],
+    ["abc", /is not 4 to 64 hexadecimal digits/],
+    ["two words", /is not 4 to 64 hexadecimal digits/],
+    [`${idOf("two").slice(0, 40)}${"0".repeat(24)}`, /has no Drop/],
+  ] as const) {
+    const refused = await remove(digits);
+    t.is(refused.code, 1);
+    t.regex(refused.stderr, sentence);
+    t.is(refused.stderr.split("\n").length, 2);
+  }
+  t.deepEqual(readFileSync(store), before);
+  const deleted = await remove(idOf("two").slice(0, 12).toUpperCase());
+  t.is(deleted.code, 0, deleted.stderr);
+  t.regex(deleted.stdout, /^Drop [0-9a-f]{16} is deleted\. .*drops\.flash holds 2 Drops\.\n$/);
+  t.deepEqual(await texts(store), ["one", "three"]);
+  mule.child.kill("SIGTERM");
+  await mule.ended;
+  t.is(JSON.parse((await remove(idOf("one"), "--json")).stdout).held, 1);
+  t.deepEqual(await texts(store), ["three"]);
+  t.is((await remove(idOf("one"))).code, 1);
+});
+
 test("every name of the store leads to the running Mule, and twelve at once all arrive", async (t) => {
   const folder = newFolder(t);
   const store = join(folder, "drops.flash");

@@ -8,7 +8,7 @@ import test from "ava";
 import { item, Progress, wrapped } from "../hosts/cli/screen.ts";
 
 const COMMAND = "build/hosts/cli/throwie.js";
-const COMMANDS = ["write", "read", "journal", "recover", "mule", "gateway", "sim", "negentropy", "help"];
+const COMMANDS = ["write", "read", "delete", "journal", "recover", "mule", "gateway", "sim", "negentropy", "help"];
 const folder = mkdtempSync(join(tmpdir(), "throwie-screen-"));
 test.after.always(() => rmSync(folder, { recursive: true, force: true }));
 

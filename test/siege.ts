@@ -198,6 +198,8 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
     const drop = fresh();
     old.push(drop);
     if (board.publish(drop) !== "stored") throw new Error("siege: the board did not store its Drop");
+    // Others wrote the Drops of a board.
+    store.markOwn(store.lastSlot, false, 0);
     for (let times = 2 + random.below(9); times > 0; times--) board.throwie!.warm(store.lastSlot);
     const cooledUnits = (siege.cooledHalfLives ?? 0) * HEAT_UNITS_PER_HALF_LIFE;
     store.setHeat(store.lastSlot, store.heat(store.lastSlot) - cooledUnits);

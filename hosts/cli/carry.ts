@@ -8,6 +8,7 @@ import { askNode } from "../control/client.ts";
 import type { Carrier } from "../control/requests.ts";
 import { ControlServer } from "../control/server.ts";
 import type { HostNode } from "../node/host-node.ts";
+import { storeHandlers } from "./ask-store.ts";
 
 const NAMES: Record<Carrier, string> = { mule: "A Mule", gateway: "A gateway" };
 /** A carrier that is alive answers at once. One that does not is found by the lock that it holds. */
@@ -25,7 +26,7 @@ export async function refuseCarried(storePath: string, signal: AbortSignal): Pro
 /** Answers other commands for the node of this store. */
 export function openControl(storePath: string, node: HostNode, carrier: Carrier): Promise<ControlServer> {
   return ControlServer.open(storePath, {
-    publish: ({ drop }) => ({ outcome: node.publish(drop, "own"), held: node.held }),
+    ...storeHandlers(node),
     who: () => ({ carrier }),
   });
 }

@@ -127,7 +127,19 @@ function addMessages(program: Command): void {
     .option("--raw", "write the bytes of the messages as they were sealed, with a zero byte between two messages")
     .addHelpText("after", () => wrapped(KEY_HELP + DAMAGE_HELP.replace(/^/, "\n")))
     .action(loaded(async () => (await import("./read.ts")).readMessages));
+
+  withStore(program.command("delete"), "the file that holds the Drops")
+    .description("take a Drop out of a store: a message of yours, or any other")
+    .argument("<id>", "the first digits of its id, as throwie read prints it")
+    .option("--json", "print one JSON document")
+    .addHelpText("after", () => wrapped(DELETE_HELP))
+    .action(loaded(async () => (await import("./delete.ts")).deleteDrop));
 }
+
+/** For a command that takes a Drop out of a store. */
+const DELETE_HELP = `
+Others who carry the Drop keep it, and may bring it back. A message of yours that was handed on to fewer than three \
+others exists nowhere else for sure.`;
 
 function withKeyAndStore(command: Command, store: string): Command {
   return withStore(command, store)

@@ -4,8 +4,9 @@ import { HALF_LIFE_MS_DEFAULT, HEAT_UNITS_PER_HALF_LIFE } from "../../modules/te
 import { countOf } from "../machine/count-of.ts";
 import { harmlessJson } from "../machine/harmless.ts";
 import { print } from "../machine/standard-streams.ts";
-import { damagedDrops, shortIdText } from "../store/damaged-drops.ts";
+import { damagedDrops } from "../store/damaged-drops.ts";
 import { openStoredDrops } from "../store/drop-store.ts";
+import { shortIdText } from "../store/short-id.ts";
 import { recoverHint, tellDamage } from "./damage.ts";
 
 const HOUR_MS = 3_600_000;

@@ -9,10 +9,11 @@ import { dropId } from "../../modules/drop/drop.ts";
 import { countOf } from "../machine/count-of.ts";
 import { harmlessJson, harmlessLine } from "../machine/harmless.ts";
 import { note, OutputClosed, print, readInput } from "../machine/standard-streams.ts";
-import { refuseSize, sealMessage } from "../node/message.ts";
+import { leaveMessage, refuseSize, sealMessage } from "../node/message.ts";
 import { refuseStore } from "../store/drop-store.ts";
+import { shortIdsIn } from "../store/short-id.ts";
+import { askStore } from "./ask-store.ts";
 import { type KeyOptions, keyOf, secretOf } from "./key-options.ts";
-import { leaveDrop } from "./leave-drop.ts";
 import { utf8Of } from "./text.ts";
 
 /** Much more than a Drop holds, so that the sentence about a message that is too long can say its size. */
@@ -33,17 +34,43 @@ export async function writeMessage(
   // A key takes a second and much memory.
   refuseSize(plaintext);
   const drop = sealMessage(plaintext, keyOf(secret));
-  const held = await leaveDrop(options.store, drop);
+  const { outcome, held, gaveWay } = await askStore(options.store, {
+    name: "publish",
+    request: { drop },
+    ifSilent:
+      "it is not known whether the message is in the store: look for it with throwie read, or stop that program and " +
+      "write again",
+  });
+  leaveMessage({ publish: () => outcome }, drop, options.store);
+  const old = shortIdsIn(gaveWay);
   const id = Buffer.from(dropId(drop)).toString("hex");
   try {
     if (options.json)
-      print(harmlessJson({ dropId: id, sizeBytes: drop.length, held, store: options.store, place: secret.place }));
+      print(
+        harmlessJson({
+          dropId: id,
+          sizeBytes: drop.length,
+          held,
+          store: options.store,
+          place: secret.place,
+          ...(old.length > 0 ? { gaveWay: old } : {}),
+        }),
+      );
     else
       print(
         harmlessLine(
           `Drop ${id}, ${drop.length} bytes, is in ${options.store} with ${countOf(held - 1, "other Drop")}.`,
         ),
       );
+    if (old.length > 0) {
+      note(
+        harmlessLine(
+          `Half of the store is messages of yours that were handed on to fewer than three others. So ` +
+            `${old.join(", ")} will make room like any carried Drop when the store is full: keep that message elsewhere, ` +
+            "or delete others.",
+        ),
+      );
+    }
   } catch (error) {
     // Otherwise the person would write the message again.
     if (!(error instanceof OutputClosed))

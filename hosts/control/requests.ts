@@ -17,7 +17,7 @@
  *
  * Malformed bytes give a reason out of a closed set and never an exception.
  */
-import { DROP_SIZE_BYTES_MAX, DROP_SIZE_BYTES_MIN } from "../../modules/drop/drop.ts";
+import { DROP_SIZE_BYTES_MAX, DROP_SIZE_BYTES_MIN, SHORT_ID_BYTES } from "../../modules/drop/drop.ts";
 import type { PublishOutcome } from "../../modules/throwie/throwie.ts";
 import { decodeCbor, encodeCbor, ProtocolMap } from "../distsoc/wire/cbor.ts";
 
@@ -44,8 +44,19 @@ interface Exchange<Q, A> {
 /** The order is part of the format. */
 const OUTCOMES: readonly PublishOutcome[] = ["stored", "known", "colder", "busy", "flash"];
 
+/** The ShortIds of all Drops that a node protects fit. */
+const GAVE_WAY_BYTES_MAX = 4000;
+
+export interface Published {
+  outcome: PublishOutcome;
+  /** How many Drops the store holds. */
+  held: number;
+  /** The ShortIds of the person's Drops that are protected no longer, one after another. */
+  gaveWay: Uint8Array;
+}
+
 /** A Drop that a person wrote, sealed: the key stays in the person's process. To repeat the request does no harm. */
-const publish: Exchange<{ drop: Uint8Array }, { outcome: PublishOutcome; held: number }> = {
+const publish: Exchange<{ drop: Uint8Array }, Published> = {
   code: 1,
   request: {
     encode: ({ drop }) => [[1, drop]],
@@ -55,14 +66,41 @@ const publish: Exchange<{ drop: Uint8Array }, { outcome: PublishOutcome; held: n
     },
   },
   answer: {
-    encode: ({ outcome, held }) => [
+    encode: ({ outcome, held, gaveWay }) => [
       [1, OUTCOMES.indexOf(outcome)],
       [2, held],
+      ...(gaveWay.length === 0 ? [] : [[3, gaveWay.subarray(0, GAVE_WAY_BYTES_MAX)] as [number, unknown]]),
     ],
     decode: (map) => {
       const outcome = OUTCOMES[map.unsigned(1) ?? OUTCOMES.length];
       const held = map.unsigned(2);
-      return outcome === undefined || held === undefined ? undefined : { outcome, held };
+      const gaveWay = map.has(3) ? map.bytes(3, SHORT_ID_BYTES, GAVE_WAY_BYTES_MAX) : new Uint8Array(0);
+      if (outcome === undefined || held === undefined || gaveWay === undefined) return undefined;
+      return gaveWay.length % SHORT_ID_BYTES === 0 ? { outcome, held, gaveWay } : undefined;
+    },
+  },
+};
+
+/** Take a Drop out of the store, by its ShortId. To repeat the request does no harm. */
+const remove: Exchange<{ shortId: Uint8Array }, { removed: boolean; held: number }> = {
+  code: 3,
+  request: {
+    encode: ({ shortId }) => [[1, shortId]],
+    decode: (map) => {
+      const shortId = map.bytes(1, SHORT_ID_BYTES);
+      return shortId && { shortId };
+    },
+  },
+  answer: {
+    encode: ({ removed, held }) => [
+      [1, removed ? 1 : 0],
+      [2, held],
+    ],
+    decode: (map) => {
+      const removed = map.unsigned(1);
+      const held = map.unsigned(2);
+      if (removed === undefined || removed > 1 || held === undefined) return undefined;
+      return { removed: removed === 1, held };
     },
   },
 };
@@ -84,7 +122,7 @@ const who: Exchange<Record<string, never>, { carrier: Carrier }> = {
   },
 };
 
-export const EXCHANGES = { publish, who };
+export const EXCHANGES = { publish, who, remove };
 
 export type ExchangeName = keyof typeof EXCHANGES;
 export type ControlRequest<N extends ExchangeName> =

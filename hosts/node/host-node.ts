@@ -9,6 +9,7 @@
  * Without a radio the node stores Drops and sends nothing.
  */
 import { randomFillSync } from "node:crypto";
+import { shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
 import { type NodeEvents, SILENT } from "../../modules/throwie/events.ts";
 import { ADDRESS_BYTES, type MacAddress, type Radio, type RadioHandlers } from "../../modules/throwie/ports.ts";
 import { type PublishOutcome, Throwie } from "../../modules/throwie/throwie.ts";
@@ -31,7 +32,7 @@ export interface HostNodeOptions {
   signal?: AbortSignal;
   /** Called again and again while another program holds the file. When it rejects, `open` rejects with that error. */
   whileHeld?: () => Promise<void>;
-  events?: Partial<Omit<NodeEvents, "dropVerified">>;
+  events?: Partial<Omit<NodeEvents, "dropVerified" | "dropGaveWay">>;
 }
 
 export class HostNode {
@@ -41,6 +42,7 @@ export class HostNode {
   #onDrop: (drop: Uint8Array) => void = () => {};
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
+  #gaveWay: number[] = [];
 
   private constructor(file: DropStore, radio: HostRadio, events: HostNodeOptions["events"]) {
     this.#file = file;
@@ -53,6 +55,7 @@ export class HostNode {
       events: {
         ...SILENT,
         ...events,
+        dropGaveWay: (low, high) => this.#gaveWay.push(low, high),
         dropVerified: (slot) => {
           const drop = dropAt(file.store, slot);
           setImmediate(() => this.#onDrop(drop));
@@ -106,9 +109,23 @@ export class HostNode {
   /** Put a Drop that did not come by air into the store: a person's Drop ("own"), or a Drop from the wire ("wire"). */
   publish(drop: Uint8Array, origin: "own" | "wire"): PublishOutcome {
     if (this.#closed) throw new Error("host-node: publish after close");
+    this.#gaveWay = [];
     const outcome = this.#node.publish(drop, origin);
     this.#turn();
     return outcome;
+  }
+
+  /** The ShortIds, one after another, of the person's Drops that gave way in the last `publish`. */
+  get gaveWay(): Uint8Array {
+    return new Uint8Array(Uint32Array.from(this.#gaveWay).buffer);
+  }
+
+  /** Take the Drop with this ShortId out of the store. False: there is no such Drop. */
+  remove(shortId: Uint8Array): boolean {
+    if (this.#closed) throw new Error("host-node: remove after close");
+    const removed = this.#node.remove(shortIdLow(shortId), shortIdHigh(shortId));
+    this.#turn();
+    return removed;
   }
 
   /** Write the heat that is only in memory, and release the radio and the file. */

@@ -2,9 +2,8 @@
  * A person's messages: into a node as a Drop, and out of a store.
  *
  * `leaveMessage` is the only way in for a person's message, for the command line and for the demo. It uses the node's
- * `publish`, so that admission judges every message. The node also marks the message as written here, and offers it
- * before all others; but the mark is in memory only, so it ends with the node. It takes any node, on this host or in
- * the simulator.
+ * `publish`, which marks the message as written here: it is protected, and offered before all others. It takes any
+ * node, on this host or in the simulator.
  *
  * Refuses an empty message, a message that is too long for a Drop, and words with half a character, by a RangeError of
  * one sentence.

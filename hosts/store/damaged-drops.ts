@@ -7,6 +7,7 @@
  */
 import { countOf } from "../machine/count-of.ts";
 import { dropAt, isRight, type OpenedDrops, type ShortId, type StoredDrops } from "./drop-store.ts";
+import { shortIdText } from "./short-id.ts";
 
 /** A sector of the log names so many Drops at most. */
 const DROPS_IN_LOG_SECTOR_MAX = 127;
@@ -57,14 +58,6 @@ export function damageSentences(path: string, opened: OpenedDrops, damaged: stri
     );
   }
   return sentences;
-}
-
-/** The ShortId in hexadecimal: the first 16 digits of the DropId, as `throwie read` prints them. */
-export function shortIdText(low: number, high: number): string {
-  const bytes = Buffer.alloc(8);
-  bytes.writeUInt32LE(low, 0);
-  bytes.writeUInt32LE(high, 4);
-  return bytes.toString("hex");
 }
 
 function named(all: readonly (string | number)[]): string {

@@ -10,8 +10,8 @@
  */
 import { Insertion } from "../../modules/store/insertion.ts";
 import { Store } from "../../modules/store/store.ts";
-import { shortIdText } from "./damaged-drops.ts";
 import { dropAt, isRight, type StoredDrops } from "./drop-store.ts";
+import { shortIdText } from "./short-id.ts";
 import { Snapshot } from "./snapshot.ts";
 
 export interface Salvage {

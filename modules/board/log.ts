@@ -56,6 +56,9 @@ export class Log implements NodeEvents {
     this.#lost++;
   }
 
+  /** Nobody writes messages at a board. */
+  dropGaveWay(): void {}
+
   contactClosed(peer: MacAddress, _sessionId: number, reason: CloseReason): void {
     this.say(
       `${addressText(peer)} ${reason}: ${this.#sent} Drops sent, ${this.#stored} stored, ${this.#verified} verified, ${this.#lost} lost since the last contact`,

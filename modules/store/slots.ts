@@ -152,12 +152,12 @@ export class Slots {
   }
 
   /**
-   * Fill `into` with the slots of the best of the verified Drops whose bits are set in `among`, the best Drop last. A
-   * Drop whose entry in `first` is 1 is better than all others; otherwise the hotter Drop is better. Returns how many
-   * slots were filled in.
+   * Fill `into` with the slots of the best of the verified Drops whose bits are set in `among`, the best Drop last. The
+   * owner's Drops are better than all others; otherwise the hotter Drop is better. Returns how many slots were filled
+   * in.
    */
-  hottestFew(into: Uint16Array, among: Uint8Array, first: Uint8Array): number {
-    const { heat, capacity } = this;
+  hottestFew(into: Uint16Array, among: Uint8Array): number {
+    const { capacity } = this;
     const flags = this.#flags;
     const last = into.length - 1;
     let count = 0;
@@ -165,21 +165,21 @@ export class Slots {
     let slot = 0;
     while (slot < capacity) {
       if (among[slot >>> 3]! & (1 << (slot & 7)) && flags[slot]! & VERIFIED) {
-        const order = heat[slot]! + first[slot]! * ABOVE_ALL_KEYS;
+        const order = this.#offerOrder(slot);
         if (count <= last || order > least) {
           // The places before hold cooler Drops. A full list loses the first of them.
           let place = count <= last ? count++ : 0;
           const down = place > 0;
-          while (down && place > 0 && this.#offerOrder(into[place - 1]!, first) >= order) {
+          while (down && place > 0 && this.#offerOrder(into[place - 1]!) >= order) {
             into[place] = into[place - 1]!;
             place--;
           }
-          while (!down && place < count - 1 && this.#offerOrder(into[place + 1]!, first) < order) {
+          while (!down && place < count - 1 && this.#offerOrder(into[place + 1]!) < order) {
             into[place] = into[place + 1]!;
             place++;
           }
           into[place] = slot;
-          least = this.#offerOrder(into[0]!, first);
+          least = this.#offerOrder(into[0]!);
         }
       }
       slot++;
@@ -187,9 +187,9 @@ export class Slots {
     return count;
   }
 
-  /** The Drop with the highest offer order is offered first: a Drop whose entry in `first` is 1, else the hottest. */
-  #offerOrder(slot: number, first: Uint8Array): number {
-    return this.heat[slot]! + first[slot]! * ABOVE_ALL_KEYS;
+  /** The Drop with the highest offer order is offered first: the owner's, else the hottest. */
+  #offerOrder(slot: number): number {
+    return this.heat[slot]! + ((this.#bodyOffset[slot]! >>> MARK_AT) & OWN) * ABOVE_ALL_KEYS;
   }
 
   pin(slot: number): void {

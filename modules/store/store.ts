@@ -270,12 +270,12 @@ export class Store {
   }
 
   /**
-   * Fill `into` with the slots of the best of the verified Drops whose bits are set in `among`, the best Drop last. A
-   * Drop whose entry in `first` is 1 is better than all others; otherwise the hotter Drop is better. Returns how many
-   * slots were filled in.
+   * Fill `into` with the slots of the best of the verified Drops whose bits are set in `among`, the best Drop last. The
+   * owner's Drops are better than all others; otherwise the hotter Drop is better. Returns how many slots were filled
+   * in.
    */
-  hottestFew(into: Uint16Array, among: Uint8Array, first: Uint8Array): number {
-    return this.#slots.hottestFew(into, among, first);
+  hottestFew(into: Uint16Array, among: Uint8Array): number {
+    return this.#slots.hottestFew(into, among);
   }
 
   /** The slot of the Drop that dies first (modules/temperature/rank.ts); -1 when the store is empty. */

@@ -3,7 +3,7 @@
  *
  * With heat alone, anyone with 10,000 fresh Drops could replace all Drops of a store. Addresses and movements do not
  * help, because one radio can play a crowd. But nobody can multiply time. So a Drop that comes by air into a full
- * store, or is written here, is a newcomer for one half-life, and newcomers have a share of the store:
+ * store is a newcomer for one half-life, and newcomers have a share of the store:
  *
  * - While fewer Drops than the share are newcomers, the coldest settled Drop dies for the new Drop, however cold the
  *   new Drop is.
@@ -11,6 +11,9 @@
  *   TOKEN_INTERVAL_MS that it lasts, and spends one for each such Drop.
  *
  * A Drop from the wire displaces the coldest settled Drop, if that Drop is colder. It is never a newcomer.
+ *
+ * A Drop that a person writes here always comes in, and is never a newcomer: the first Drop to die makes room, read or
+ * not. While it is protected (own-drops.ts), it is nobody's victim.
  *
  * A newcomer is known by its heat key, which is on flash, so a restart changes nothing. The queue in this class says
  * only in which order the newcomers came, and is made anew after a restart. A Drop that died for a newcomer does not
@@ -153,14 +156,16 @@ export class Admission {
       }
       return "busy";
     }
-    const limit = newcomer ? NEWCOMER_RANK_MIN : rank(insertion.heatKey);
-    let victim = store.firstToDie();
-    if (rank(store.heat(victim)) >= limit) return "colder";
-    if (store.pins(victim) > 0) {
-      victim = store.firstUnreadToDie();
-      if (victim === NOBODY || rank(store.heat(victim)) >= limit) return "busy";
+    const first = store.firstToDie();
+    const unread = store.pins(first) > 0 ? store.firstUnreadToDie() : first;
+    if (insertion.own) {
+      insertion.victim = unread === NOBODY ? first : unread;
+      return undefined;
     }
-    insertion.victim = victim;
+    const limit = newcomer ? NEWCOMER_RANK_MIN : rank(insertion.heatKey);
+    if (store.isProtected(first) || rank(store.heat(first)) >= limit) return "colder";
+    if (unread === NOBODY || rank(store.heat(unread)) >= limit) return "busy";
+    insertion.victim = unread;
     return undefined;
   }
 

@@ -72,14 +72,12 @@ export interface ContactOwner {
   readonly assemblies: Assemblies;
   readonly reconciliation: Reconciliation;
   readonly events: NodeEvents;
-  /** 1 for each slot whose Drop was written at this node. */
-  readonly own: Uint8Array;
   /** Frames that the peer of one contact may have in flight. */
   readonly window: number;
   /** Heat time now. */
   heatNow(): number;
-  /** The Drop in this slot moved: raise its heat. */
-  warm(slot: number): void;
+  /** The peer keeps the Drop in this slot. */
+  handedOn(slot: number): void;
   /** Whether a Drop comes in. `low`: the low word of its ShortId. */
   judge(low: number): Admittance;
   /** Store a Drop that arrived whole. */
@@ -135,7 +133,7 @@ export class Contact implements MessageSource, MessageSink {
   constructor(node: ContactOwner, index: number) {
     this.#node = node;
     this.index = index;
-    this.#offers = new Offers(node.store, node.own);
+    this.#offers = new Offers(node.store);
     this.link = new Link(this, this);
   }
 
@@ -325,7 +323,7 @@ export class Contact implements MessageSource, MessageSink {
         if (!kept) return;
         this.countMoved();
         if (!here) return;
-        this.#node.warm(message.handle);
+        this.#node.handedOn(message.handle);
         events.dropSent(message.handle, this.peer);
         return;
       }

@@ -46,10 +46,12 @@ export interface NodeEvents {
   /** The Drop's hash is right: from now on the node serves the Drop to peers. */
   dropVerified(slot: number): void;
   /**
-   * A Drop is gone from the store: it died for another Drop, or its hash turned out wrong. The two words are its
-   * ShortId.
+   * A Drop is gone from the store: it died for another Drop, its hash turned out wrong, or its owner removed it. The
+   * two words are its ShortId.
    */
-  dropLost(shortIdLow: number, shortIdHigh: number, cause: "evicted" | "corrupt"): void;
+  dropLost(shortIdLow: number, shortIdHigh: number, cause: "evicted" | "corrupt" | "removed"): void;
+  /** An own Drop gave way to a newer one: it stays in the store, but is protected no longer. */
+  dropGaveWay(shortIdLow: number, shortIdHigh: number): void;
   /** The contact is over. */
   contactClosed(peer: MacAddress, sessionId: number, reason: CloseReason): void;
 }
@@ -64,5 +66,6 @@ export const SILENT: NodeEvents = Object.freeze({
   dropStored: nothing,
   dropVerified: nothing,
   dropLost: nothing,
+  dropGaveWay: nothing,
   contactClosed: nothing,
 });

@@ -22,7 +22,6 @@ export class Offers {
   /** The number of slots on offer. */
   count = 0;
   readonly #store: Store;
-  readonly #own: Uint8Array;
   readonly #bits: Uint8Array;
   /** Slots that are handed out next, the best last. */
   readonly #shortlist = new Uint16Array(SHORTLIST);
@@ -30,10 +29,8 @@ export class Offers {
   /** Whether each verified Drop on offer is on the list, so that a search would find nothing. */
   #listsAll = false;
 
-  /** `own`: 1 for each slot whose Drop was written at this node. */
-  constructor(store: Store, own: Uint8Array) {
+  constructor(store: Store) {
     this.#store = store;
-    this.#own = own;
     this.#bits = new Uint8Array((store.capacity + 7) >>> 3);
   }
 
@@ -78,7 +75,7 @@ export class Offers {
     for (;;) {
       if (this.#listed === 0) {
         if (this.#listsAll) return NONE;
-        this.#listed = this.#store.hottestFew(this.#shortlist, this.#bits, this.#own);
+        this.#listed = this.#store.hottestFew(this.#shortlist, this.#bits);
         this.#listsAll = this.#listed < SHORTLIST;
         continue;
       }
@@ -95,7 +92,7 @@ export class Offers {
 
   /** Whether the Drop in slot `a` is handed out before the Drop in slot `b`. */
   #precedes(a: number, b: number): boolean {
-    const own = this.#own[a]! - this.#own[b]!;
-    return own !== 0 ? own > 0 : this.#store.heat(a) > this.#store.heat(b);
+    const store = this.#store;
+    return store.isOwn(a) === store.isOwn(b) ? store.heat(a) > store.heat(b) : store.isOwn(a);
   }
 }

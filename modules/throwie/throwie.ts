@@ -32,9 +32,9 @@ import {
 import { BEACON, FRAME_TYPES, type FrameType } from "../glacier/frame-type.ts";
 import type { LinkRefusal } from "../glacier/link.ts";
 import { MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
-import { CORRUPT } from "../store/causes.ts";
-import { Insertion } from "../store/insertion.ts";
-import type { Store } from "../store/store.ts";
+import { CORRUPT, REMOVED } from "../store/causes.ts";
+import { Insertion, NOBODY } from "../store/insertion.ts";
+import { HAND_ONS_MIN, type Store } from "../store/store.ts";
 import { isNewcomer, newcomerKey, settledKey } from "../temperature/rank.ts";
 import {
   coldKey,
@@ -53,6 +53,7 @@ import type { Contact, ContactOwner, KeepOutcome } from "./contact.ts";
 import { CONTACTS_MAX, Contacts } from "./contacts.ts";
 import { Effort } from "./effort.ts";
 import { type CloseReason, type NodeEvents, SILENT } from "./events.ts";
+import { OwnDrops } from "./own-drops.ts";
 import { ADDRESS_BYTES, type Clock, type MacAddress, type Radio, type Random, sameAddress } from "./ports.ts";
 import { Reconciliation } from "./reconciliation.ts";
 import { Verification } from "./verification.ts";
@@ -141,11 +142,6 @@ export class Throwie implements ContactOwner {
   readonly events: NodeEvents;
   /** What the node has computed since the constructor. */
   readonly effort = new Effort();
-  /**
-   * 1 for each slot whose Drop was written at this node. This is only in RAM: after a restart such a Drop is like any
-   * other Drop.
-   */
-  readonly own: Uint8Array;
   /** Heat time at which the clock was 0: a signed 32-bit integer. A host keeps it where it keeps its clock. */
   readonly epoch: number;
   /** Frames that were received since the constructor, by what became of them. */
@@ -183,6 +179,7 @@ export class Throwie implements ContactOwner {
   /** The header of the frame in `#frameOut`, if a contact made the frame. */
   readonly #headerOut = new FrameHeader();
   readonly #cast: Cast;
+  readonly #ownDrops: OwnDrops;
   readonly #insertion = new Insertion();
   readonly #chance = new Uint8Array(2);
   #upkeepMs = 0;
@@ -207,7 +204,6 @@ export class Throwie implements ContactOwner {
     }
     this.store = options.store;
     this.events = options.events ?? SILENT;
-    this.own = new Uint8Array(options.store.capacity);
     this.#radio = options.radio;
     this.#clock = options.clock;
     this.#random = options.random;
@@ -235,6 +231,7 @@ export class Throwie implements ContactOwner {
     });
     this.#verification = new Verification(options.store, effort);
     this.admission = new Admission(options.store, this.heatNow());
+    this.#ownDrops = new OwnDrops(options.store);
     this.#contacts = new Contacts(this);
   }
 
@@ -270,17 +267,17 @@ export class Throwie implements ContactOwner {
 
   /**
    * Store a Drop that did not come by air. "own": a person wrote the Drop at this node, so it is as warm as one
-   * movement makes it. "wire": the Drop came from a gateway's overlay. Nobody has carried it, so it starts cold. Throws
-   * an Error unless the Drop has 1 to 2,048 bytes. The bytes are only read, and only during the call. "stored" means
-   * that the Drop is durable.
+   * movement makes it, and is protected (own-drops.ts). "wire": the Drop came from a gateway's overlay. Nobody has
+   * carried it, so it starts cold. Throws an Error unless the Drop has 1 to 2,048 bytes. The bytes are only read, and
+   * only during the call. "stored" means that the Drop is durable.
    */
   publish(drop: Uint8Array, origin: "own" | "wire"): PublishOutcome {
     const id = dropId(drop);
     const now = this.heatNow();
     // All Drops that come by wire within a step start equally cold, so that none of them can displace another.
-    const key = origin === "own" ? freshKey(now) : coldKey(now - (now % WIRE_STEP));
-    // A Drop that was written here needs no token. Drops from the wire displace only colder Drops.
-    const admittance = origin === "own" ? this.judge(shortIdLow(id)) : "free";
+    const own = origin === "own";
+    const key = own ? freshKey(now) : coldKey(now - (now % WIRE_STEP));
+    if (own && this.store.find(shortIdLow(id), shortIdHigh(id)) < 0) this.#giveWay();
     const insertion = this.#insertion;
     insertion.shortIdLow = shortIdLow(id);
     insertion.shortIdHigh = shortIdHigh(id);
@@ -288,15 +285,27 @@ export class Throwie implements ContactOwner {
     insertion.offset = 0;
     insertion.lengthBytes = drop.length;
     insertion.heatKey = key;
-    const outcome = this.#insert(admittance);
+    insertion.own = own;
+    const outcome = this.#insert("free");
     // Let go of the caller's buffer.
     insertion.bytes = undefined;
-    if (outcome !== "stored") return outcome;
+    if (outcome !== "stored") {
+      if (outcome === "known" && own) this.#claim(this.store.find(shortIdLow(id), shortIdHigh(id)));
+      return outcome;
+    }
     const slot = this.store.lastSlot;
-    this.own[slot] = origin === "own" ? 1 : 0;
     this.events.dropStored(slot, undefined);
     this.#markVerified(slot);
     return outcome;
+  }
+
+  /** Take the Drop with this ShortId out of the store, as its person asks. False: there is no such Drop. */
+  remove(low: number, high: number): boolean {
+    const slot = this.store.find(low, high);
+    if (slot < 0) return false;
+    this.store.remove(slot, REMOVED);
+    this.#forget(slot, low, high, "removed");
+    return true;
   }
 
   /** Write the heat keys that are only in RAM to flash. A host calls this before it sleeps or stops. */
@@ -340,6 +349,12 @@ export class Throwie implements ContactOwner {
     this.store.setHeat(slot, isNewcomer(key) ? newcomerKey(raised) : settledKey(raised));
   }
 
+  /** A peer keeps the Drop in this slot: the Drop moved. */
+  handedOn(slot: number): void {
+    this.warm(slot);
+    this.#ownDrops.handedOn(slot, this.#clock.now());
+  }
+
   /** Whether a Drop from the air would come in. `low`: the low word of its ShortId. */
   judge(low: number): Admittance {
     this.admission.settle(this.heatNow());
@@ -358,13 +373,13 @@ export class Throwie implements ContactOwner {
     insertion.offset = MESSAGE_PREFIX_BYTES;
     insertion.lengthBytes = assembly.bodyBytes;
     insertion.heatKey = keyOfClaim(assembly.claim, now);
+    insertion.own = false;
     const outcome = this.#insert(admittance);
     if (outcome !== "stored") return outcome;
     // The movement counts only now, after the Drop came in. Otherwise each of two full stores would want the other's
     // coldest Drops.
     this.warm(this.store.lastSlot);
     from.countMoved();
-    this.own[this.store.lastSlot] = 0;
     if (admittance === "token") from.spendToken();
     this.events.dropStored(this.store.lastSlot, from.peer);
     return outcome;
@@ -426,8 +441,26 @@ export class Throwie implements ContactOwner {
     if (isNew) this.events.dropVerified(slot);
   }
 
+  /** Protected Drops give way until there is room for one more. */
+  #giveWay(): void {
+    const { store } = this;
+    for (;;) {
+      const slot = this.#ownDrops.firstToGiveWay();
+      if (slot === NOBODY) return;
+      store.markOwn(slot, true, HAND_ONS_MIN);
+      this.events.dropGaveWay(store.idLow(slot), store.idHigh(slot));
+    }
+  }
+
+  /** A person writes here what was here before. */
+  #claim(slot: number): void {
+    if (this.store.isOwn(slot)) return;
+    this.#giveWay();
+    this.store.markOwn(slot, true, 0);
+  }
+
   /** The Drop that was in this slot is gone: tell all parts of the node, and the host. */
-  #forget(slot: number, low: number, high: number, cause: "evicted" | "corrupt"): void {
+  #forget(slot: number, low: number, high: number, cause: "evicted" | "corrupt" | "removed"): void {
     this.admission.left(slot);
     this.#beacons.remove(low, high);
     this.#contacts.withdraw(slot);

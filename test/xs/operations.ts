@@ -300,7 +300,7 @@ function dropChosen(): Operation {
     store.insert(insertion(random.u32(), random.u32(), drop, { lengthBytes: 100, heatKey: random.below(KEY_SPAN) }));
     store.markVerified(store.lastSlot);
   }
-  const offers = new Offers(store, new Uint8Array(DROPS));
+  const offers = new Offers(store);
   for (let slot = 0; slot < DROPS; slot++) offers.add(slot);
   return () => {
     if (offers.take() < 0) throw new Error("nothing to give");
