@@ -30,6 +30,8 @@ const POLICIES: [label: string, name: string][] = [
   ["random", "random"],
 ];
 
+const whole = (value: number): string => value.toLocaleString("en");
+
 /** Minutes as the pages give them: in hours from two hours on. */
 function minutes(value: number): string {
   return value < 120 ? `${value.toFixed(1)} min` : `${(value / 60).toFixed(1)} h`;
@@ -116,7 +118,48 @@ function powerRows(of: Figures): Row[] {
   });
 }
 
-const TABLES: Record<string, (of: Figures) => Row[]> = { eviction: evictionRows, link: linkRows, power: powerRows };
+function storeRows(of: Figures): Row[] {
+  const path = "docs/store.md";
+  const works = ["full", "uniform"];
+  const labels = [
+    ["full", "full-size Drops"],
+    ["uniform", "100 .. 2,048 bytes"],
+  ];
+  const kept = ["inserts between two checkpoints, at most", "the same"];
+  const asked = ["", ".by10", ".by100", ".by1000"];
+  const percent = (value: number): string => (Math.abs(value) < 0.1 ? "0 %" : `${value.toFixed(1)} %`);
+  const cost = (begins: string, what: string, digits: number): Row => ({
+    ...{ path, table: "| 10,000 inserts that each evict" },
+    begins: `| ${begins} |`,
+    cells: works.map((work) => (digits > 0 ? of(`${work}${what}`).toFixed(digits) : whole(of(`${work}${what}`)))),
+  });
+  return [
+    cost("Drops in 1.75 MB", ".capacity", 0),
+    cost("bytes programmed for each payload byte", ".programmed", 2),
+    cost("the same in units of 16 bytes", ".unit16.programmed", 2),
+    cost("sectors erased for each insert", ".erases", 2),
+    cost("most sectors erased in one insert", ".erasesWorst", 0),
+    cost("erases of the most erased sector, over the mean", ".wear", 2),
+    cost("bytes read at mount", ".mountRead", 0),
+    ...labels.flatMap(([work, label], i) => [
+      {
+        ...{ path, table: "| 5 heat changes", begins: `| ${label}: additional bytes programmed |` },
+        cells: asked.map((each) => percent(of(`${work}.heat${each}`))),
+      },
+      {
+        ...{ path, table: "| 5 heat changes", begins: `| ${label}: ${kept[i]} |` },
+        cells: asked.map((each) => whole(of(`${work}.heat${each}.kept`))),
+      },
+    ]),
+  ];
+}
+
+const TABLES: Record<string, (of: Figures) => Row[]> = {
+  eviction: evictionRows,
+  link: linkRows,
+  power: powerRows,
+  store: storeRows,
+};
 
 /** Compares the documents with the figures. Returns the rows that differ, as they must be. `write`: writes them. */
 export function outdated(bench: string, results: Result[], write: boolean): string[] {
