@@ -17,7 +17,6 @@ const REASONS: Record<string, [rows: RegExp, reason: string][]> = {
   rbsr: [
     [/^negentropy|Of\d+$/, "another algorithm, beside ours"],
     [/^d50of/, "only a board's sets are promised"],
-    [/./, "for docs/protocol.md"],
   ],
   store: [
     [/OverLittlefs$/, "another store, beside ours"],
