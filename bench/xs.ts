@@ -30,6 +30,7 @@ interface Measure {
 
 const NATIVE_CRCS = {
   "modules/glacier/crc16.ts": "test/xs/native-crc.ts",
+  "modules/rbsr/mixing.ts": "test/xs/native-mixing.ts",
   "modules/store/crc32.ts": "test/xs/native-crc.ts",
 };
 

@@ -19,11 +19,11 @@ export const BOARD_BYTECODES_PER_SECOND = 2_000_000;
 
 /** The price of each unit, in XS bytecodes, with native CRCs. */
 const BYTECODES = {
-  received: 2_000,
+  received: 2_400,
   sent: 2_500,
   turns: 950,
-  mixes: 1_240,
-  sorted: 700,
+  mixes: 65,
+  sorted: 300,
   slices: 22_500,
   hashes: 60_000,
   inserted: 30_000,

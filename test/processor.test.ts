@@ -10,6 +10,7 @@ import { bundleForXs, XsMachine } from "./xs/machine.ts";
 
 const NATIVE_CRCS = {
   "modules/glacier/crc16.ts": "test/xs/native-crc.ts",
+  "modules/rbsr/mixing.ts": "test/xs/native-mixing.ts",
   "modules/store/crc32.ts": "test/xs/native-crc.ts",
 };
 

@@ -27,15 +27,16 @@
  * A node keeps a fingerprint for each of many neighbours. So one object holds several fingerprints in one memory, 68
  * bytes each with the nonce, and `select` says which of them the other methods mean.
  */
-import { halfSipHash, MIX_ROUNDS, Mix } from "./half-siphash.ts";
+import { BATCH_HEADER_WORDS, FINGERPRINT_CELLS } from "./batch.ts";
 import { readWord, writeWord } from "./message.ts";
+import { enterAll } from "./mixing.ts";
 
-/** The number of counters in the sketch. With 96 the estimate has a relative spread of one seventh. */
-export const FINGERPRINT_CELLS = 96;
 const CELLS_OFFSET = 12;
 const CELLS_BYTES = FINGERPRINT_CELLS / 2;
 /** The size of a written fingerprint: 60 bytes. */
 export const FINGERPRINT_SIZE_BYTES = CELLS_OFFSET + CELLS_BYTES;
+/** Ids in one call of `enterAll`. */
+const BATCH_IDS = 32;
 
 /**
  * The fingerprint of one set under one nonce (docs/protocol.md, "What a beacon says: the fingerprint"), or several of
@@ -45,29 +46,27 @@ export const FINGERPRINT_SIZE_BYTES = CELLS_OFFSET + CELLS_BYTES;
 export class Fingerprint {
   readonly #nonceLow: Int32Array;
   readonly #nonceHigh: Int32Array;
-  readonly #xor: Int32Array;
-  readonly #sum: Int32Array;
-  readonly #count: Int32Array;
+  /** For each fingerprint: xor, sum, count. */
+  readonly #sums: Int32Array;
   /** As they are written: two cells in a byte. */
   readonly #cells: Uint8Array;
-  readonly #mix = new Mix();
+  /** The ids that the next call of `enterAll` enters. */
+  readonly #batch = new Int32Array(BATCH_HEADER_WORDS + 2 * BATCH_IDS);
+  #batched = 0;
   #at = 0;
 
   /** Takes the memory for so many fingerprints. The first is selected. */
   constructor(size = 1) {
     this.#nonceLow = new Int32Array(size);
     this.#nonceHigh = new Int32Array(size);
-    this.#xor = new Int32Array(size);
-    this.#sum = new Int32Array(size);
-    this.#count = new Int32Array(size);
+    this.#sums = new Int32Array(3 * size);
     this.#cells = new Uint8Array(size * CELLS_BYTES);
   }
 
   /** From now on the other methods mean the fingerprint of this number. */
   select(at: number): void {
+    this.#flush();
     this.#at = at;
-    this.#mix.keyLow = this.#nonceLow[at]!;
-    this.#mix.keyHigh = this.#nonceHigh[at]!;
   }
 
   /** The number of the fingerprint under this nonce, or -1. A fingerprint that was never begun has the nonce 0. */
@@ -82,45 +81,36 @@ export class Fingerprint {
 
   /** Items added and not removed. */
   get count(): number {
-    return this.#count[this.#at]!;
+    this.#flush();
+    return this.#sums[3 * this.#at + 2]!;
   }
 
   /** Empty the fingerprint, and key it with the nonce of the beacon's sender: two little-endian words. */
   begin(nonceLow: number, nonceHigh: number): void {
     const at = this.#at;
+    this.#batched = 0;
     this.#nonceLow[at] = nonceLow;
     this.#nonceHigh[at] = nonceHigh;
-    this.select(at);
-    this.#xor[at] = this.#sum[at] = this.#count[at] = 0;
+    this.#sums.fill(0, 3 * at, 3 * at + 3);
     this.#cells.fill(0, at * CELLS_BYTES, (at + 1) * CELLS_BYTES);
   }
 
   /** Enter the id. An id that is entered twice counts twice. */
   add(low: number, high: number): void {
-    const mix = this.#mix;
-    const at = this.#at;
-    halfSipHash(mix, low, high, MIX_ROUNDS);
-    this.#count[at]! += 1;
-    this.#sum[at]! += mix.high;
-    this.#enter(1);
+    this.#enter(low, high, 1);
   }
 
   /** Undo an `add` of the same id. */
   remove(low: number, high: number): void {
-    const mix = this.#mix;
-    const at = this.#at;
-    halfSipHash(mix, low, high, MIX_ROUNDS);
-    this.#count[at]! -= 1;
-    this.#sum[at]! -= mix.high;
-    this.#enter(-1);
+    this.#enter(low, high, -1);
   }
 
   /** Write the fingerprint: FINGERPRINT_SIZE_BYTES at `offset`. */
   write(out: Uint8Array, offset: number): void {
+    this.#flush();
+    const sums = this.#sums;
     const at = this.#at;
-    writeWord(out, offset, this.#xor[at]!);
-    writeWord(out, offset + 4, this.#sum[at]!);
-    writeWord(out, offset + 8, this.#count[at]!);
+    for (let i = 0; i < 3; i += 1) writeWord(out, offset + 4 * i, sums[3 * at + i]!);
     const cells = this.#cells;
     const from = at * CELLS_BYTES;
     const to = offset + CELLS_OFFSET;
@@ -129,11 +119,13 @@ export class Fingerprint {
 
   /** Whether a fingerprint taken under the same nonce, FINGERPRINT_SIZE_BYTES at `offset`, is that of the same set. */
   equals(theirs: Uint8Array, offset: number): boolean {
-    const at = this.#at;
+    this.#flush();
+    const sums = this.#sums;
+    const at = 3 * this.#at;
     return (
-      readWord(theirs, offset) === this.#xor[at] &&
-      readWord(theirs, offset + 4) === this.#sum[at] &&
-      readWord(theirs, offset + 8) === this.#count[at]
+      readWord(theirs, offset) === sums[at] &&
+      readWord(theirs, offset + 4) === sums[at + 1] &&
+      readWord(theirs, offset + 8) === sums[at + 2]
     );
   }
 
@@ -154,16 +146,25 @@ export class Fingerprint {
     return Math.max(squares, surplus, -surplus, 1);
   }
 
-  /** Enter the mix into xor and sketch. */
-  #enter(direction: number): void {
-    const { low, high } = this.#mix;
-    const cells = this.#cells;
-    this.#xor[this.#at]! ^= low;
-    const cell = ((low >>> 16) * FINGERPRINT_CELLS) >>> 16;
-    const byte = this.#at * CELLS_BYTES + (cell >>> 1);
-    const shift = (cell & 1) << 2;
-    const value = (cells[byte]! >>> shift) + (high < 0 ? -direction : direction);
-    cells[byte] = (cells[byte]! & (0xf0 >>> shift)) | ((value & 15) << shift);
+  /** Ids are entered some at a time: a call of native code costs as much as a few bytecodes of XS. */
+  #enter(low: number, high: number, direction: number): void {
+    const batch = this.#batch;
+    if (batch[2] !== direction) this.#flush();
+    batch[2] = direction;
+    const to = BATCH_HEADER_WORDS + 2 * this.#batched;
+    batch[to] = low;
+    batch[to + 1] = high;
+    this.#batched += 1;
+    if (this.#batched === BATCH_IDS) this.#flush();
+  }
+
+  #flush(): void {
+    if (this.#batched === 0) return;
+    const batch = this.#batch;
+    batch[0] = this.#nonceLow[this.#at]!;
+    batch[1] = this.#nonceHigh[this.#at]!;
+    enterAll(batch, this.#batched, this.#sums, this.#cells, this.#at);
+    this.#batched = 0;
   }
 }
 

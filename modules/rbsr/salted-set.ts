@@ -16,12 +16,12 @@
  * times.
  *
  * Working memory in bytes: 10 an item (12 above 65,535 items) and 2 a bin (4), all taken in the constructor. 750 items:
- * 7,500 + 256. Sorting is in place: first by counting the leading bits, then by insertion. That is O(n), since
- * positions are uniform under a key that nobody chose.
+ * 7,500 + 256. Sorting is in place (mixing.ts).
  *
  * The set throws (a bug of the caller) on more items than its capacity, and on an item number that is not below it.
  */
-import { halfSipHash, MIX_ROUNDS, Mix, sessionKey } from "./half-siphash.ts";
+import { Mix, sessionKey } from "./half-siphash.ts";
+import { mixAll, sortMixes } from "./mixing.ts";
 import { confirm, type Summary } from "./summary.ts";
 
 /**
@@ -29,6 +29,7 @@ import { confirm, type Summary } from "./summary.ts";
  */
 const ITEMS_PER_BIN = 8;
 const BIN_BITS_MAX = 20;
+const OVERFULL = "rbsr: the set is full, or the item number is not below its capacity";
 
 /**
  * The items of one side for one session, in the order of their mixes (docs/protocol.md, "The mix"). Call `begin`, then
@@ -50,10 +51,12 @@ export class SaltedSet {
   /** The caller's number of the item at each index. */
   readonly items: Uint16Array | Uint32Array;
 
-  /** For each bin of leading position bits: its end while `seal` sorts, its first index afterwards. */
+  /** For each bin of leading position bits, the index of its first item. */
   readonly #bins: Uint16Array | Uint32Array;
   readonly #binShift: number;
   readonly #mix = new Mix();
+  /** The items before this index are mixed. */
+  #mixed = 0;
 
   /** Takes all memory: about 10 bytes for each of `capacity` items. */
   constructor(capacity: number) {
@@ -71,8 +74,9 @@ export class SaltedSet {
   /** Empty the set for a new session under a key: the two words that `sessionKey` gives. */
   begin(keyLow: number, keyHigh: number): void {
     this.count = 0;
-    this.#mix.keyLow = keyLow;
-    this.#mix.keyHigh = keyHigh;
+    this.#mixed = 0;
+    this.#mix.keyLow = keyLow | 0;
+    this.#mix.keyHigh = keyHigh | 0;
   }
 
   /** Empty the set for a new session under the key that `sessionKey` makes of both sides' nonces. */
@@ -84,27 +88,27 @@ export class SaltedSet {
 
   /**
    * Enter the id `low`, `high` (32-bit words of a ShortId) as the caller's number `item`, which is below the capacity.
-   * Throws an Error when the set is full, or the number too large.
+   * Its mix is made with those of other ids. Throws an Error when the set is full, or the number too large.
    */
   add(low: number, high: number, item: number): void {
-    const mix = this.#mix;
-    halfSipHash(mix, low, high, MIX_ROUNDS);
-    this.place(mix.low, mix.high, item);
-  }
-
-  /** Enter an item whose mix is known already: position and tag as 32-bit integers. Throws as `add` does. */
-  place(position: number, tag: number, item: number): void {
     const at = this.count;
-    if (at >= this.capacity || item >= this.capacity)
-      throw new Error("rbsr: the set is full, or the item number is not below its capacity");
-    this.positions[at] = position;
-    this.tags[at] = tag;
+    if (at >= this.capacity || item >= this.capacity) throw new Error(OVERFULL);
+    this.positions[at] = low;
+    this.tags[at] = high;
     this.items[at] = item;
     this.count = at + 1;
   }
 
+  /** Enter an item whose mix is known already: position and tag as 32-bit integers. Throws as `add` does. */
+  place(position: number, tag: number, item: number): void {
+    this.#mixAdded();
+    this.add(position, tag, item);
+    this.#mixed = this.count;
+  }
+
   /** Sort the set. Until the next `begin` it may be read by index and by position. */
   seal(): void {
+    this.#mixAdded();
     if (!this.#sort()) return;
     this.#dropRepeats();
     this.#sort();
@@ -163,92 +167,15 @@ export class SaltedSet {
     }
   }
 
-  /** Sort by position and then by tag. True when two neighbours have one mix. */
-  #sort(): boolean {
-    const { positions, tags, items, count } = this;
-    const bins = this.#bins;
-    const shift = this.#binShift;
-    bins.fill(0);
-    for (let index = 0; index < count; index += 1) {
-      const leading = positions[index]! >>> shift;
-      bins[leading] = bins[leading]! + 1;
-    }
-    let end = 0;
-    for (let each = 0; each < bins.length; each += 1) {
-      end += bins[each]!;
-      bins[each] = end;
-    }
-    // Each bin fills from its end downwards, to the mark in `bins`. Everything below `index` is in place already. An
-    // item at `index` that is not below the mark of its bin lies in the filled part of that bin, in place. Any other
-    // item is moved to its place, the item that was there to its own, and so on, round a cycle that ends at `index`.
-    let position = 0;
-    let tag = 0;
-    let item = 0;
-    let displaced = 0;
-    let bin = 0;
-    let target = 0;
-    for (let index = 0; index < count; index += 1) {
-      position = positions[index]!;
-      bin = position >>> shift;
-      target = bins[bin]!;
-      if (index >= target) continue;
-      tag = tags[index]!;
-      item = items[index]!;
-      for (;;) {
-        target -= 1;
-        bins[bin] = target;
-        if (target === index) break;
-        displaced = positions[target]!;
-        positions[target] = position;
-        position = displaced;
-        displaced = tags[target]!;
-        tags[target] = tag;
-        tag = displaced;
-        displaced = items[target]!;
-        items[target] = item;
-        item = displaced;
-        bin = position >>> shift;
-        target = bins[bin]!;
-      }
-      positions[index] = position;
-      tags[index] = tag;
-      items[index] = item;
-    }
-    return this.#sortByInsertion();
+  /** Mix the ids that were added since the last call. */
+  #mixAdded(): void {
+    const { keyLow, keyHigh } = this.#mix;
+    if (this.#mixed < this.count) mixAll(this.positions, this.tags, keyLow, keyHigh, this.#mixed, this.count);
+    this.#mixed = this.count;
   }
 
-  /** Finish a set whose bins are in order. True when two neighbours have one mix. */
-  #sortByInsertion(): boolean {
-    const { positions, tags, items, count } = this;
-    let repeats = false;
-    let last = -1;
-    for (let index = 0; index < count; index += 1) {
-      const position = positions[index]!;
-      if (position > last) {
-        last = position;
-        continue;
-      }
-      const tag = tags[index]!;
-      const item = items[index]!;
-      let hole = index;
-      while (hole > 0) {
-        const before = positions[hole - 1]!;
-        if (before < position) break;
-        if (before === position) {
-          const difference = (tags[hole - 1]! >>> 0) - (tag >>> 0);
-          if (difference === 0) repeats = true;
-          if (difference <= 0) break;
-        }
-        positions[hole] = before;
-        tags[hole] = tags[hole - 1]!;
-        items[hole] = items[hole - 1]!;
-        hole -= 1;
-      }
-      positions[hole] = position;
-      tags[hole] = tag;
-      items[hole] = item;
-    }
-    return repeats;
+  #sort(): boolean {
+    return sortMixes(this.positions, this.tags, this.items, this.#bins, this.count);
   }
 
   /** Keep one item of each mix: a pair would cancel in every XOR. */

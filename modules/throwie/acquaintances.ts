@@ -6,61 +6,87 @@
  * it:
  * - After a contact in which a Drop moved, the next contact may begin after RECONTACT_MS.
  * - After a contact in which no Drop moved, the wait doubles, up to 64 times RECONTACT_MS. The same holds for an
- *   opening that the peer did not hear.
+ *   opening that the peer did not answer, since many neighbours may be heard that do not hear this node. But anyone may
+ *   send a beacon under the peer's address. So the wait after such an opening holds only for the nonce that was
+ *   answered.
  *
- * Invariant: the table has ACQUAINTANCES_MAX entries and never grows, because an address is free to forge. The oldest
- * entry makes room for a new peer. A peer that is not in the table is treated as new.
+ * Invariant: the table has ACQUAINTANCES_MAX entries and never grows, because an address is free to forge. The entry
+ * whose wait was over first makes room for a new peer, so a peer that must wait for long is not forgotten for peers
+ * that wait for a second. A peer that is not in the table is treated as new.
  */
-import { ADDRESS_BYTES, type MacAddress } from "./ports.ts";
+import type { MacAddress } from "./ports.ts";
 
-const ACQUAINTANCES_MAX = 8;
+export const ACQUAINTANCES_MAX = 64;
 const RECONTACT_MS = 1_000;
 /** Doublings of RECONTACT_MS: at most 64 s. */
 const DOUBLINGS_MAX = 6;
+/** The nonce of a contact for which the peer's beacon was not heard. */
+const NO_NONCE = 0;
 
+/**
+ * What came of a contact. "moved": a Drop moved. "barren": no Drop moved. "unanswered": the peer did not answer this
+ * node's OPEN.
+ */
+export type Ending = "moved" | "barren" | "unanswered";
+
+/** 17 bytes for each peer. */
 export class Acquaintances {
-  readonly #addresses = new Uint8Array(ACQUAINTANCES_MAX * ADDRESS_BYTES);
-  readonly #untilMs = new Float64Array(ACQUAINTANCES_MAX);
-  readonly #pausesUntilMs = new Float64Array(ACQUAINTANCES_MAX);
+  /** The first four bytes of each address, as one word, and the last two. */
+  readonly #low = new Int32Array(ACQUAINTANCES_MAX);
+  readonly #high = new Uint16Array(ACQUAINTANCES_MAX);
+  readonly #untilMs = new Float64Array(ACQUAINTANCES_MAX).fill(-Infinity);
   readonly #doublings = new Uint8Array(ACQUAINTANCES_MAX);
-  #next = 0;
+  /** The first bytes of the nonce to which an unanswered opening answered; else NO_NONCE. */
+  readonly #nonces = new Uint16Array(ACQUAINTANCES_MAX);
 
-  /** Whether this peer must wait before this node answers an OPEN of the peer again. */
-  pauses(peer: MacAddress, now: number): boolean {
+  /** How often in a row the last contacts with this peer came to nothing: it may need more time than others. */
+  failures(peer: MacAddress): number {
     const i = this.#indexOf(peer);
-    return i >= 0 && now < this.#pausesUntilMs[i]!;
+    return i < 0 ? 0 : this.#doublings[i]!;
   }
 
-  /** Whether this node may open a contact with this peer now. */
-  ready(peer: MacAddress, now: number): boolean {
+  /** Whether this node may open a contact with this peer now, whose beacon has a nonce with these first bytes. */
+  ready(peer: MacAddress, nonce: number, now: number): boolean {
     const i = this.#indexOf(peer);
-    return i < 0 || now >= this.#untilMs[i]!;
+    if (i < 0 || now >= this.#untilMs[i]!) return true;
+    return this.#nonces[i] !== NO_NONCE && this.#nonces[i] !== nonce;
   }
 
-  /**
-   * A contact with this peer ended. `fruitful`: a Drop moved in the contact. `idled`: the peer opened the contact, and
-   * kept the reconciliation from other peers until the contact ended.
-   */
-  ended(peer: MacAddress, fruitful: boolean, idled: boolean, now: number): void {
+  /** A contact with this peer ended. `nonce`: the first bytes of the nonce to which this node's OPEN answered. */
+  ended(peer: MacAddress, ending: Ending, nonce: number, now: number): void {
     let i = this.#indexOf(peer);
     if (i < 0) {
-      i = this.#next;
-      this.#next = (this.#next + 1) % ACQUAINTANCES_MAX;
-      this.#addresses.set(peer, i * ADDRESS_BYTES);
+      i = this.#soonest();
+      this.#low[i] = lowOf(peer);
+      this.#high[i] = highOf(peer);
       this.#doublings[i] = 0;
     }
-    this.#pausesUntilMs[i] = idled ? now + RECONTACT_MS : now;
-    if (fruitful) this.#doublings[i] = 0;
+    this.#nonces[i] = ending === "unanswered" ? nonce : NO_NONCE;
+    if (ending === "moved") this.#doublings[i] = 0;
     this.#untilMs[i] = now + RECONTACT_MS * (1 << this.#doublings[i]!);
-    if (!fruitful && this.#doublings[i]! < DOUBLINGS_MAX) this.#doublings[i]!++;
+    if (ending !== "moved" && this.#doublings[i]! < DOUBLINGS_MAX) this.#doublings[i]!++;
+  }
+
+  #soonest(): number {
+    let soonest = 0;
+    for (let i = 1; i < ACQUAINTANCES_MAX; i++) if (this.#untilMs[i]! < this.#untilMs[soonest]!) soonest = i;
+    return soonest;
   }
 
   #indexOf(peer: MacAddress): number {
-    for (let i = 0; i < ACQUAINTANCES_MAX; i++) {
-      let at = 0;
-      while (at < ADDRESS_BYTES && this.#addresses[i * ADDRESS_BYTES + at] === peer[at]) at++;
-      if (at === ADDRESS_BYTES) return i;
-    }
-    return -1;
+    const low = lowOf(peer);
+    const high = highOf(peer);
+    // The engine's own search, as in Fingerprint.find.
+    let i = this.#low.indexOf(low);
+    while (i >= 0 && (this.#high[i] !== high || this.#untilMs[i] === -Infinity)) i = this.#low.indexOf(low, i + 1);
+    return i;
   }
+}
+
+function lowOf(address: MacAddress): number {
+  return address[0]! | (address[1]! << 8) | (address[2]! << 16) | (address[3]! << 24);
+}
+
+function highOf(address: MacAddress): number {
+  return address[4]! | (address[5]! << 8);
 }

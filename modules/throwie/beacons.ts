@@ -153,6 +153,16 @@ export class Beacons {
     for (let i = 0; i < SALT_NONCE_BYTES; i++) nonce[i] = this.#heard[FRAME_HEADER_BYTES + i]!;
   }
 
+  /** The low word of the beacon's nonce. */
+  get nonceLow(): number {
+    return this.#heardLow;
+  }
+
+  /** The first bytes of the beacon's nonce, to which an OPEN answers. */
+  get answering(): number {
+    return this.#heardLow & 0xffff;
+  }
+
   /** Whether the beacon has this nonce. */
   hasNonce(nonce: Uint8Array): boolean {
     return this.#heardLow === readU32(nonce, 0) && this.#heardHigh === readU32(nonce, 4);

@@ -27,6 +27,7 @@ import { digest, MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
 import type { Completion, MessageSink, MessageSource, Outgoing } from "../glacier/ports.ts";
 import type { Store } from "../store/store.ts";
 import { claim } from "../temperature/temperature.ts";
+import type { Ending } from "./acquaintances.ts";
 import { type Admittance, type Obstacle, TOKEN_INTERVAL_MS } from "./admission.ts";
 import type { Assemblies } from "./assemblies.ts";
 import type { Beacons } from "./beacons.ts";
@@ -39,6 +40,16 @@ import { type Reconciliation, SALT_NONCE_BYTES } from "./reconciliation.ts";
 const OPENING_TIMEOUT_MS = 1_500;
 /** When not even a beacon was heard for so long, the peer has walked away. Two beacon intervals and a half. */
 const SILENT_TIMEOUT_MS = 2_500;
+/** In so long a peer answers an OPEN. A board of 750 Drops needs half of this to salt its set and to summarise it. */
+const ANSWER_MS = 300;
+/** In so long a peer goes on with a reconciliation that it has begun: several round trips. */
+const STEP_MS = 150;
+/** However well a reconciliation goes on, after so long other peers may have the workspace. */
+const SHARE_MS = 750;
+/** A peer with which contacts came to nothing gets these times doubled, up to so often: it may be far away by line. */
+const PATIENCE_DOUBLINGS_MAX = 2;
+/** A contact in which nothing goes on for so long yields its place. A stall of a board's flash is shorter. */
+const BARREN_MS = 500;
 /** For so long a frame of the session outweighs a beacon that says that the peer woke anew. */
 const SESSION_OUTWEIGHS_MS = 500;
 /** After so long a silence, a contact yields its place if another node wants it. A beacon interval and a half. */
@@ -103,6 +114,8 @@ export class Contact implements MessageSource, MessageSink {
   peerNonceKnown = false;
   phase: Phase = "free";
   initiator = false;
+  /** How often in a row the last contacts with the peer came to nothing. */
+  failures = 0;
   /** Drops that moved in this contact, in either direction. */
   moved = 0;
   /** Drops that this contact brought into a full share of newcomers (admission.ts). */
@@ -116,6 +129,8 @@ export class Contact implements MessageSource, MessageSink {
   #beaconMs = 0;
   /** When a Drop last moved, or could first have begun to move. */
   #movedMs = 0;
+  /** When a message of the reconciliation was last given to the link. */
+  #askedMs = 0;
   /** The peer broke the rules of reconciliation. */
   #refused = false;
   /** The node's flash failed: this contact takes no more Drops, but still sends the Drops that the peer lacks. */
@@ -151,6 +166,7 @@ export class Contact implements MessageSource, MessageSink {
     this.#offers.clear();
     this.#beaconMs = now;
     this.#movedMs = now;
+    this.#askedMs = now;
     this.#refused = false;
     this.#flashFailed = false;
     this.link.begin(sessionId, now);
@@ -159,6 +175,30 @@ export class Contact implements MessageSource, MessageSink {
   /** Whether this node opened the contact, and the peer has not answered yet. */
   get awaitsAnswer(): boolean {
     return this.phase === "opening" && this.initiator;
+  }
+
+  /**
+   * Whether a peer that waits may have the workspace that this contact has: the peer had the time that an answer takes,
+   * and did not answer. Without a peer that waits, the contact goes on for as long as `review` allows.
+   */
+  stalled(now: number): boolean {
+    // Only this node's own openings earn patience: a peer that calls again and again must not.
+    const doubled = this.initiator ? 1 << Math.min(this.failures, PATIENCE_DOUBLINGS_MAX) : 1;
+    if (now - this.link.begunMs >= SHARE_MS * doubled) return true;
+    if (this.#node.reconciliation.outboundWaiting) return false;
+    const patienceMs = this.awaitsAnswer ? ANSWER_MS : STEP_MS;
+    return now - Math.max(this.#askedMs, this.link.progressMs) >= patienceMs * doubled;
+  }
+
+  /** Whether the two have reconciled, and a frame came so lately that nobody else speaks for the peer. */
+  outweighs(now: number): boolean {
+    return this.phase === "transferring" && now - this.link.heardMs < SESSION_OUTWEIGHS_MS;
+  }
+
+  /** What came of the contact that ends now. */
+  get ending(): Ending {
+    if (this.moved > 0) return "moved";
+    return this.awaitsAnswer ? "unanswered" : "barren";
   }
 
   end(): void {
@@ -214,9 +254,10 @@ export class Contact implements MessageSource, MessageSink {
   }
 
   /**
-   * Whether this contact may yield its place to a peer that waits (docs/temperature.md, "Admission"). It may in four
+   * Whether this contact may yield its place to a peer that waits (docs/temperature.md, "Admission"). It may in five
    * cases:
    * - Its peer is not heard.
+   * - No message goes on, and none waits for a token.
    * - No Drop moved for longer than a token's interval.
    * - The contact has lasted for long.
    * - It has spent a token and waits for the next, and its peer has received all Drops that it lacks.
@@ -224,6 +265,7 @@ export class Contact implements MessageSource, MessageSink {
   get lingers(): boolean {
     const now = this.#nowMs;
     if (now - Math.max(this.link.heardMs, this.#beaconMs) >= QUIET_MS) return true;
+    if (!this.#needsToken && now - Math.max(this.link.progressMs, this.#movedMs) >= BARREN_MS) return true;
     if (now - this.#movedMs >= TOKEN_INTERVAL_MS + QUIET_MS) return true;
     if (this.#tokensEarned >= TOKENS_UNDISTURBED) return true;
     const served = this.#offers.count === 0 && this.link.sender.idle;
@@ -262,6 +304,7 @@ export class Contact implements MessageSource, MessageSink {
     const { reconciliation } = this.#node;
     if (reconciliation.owner === this.index && reconciliation.outboundWaiting) {
       reconciliation.outboundWaiting = false;
+      this.#askedMs = this.#nowMs;
       digest(reconciliation.outbound, 0, reconciliation.outboundBytes, this.#digest);
       message.type = this.awaitsAnswer ? OPEN : RECONCILE;
       message.shortIdLow = this.#digest[0]!;

@@ -25,7 +25,7 @@ export const NEIGHBOURS_MAX = 64;
 /** To take in so many changes costs a sixth of counting 750 Drops. */
 const CHANGES_MAX = 128;
 /** Each costs a board 750 mixes of native code, about a millisecond. */
-export const COUNTS_PER_SECOND = 10;
+export const COUNTS_PER_SECOND = 5;
 const CAME = 1;
 const WENT = 0;
 

@@ -123,6 +123,17 @@ export class Reconciliation {
   }
 
   /**
+   * Whether the body of an OPEN, of which the first bytes begin at `offset`, answers this node's beacon. A caller that
+   * did not hear this node costs it nothing more.
+   */
+  answersBeacon(bytes: Uint8Array, offset: number): boolean {
+    for (let i = 0; i < ANSWERING_BYTES; i++) {
+      if (bytes[offset + SALT_NONCE_BYTES + i] !== this.#beaconNonce[i]) return false;
+    }
+    return true;
+  }
+
+  /**
    * Prepare an OPEN for a peer. Its beacon said `peerNonce`, `peerCount` and `peerTakesV2`, and its set seems to differ
    * by `estimate` Drops.
    */
@@ -142,10 +153,7 @@ export class Reconciliation {
    * wake-up, or wants frames that this node did not offer.
    */
   answer(bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
-    if (lengthBytes <= OPEN_PREFIX_BYTES) return false;
-    for (let i = 0; i < ANSWERING_BYTES; i++) {
-      if (bytes[offset + SALT_NONCE_BYTES + i] !== this.#beaconNonce[i]) return false;
-    }
+    if (lengthBytes <= OPEN_PREFIX_BYTES || !this.answersBeacon(bytes, offset)) return false;
     const frames = bytes[offset + FRAMES_AT]!;
     if (frames > (this.#takesV2 ? FRAMES_V2 : 0)) return false;
     this.fragmentBytes = frames === FRAMES_V2 ? PAYLOAD_BYTES_V2 : PAYLOAD_BYTES_V1;

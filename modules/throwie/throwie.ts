@@ -22,6 +22,7 @@ import { dropId, shortIdHigh, shortIdLow } from "../drop/drop.ts";
 import type { Assembly } from "../glacier/assembly.ts";
 import {
   decodeFrame,
+  FRAME_HEADER_BYTES,
   FRAME_SIZE_BYTES_V1,
   FRAME_SIZE_BYTES_V2,
   Frame,
@@ -49,12 +50,14 @@ import { Acquaintances } from "./acquaintances.ts";
 import { Admission, type Admittance, type Obstacle } from "./admission.ts";
 import { Assemblies } from "./assemblies.ts";
 import { Beacons } from "./beacons.ts";
+import { Callers } from "./callers.ts";
 import type { Contact, ContactOwner, KeepOutcome } from "./contact.ts";
 import { CONTACTS_MAX, Contacts } from "./contacts.ts";
 import { Effort } from "./effort.ts";
 import { type CloseReason, type NodeEvents, SILENT } from "./events.ts";
 import { OwnDrops } from "./own-drops.ts";
 import { ADDRESS_BYTES, type Clock, type MacAddress, type Radio, type Random, sameAddress } from "./ports.ts";
+import { Presence } from "./presence.ts";
 import { Reconciliation } from "./reconciliation.ts";
 import { Verification } from "./verification.ts";
 
@@ -75,6 +78,8 @@ const UPKEEP_INTERVAL_MS = 10_000;
 const DOUBT_INTERVAL_MS = 600_000;
 /** How long the node waits for a full radio that does not call when it has room. Several frames at 1 Mbit/s. */
 const RADIO_PATIENCE_MS = 20;
+/** Where the body of an OPEN begins in its first frame. */
+const OPEN_BODY_AT = FRAME_HEADER_BYTES + MESSAGE_PREFIX_BYTES;
 const BROADCAST: MacAddress = /* @__PURE__ */ new Uint8Array(ADDRESS_BYTES).fill(0xff);
 
 /** Why a frame was not used. `counters` has a counter for each reason and for `used`, and so counts every frame. */
@@ -172,6 +177,8 @@ export class Throwie implements ContactOwner {
   readonly #halfLifeMs: number;
   readonly #beacons: Beacons;
   readonly #acquaintances = new Acquaintances();
+  readonly #callers: Callers;
+  readonly #presence = new Presence();
   readonly #verification: Verification;
   readonly #contacts: Contacts;
   readonly #frameIn = new Frame();
@@ -207,6 +214,7 @@ export class Throwie implements ContactOwner {
     this.#radio = options.radio;
     this.#clock = options.clock;
     this.#random = options.random;
+    this.#callers = new Callers(options.random);
     this.#halfLifeMs = options.halfLifeMs ?? HALF_LIFE_MS_DEFAULT;
     const recorded = options.store.epoch - heatTime(options.clock.now(), this.#halfLifeMs);
     this.epoch = Math.max(options.epoch ?? recorded, recorded);
@@ -514,6 +522,8 @@ export class Throwie implements ContactOwner {
     if (contact === undefined || contact.link.sessionId !== frame.sessionId) {
       if (!FRAME_TYPES[frame.type].opens || frame.sequence !== 0 || this.#contacts.hasSession(frame.sessionId))
         return "session";
+      // The first fragment says whether the caller has heard this node. The link repeats it first.
+      if (frame.fragment !== 0 || !this.reconciliation.answersBeacon(bytes, OPEN_BODY_AT)) return "session";
       const obstacle = this.#admit(contact, from, now);
       if (obstacle !== undefined) return obstacle;
       contact = this.#begin(from, frame.sessionId, false, now);
@@ -535,9 +545,17 @@ export class Throwie implements ContactOwner {
         this.#close(contact, "restarted", now);
       }
     }
-    if (reconciliation.owner >= 0 || beacons.equal(now) || !this.#acquaintances.ready(from, now)) return undefined;
+    if (beacons.equal(now)) return undefined;
+    const likely = this.#presence.likely(beacons.nonceLow, now);
+    const engaged = reconciliation.owner < 0 ? undefined : this.#contacts.at(reconciliation.owner);
+    if (engaged !== undefined && !(engaged.awaitsAnswer && engaged.stalled(now))) return undefined;
+    // A peer that calls has heard this node. Whoever only beacons may not hear it.
+    if (!this.#acquaintances.ready(from, beacons.answering, now) || this.#callers.othersWait(from, now))
+      return undefined;
+    if (!likely) return undefined;
     const estimate = beacons.estimate(now);
     if (estimate === undefined || estimate === 0) return undefined;
+    if (engaged !== undefined) this.#close(engaged, "unanswered", now);
     const opened = this.#begin(from, this.#sessionId(), true, now);
     if (opened === undefined) return undefined;
     opened.beacon(beacons, now);
@@ -549,23 +567,36 @@ export class Throwie implements ContactOwner {
   /**
    * Make way for a peer that opens a contact. Returns why the peer may not open one. `known`: this node's contact with
    * the peer, in another session.
+   * - While a session goes on, nobody opens another one under the peer's address.
+   * - Of the peers that call, the one that has called for longest is next (callers.ts).
    * - When both nodes opened at once, the node with the lower address stays the initiator.
-   * - An opening of this node that nobody answered gives way to a third node with a lower address too, so that no ring
-   *   of nodes can wait for one another.
-   * - A peer that opens again and again, and never comes to Drops, pauses between, because all peers need the
-   *   workspace.
    */
   #admit(known: Contact | undefined, from: MacAddress, now: number): Refusal | undefined {
+    if (known?.outweighs(now) === true) return "busy";
     const owner = this.reconciliation.owner;
     const engaged = owner < 0 ? undefined : this.#contacts.at(owner);
-    if (engaged !== undefined && engaged !== known) {
-      if (!engaged.awaitsAnswer || !lowerAddress(from, this.#radio.address)) return "busy";
-      this.#close(engaged, "superseded", now);
+    if (engaged !== undefined && engaged === known && known.awaitsAnswer) {
+      if (!lowerAddress(from, this.#radio.address)) return "tie";
+    } else {
+      if (!this.#callers.next(from, now)) return "busy";
+      if (engaged !== undefined) {
+        if (engaged === known ? !known.stalled(now) : !this.#givesWay(engaged, from, now)) return "busy";
+        if (engaged !== known) this.#close(engaged, engaged.awaitsAnswer ? "superseded" : "yielded", now);
+      }
     }
-    if (known === undefined) return this.#acquaintances.pauses(from, now) ? "busy" : undefined;
-    if (known.awaitsAnswer && !lowerAddress(from, this.#radio.address)) return "tie";
-    this.#close(known, "superseded", now);
-    return this.#acquaintances.pauses(from, now) ? "busy" : undefined;
+    if (known !== undefined) this.#close(known, "superseded", now);
+    this.#callers.left(from);
+    return undefined;
+  }
+
+  /**
+   * Whether the contact that has the workspace gives way to a third node that calls. One that has stalled does. An
+   * opening of this node that the peer has not answered yet gives way to a lower address, so that no ring of nodes can
+   * wait for one another, and else to one call in two: the caller is there, and the peer perhaps is not.
+   */
+  #givesWay(engaged: Contact, from: MacAddress, now: number): boolean {
+    if (engaged.stalled(now)) return true;
+    return engaged.awaitsAnswer && (lowerAddress(from, this.#radio.address) || this.#callers.oneIn(2));
   }
 
   /** Begin a contact. Undefined when no contact is free or the workspace is in use. */
@@ -578,6 +609,7 @@ export class Throwie implements ContactOwner {
     const contact = this.#contacts.free;
     if (contact === undefined || !this.reconciliation.lend(contact.index, now)) return undefined;
     contact.begin(peer, sessionId, initiator, now);
+    contact.failures = this.#acquaintances.failures(peer);
     this.#contacts.open++;
     this.assemblies.contacts = Math.max(this.contacts, 1);
     this.events.contactOpened(contact.peer, sessionId);
@@ -607,11 +639,12 @@ export class Throwie implements ContactOwner {
   }
 
   #close(contact: Contact, reason: CloseReason, now: number): void {
-    const idled = !contact.initiator && contact.reconciling;
+    const { ending } = contact;
+    if (ending === "unanswered") this.#presence.unanswered(now);
     contact.end();
     this.#contacts.open--;
     this.assemblies.contacts = Math.max(this.contacts, 1);
-    this.#acquaintances.ended(contact.peer, contact.moved > 0, idled, now);
+    this.#acquaintances.ended(contact.peer, ending, contact.peerNonce[0]! | (contact.peerNonce[1]! << 8), now);
     this.events.contactClosed(contact.peer, contact.link.sessionId, reason);
   }
 

@@ -12,5 +12,6 @@ export const NATIVES: Record<string, string> = {
   "modules/board/board.ts": "test/xs/natives/board.ts",
   "modules/dongle/copy.ts": "modules/board/copy.ts",
   "modules/glacier/crc16.ts": "modules/board/crc16.ts",
+  "modules/rbsr/mixing.ts": "modules/board/mixing.ts",
   "modules/store/crc32.ts": "modules/board/crc32.ts",
 };

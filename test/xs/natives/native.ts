@@ -5,9 +5,10 @@
  */
 import { BYTES } from "./bytes.ts";
 import { ESPNOW } from "./espnow.ts";
+import { MIXING } from "./mixing.ts";
 import { SERIAL } from "./serial.ts";
 
-export const FUNCTIONS: Record<string, unknown> = { ...BYTES, ...ESPNOW, ...SERIAL };
+export const FUNCTIONS: Record<string, unknown> = { ...BYTES, ...MIXING, ...ESPNOW, ...SERIAL };
 
 function native(name: string): unknown {
   const known = FUNCTIONS[name];
