@@ -48,8 +48,6 @@ const STEP_MS = 150;
 const SHARE_MS = 750;
 /** A peer with which contacts came to nothing gets these times doubled, up to so often: it may be far away by line. */
 const PATIENCE_DOUBLINGS_MAX = 2;
-/** A contact in which nothing goes on for so long yields its place. A stall of a board's flash is shorter. */
-const BARREN_MS = 500;
 /** For so long a frame of the session outweighs a beacon that says that the peer woke anew. */
 const SESSION_OUTWEIGHS_MS = 500;
 /** After so long a silence, a contact yields its place if another node wants it. A beacon interval and a half. */
@@ -254,10 +252,9 @@ export class Contact implements MessageSource, MessageSink {
   }
 
   /**
-   * Whether this contact may yield its place to a peer that waits (docs/temperature.md, "Admission"). It may in five
+   * Whether this contact may yield its place to a peer that waits (docs/temperature.md, "Admission"). It may in four
    * cases:
    * - Its peer is not heard.
-   * - No message goes on, and none waits for a token.
    * - No Drop moved for longer than a token's interval.
    * - The contact has lasted for long.
    * - It has spent a token and waits for the next, and its peer has received all Drops that it lacks.
@@ -265,7 +262,6 @@ export class Contact implements MessageSource, MessageSink {
   get lingers(): boolean {
     const now = this.#nowMs;
     if (now - Math.max(this.link.heardMs, this.#beaconMs) >= QUIET_MS) return true;
-    if (!this.#needsToken && now - Math.max(this.link.progressMs, this.#movedMs) >= BARREN_MS) return true;
     if (now - this.#movedMs >= TOKEN_INTERVAL_MS + QUIET_MS) return true;
     if (this.#tokensEarned >= TOKENS_UNDISTURBED) return true;
     const served = this.#offers.count === 0 && this.link.sender.idle;
