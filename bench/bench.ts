@@ -14,6 +14,7 @@
  */
 import process from "node:process";
 import Table from "cli-table3";
+import { crowd } from "./crowd.ts";
 import { outdated } from "./documents.ts";
 import { eviction } from "./eviction.ts";
 import { link } from "./link.ts";
@@ -25,6 +26,7 @@ import { reasoned } from "./unlimited.ts";
 import { xs } from "./xs.ts";
 
 const BENCHES: Record<string, () => Promise<{ bench: string; results: Result[] }>> = {
+  crowd,
   eviction,
   link,
   power,
