@@ -23,11 +23,13 @@ const EXECUTIONS = executionsOf(6_000);
 const UNREACHED_MAX = 126;
 const FLASH_BYTES = 32 * 4096;
 const CAPACITY = 24;
-/** Functions that need worn flash or a fifth peer. test/admission.test.ts and test/flood.test.ts run them. */
+/** Functions that need worn flash, a fifth peer or an owner. The tests of admission, flood and own-drops run them. */
 const NOT_BY_FRAMES = [
   "modules/throwie/admission.ts: recount",
   "modules/throwie/contact.ts: get lingers",
   "modules/throwie/contacts.ts: get lingering",
+  "modules/throwie/throwie.ts: remove",
+  "modules/throwie/throwie.ts: #claim",
 ];
 /** Bits of the first choice that make a crowded store (modules/throwie/admission.ts). */
 const CROWDED = 24;
