@@ -17,10 +17,10 @@ import { nothingIsFound, onlyGuidedFinds } from "./fuzz/verdict.ts";
 
 const EXECUTIONS = executionsOf(6_000);
 /**
- * How many lines of modules/throwie may stay unreached, of about 1,000. Half of them serve the functions in
+ * How many lines of modules/throwie may stay unreached, of about 1,250. Half of them serve the functions in
  * NOT_BY_FRAMES, and restarts. Each version of V8 counts a class's fields in another way, so this is no share.
  */
-const UNREACHED_MAX = 126;
+const UNREACHED_MAX = 160;
 const FLASH_BYTES = 32 * 4096;
 const CAPACITY = 24;
 /** Functions that need worn flash, a fifth peer or an owner. The tests of admission, flood and own-drops run them. */
