@@ -45,8 +45,18 @@ function startNode({ role, channel, rate, halfLifeMs, wake }: Settings): void {
     onRoom: () => loop.wake(),
   });
   const waking = wake === undefined ? {} : { beaconIntervalMs: WAKING_BEACON_INTERVAL_MS, beaconAtOnce: true };
-  const epoch = kept.epoch;
-  const node = new Throwie({ radio, clock: board, random: board, store, events: log, halfLifeMs, epoch, ...waking });
+  const { epoch, looked } = kept;
+  const node = new Throwie({
+    radio,
+    clock: board,
+    random: board,
+    store,
+    events: log,
+    halfLifeMs,
+    epoch,
+    looked,
+    ...waking,
+  });
   kept.keepEpoch(node.epoch);
   const rest = wake === undefined ? undefined : new Sleeper({ board, kept, log, radio, node, cycle: wake });
   const loop = new Loop(board, node, rest);

@@ -75,6 +75,7 @@ export type Processor = (work: () => void) => number;
 interface Retained {
   state: number;
   epoch: number | undefined;
+  looked: number;
 }
 
 const MILLISECOND_US = 1_000;
@@ -99,7 +100,7 @@ export class SimNode {
   readonly #options: SimNodeOptions;
   readonly #events: NodeEvents;
   readonly #usage = new Usage();
-  #retained: Retained = { state: 0, epoch: undefined };
+  #retained: Retained = { state: 0, epoch: undefined, looked: 0 };
   #schedule: WakeSchedule | undefined = undefined;
   /** The time when the node's clock showed 0, if the clock has been exact since the last wake-up. */
   #clockZeroUs = 0;
@@ -140,7 +141,7 @@ export class SimNode {
     const { kernel, wakeCycle } = this.#options;
     this.powered = true;
     this.#clockZeroUs = this.#sinceUs = kernel.nowUs;
-    this.#retained = { state: 0, epoch: undefined };
+    this.#retained = { state: 0, epoch: undefined, looked: 0 };
     if (wakeCycle === undefined) this.#begin();
     else this.#boot();
   }
@@ -216,7 +217,7 @@ export class SimNode {
   #begin(): void {
     const { kernel, medium, flash, random, capacity, beaconIntervalMs, halfLifeMs, cast, observer } = this.#options;
     const { wakeCycle } = this.#options;
-    const { state, epoch } = this.#retained;
+    const { state, epoch, looked } = this.#retained;
     this.#sinceUs = kernel.nowUs;
     const store = new Store(flash, capacity);
     const outcome = store.mount();
@@ -234,6 +235,7 @@ export class SimNode {
       beaconAtOnce: wakeCycle !== undefined,
       ...(halfLifeMs === undefined ? {} : { halfLifeMs }),
       ...(epoch === undefined ? {} : { epoch }),
+      looked,
       ...(cast === undefined ? {} : { cast }),
     });
     if (wakeCycle !== undefined) {
@@ -262,7 +264,7 @@ export class SimNode {
     const { kernel, driftPerMillion } = this.#options;
     throwie.checkpoint();
     const sleepMs = schedule.sleepMs(this.#now());
-    this.#retained = { state: schedule.state, epoch: throwie.epoch };
+    this.#retained = { state: schedule.state, epoch: throwie.epoch, looked: throwie.looked };
     this.#end();
     const lateUs = Math.floor((sleepMs * (driftPerMillion ?? 0)) / MILLISECOND_US);
     const sleepUs = sleepMs * MILLISECOND_US + lateUs;

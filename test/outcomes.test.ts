@@ -139,6 +139,7 @@ test("keep: busy while the settled, and then the newcomers, are all being read",
 
 const COMPLETIONS: Record<KeepOutcome, Completion> = {
   stored: "kept",
+  doubted: "unwanted",
   known: "unwanted",
   departed: "unwanted",
   colder: "unwanted",

@@ -42,6 +42,7 @@ export class Sleeper implements Rest {
     radio.close();
     const sleepMs = this.#schedule.sleepMs(now);
     kept.keepWake(this.#schedule.state);
+    kept.keepLooked(node.looked);
     kept.keepCrashes(0);
     log.say(`sleeping for ${sleepMs} ms`);
     return board.sleep(sleepMs);

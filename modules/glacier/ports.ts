@@ -40,8 +40,11 @@ export interface MessageSource {
   next(message: Outgoing): boolean;
   /** Copy `lengthBytes` bytes of the body, starting at byte `from`, to `into[offset ..]`. */
   read(message: Outgoing, from: number, into: Uint8Array, offset: number, lengthBytes: number): void;
-  /** The receiver needs no more of the message. `kept`: it stores the message; otherwise the message is unwanted. */
-  finished(message: Outgoing, kept: boolean): void;
+  /**
+   * The receiver needs no more of the message. `kept`: it stores the message; otherwise the message is unwanted.
+   * `whole`: all fragments of the message went out before.
+   */
+  finished(message: Outgoing, kept: boolean, whole: boolean): void;
   /** The link was given up while the message was under way. */
   abandoned(message: Outgoing): void;
 }

@@ -292,11 +292,12 @@ export class Sender {
       const withdrawn = this.#table[ACKED + place]! & ~received;
       if (withdrawn !== 0) this.#withdrawals++;
       if ((received & ~this.#table[ACKED + place]!) !== 0 && this.#withdrawals <= WITHDRAWALS_MAX) news = true;
+      const whole = this.#table[SENT + place] === this.#table[ALL + place];
       // Fragments from an earlier contact count as sent. Fragments that the peer had and gave up are due again.
       this.#table[SENT + place] = (this.#table[SENT + place]! & ~withdrawn) | received;
       this.#table[ACKED + place] = received;
       if (mask === FINISHED) {
-        this.#source.finished(this.#load(sequence), ack.keeps(sequence));
+        this.#source.finished(this.#load(sequence), ack.keeps(sequence), whole);
         this.#table[TYPE + place] = 0;
         if (this.#table[ALL + place]! > 1) this.#large--;
         news = true;

@@ -69,11 +69,12 @@ const TOKENS_SAVED_MAX = 2;
 const NOTHING = -1;
 
 /**
- * What becomes of a Drop that arrived whole. `stored`, `known` and `flash` are outcomes of the store. `departed`,
+ * What becomes of a Drop that arrived whole. `stored`, `known` and `flash` are outcomes of the store. `doubted`: the
+ * Drop is stored, but the last copy that came was false, so the peer is not told that the Drop is kept. `departed`,
  * `colder`: the Drop does not come in. `token`: the Drop does not come in before this contact has a token. `busy`: the
  * Drop does not come in before a Drop that could die is no longer being read.
  */
-export type KeepOutcome = "stored" | "known" | "flash" | "departed" | "token" | Obstacle;
+export type KeepOutcome = "stored" | "doubted" | "known" | "flash" | "departed" | "token" | Obstacle;
 
 /** The parts of its node that a contact uses. */
 export interface ContactOwner {
@@ -87,6 +88,12 @@ export interface ContactOwner {
   heatNow(): number;
   /** The peer keeps the Drop in this slot. */
   handedOn(slot: number): void;
+  /** This peer keeps the Drop in this slot. */
+  gave(slot: number, peer: MacAddress): void;
+  /** The peer took the Drop in this slot whole and did not keep it. */
+  suspect(slot: number): void;
+  /** The Drops that this contact offers are known. Check those that its peer has had. */
+  recheck(contact: Contact): void;
   /** Whether a Drop comes in. `low`: the low word of its ShortId. */
   judge(low: number): Admittance;
   /** Store a Drop that arrived whole. */
@@ -96,6 +103,7 @@ export interface ContactOwner {
 /** What the link tells the peer for each outcome: whether the peer must send the Drop again. */
 const COMPLETIONS: Readonly<Record<KeepOutcome, Completion>> = /* @__PURE__ */ Object.freeze({
   stored: "kept",
+  doubted: "unwanted",
   known: "unwanted",
   departed: "unwanted",
   colder: "unwanted",
@@ -344,7 +352,7 @@ export class Contact implements MessageSource, MessageSink {
     }
   }
 
-  finished(message: Outgoing, kept: boolean): void {
+  finished(message: Outgoing, kept: boolean, whole = false): void {
     const { reconciliation, events, store } = this.#node;
     switch (message.type) {
       case OPEN:
@@ -359,10 +367,12 @@ export class Contact implements MessageSource, MessageSink {
       case DROP: {
         const here = this.#holds(message);
         if (here) store.unpin(message.handle);
+        if (here && whole && !kept) this.#node.suspect(message.handle);
         if (!kept) return;
         this.countMoved();
         if (!here) return;
         this.#node.handedOn(message.handle);
+        this.#node.gave(message.handle, this.peer);
         events.dropSent(message.handle, this.peer);
         return;
       }
@@ -516,6 +526,7 @@ export class Contact implements MessageSource, MessageSink {
     for (let slot = 0; slot < this.#node.store.capacity; slot++) {
       if (this.#node.reconciliation.has(slot)) this.#offers.add(slot);
     }
+    this.#node.recheck(this);
     this.#node.events.reconciled(this.peer, this.#offers.count);
   }
 

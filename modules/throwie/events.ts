@@ -13,7 +13,7 @@ import type { MacAddress } from "./ports.ts";
  * - superseded: the peer began another session, or this node's own opening gave way to an opening by another peer.
  * - restarted: a beacon showed that the peer woke anew.
  * - unanswered: an opening or a reconciliation was not answered in time.
- * - refused: the peer's reconciliation broke the rules.
+ * - refused: the peer's reconciliation broke the rules, or the peer brought false Drops again and again.
  * - flash: this node's own flash took no Drop.
  * - yielded: the contact gave its place to a peer that waits.
  */

@@ -55,6 +55,7 @@ import type { Contact, ContactOwner, KeepOutcome } from "./contact.ts";
 import { CONTACTS_MAX, Contacts } from "./contacts.ts";
 import { Effort } from "./effort.ts";
 import { type CloseReason, type NodeEvents, SILENT } from "./events.ts";
+import { Falsehoods } from "./falsehoods.ts";
 import { OwnDrops } from "./own-drops.ts";
 import { ADDRESS_BYTES, type Clock, type MacAddress, type Radio, type Random, sameAddress } from "./ports.ts";
 import { Presence } from "./presence.ts";
@@ -75,7 +76,9 @@ const WIRE_STEP = HEAT_UNITS_PER_HALF_LIFE >>> 3;
  */
 const UPKEEP_INTERVAL_MS = 10_000;
 /** From one Drop that is hashed anew to the next. 750 Drops take five days. */
-const DOUBT_INTERVAL_MS = 600_000;
+const LOOK_INTERVAL_MS = 600_000;
+/** Words of peers about false Drops make the node hash at most one Drop in this time: a tenth of its work at most. */
+const SUSPICION_INTERVAL_MS = 5_000;
 /** How long the node waits for a full radio that does not call when it has room. Several frames at 1 Mbit/s. */
 const RADIO_PATIENCE_MS = 20;
 /** Where the body of an OPEN begins in its first frame. */
@@ -111,6 +114,8 @@ export interface ThrowieOptions {
    * Without this option, heat time continues from the last heat time that the store recorded, as if no time had passed.
    */
   epoch?: number;
+  /** For a clock that went on while the node was off: the node's earlier `looked`. */
+  looked?: number;
   /** How Drops and their acknowledgements travel (docs/protocol.md, "How a link works"). */
   cast?: Cast;
 }
@@ -149,6 +154,11 @@ export class Throwie implements ContactOwner {
   readonly effort = new Effort();
   /** Heat time at which the clock was 0: a signed 32-bit integer. A host keeps it where it keeps its clock. */
   readonly epoch: number;
+  /**
+   * Which Drop was last hashed anew because bits flip in time: the count of LOOK_INTERVAL_MS on the clock, modulo 256.
+   * A host that sleeps keeps it with the clock.
+   */
+  looked: number;
   /** Frames that were received since the constructor, by what became of them. */
   readonly counters: Record<"used" | Refusal, number> = {
     used: 0,
@@ -180,6 +190,7 @@ export class Throwie implements ContactOwner {
   readonly #callers: Callers;
   readonly #presence = new Presence();
   readonly #verification: Verification;
+  readonly #falsehoods: Falsehoods;
   readonly #contacts: Contacts;
   readonly #frameIn = new Frame();
   readonly #frameOut: Uint8Array;
@@ -190,7 +201,7 @@ export class Throwie implements ContactOwner {
   readonly #insertion = new Insertion();
   readonly #chance = new Uint8Array(2);
   #upkeepMs = 0;
-  #doubtMs: number;
+  #suspicionMs = -SUSPICION_INTERVAL_MS;
   #sentLast = 0;
   #sacrificed = 0;
 
@@ -219,7 +230,8 @@ export class Throwie implements ContactOwner {
     const recorded = options.store.epoch - heatTime(options.clock.now(), this.#halfLifeMs);
     this.epoch = Math.max(options.epoch ?? recorded, recorded);
     this.#cast = options.cast ?? "broadcast";
-    this.#doubtMs = options.clock.now();
+    this.looked = options.looked ?? lookAt(options.clock.now()) & 0xff;
+    this.#falsehoods = new Falsehoods(options.store.capacity);
     const takesV2 = frameSizeBytesMax >= FRAME_SIZE_BYTES_V2;
     this.#frameOut = new Uint8Array(takesV2 ? FRAME_SIZE_BYTES_V2 : FRAME_SIZE_BYTES_V1);
     const { store, random } = options;
@@ -321,9 +333,9 @@ export class Throwie implements ContactOwner {
     this.store.checkpoint(this.heatNow());
   }
 
-  /** The number of Drops that are stored but not yet checked. The node does not serve them. */
+  /** The number of Drops that wait for a check: the node has not checked them yet, or a peer has found them false. */
   get unverified(): number {
-    return this.store.unverified;
+    return this.store.unverified + this.#verification.suspected;
   }
 
   /** The number of open contacts: 0 .. CONTACTS_MAX. */
@@ -386,11 +398,41 @@ export class Throwie implements ContactOwner {
     if (outcome !== "stored") return outcome;
     // The movement counts only now, after the Drop came in. Otherwise each of two full stores would want the other's
     // coldest Drops.
-    this.warm(this.store.lastSlot);
-    from.countMoved();
+    const slot = this.store.lastSlot;
+    this.warm(slot);
     if (admittance === "token") from.spendToken();
-    this.events.dropStored(this.store.lastSlot, from.peer);
+    this.#falsehoods.brought(slot, from.peer);
+    this.events.dropStored(slot, from.peer);
+    if (this.#falsehoods.wasFalse(assembly.shortIdLow, assembly.shortIdHigh)) return "doubted";
+    from.countMoved();
     return outcome;
+  }
+
+  /** This peer keeps the Drop in this slot. */
+  gave(slot: number, peer: MacAddress): void {
+    this.#falsehoods.gave(slot, this.store.idLow(slot), peer);
+  }
+
+  /** The peer took the Drop in this slot whole, and did not keep it. Perhaps it found the Drop false. */
+  suspect(slot: number): void {
+    const now = this.#clock.now();
+    if (now - this.#suspicionMs < SUSPICION_INTERVAL_MS) return;
+    this.#suspicionMs = now;
+    this.#verification.suspect(slot);
+  }
+
+  /** The peer of this contact lacks Drops that it said to keep. Perhaps it found them false: check them first. */
+  recheck(contact: Contact): void {
+    const { store } = this;
+    const falsehoods = this.#falsehoods;
+    for (let i = falsehoods.nextGiven(contact.peer, -1); i >= 0; i = falsehoods.nextGiven(contact.peer, i)) {
+      const slot = falsehoods.slotAt(i);
+      const low = falsehoods.lowAt(i);
+      if (!this.reconciliation.has(slot) || !store.occupied(slot) || store.idLow(slot) !== low) continue;
+      if (!this.#verification.suspect(slot)) return;
+      falsehoods.forgive(i);
+      contact.withdraw(slot);
+    }
   }
 
   // Drops: into the store, checked, and gone from it
@@ -435,8 +477,11 @@ export class Throwie implements ContactOwner {
     } else {
       const low = this.store.idLow(slot);
       const high = this.store.idHigh(slot);
+      // A Drop that was right once is false because of this node's own flash.
+      if (!this.store.verified(slot)) this.#falsehoods.found(slot, low, high, now);
       this.store.remove(slot, CORRUPT);
       this.#forget(slot, low, high, "corrupt");
+      this.#shun(now);
     }
   }
 
@@ -445,6 +490,7 @@ export class Throwie implements ContactOwner {
     const isNew = this.store.markVerified(slot);
     // If the log had no room for the mark, the store may have given the Drop up.
     if (!this.store.occupied(slot)) return;
+    this.#falsehoods.right(slot, this.store.idLow(slot), this.store.idHigh(slot));
     this.#contacts.verified(slot);
     if (isNew) this.events.dropVerified(slot);
   }
@@ -496,9 +542,14 @@ export class Throwie implements ContactOwner {
     const { store } = this;
     this.#upkeepMs = now + UPKEEP_INTERVAL_MS;
     if (store.checkpointDue(this.heatNow())) this.checkpoint();
-    if (now - this.#doubtMs < DOUBT_INTERVAL_MS) return;
-    this.#doubtMs = now;
-    store.doubt();
+    const look = lookAt(now);
+    if ((look & 0xff) === this.looked || store.count === 0) return;
+    this.looked = look & 0xff;
+    // A board that sleeps forgets which Drop came last. The clock tells which comes next.
+    let left = look % store.count;
+    for (let slot = 0; slot < store.capacity; slot++) {
+      if (store.occupied(slot) && left-- === 0) this.#verification.look(slot);
+    }
   }
 
   /** Do one step of cleaning, so that the next insert need not wait for it. True when there is more to clean. */
@@ -545,6 +596,7 @@ export class Throwie implements ContactOwner {
         this.#close(contact, "restarted", now);
       }
     }
+    if (this.#falsehoods.shuns(from, now)) return undefined;
     if (beacons.equal(now)) return undefined;
     const likely = this.#presence.likely(beacons.nonceLow, now);
     const engaged = reconciliation.owner < 0 ? undefined : this.#contacts.at(reconciliation.owner);
@@ -572,7 +624,7 @@ export class Throwie implements ContactOwner {
    * - When both nodes opened at once, the node with the lower address stays the initiator.
    */
   #admit(known: Contact | undefined, from: MacAddress, now: number): Refusal | undefined {
-    if (known?.outweighs(now) === true) return "busy";
+    if (known?.outweighs(now) === true || this.#falsehoods.shuns(from, now)) return "busy";
     const owner = this.reconciliation.owner;
     const engaged = owner < 0 ? undefined : this.#contacts.at(owner);
     if (engaged !== undefined && engaged === known && known.awaitsAnswer) {
@@ -638,6 +690,14 @@ export class Throwie implements ContactOwner {
     }
   }
 
+  /** Close the contacts with peers that brought false Drops again and again. */
+  #shun(now: number): void {
+    for (let i = 0; i < CONTACTS_MAX; i++) {
+      const contact = this.#contacts.at(i);
+      if (contact.phase !== "free" && this.#falsehoods.shuns(contact.peer, now)) this.#close(contact, "refused", now);
+    }
+  }
+
   #close(contact: Contact, reason: CloseReason, now: number): void {
     const { ending } = contact;
     if (ending === "unanswered") this.#presence.unanswered(now);
@@ -679,6 +739,11 @@ export class Throwie implements ContactOwner {
     }
     return true;
   }
+}
+
+/** How often the time for a look at a Drop has come since the clock's beginning. */
+function lookAt(now: number): number {
+  return Math.floor(now / LOOK_INTERVAL_MS);
 }
 
 function lowerAddress(a: MacAddress, b: MacAddress): boolean {

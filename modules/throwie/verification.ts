@@ -26,6 +26,8 @@ const VERIFY_SLICE_BYTES = 64;
 const QUIET_MS = 30;
 /** One slice in this time takes a sixth of the processor's time during a transfer, and two seconds for a Drop. */
 const PATIENCE_MS = 50;
+/** Verified Drops that may wait for another check at once. A peer can name more, but not make the node check more. */
+const SUSPECTS_MAX = 8;
 const NONE = -1;
 
 /** Whether the Drop has the ShortId under which it was announced. */
@@ -44,6 +46,14 @@ export class Verification {
   #from = 0;
   #frameMs = -QUIET_MS;
   #stepMs = -PATIENCE_MS;
+  /** Slots of verified Drops that wait for another check. The first of them is hashed first. */
+  readonly #suspects = new Uint16Array(SUSPECTS_MAX);
+  /** How many verified Drops wait for another check because of what a peer said. */
+  suspected = 0;
+  /** The slot of the Drop that is looked at only because bits flip in time, or NONE. */
+  #looked = NONE;
+  /** Whether the Drop under way was verified before. */
+  #again = false;
 
   constructor(store: Store, effort: Effort) {
     this.#store = store;
@@ -52,12 +62,26 @@ export class Verification {
 
   /** When the next step is due, in clock milliseconds. Infinity when no Drop waits for its check. */
   get dueMs(): number {
-    return this.#store.unverified === 0 ? Infinity : Math.min(this.#frameMs + QUIET_MS, this.#stepMs + PATIENCE_MS);
+    const idle = this.#store.unverified === 0 && this.suspected === 0 && this.#looked === NONE;
+    return idle ? Infinity : Math.min(this.#frameMs + QUIET_MS, this.#stepMs + PATIENCE_MS);
   }
 
   /** A frame of a contact came or went: the next step waits. */
   defer(now: number): void {
     this.#frameMs = now;
+  }
+
+  /** Hash the verified Drop in this slot once more, before all others. False when too many wait already. */
+  suspect(slot: number): boolean {
+    if (this.#suspectAt(slot) >= 0) return true;
+    if (this.suspected === SUSPECTS_MAX) return false;
+    this.#suspects[this.suspected++] = slot;
+    return true;
+  }
+
+  /** Hash the Drop in this slot once more, after all others. */
+  look(slot: number): void {
+    this.#looked = slot;
   }
 
   /** Hash one slice. Returns an outcome after the last slice of a Drop, whose slot is then `slot`. */
@@ -76,6 +100,7 @@ export class Verification {
     this.#hasher.finish(this.#id);
     this.#effort.hashes++;
     this.#from = 0;
+    if (this.#again) this.#looksDone();
     return shortIdLow(this.#id) === this.#low && shortIdHigh(this.#id) === this.#high ? "verified" : "corrupt";
   }
 
@@ -83,29 +108,56 @@ export class Verification {
     return this.#store.occupied(slot) && !this.#store.verified(slot);
   }
 
+  #suspectAt(slot: number): number {
+    for (let i = 0; i < this.suspected; i++) if (this.#suspects[i] === slot) return i;
+    return NONE;
+  }
+
+  /** The Drop in `slot` waits for no further check. */
+  #looksDone(): void {
+    if (this.#looked === this.slot) this.#looked = NONE;
+    const i = this.#suspectAt(this.slot);
+    if (i < 0) return;
+    this.#suspects.copyWithin(i, i + 1, this.suspected);
+    this.suspected--;
+  }
+
   /** Whether the Drop whose hash was begun is still in its slot: the store may have evicted it since. */
   #underWay(): boolean {
     const store = this.#store;
     return (
       this.#from > 0 &&
-      this.#waits(this.slot) &&
+      (this.#again ? store.occupied(this.slot) : this.#waits(this.slot)) &&
       store.idLow(this.slot) === this.#low &&
       store.idHigh(this.slot) === this.#high
     );
   }
 
   #take(): boolean {
-    const { capacity } = this.#store;
-    for (let i = 1; i <= capacity; i++) {
-      const slot = (this.slot + i) % capacity;
+    const store = this.#store;
+    for (; this.suspected > 0; this.#looksDone()) {
+      this.slot = this.#suspects[0]!;
+      if (store.occupied(this.slot)) return this.#begin(true);
+    }
+    for (let i = 1; store.unverified > 0 && i <= store.capacity; i++) {
+      const slot = (this.slot + i) % store.capacity;
       if (!this.#waits(slot)) continue;
       this.slot = slot;
-      this.#low = this.#store.idLow(slot);
-      this.#high = this.#store.idHigh(slot);
-      this.#from = 0;
-      this.#hasher.begin();
-      return true;
+      return this.#begin(false);
     }
+    if (this.#looked === NONE) return false;
+    this.slot = this.#looked;
+    if (store.occupied(this.slot)) return this.#begin(true);
+    this.#looked = NONE;
     return false;
+  }
+
+  #begin(again: boolean): boolean {
+    this.#again = again;
+    this.#low = this.#store.idLow(this.slot);
+    this.#high = this.#store.idHigh(this.slot);
+    this.#from = 0;
+    this.#hasher.begin();
+    return true;
   }
 }
