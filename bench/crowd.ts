@@ -5,7 +5,9 @@
 import { BOARD_BYTECODES_PER_SECOND, bytecodesOf } from "../sim/processor.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { World } from "../sim/world.ts";
+import { flipOneBit } from "../test/flipped-bit.ts";
 import { ATTACKS, holdUp } from "../test/hostage.ts";
+import { NoiseHistory, PATIENCE_S } from "../test/noise-histories.ts";
 import type { Result } from "./result.ts";
 
 const NEIGHBOURS = 50;
@@ -13,6 +15,7 @@ const DROPS = 750;
 /** The nodes begin in the first second, get their Drops at 2 s, and know their neighbours at 30 s. */
 const [FROM_S, TO_S] = [30, 60];
 const SEEDS = [1, 2, 3];
+const HISTORIES = 300;
 
 /** Ids that a board among equal boards mixes a second, and the share of its processor that all its work takes. */
 function neighbours(): { mixes: number; share: number } {
@@ -51,6 +54,10 @@ export async function crowd(): Promise<{ bench: "crowd"; results: Result[] }> {
       limit: 0.1,
     },
   ];
+  const flips = SEEDS.map((seed) => flipOneBit({ wakes: [undefined, undefined], durationS: 120 }, seed).falseTransfers);
+  results.push({ name: "one flipped bit", value: Math.max(...flips), unit: "false transfers", limit: 3 });
+  const agreed = Array.from({ length: HISTORIES }, (_, i) => new NoiseHistory(i + 1).outcome().agreedS ?? Infinity);
+  results.push({ name: "noise has ended, all agree", value: Math.max(...agreed), unit: "s", limit: PATIENCE_S });
   for (const attack of ATTACKS) {
     const runs = SEEDS.map((seed) => holdUp(attack, seed));
     const value = Math.max(...runs.map(({ served, visitors }) => visitors - served));
