@@ -333,9 +333,9 @@ export class Throwie implements ContactOwner {
     this.store.checkpoint(this.heatNow());
   }
 
-  /** The number of Drops that wait for a check: the node has not checked them yet, or a peer has found them false. */
+  /** The number of Drops that are stored but not yet checked. The node does not serve them. */
   get unverified(): number {
-    return this.store.unverified + this.#verification.suspected;
+    return this.store.unverified;
   }
 
   /** The number of open contacts: 0 .. CONTACTS_MAX. */
