@@ -138,5 +138,5 @@ export class Falsehoods {
 function hashOf(address: MacAddress): number {
   let hash = 0;
   for (let i = 0; i < ADDRESS_BYTES; i++) hash = Math.imul(hash, 0x01000193) ^ address[i]!;
-  return ((hash >>> 16) ^ (hash & 0xffff)) | 1;
+  return ((hash >>> 0) % 0xffff) + 1;
 }
