@@ -1,4 +1,4 @@
-/** The bytes of formats 1 and 2 are still read (docs/store.md, "Versions"): every vector of the former specification. */
+/** The bytes of formats 1 and 2 are still read (docs/store.md, "Versions"): all vectors of the former specification. */
 import test from "ava";
 import { crc32 } from "../modules/store/crc32.ts";
 import { OldLog } from "../modules/store/format-two.ts";

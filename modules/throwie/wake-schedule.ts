@@ -45,8 +45,8 @@ export const WAKE_CYCLES: readonly WakeCycle[] = [30, 60, 120, 300, 600];
 export const DRIFT_PER_MILLE = 50;
 /**
  * How long a board listens at least. A beacon is useful if its sender still listens when the answer comes. A board of
- * 750 Drops takes 0.74 s to look at a beacon and open a contact, at 3,000,000 bytecodes a second (docs/protocol.md,
- * "Measured"). So the beacons of the first 460 ms are useful.
+ * 750 Drops took 0.74 s to look at a beacon and open a contact before its hashing was native. So the beacons of the
+ * first 460 ms are useful, and later ones by now (docs/protocol.md, "Wake schedule").
  */
 export const WINDOW_MS = 1_200;
 /** The beacon interval of a board that sleeps. At least two beacons fall into those 460 ms, so that one may be lost. */
