@@ -47,7 +47,8 @@ function secondsUntilWhole(t: ExecutionContext, fragment: number, falsify: Chang
     if (world.nowS > fromS + PATIENCE_S) return PATIENCE_S;
     world.run(world.nowS + 0.1);
   }
-  t.is(left, 0, "no frame was changed");
+  // Where one OPEN says it all, no RECONCILE follows.
+  if (type === DROP) t.is(left, 0, "no frame was changed");
   t.deepEqual(holdings(taker), namesOf(drops));
   return world.nowS - fromS;
 }
