@@ -23,9 +23,14 @@ const EXECUTIONS = executionsOf(6_000);
 const UNREACHED_MAX = 160;
 const FLASH_BYTES = 32 * 4096;
 const CAPACITY = 24;
-/** Functions that need worn flash, a fifth peer or an owner. The tests of admission, flood and own-drops run them. */
+/**
+ * Functions that need worn flash, a fifth peer, a half-life, several checks at once or an owner. The tests of
+ * admission, flood, offers and own-drops run them.
+ */
 const NOT_BY_FRAMES = [
+  "modules/throwie/admission.ts: settle",
   "modules/throwie/admission.ts: recount",
+  "modules/throwie/offers.ts: #precedes",
   "modules/throwie/contact.ts: get lingers",
   "modules/throwie/contacts.ts: get lingering",
   "modules/throwie/throwie.ts: remove",

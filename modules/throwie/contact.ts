@@ -50,6 +50,8 @@ const SHARE_MS = 750;
 const PATIENCE_DOUBLINGS_MAX = 2;
 /** For so long a frame of the session outweighs a beacon that says that the peer woke anew. */
 const SESSION_OUTWEIGHS_MS = 500;
+/** A Drop that takes longer to come is brought on purpose, or from the edge of range: ten frames are 30 ms of air. */
+const TRICKLE_MS = 3_000;
 /** After so long a silence, a contact yields its place if another node wants it. A beacon interval and a half. */
 const QUIET_MS = 1_500;
 /** After so long without progress, though frames or beacons come, the peer has closed the session or plays for time. */
@@ -135,6 +137,8 @@ export class Contact implements MessageSource, MessageSink {
   #beaconMs = 0;
   /** When a Drop last moved, or could first have begun to move. */
   #movedMs = 0;
+  /** When the Drop began to come that is not whole yet; NOTHING if none comes. */
+  #comingSinceMs = NOTHING;
   /** When a message of the reconciliation was last given to the link. */
   #askedMs = 0;
   /** The peer broke the rules of reconciliation. */
@@ -172,6 +176,7 @@ export class Contact implements MessageSource, MessageSink {
     this.#offers.clear();
     this.#beaconMs = now;
     this.#movedMs = now;
+    this.#comingSinceMs = NOTHING;
     this.#askedMs = now;
     this.#refused = false;
     this.#flashFailed = false;
@@ -260,9 +265,10 @@ export class Contact implements MessageSource, MessageSink {
   }
 
   /**
-   * Whether this contact may yield its place to a peer that waits (docs/temperature.md, "Admission"). It may in four
+   * Whether this contact may yield its place to a peer that waits (docs/temperature.md, "Admission"). It may in five
    * cases:
    * - Its peer is not heard.
+   * - A Drop has been coming for long and is not whole.
    * - No Drop moved for longer than a token's interval.
    * - The contact has lasted for long.
    * - It has spent a token and waits for the next, and its peer has received all Drops that it lacks.
@@ -271,6 +277,7 @@ export class Contact implements MessageSource, MessageSink {
     const now = this.#nowMs;
     if (now - Math.max(this.link.heardMs, this.#beaconMs) >= QUIET_MS) return true;
     if (now - this.#movedMs >= TOKEN_INTERVAL_MS + QUIET_MS) return true;
+    if (this.#comingSinceMs !== NOTHING && now - this.#comingSinceMs >= TRICKLE_MS) return true;
     if (this.#tokensEarned >= TOKENS_UNDISTURBED) return true;
     const served = this.#offers.count === 0 && this.link.sender.idle;
     return this.#needsToken && this.tokensSpent > 0 && this.tokens <= 0 && served;
@@ -422,6 +429,7 @@ export class Contact implements MessageSource, MessageSink {
           this.#beaconMs = now;
           return undefined;
         }
+        if (this.#comingSinceMs === NOTHING) this.#comingSinceMs = now;
         return this.#node.assemblies.lend(frame, this.link.fragmentBytes, this.index, now);
       case OPEN:
       case RECONCILE: {
@@ -484,6 +492,7 @@ export class Contact implements MessageSource, MessageSink {
     // The buffer says whether the message is a Drop. `type` is only the type of the last fragment, which the peer
     // chooses.
     if (!this.reconciling || assembly !== this.#node.reconciliation.inbound) {
+      this.#comingSinceMs = NOTHING;
       const outcome = this.#node.keep(assembly, this);
       this.#node.assemblies.release(assembly);
       if (outcome === "flash") this.#flashFailed = true;
