@@ -4,7 +4,6 @@ import { countOf } from "../machine/count-of.ts";
 import { harmlessJson, harmlessLine } from "../machine/harmless.ts";
 import { createWhole } from "../machine/new-file.ts";
 import { note, print } from "../machine/standard-streams.ts";
-import { lostDrops } from "../store/damaged-drops.ts";
 import { openRemains } from "../store/drop-store.ts";
 import { salvage } from "../store/salvage.ts";
 import { refuseTaken } from "../store/store-file.ts";
@@ -21,7 +20,7 @@ export async function recoverStore(path: string, options: { to?: string; json?: 
       harmlessLine(`throwie: The store in ${path} begins at byte ${offsetBytes}, as in a copy of a whole flash chip.`),
     );
   const { bytes, saved, damaged } = salvage(opened.store, opened.sizeBytes);
-  const report = tellDamage(path, opened, [...lostDrops(opened.lost), ...damaged]);
+  const report = tellDamage(path, opened, damaged);
   if (saved === 0) throw new Error(`There is no Drop in ${path} that can be saved: no file was written.`);
   createWhole(to, bytes, (sentence) => note(harmlessLine(`throwie: ${sentence}`)));
   if (options.json) print(harmlessJson({ store: path, to, saved, ...report }));

@@ -6,7 +6,7 @@
  * gone, and says how many more may be missing.
  */
 import { countOf } from "../machine/count-of.ts";
-import { dropAt, isRight, type OpenedDrops, type ShortId, type StoredDrops } from "./drop-store.ts";
+import { dropAt, isRight, type OpenedDrops } from "./drop-store.ts";
 import { shortIdText } from "./short-id.ts";
 
 /** A sector of the log names so many Drops at most. */
@@ -15,25 +15,16 @@ const DROPS_IN_LOG_SECTOR_MAX = 127;
 const NAMES_MAX = 20;
 
 /** The ShortIds, in hexadecimal, of the Drops whose bytes are wrong or gone. */
-export function damagedDrops({ store, lost }: OpenedDrops): string[] {
-  return [...lostDrops(lost), ...wrongDrops(store)];
-}
-
-export function lostDrops(lost: ShortId[]): string[] {
-  return lost.map(({ low, high }) => shortIdText(low, high));
-}
-
-function wrongDrops(store: StoredDrops): string[] {
+export function damagedDrops({ store }: OpenedDrops): string[] {
   return Array.from({ length: store.capacity }, (_, slot) => slot)
     .filter((slot) => store.occupied(slot) && !isRight(store, slot, dropAt(store, slot)))
     .map((slot) => shortIdText(store.idLow(slot), store.idHigh(slot)));
 }
 
 /** How many Drops may be missing besides those that have a name. */
-export function missingAtMost({ store, damage, lost }: OpenedDrops): number {
+export function missingAtMost({ store, damage }: OpenedDrops): number {
   const { logSectors, records } = damage;
-  const nameless = records - lost.length + logSectors * DROPS_IN_LOG_SECTOR_MAX;
-  return Math.max(0, Math.min(store.capacity - store.count - lost.length, nameless));
+  return Math.max(0, Math.min(store.capacity - store.count, records + logSectors * DROPS_IN_LOG_SECTOR_MAX));
 }
 
 /** What a person should know of the damage, a sentence each. None when there is no damage. */

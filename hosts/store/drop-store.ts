@@ -8,7 +8,6 @@
  */
 import { closeSync, constants } from "node:fs";
 import { dropId, shortIdHigh, shortIdLow } from "../../modules/drop/drop.ts";
-import { CORRUPT } from "../../modules/store/causes.ts";
 import type { Death } from "../../modules/store/journal.ts";
 import { type MountOutcome, Store } from "../../modules/store/store.ts";
 import { FileFlash } from "./file-flash.ts";
@@ -69,14 +68,8 @@ export interface Damage {
   missingSectors: number;
   /** Sectors of the log that are missing or damaged. */
   logSectors: number;
-  /** Records that are damaged, or whose Drop is lost (`OpenedDrops.lost`). */
+  /** Records that are damaged. */
   records: number;
-}
-
-/** The two words of a ShortId, unsigned. */
-export interface ShortId {
-  readonly low: number;
-  readonly high: number;
 }
 
 /** A store that was opened to read what it holds. */
@@ -85,8 +78,6 @@ export interface OpenedDrops {
   damage: Damage;
   /** The numbers of the sectors that the disk cannot read. */
   unreadable: readonly number[];
-  /** The ShortIds of the Drops that the log names, and whose sector of bodies is gone. */
-  lost: ShortId[];
   /** The journal as it is in the file. */
   deaths: Death[];
 }
@@ -214,16 +205,7 @@ function mounted(path: string, snapshot: Snapshot | undefined): OpenedDrops & { 
   const deaths = snapshot.asFound(() => store.journal());
   const { unreadable, missingSectors, sizeBytes } = snapshot;
   const damage = { unreadableSectors: unreadable.length, missingSectors, logSectors, records };
-  return { store, damage, unreadable, lost: lostIn(store, deaths), deaths, sizeBytes };
-}
-
-/**
- * The Drops whose bodies are gone. Mount gives each of them a death in memory, which is no death that the file knows.
- */
-function lostIn(store: Store, deaths: Death[]): ShortId[] {
-  const nameOf = ({ low, high, time }: Death): string => `${low} ${high} ${time}`;
-  const known = new Set(deaths.map(nameOf));
-  return store.journal().filter((death) => death.cause === CORRUPT && !known.has(nameOf(death)));
+  return { store, damage, unreadable, deaths, sizeBytes };
 }
 
 function refuseOutcome(path: string, outcome: MountOutcome): void {
