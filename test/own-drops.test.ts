@@ -14,6 +14,7 @@ import { type LoneNode, loneNode } from "./lone-node.ts";
 
 const CAPACITY = 40;
 const INTERVAL_MS = 600_000;
+const PEER = Uint8Array.of(2, 0, 0, 0, 0, 9);
 const seed = Number(process.env.SEED ?? 1);
 
 const drop = (number: number): Uint8Array => Uint8Array.of(number & 255, number >> 8, 7);
@@ -90,10 +91,10 @@ test("three hand-ons end the protection, each in ten minutes of its own, and a r
   lone.node.publish(drop(1), "own");
   const slot = lone.store.lastSlot;
   // Somebody takes the message under many addresses.
-  for (let i = 0; i < 20; i++) lone.node.handedOn(slot);
+  for (let i = 0; i < 20; i++) lone.node.handedOn(slot, PEER);
   t.is(lone.store.handedOn(slot), 1);
   lone.now += INTERVAL_MS;
-  lone.node.handedOn(slot);
+  lone.node.handedOn(slot, PEER);
   t.is(lone.store.handedOn(slot), 2);
   const store = mountedAgain(lone);
   const again = findIn(store, drop(1));
@@ -109,7 +110,7 @@ test("of messages, the one that most others have gives way, and of equals the co
   for (const number of [1, 2, 3]) lone.node.publish(drop(number), "own");
   const slots = [1, 2, 3].map((number) => findIn(lone.store, drop(number)));
   lone.store.setHeat(slots[1]!, -100);
-  lone.node.handedOn(slots[2]!);
+  lone.node.handedOn(slots[2]!, PEER);
   lone.node.publish(drop(4), "own");
   t.deepEqual(
     slots.map((slot) => lone.store.isProtected(slot)),

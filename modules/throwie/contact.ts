@@ -89,9 +89,7 @@ export interface ContactOwner {
   /** Heat time now. */
   heatNow(): number;
   /** The peer keeps the Drop in this slot. */
-  handedOn(slot: number): void;
-  /** This peer keeps the Drop in this slot. */
-  gave(slot: number, peer: MacAddress): void;
+  handedOn(slot: number, peer: MacAddress): void;
   /** The peer took the Drop in this slot whole and did not keep it. */
   suspect(slot: number): void;
   /** The Drops that this contact offers are known. Check those that its peer has had. */
@@ -378,8 +376,7 @@ export class Contact implements MessageSource, MessageSink {
         if (!kept) return;
         this.countMoved();
         if (!here) return;
-        this.#node.handedOn(message.handle);
-        this.#node.gave(message.handle, this.peer);
+        this.#node.handedOn(message.handle, this.peer);
         events.dropSent(message.handle, this.peer);
         return;
       }
@@ -429,8 +426,7 @@ export class Contact implements MessageSource, MessageSink {
           this.#beaconMs = now;
           return undefined;
         }
-        if (this.#comingSinceMs === NOTHING) this.#comingSinceMs = now;
-        return this.#node.assemblies.lend(frame, this.link.fragmentBytes, this.index, now);
+        return this.#lend(frame, now);
       case OPEN:
       case RECONCILE: {
         if (!this.reconciling) return undefined;
@@ -444,6 +440,12 @@ export class Contact implements MessageSource, MessageSink {
       default:
         return unhandled(frame);
     }
+  }
+
+  #lend(frame: FrameOf<MessageType>, now: number): Assembly | undefined {
+    const assembly = this.#node.assemblies.lend(frame, this.link.fragmentBytes, this.index, now);
+    if (assembly !== undefined && this.#comingSinceMs === NOTHING) this.#comingSinceMs = now;
+    return assembly;
   }
 
   owns(assembly: Assembly): boolean {

@@ -369,10 +369,11 @@ export class Throwie implements ContactOwner {
     this.store.setHeat(slot, isNewcomer(key) ? newcomerKey(raised) : settledKey(raised));
   }
 
-  /** A peer keeps the Drop in this slot: the Drop moved. */
-  handedOn(slot: number): void {
+  /** The peer keeps the Drop in this slot: the Drop moved. */
+  handedOn(slot: number, peer: MacAddress): void {
     this.warm(slot);
     this.#ownDrops.handedOn(slot, this.#clock.now());
+    this.#falsehoods.gave(slot, this.store.idLow(slot), peer);
   }
 
   /** Whether a Drop from the air would come in. `low`: the low word of its ShortId. */
@@ -406,11 +407,6 @@ export class Throwie implements ContactOwner {
     if (this.#falsehoods.wasFalse(assembly.shortIdLow, assembly.shortIdHigh)) return "doubted";
     from.countMoved();
     return outcome;
-  }
-
-  /** This peer keeps the Drop in this slot. */
-  gave(slot: number, peer: MacAddress): void {
-    this.#falsehoods.gave(slot, this.store.idLow(slot), peer);
   }
 
   /** The peer took the Drop in this slot whole, and did not keep it. Perhaps it found the Drop false. */
