@@ -142,10 +142,19 @@ for (const { name, mute, reason } of [
   test(`a peer that restarts in mid-session with the same address gets a new contact: ${name}`, (t) => {
     for (let run = seed; run < seed + 6; run++) {
       const closed: string[] = [];
+      // The contacts of `a` that gave way to one of `b`, and the one it has now.
+      const superseded = new Set<number>();
+      let current: number | undefined;
       const world = worldOf([board("a", 0), board("b", 30)], {
         seed: run,
         observer: {
-          contactClosed: (node, _peer, _sessionId, why) => closed.push(`${node.name} ${why}`),
+          contactOpened: (node, _peer, sessionId) => {
+            if (node.name === "a") current = sessionId;
+          },
+          contactClosed: (node, _peer, sessionId, why) => {
+            closed.push(`${node.name} ${why}`);
+            if (node.name === "a" && why === "superseded") superseded.add(sessionId);
+          },
         },
       });
       const [a, b] = world.nodes as [SimNode, SimNode];
@@ -164,11 +173,12 @@ for (const { name, mute, reason } of [
       // Frames of the muted type are swallowed until the other end has noticed the restart.
       b.station.send = (frame, lengthBytes, to) =>
         (frameType(frame) === mute && closed.length === 0) || send(frame, lengthBytes, to);
-      const session = new Set<number>();
+      const sessions = new Set<number>();
       overhear(b.station, (frame, pass) => {
-        if (frameType(frame) === DROP) session.add(sessionOf(frame));
+        if (frameType(frame) === DROP) sessions.add(sessionOf(frame));
         pass(frame);
       });
+      const old = current!;
       b.crash();
       b.start();
       const before = b.throwie!.store.count;
@@ -178,7 +188,9 @@ for (const { name, mute, reason } of [
       t.is(closed[0], `a ${reason}`, replay);
       // Between these, the opening whose OPEN was swallowed is given up.
       t.deepEqual(closed.slice(-2).sort(), ["a done", "b done"], replay);
-      t.is(session.size, 2, "frames of the old session came, and no contact took them");
+      t.true(sessions.delete(old), "frames of the old session came, and no contact took them");
+      for (const id of superseded) sessions.delete(id);
+      t.deepEqual([...sessions], [current], replay);
       for (const node of [a, b]) t.deepEqual(holdings(node), namesOf(drops), replay);
     }
   });
