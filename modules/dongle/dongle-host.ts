@@ -130,10 +130,7 @@ export class DongleHost implements LineOwner {
       this.#greetMs = now + GREETING_INTERVAL_MS;
       this.#end.greet();
     }
-    if (this.state === "open" && this.#silent(now)) {
-      this.#end.close();
-      this.#greet();
-    }
+    if (this.state === "open" && this.#silent(now)) this.#greetAnew();
     const idle = this.#end.flush(now);
     const watchMs = this.state === "greeting" ? this.#greetMs : this.#heardMs + SILENCE_MS;
     const dueMs = this.#doubtMs < 0 ? Math.min(watchMs, this.#end.dueMs) : this.#doubtMs + SILENCE_DOUBT_MS;
@@ -150,6 +147,11 @@ export class DongleHost implements LineOwner {
     this.state = "greeting";
     this.#greetMs = this.#clock.now();
     this.#doubtMs = -1;
+  }
+
+  #greetAnew(): void {
+    this.#end.close();
+    this.#greet();
   }
 
   #silent(now: number): boolean {
@@ -175,14 +177,16 @@ export class DongleHost implements LineOwner {
       this.state = "refused";
     } else if (greetingSession(message) === this.#session) {
       if (this.state === "greeting") this.#open(message);
-    } else if (this.state === "open") {
-      this.#end.close();
-      this.#greet();
-    }
+    } else if (this.state === "open") this.#greetAnew();
   }
 
   /** Nothing to do: the message is left over from a session that is over. */
   strange(): void {}
+
+  /** Two dongles may have heard the same HELLO. */
+  astray(): void {
+    this.#greetAnew();
+  }
 
   greeting(bytes: Uint8Array, at: number): number {
     return writeHello(bytes, at, this.#session, WINDOW_FRAMES);

@@ -143,6 +143,9 @@ export class Dongle implements LineOwner {
     this.#end.greet();
   }
 
+  /** Nothing to do: the host finds out too, and greets. */
+  astray(): void {}
+
   greeting(bytes: Uint8Array, at: number): number {
     this.#welcome.session = this.#end.session;
     return writeWelcome(bytes, at, this.#welcome);

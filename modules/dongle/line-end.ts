@@ -60,6 +60,8 @@ export interface LineOwner {
   greeted(message: Uint8Array): void;
   /** A FRAME or a STATUS of another session. */
   strange(): void;
+  /** A STATUS of this session that cannot follow from it: the other end is not the one with which it began. */
+  astray(): void;
   /** Writes the HELLO or WELCOME that `greet` asked for. Returns its size in bytes. */
   greeting(bytes: Uint8Array, at: number): number;
 }
@@ -280,7 +282,10 @@ export class LineEnd {
       this.#owner.strange();
       return true;
     }
-    return kind === FRAME ? this.#takeFrame(message, lengthBytes) : this.#takeStatus(message);
+    if (kind === FRAME) return this.#takeFrame(message, lengthBytes);
+    const follows = this.#takeStatus(message);
+    if (!follows) this.#owner.astray();
+    return follows;
   }
 
   #takeFrame(message: Uint8Array, lengthBytes: number): boolean {
