@@ -22,6 +22,8 @@ const SECTOR_SIZE_BYTES_DEFAULT = 4096;
 const PROGRAM_SIZE_BYTES_DEFAULT = 4;
 /** A cut erase leaves pieces of this size in different states. */
 const ERASE_PIECE_BYTES = 64;
+/** So few bytes are copied one by one: a view of them would cost more. */
+const FEW_BYTES = 64;
 
 /** Thrown by the operation in which the power failed. Only code that is about to restart the node may catch it. */
 export class PowerCut extends Error {
@@ -115,7 +117,8 @@ export class NorFlash implements Flash {
     if (offset < 0 || offset + lengthBytes > into.length) throw new Error("nor-flash: read past the buffer");
     this.counters.reads++;
     this.counters.readBytes += lengthBytes;
-    into.set(this.#bytes.subarray(address, address + lengthBytes), offset);
+    if (lengthBytes > FEW_BYTES) into.set(this.#bytes.subarray(address, address + lengthBytes), offset);
+    else for (let i = 0; i < lengthBytes; i++) into[offset + i] = this.#bytes[address + i]!;
     this.#disturb(address, into, offset, lengthBytes);
   }
 

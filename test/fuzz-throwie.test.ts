@@ -11,7 +11,7 @@ import type { Assembly } from "../modules/glacier/assembly.ts";
 import { FRAME_SIZE_BYTES_V2 } from "../modules/glacier/frame.ts";
 import { MESSAGE_PREFIX_BYTES } from "../modules/glacier/message.ts";
 import type { Contact } from "../modules/throwie/contact.ts";
-import { NorFlash } from "../sim/nor-flash.ts";
+import { type FlashImage, NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { CoveredModules, type Replacement } from "./fuzz/coverage.ts";
 import { mendFrames } from "./fuzz/frames.ts";
@@ -51,6 +51,20 @@ type Modules = typeof import("../modules/throwie/throwie.ts") &
   typeof import("../modules/store/store.ts") &
   typeof import("../modules/glacier/frame.ts");
 
+const images = new Map<Modules, FlashImage>();
+
+/** The flash of a new, empty store. Formatting it for each execution took a third of the time. */
+function formatted(modules: Modules): FlashImage {
+  let image = images.get(modules);
+  if (image === undefined) {
+    const flash = new NorFlash({ sizeBytes: FLASH_BYTES });
+    new modules.Store(flash, CAPACITY).mount();
+    image = flash.snapshot();
+    images.set(modules, image);
+  }
+  return image;
+}
+
 function check(right: boolean, wrong: string): void {
   if (!right) throw new Error(wrong);
 }
@@ -69,7 +83,9 @@ class Subject {
   constructor(modules: Modules, address: Uint8Array, frameSizeBytesMax: number, drops: Uint8Array[]) {
     this.#modules = modules;
     this.#frame = new modules.Frame();
-    this.store = new modules.Store(new NorFlash({ sizeBytes: FLASH_BYTES }), CAPACITY);
+    const flash = new NorFlash({ sizeBytes: FLASH_BYTES });
+    flash.restore(formatted(modules));
+    this.store = new modules.Store(flash, CAPACITY);
     this.store.mount();
     const sent = () => this.sent.length;
     this.#boot = () =>

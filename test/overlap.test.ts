@@ -74,10 +74,13 @@ test.serial("the interval method gives what one phase after another gives", (t) 
     const sweeper = draw();
     const other = draw();
     const exact = worstMeetingMs(sweeper, other);
-    const played = worstOfPhases(sweeper, other, 7);
+    const enoughMs = exact - sweeper.periodMs - Math.max(other.periodMs, sweeper.windowMs);
+    let played = worstOfPhases(sweeper, other, 7);
+    // The last phases to meet may be fewer than seven.
+    if (played < enoughMs) played = worstOfPhases(sweeper, other, 1);
     const at = `SEED=${seed}, ${i}: ${exact} and ${played}`;
     t.true(played <= exact, at);
-    t.true(played >= exact - sweeper.periodMs - Math.max(other.periodMs, sweeper.windowMs), at);
+    t.true(played >= enoughMs, at);
   }
 });
 

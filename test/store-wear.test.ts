@@ -86,6 +86,8 @@ class Decline {
   readonly #random: SeededRandom;
   #newest = 0;
   #reported = 0;
+  /** The Drop after which the last sector was retired. */
+  #retiredAt = 0;
 
   constructor(seed: number, around: (flash: NorFlash) => Flash = (flash) => flash) {
     this.#random = new SeededRandom(seed, "decline");
@@ -103,6 +105,9 @@ class Decline {
     this.worn.push(sector);
     this.#insert(250);
     this.#check();
+    // The next pair of log sectors names the retired sectors. Until then a restart may forget them.
+    const { recordsPerPair } = new Layout(this.flash, CAPACITY);
+    while (this.#newest < this.#retiredAt + recordsPerPair) this.#insert(1);
     const retired = this.store.retiredSectors;
     const tried = this.worn.map((one) => this.flash.erasesOf[one]!);
     this.store = this.#mounted();
@@ -158,12 +163,14 @@ class Decline {
   #insert(count: number): void {
     for (let i = 0; i < count; i++) {
       const id = ++this.#newest;
+      const { retiredSectors } = this.store;
       const { sacrificed } = this.store.counters;
       const record = insertion(lowOf(id), highOf(id), dropBytes(id, DROP_BYTES), { heatKey: 2 * id, now: id });
       const outcome = insertFromWire(this.store, record);
       if (outcome === "stored") this.#reported = id;
       else throw new Error(`insert ${id} answered ${outcome} with room for ${this.store.room}`);
       if (i % 3 === 0) this.store.clean(id);
+      if (this.store.retiredSectors !== retiredSectors) this.#retiredAt = id;
       const gone = this.store.counters.sacrificed - sacrificed;
       if (gone === 0) continue;
       this.sacrificed += gone;

@@ -29,26 +29,29 @@ export function natureOf(log: RecordLog): Nature {
   encodeSectorHeader(log.record, LOG_SECTOR, 1, 2);
   log.record[BEFORE_AT] = NO_RECORD;
   encodeLogHeader(log.record, 1, 0, layout);
+  // Looking at each byte of 1.75 MB would take a board seconds. A board computes the CRC natively.
+  piece.fill(0xff);
+  const ones = crc32(piece, 0, piece.length);
   let foreign = false;
   for (let sector = 0; sector < layout.sectorCount; sector++) {
     flash.read(sector * layout.sectorSizeBytes, piece, 0, LOG_HEADER_BYTES);
     const refusal = refuseSector(piece);
-    if (refusal === "blank" || (foreign && refusal !== undefined && refusal !== "version") || untouched(log, sector))
-      continue;
-    if (refusal === undefined || refusal === "version") return "ours";
+    const other = refusal !== undefined && refusal !== "version";
+    if (refusal === "blank" || (foreign && other) || untouched(log, sector, ones)) continue;
+    if (!other) return "ours";
     foreign = true;
   }
-  for (let sector = 0; !foreign && sector < layout.sectorCount; sector++) foreign = !untouched(log, sector);
+  for (let sector = 0; !foreign && sector < layout.sectorCount; sector++) foreign = !untouched(log, sector, ones);
   return foreign ? "foreign" : "blank";
 }
 
-/** Whether all bytes of the sector are blank, but for a part of the header in `log.record`. */
-function untouched(log: RecordLog, sector: number): boolean {
+/**
+ * Whether all bytes of the sector are blank, but for a part of the header in `log.record`. `ones` is the CRC of a piece
+ * of blank bytes.
+ */
+function untouched(log: RecordLog, sector: number, ones: number): boolean {
   const { flash, layout, piece } = log.sectors;
   const header = log.record;
-  // Looking at each byte of 1.75 MB would take a board seconds. A board computes the CRC natively.
-  piece.fill(0xff);
-  const ones = crc32(piece, 0, piece.length);
   for (let at = 0; at < layout.sectorSizeBytes; at += piece.length) {
     flash.read(sector * layout.sectorSizeBytes + at, piece, 0, piece.length);
     for (let i = 0; at === 0 && i < LOG_HEADER_BYTES; i++) {
