@@ -29,8 +29,8 @@ export const VARINT_BYTES_MAX = 10;
 
 /**
  * short: the message ends within a field. varint: longer than necessary, or above 2^64 - 1. timestamp: a sum at or
- * above infinity. prefix: longer than an id, or given to infinity. order: a bound below the bound before, or a range
- * after infinity. mode: an unknown mode. count: more ids than the remaining bytes can hold.
+ * above infinity. prefix: longer than an id, or given to infinity. order: a bound below the bound before. mode: an
+ * unknown mode. count: more ids than the remaining bytes can hold.
  */
 export type MalformedMessage = "short" | "varint" | "timestamp" | "prefix" | "order" | "mode" | "count";
 
@@ -113,7 +113,7 @@ export class MessageReader {
     if (size > BigInt(ID_BYTES) || (encoded === 0n && size > 0n)) this.#refuse("prefix");
     const prefix = this.bytes(this.refusal === undefined ? Number(size) : 0);
     const timestamp = encoded === 0n ? INFINITY : last.record.getBigUint64(0) + encoded - 1n;
-    if (last.record.getBigUint64(0) === INFINITY) this.#refuse("order");
+    if (encoded !== 0n && last.record.getBigUint64(0) === INFINITY) this.#refuse("order");
     if (encoded !== 0n && timestamp >= INFINITY) this.#refuse("timestamp");
     const bound = boundAt(timestamp, prefix);
     if (compareRecords(bound.record, 0, last.record, 0) < 0) this.#refuse("order");
