@@ -324,3 +324,49 @@ export function play(seed: number, change: Partial<History>): Outcome {
     }
   }
 }
+
+/**
+ * Two dongles hear the same HELLO, and only the second has a line back. After 100 frames each way the first takes its
+ * place. Returns the sessions that the host opened, and the frames that are on their way at the end.
+ */
+export function playTwins(seed: number): { sessions: number; outstanding: number } {
+  let now = 0;
+  const clock = { now: () => now };
+  const address = Uint8Array.of(2, 0, 0, 0, 0, 1);
+  const frame = new Uint8Array(40);
+  const radio = { address, frameSizeBytesMax: 250, receiveQueueFrames: 32, rssiDbm: 0, full: false, send: () => true };
+  const down: number[] = [];
+  const up: number[] = [];
+  let plugged = 1;
+  const lineInto = (bytes: number[], hears: () => boolean): Line => ({
+    write: (from, offset, lengthBytes) => {
+      if (hears()) bytes.push(...from.subarray(offset, offset + lengthBytes));
+      return lengthBytes;
+    },
+  });
+  const dongles = [0, 1].map((place) => new Dongle({ radio, clock, line: lineInto(up, () => plugged === place) }));
+  const random = new SeededRandom(seed, "host");
+  const host = new DongleHost({ clock, random, line: lineInto(down, () => true), onFrame: () => {} });
+  const step = (hearing: Dongle[]): void => {
+    now += 10;
+    host.turn();
+    const toDongles = Uint8Array.from(down.splice(0));
+    for (const dongle of hearing) {
+      dongle.receive(toDongles, toDongles.length);
+      dongle.turn();
+    }
+    const toHost = Uint8Array.from(up.splice(0));
+    host.receive(toHost, toHost.length);
+  };
+  host.begin();
+  step(dongles);
+  for (plugged of [1, 0]) {
+    const dongle = dongles[plugged]!;
+    for (let i = 0; i < 200; i++) {
+      if (i < 100) dongle.heard(frame, frame.length, address);
+      if (i < 100 && !host.full) host.send(frame, frame.length, address);
+      step([dongle]);
+    }
+  }
+  return { sessions: host.counters.sessions, outstanding: host.outstanding + dongles[0]!.outstanding };
+}
