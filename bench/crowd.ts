@@ -2,7 +2,8 @@
  * A node among people: many neighbours, and attackers with a radio. `npm run bench -- crowd` prints what a crowd costs
  * a board of the simulator, and how many people are not served while someone wants the board's one workspace.
  */
-import { BOARD_BYTECODES_PER_SECOND, bytecodesOf } from "../sim/processor.ts";
+import { BYTECODES_PER_SECOND } from "../sim/power.ts";
+import { bytecodesOf } from "../sim/processor.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { World } from "../sim/world.ts";
 import { flipOneBit } from "../test/flipped-bit.ts";
@@ -39,7 +40,7 @@ function neighbours(): { mixes: number; share: number } {
   const nodesSeconds = world.nodes.length * (TO_S - FROM_S);
   return {
     mixes: (sum(({ throwie }) => throwie!.effort.mixes) - mixes) / nodesSeconds,
-    share: (sum(({ throwie }) => bytecodesOf(throwie!)) - bytecodes) / nodesSeconds / BOARD_BYTECODES_PER_SECOND,
+    share: (sum(({ throwie }) => bytecodesOf(throwie!)) - bytecodes) / nodesSeconds / BYTECODES_PER_SECOND,
   };
 }
 

@@ -91,7 +91,7 @@ const rounded = (value: number): number => Math.round(1_000 * value) / 1_000;
 const milliseconds = (bytecodes: number): number => Math.round((bytecodes * 1_000) / BYTECODES_PER_SECOND);
 
 /**
- * A contact that carries 50 Drops from board to board, with native CRCs and an assumed 3,000,000 bytecodes a second.
+ * A contact that carries 50 Drops from board to board, with native CRCs and an assumed 2,000,000 bytecodes a second.
  * The figures are those of the seed whose transfer time is the median.
  */
 async function contact(): Promise<Result[]> {

@@ -46,12 +46,15 @@ export const ERASE_US = 45_000;
 
 /** From reset until main.ts runs: ROM, bootloader without a check of the image, IDF, XS. */
 const START_US = 350_000;
-/** The speed of XS that all figures of the project assume. */
-export const BYTECODES_PER_SECOND = 3_000_000;
+/**
+ * The speed of XS that all figures of the project assume: an ESP32-C3 at 160 MHz, 62 instructions for a bytecode, 1.3
+ * cycles for an instruction (docs/firmware.md, "Budgets").
+ */
+export const BYTECODES_PER_SECOND = 2_000_000;
 /** The cost of mounting 750 Drops, with native CRC (`npm run bench -- xs`). */
-const MOUNT_BYTECODES = 2_040_000;
-/** The cost of the fingerprint of 750 Drops for the first beacon (docs/protocol.md, "Measured"). */
-const FINGERPRINT_BYTECODES = 928_000;
+const MOUNT_BYTECODES = 2_910_000;
+/** The cost of the fingerprint of 750 Drops for the first beacon, mixed natively (sim/processor.ts, `mixes`). */
+const FINGERPRINT_BYTECODES = 49_000;
 /** The size of a beacon: header, payload and trailer (modules/throwie/beacons.ts). */
 const BEACON_BYTES = 14 + 69 + 2;
 const MOUNT_FLASH_READ_US = 15_000;

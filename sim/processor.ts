@@ -12,10 +12,7 @@
 import type { Throwie } from "../modules/throwie/throwie.ts";
 import type { SimNode } from "./node.ts";
 import type { NorFlash } from "./nor-flash.ts";
-import { ERASE_US, PROGRAM_BYTE_US, PROGRAM_FIRST_BYTE_US } from "./power.ts";
-
-/** An ESP32-C3 at 160 MHz reaches about this many. */
-export const BOARD_BYTECODES_PER_SECOND = 2_000_000;
+import { BYTECODES_PER_SECOND, ERASE_US, PROGRAM_BYTE_US, PROGRAM_FIRST_BYTE_US } from "./power.ts";
 
 /** The price of each unit, in XS bytecodes, with native CRCs. */
 const BYTECODES = {
@@ -58,5 +55,5 @@ export function busyUs({ throwie, flash }: SimNode, work: () => void): number {
   const bytecodes = bytecodesOf(throwie);
   const us = flashUs(flash);
   work();
-  return Math.ceil(((bytecodesOf(throwie) - bytecodes) * 1e6) / BOARD_BYTECODES_PER_SECOND + flashUs(flash) - us);
+  return Math.ceil(((bytecodesOf(throwie) - bytecodes) * 1e6) / BYTECODES_PER_SECOND + flashUs(flash) - us);
 }
