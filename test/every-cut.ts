@@ -10,7 +10,7 @@ import { type CutPlan, cutEverywhere } from "./store-histories.ts";
 
 const SEED = Number(process.env.SEED ?? 1);
 /** The number of histories. Each one is run about sixty times, once for each cut. */
-const HISTORIES = Number(process.env.HISTORIES ?? 125);
+const HISTORIES = Number(process.env.HISTORIES ?? 100);
 const HISTORIES_PER_TEST = 25;
 
 /** `share`: how many of the histories. */
