@@ -23,7 +23,7 @@ import {
   LOG_SECTOR,
   NO_RECORD,
 } from "../modules/store/layout.ts";
-import { sinceBefore } from "../modules/store/record-log.ts";
+import { sinceBefore } from "../modules/store/since.ts";
 import { HAND_ONS_MIN, Store } from "../modules/store/store.ts";
 import { NorFlash } from "../sim/nor-flash.ts";
 import { SeededRandom } from "../sim/random.ts";

@@ -9,8 +9,8 @@
  * So no byte is programmed twice. For the same reason mount opens no sector: mount cannot know where an earlier life
  * stopped filling. This class refuses to choose which sector is emptied (collector.ts).
  */
+import type { DropReader } from "./drop-reader.ts";
 import { BODY_BYTES_MIN, type Layout, looksLikeHeader } from "./layout.ts";
-import type { RecordLog } from "./record-log.ts";
 import { BODIES, FILLING, type Sectors, WORN } from "./sectors.ts";
 
 export class Bodies {
@@ -80,17 +80,17 @@ export class Bodies {
   }
 
   /** Copy the slot's Drop to the place where `take` found room. False: a program failed. */
-  copy(log: RecordLog, slot: number): boolean {
+  copy(reader: DropReader, slot: number): boolean {
     const sectors = this.#sectors;
     const { piece } = sectors;
     const { sectorSizeBytes, unitBytes } = this.#layout;
-    const lengthBytes = log.slots.lengthBytes[slot]!;
+    const lengthBytes = reader.lengthBytes(slot);
     const size = Math.ceil(lengthBytes / unitBytes) * unitBytes;
     const to = this.sector * sectorSizeBytes + this.offset;
     for (let done = 0; done < size; done += piece.length) {
       const pieceBytes = Math.min(piece.length, size - done);
       piece.fill(0xff, 0, pieceBytes);
-      log.readDrop(slot, done, piece, 0, Math.min(pieceBytes, lengthBytes - done));
+      reader.read(slot, done, piece, 0, Math.min(pieceBytes, lengthBytes - done));
       if (done === 0 && this.#mustEscape(piece, 0)) this.#escape(piece);
       if (!sectors.program(to + done, piece, 0, pieceBytes)) return false;
     }

@@ -167,7 +167,7 @@ export class Collector {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       if (!this.#bodies.fits(room) && !this.#openForMove(slots.bodySector[slot]!)) return false;
       const sector = this.takeRoom(room);
-      if (!this.#bodies.copy(this.#log, slot)) {
+      if (!this.#bodies.copy(this.#log.reader, slot)) {
         this.giveUp(sector, room);
         continue;
       }
@@ -203,7 +203,7 @@ export class Collector {
     let oldest = -1;
     for (let slot = 0; slot < slots.capacity; slot++) {
       if (!slots.occupied(slot) || !slots.old(slot)) continue;
-      if (oldest < 0 || this.#log.pairsBack(slot) > this.#log.pairsBack(oldest)) oldest = slot;
+      if (oldest < 0 || this.#log.ring.pairsBack(slot) > this.#log.ring.pairsBack(oldest)) oldest = slot;
     }
     return oldest;
   }
@@ -222,10 +222,9 @@ export class Collector {
     // `ensureLog` may have given up this very Drop.
     if (!this.ensureLog(1) || !this.#slots.occupied(slot)) return false;
     this.#sectors.flash.sync();
-    log.putCopy(slot, bodySector, bodyOffset);
-    if (!log.append()) return false;
+    if (!log.appendCopy(slot, bodySector, bodyOffset)) return false;
     this.#sectors.flash.sync();
-    log.unbind(slot);
+    log.ring.unbind(slot);
     log.bind(slot);
     return true;
   }
@@ -250,14 +249,14 @@ export class Collector {
    */
   drop(slot: number, cause: number, patiently = false): void {
     const log = this.#log;
-    if (!log.bury(slot, cause) && patiently && log.ensure(2)) log.bury(slot, cause);
+    if (!log.appendClose(slot, cause) && patiently && log.ensure(2)) log.appendClose(slot, cause);
     // The record is unbound only now, because `ensure` copies the record of every slot that has a Drop, and counts it.
     this.#forget(slot);
   }
 
   #forget(slot: number): void {
     const slots = this.#slots;
-    this.#log.unbind(slot);
+    this.#log.ring.unbind(slot);
     const sector = slots.bodySector[slot]!;
     if (sector !== NOWHERE) this.#sectors.release(sector, this.#layout.bodyRoom(slots.lengthBytes[slot]!));
     slots.remove(slot);
@@ -270,10 +269,10 @@ export class Collector {
     if (log.ensure(records)) return true;
     // Hundreds of power cuts during cleaning made the log too long. The Drops whose records are in its oldest pair die,
     // so that the store can go on: the tail moves past their records, and no more records are needed.
-    if (log.length <= this.#layout.logPairs) return false;
+    if (log.ring.length <= this.#layout.logPairs) return false;
     log.abandonHalf();
     for (let slot = 0; slot < slots.capacity; slot++) {
-      if (!slots.occupied(slot) || !log.inTail(slot)) continue;
+      if (!slots.occupied(slot) || !log.ring.inTail(slot)) continue;
       this.#forget(slot);
       this.#counters.sacrificed++;
     }

@@ -71,7 +71,7 @@ export function forget(log: RecordLog, slot: number): void {
 function leave(log: RecordLog, slot: number): void {
   const { sectors, slots } = log;
   const sector = slots.bodySector[slot]!;
-  log.unbind(slot);
+  log.ring.unbind(slot);
   if (sector < sectors.layout.sectorCount) sectors.unhold(sector, sectors.layout.bodyRoom(slots.lengthBytes[slot]!));
   // The slot may have no place for a moment, and then it is in no sector.
   slots.bodySector[slot] = LOST;
@@ -87,7 +87,7 @@ export function evictSurplus(log: RecordLog, counters: StoreCounters): void {
     log.ensure(1);
     const slot = slots.firstToDie();
     const sector = slots.bodySector[slot]!;
-    log.bury(slot, COLDEST);
+    log.appendClose(slot, COLDEST);
     forget(log, slot);
     log.sectors.reclaim(sector);
     counters.evicted++;
@@ -109,7 +109,7 @@ export function evictSurplus(log: RecordLog, counters: StoreCounters): void {
     slots.place(to, sector, offset);
     slots.setMark(to, own, handedOn);
     slots.remove(from);
-    log.moveTo(to, row, number);
+    log.ring.moveTo(to, row, number);
   }
   slots.closeSpares();
 }

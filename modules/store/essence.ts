@@ -33,6 +33,6 @@ export function recoverDrop(log: RecordLog, pair: number, number: number): boole
   const slot = enter(log, low, high, ESSENCE_AT);
   if (!known) slots.heat[slot] = settledKey(log.recordedTime);
   slots.setVerified(slot, true);
-  log.bindAt(slot, pair, number);
+  log.ring.bind(slot, pair, number);
   return true;
 }

@@ -31,7 +31,8 @@ import {
   VERIFIED_RECORD,
   word,
 } from "./layout.ts";
-import { type RecordLog, sinceBefore, sinceOf } from "./record-log.ts";
+import type { RecordLog } from "./record-log.ts";
+import { sinceBefore, sinceOf } from "./since.ts";
 
 /** One death of a Drop (`Store.journal`). */
 export interface Death {
@@ -66,7 +67,7 @@ export function readJournal(log: RecordLog): Death[] {
   const bytes = new Uint8Array(LOG_RECORD_BYTES);
   const deaths: Death[] = [];
   const lives = new Map<number, Life>();
-  for (let pair = log.tail; pair <= log.head; pair++) {
+  for (let pair = log.ring.tail; pair <= log.ring.head; pair++) {
     const lifeAt = (at: number): Life | undefined =>
       bytes[at + 1] === NO_RECORD ? undefined : lives.get(placeOf(pair - bytes[at]!, bytes[at + 1]!));
     const verify = (at: number, entries: number): void => {
@@ -76,7 +77,7 @@ export function readJournal(log: RecordLog): Death[] {
       }
     };
     for (let number = 0; number < layout.recordsPerPair; number++) {
-      const sector = log.sectorOf(pair, number);
+      const sector = log.ring.sectorOf(pair, number);
       if (sector === NOWHERE) continue;
       flash.read(layout.recordAddress(sector, number), bytes, 0, LOG_RECORD_BYTES);
       if (refuseRecord(bytes, pair, number) !== undefined) continue;

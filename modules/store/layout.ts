@@ -82,6 +82,8 @@ export const OLD_HEAD_BYTES = 8;
 export const OLD_ENTRY_AT = 27;
 /** Where a tail record has the oldest sequence of format 2 that still counts. */
 export const OLD_TAIL_AT = 8;
+/** A tail record: the oldest pair that counts. */
+export const TAIL_AT = 4;
 export const KIND_MASK = 7;
 export const VERIFIED_FLAG = 8;
 /** The owner's mark, three bits: the owner of the store wrote the Drop; to how many others it was handed on. */

@@ -20,35 +20,24 @@
  * The log refuses to choose which Drop is evicted.
  */
 import { COLDEST } from "./causes.ts";
+import { DropReader } from "./drop-reader.ts";
 import type { Insertion } from "./insertion.ts";
 import {
   BEFORE_AT,
   CLOSE_RECORD,
-  CLOSE_VERIFIED,
-  CLOSE_VERIFIED_AT,
   CRC_AT,
   DROP_RECORD,
-  ESCAPED_FLAG,
   ESSENCE_AT,
   ESSENCE_BYTES,
   encodeLogHeader,
   encodeSectorHeader,
-  HEAT_AT,
-  HEAT_ENTRIES,
-  HEAT_ENTRIES_AT,
-  HEAT_ENTRY_BYTES,
-  HEAT_RECORD,
-  half,
-  ID_AT,
   KIND_MASK,
   type Layout,
-  LIST_ENTRIES,
-  LIST_ENTRIES_AT,
   LOG_HEADER_BYTES,
   LOG_RECORD_BYTES,
   LOG_SECTOR,
-  MARK_SHIFT,
   NO_RECORD,
+  NOWHERE,
   OLD_ENTRY_AT,
   OLD_HEAD_AT,
   OLD_HEAD_BYTES,
@@ -57,23 +46,20 @@ import {
   OLD_TAIL_AT,
   putHalf,
   putWord,
-  RETIRED_RECORD,
   recordCrc,
   SINCE_AT,
   SINCE_HIGH_AT,
-  TAIL_RECORD,
+  TAIL_AT,
   UPGRADE_SECTOR,
-  VERIFIED_FLAG,
-  VERIFIED_RECORD,
-  word,
 } from "./layout.ts";
-import { FREE, LIFE_MASK, LOG, RETIRED, type Sectors, WORN } from "./sectors.ts";
-import { ESCAPED, NO_SLOT, OLD, type Slots } from "./slots.ts";
+import { LogRing } from "./log-ring.ts";
+import { RecordWriter } from "./record-writer.ts";
+import { RETIRED, type Sectors, WORN } from "./sectors.ts";
+import { sinceBefore } from "./since.ts";
+import { NO_SLOT, OLD, type Slots } from "./slots.ts";
 
-const NONE = 0xffff;
+/** A bearing record says in five bits how far before it the last one is. */
 const BEFORE_MAX = 31;
-/** A Drop of which the record does not say since when it is here. */
-const SINCE_UNKNOWN = 0x1f_ffff;
 /** Places that a call may take besides its records: one is skipped, and two more when a close record comes between. */
 const SKIPS_MAX = 3;
 /** Places that are kept for a tail record in the last pair that the log can take. Each power cut costs two of them. */
@@ -84,14 +70,9 @@ const STEP_RECORDS = 6;
 const STEPS_FROM = 72;
 /** When so few are left, power cuts took places, and the log may have to open a pair before the oldest is empty. */
 const SPARE_FROM = 16;
-/** `since` counts so many units of heat time as one. */
-const SINCE_SHIFT = 3;
 
 export class RecordLog {
-  /** Number of the pair that is being filled; 0 before the first. This pair is the head. */
-  head = 0;
-  /** Number of the oldest pair that counts. */
-  tail = 1;
+  readonly ring: LogRing;
   /** Number of the next record in the head. */
   next = 0;
   /** Number of the record that `append` wrote last. */
@@ -103,31 +84,19 @@ export class RecordLog {
   /** Records that were copied because their pair was cleaned. */
   copied = 0;
   appended = 0;
-  /** The record that `append` programs. The caller fills it with one of the `put` functions. */
-  readonly record = new Uint8Array(LOG_RECORD_BYTES);
-  /**
-   * The two sectors of each row; 0xffff when mount did not find the sector. A row is the number of a pair modulo
-   * `rows`.
-   */
-  readonly sectorOfRow: Uint16Array;
-  readonly rows: number;
   readonly sectors: Sectors;
   readonly slots: Slots;
+  readonly reader: DropReader;
+  /** A mount reads headers and records into these bytes too. */
+  readonly record: Uint8Array;
+  readonly #writer: RecordWriter;
   readonly #layout: Layout;
-  /** Records of each row that are the newest of their Drops. */
-  readonly #live: Uint16Array;
-  /**
-   * The slot for which each record was written, by row and number. Valid only while the slot's record is that record.
-   */
-  readonly #slotAt: Uint16Array;
   /** Only one sector of the head is open, and has no records. */
   half = false;
   /** Whether there are Drops as format 2 wrote them. */
   hasOld = false;
   /** Mount only: the log of format 2 still counts. */
   upgrading = false;
-  /** The field `since` of the record that `append` programs next, if it is the record of a Drop. */
-  #since = 0;
   /** In the oldest pair, only records from this number on are living. */
   #cleaned = 0;
   readonly #essence = new Uint8Array(ESSENCE_BYTES);
@@ -139,25 +108,21 @@ export class RecordLog {
     this.sectors = sectors;
     this.#layout = layout;
     this.slots = slots;
-    this.rows = layout.logPairsMax;
-    this.sectorOfRow = new Uint16Array(2 * this.rows);
-    this.#live = new Uint16Array(this.rows);
-    this.#slotAt = new Uint16Array(this.rows * layout.recordsPerPair);
+    this.ring = new LogRing(sectors, slots);
+    this.reader = new DropReader(this.ring, sectors, slots);
+    this.#writer = new RecordWriter(this.ring, sectors, slots);
+    this.record = this.#writer.bytes;
     this.clear();
   }
 
   clear(): void {
-    this.head = 0;
+    this.ring.clear();
     this.upgrading = false;
     this.half = false;
     this.#cleaned = 0;
-    this.tail = 1;
     this.next = this.#layout.recordsPerPair;
     this.now = 0;
     this.recordedTime = 0;
-    this.sectorOfRow.fill(NONE);
-    this.#live.fill(0);
-    this.#slotAt.fill(NONE);
     this.#essence.fill(0);
     this.#bearing = -1;
   }
@@ -178,13 +143,7 @@ export class RecordLog {
   /** Repeat the essence of the last bearing record in another sector, if it names the place of a Drop. */
   settle(): void {
     if (!this.exposed || !this.ensure(2)) return;
-    this.putClose(NO_SLOT, COLDEST);
-    this.append();
-  }
-
-  /** Pairs in the ring. */
-  get length(): number {
-    return this.head - this.tail + 1;
+    this.appendClose(NO_SLOT, COLDEST);
   }
 
   /**
@@ -193,15 +152,17 @@ export class RecordLog {
    * for cleaning bodies, the log can open a pair before the oldest is empty.
    */
   get claims(): number {
-    return 2 * Math.max(0, this.#layout.logPairs - this.length) + (this.half || this.#mustClean(SPARE_FROM) ? 1 : 0);
+    return (
+      2 * Math.max(0, this.#layout.logPairs - this.ring.length) + (this.half || this.#mustClean(SPARE_FROM) ? 1 : 0)
+    );
   }
 
   /**
    * Whether the oldest pair has living records, and fewer places than so many are left besides those for the copies.
    */
   #mustClean(places: number): boolean {
-    const living = this.#living(this.tail);
-    return living > 0 && this.length >= this.#layout.logPairs && this.#left - living < places;
+    const living = this.ring.living(this.ring.tail);
+    return living > 0 && this.ring.length >= this.#layout.logPairs && this.#left - living < places;
   }
 
   /** Places that are left in the head. */
@@ -211,17 +172,18 @@ export class RecordLog {
 
   /** If it is time, copy a few records out of the oldest pair. `ensure` copies all of them when this was not enough. */
   cleanStep(): void {
-    if (this.hasOld || this.length !== this.#layout.logPairs || !this.#mustClean(STEPS_FROM)) return;
+    if (this.hasOld || this.ring.length !== this.#layout.logPairs || !this.#mustClean(STEPS_FROM)) return;
     this.#cleanOldest(Math.max(0, this.#left - STEP_RECORDS));
   }
 
   /** Make room for so many more records, and clean as needed for that. False: no sector could be opened. */
   ensure(records: number): boolean {
+    const { ring } = this;
     const { logPairs, recordsPerPair } = this.#layout;
     // Each pass cleans or opens a pair. One round of the ring is already more than its garbage can require.
-    for (let passes = 0; passes < 4 * this.rows; passes++) {
+    for (let passes = 0; passes < 4 * ring.rows; passes++) {
       const left = this.#left;
-      if (this.length < logPairs) {
+      if (ring.length < logPairs) {
         if (left >= records + SKIPS_MAX) return true;
         if (!this.#open()) return false;
         continue;
@@ -232,8 +194,8 @@ export class RecordLog {
         if (!this.#open()) return false;
         continue;
       }
-      const living = this.#living(this.tail);
-      if (this.length > logPairs) {
+      const living = ring.living(ring.tail);
+      if (ring.length > logPairs) {
         // The log is this long only after power cuts during its cleaning. Empty the oldest pair now, and append a tail
         // record. If the places for the tail record are reached before that, the caller gives Drops up.
         if (left > TAIL_RESERVE || (left > 0 && living === 0)) {
@@ -254,7 +216,7 @@ export class RecordLog {
    * head is full, or its sector failed and takes no more records.
    */
   append(): boolean {
-    const { record } = this;
+    const { record, ring } = this;
     const { recordsPerPair } = this.#layout;
     const kind = record[0]! & KIND_MASK;
     const bearing = kind === DROP_RECORD || kind === CLOSE_RECORD;
@@ -265,16 +227,16 @@ export class RecordLog {
       else record[1] = before;
       record.set(this.#essence, ESSENCE_AT);
       if (kind === DROP_RECORD) {
-        record[SINCE_HIGH_AT] = (record[SINCE_HIGH_AT]! & 7) | ((this.#since >>> 16) << 3);
-        putHalf(record, SINCE_AT, this.#since & 0xffff);
+        record[SINCE_HIGH_AT] = (record[SINCE_HIGH_AT]! & 7) | ((this.#writer.since >>> 16) << 3);
+        putHalf(record, SINCE_AT, this.#writer.since & 0xffff);
       }
     }
     if (this.next >= recordsPerPair) return false;
     const number = this.next;
     // A sector of an upgrade is filled alone.
     this.next += this.upgrading ? 2 : 1;
-    const sector = this.sectorOf(this.head, number);
-    putWord(record, CRC_AT, recordCrc(record, this.head, number));
+    const sector = ring.sectorOf(ring.head, number);
+    putWord(record, CRC_AT, recordCrc(record, ring.head, number));
     this.lastNumber = number;
     this.appended++;
     if (!this.sectors.program(this.#layout.recordAddress(sector, number), record, 0, LOG_RECORD_BYTES)) {
@@ -287,39 +249,6 @@ export class RecordLog {
       this.#bearing = number;
     }
     return true;
-  }
-
-  /** The sector of the record with this number in this pair. */
-  sectorOf(pair: number, number: number): number {
-    return this.sectorOfRow[2 * (pair % this.rows) + (number & 1)]!;
-  }
-
-  /** Copy bytes of the slot's Drop, from its byte `from` on, to `into[offset .. offset + lengthBytes)`. */
-  // biome-ignore lint/complexity/useMaxParams: source, at, into, offset, length, as every copy of bytes
-  readDrop(slot: number, from: number, into: Uint8Array, offset: number, lengthBytes: number): void {
-    const { flash } = this.sectors;
-    const { sectorSizeBytes, oldHeadBytes } = this.#layout;
-    const start = this.slots.offset(slot);
-    let body = this.slots.bodySector[slot]! * sectorSizeBytes + (start & ~3) + from;
-    let done = 0;
-    if ((start & OLD) !== 0) {
-      done = Math.max(0, Math.min(lengthBytes, oldHeadBytes - from));
-      for (let i = 0; i < done; i++) flash.read(this.#oldHeadAt(slot, from + i), into, offset + i, 1);
-      body -= oldHeadBytes;
-    }
-    if (done < lengthBytes) flash.read(body + done, into, offset + done, lengthBytes - done);
-    if (from === 0 && lengthBytes > 0 && (start & ESCAPED) !== 0) into[offset] = into[offset]! ^ 0xff;
-  }
-
-  /** Where the byte of the slot's Drop is, one of the first bytes of a Drop of format 2. */
-  #oldHeadAt(slot: number, byte: number): number {
-    const { flash } = this.sectors;
-    const address = this.#addressOf(slot);
-    if (byte < OLD_HEAD_BYTES) return address + OLD_HEAD_AT + byte;
-    flash.read(address + OLD_ENTRY_AT, this.record, 0, 1);
-    const entry = this.record[0]!;
-    const rest = this.#layout.oldHeadBytes - OLD_HEAD_BYTES;
-    return address - (entry + 1) * LOG_RECORD_BYTES + 1 + entry * rest + byte - OLD_HEAD_BYTES;
   }
 
   /**
@@ -345,16 +274,11 @@ export class RecordLog {
       const slot = group[entry]!;
       // All records of a group are in one sector.
       if (step === 1 && (rest > 0 || entry > 0)) this.next++;
-      record.fill(0xff, 0, CRC_AT);
-      record[0] = OLD_RECORD | this.#flagsOf(slot);
-      this.#putPlace(slots.lengthBytes[slot]!, slots.bodySector[slot]!, slots.offset(slot) & ~3);
-      putWord(record, ID_AT, slots.low[slot]!);
-      putWord(record, ID_AT + 4, slots.high[slot]!);
-      putWord(record, HEAT_AT, slots.heat[slot]!);
+      this.#writer.old(OLD_RECORD, slot);
       for (let i = 0; i < OLD_HEAD_BYTES; i++) record[OLD_HEAD_AT + i] = heads[entry * oldHeadBytes + i]!;
       record[OLD_ENTRY_AT] = entry;
       if (!this.append()) return false;
-      this.bindAt(slot, this.head, this.lastNumber);
+      this.ring.bind(slot, this.ring.head, this.lastNumber);
       slots.place(slot, slots.bodySector[slot]!, (slots.offset(slot) & ~3) | OLD);
     }
     return true;
@@ -365,11 +289,12 @@ export class RecordLog {
    * numbers. False: no free sector could be erased and programmed.
    */
   openUpgrade(): boolean {
-    const second = this.head > 0 && this.next % 2 === 0 && this.sectorOf(this.head, 1) === NONE;
-    const pair = second ? this.head : this.head + 1;
+    const { ring } = this;
+    const second = ring.head > 0 && this.next % 2 === 0 && ring.sectorOf(ring.head, 1) === NOWHERE;
+    const pair = second ? ring.head : ring.head + 1;
     const side = second ? 1 : 0;
-    if (pair - this.tail >= this.rows) return false;
-    const sector = this.#openSector(pair, side, this.tail);
+    if (pair - ring.tail >= ring.rows) return false;
+    const sector = this.#openSector(pair, side, ring.tail);
     if (sector < 0) return false;
     this.#enter(pair, side, sector);
     this.next = side;
@@ -379,9 +304,7 @@ export class RecordLog {
 
   /** Append to the sector of an upgrade: the log of format 2 counts from this sequence on. False: no room. */
   appendOldTail(sequence: number): boolean {
-    this.record.fill(0, 0, CRC_AT);
-    this.record[0] = TAIL_RECORD;
-    putWord(this.record, OLD_TAIL_AT, sequence);
+    this.#writer.tail(OLD_TAIL_AT, sequence);
     return this.append();
   }
 
@@ -394,203 +317,67 @@ export class RecordLog {
 
   /** The record that was appended last belongs to the slot from now on. */
   bind(slot: number): void {
-    this.bindAt(slot, this.head, this.lastNumber);
+    this.ring.bind(slot, this.ring.head, this.lastNumber);
     this.slots.written(slot);
     this.slots.verifiedWritten(slot);
   }
 
-  bindAt(slot: number, pair: number, number: number): void {
-    this.hold(pair);
-    this.moveTo(slot, pair % this.rows, number);
-  }
-
-  /** A record in this pair counts from now on. So the pair is kept, though the record may have no slot yet. */
-  hold(pair: number): void {
-    const row = pair % this.rows;
-    this.#live[row] = this.#live[row]! + 1;
-  }
-
-  /** A record that was bound to another slot, or held for no slot, belongs to this slot from now on. */
-  moveTo(slot: number, row: number, number: number): void {
-    this.slots.recordRow[slot] = row;
-    this.slots.recordNumber[slot] = number;
-    this.#slotAt[row * this.#layout.recordsPerPair + number] = slot;
-  }
-
-  /** The slot's record no longer counts as living. */
-  unbind(slot: number): void {
-    const row = this.slots.recordRow[slot]!;
-    this.#live[row] = this.#live[row]! - 1;
-  }
-
-  /** The slot to which this record belongs; -1 when the record is no slot's newest record. */
-  slotOf(row: number, number: number): number {
-    const slot = this.#slotAt[row * this.#layout.recordsPerPair + number]!;
-    if (slot === NONE || !this.slots.occupied(slot)) return -1;
-    return this.slots.recordRow[slot] === row && this.slots.recordNumber[slot] === number ? slot : -1;
-  }
-
-  /** Whether the slot's record is in the oldest pair. */
-  inTail(slot: number): boolean {
-    return this.slots.recordRow[slot] === this.tail % this.rows;
-  }
-
-  /** Fill `record` with the record of a new Drop, whose body is at this place. */
-  putDrop(drop: Insertion, bodySector: number, bodyOffset: number): void {
+  /** Append the record of a new Drop, whose body is at this place. False: as of `append`. */
+  appendDrop(drop: Insertion, bodySector: number, bodyOffset: number): boolean {
     this.#bridge();
-    const { record } = this;
-    record[0] = DROP_RECORD | (drop.own ? 1 << MARK_SHIFT : 0);
-    this.#putPlace(drop.lengthBytes, bodySector, bodyOffset);
-    putWord(record, ID_AT, drop.shortIdLow);
-    putWord(record, ID_AT + 4, drop.shortIdHigh);
-    putWord(record, HEAT_AT, drop.heatKey);
-    this.#since = Math.min((this.now >> SINCE_SHIFT) & SINCE_UNKNOWN, SINCE_UNKNOWN - 1);
+    this.#writer.drop(drop, bodySector, bodyOffset, this.now);
+    return this.append();
   }
 
-  /** Fill `record` with a copy of the slot's record: with the present heat key, and with the body at this place. */
-  putCopy(slot: number, bodySector: number, bodyOffset: number): void {
+  /** Append a copy of the slot's record: with the present heat key, and with the body at this place. */
+  appendCopy(slot: number, bodySector: number, bodyOffset: number): boolean {
     this.#bridge();
-    const { record, slots } = this;
-    this.#since = this.#readSince(slot);
-    record[0] = DROP_RECORD | this.#flagsOf(slot);
-    this.#putPlace(slots.lengthBytes[slot]!, bodySector, bodyOffset);
-    putWord(record, ID_AT, slots.low[slot]!);
-    putWord(record, ID_AT + 4, slots.high[slot]!);
-    putWord(record, HEAT_AT, slots.heat[slot]!);
-  }
-
-  /** Fill `record` with the death of the slot's Drop, and with Drops that were verified. `NO_SLOT`: no Drop died. */
-  putClose(slot: number, cause: number): void {
-    const { record, slots } = this;
-    record.fill(0xff, 0, CRC_AT);
-    record[0] = CLOSE_RECORD | (cause << 3);
-    if (slot !== NO_SLOT) this.#putReference(slot, 2);
-    putWord(record, 4, this.now);
-    for (let entry = 0; entry < CLOSE_VERIFIED; entry++) {
-      const verified = slots.nextUnwritten(false);
-      if (verified < 0) break;
-      slots.verifiedWritten(verified);
-      this.#putReference(verified, CLOSE_VERIFIED_AT + 2 * entry);
-    }
-  }
-
-  /** Fill `record` with heat keys that changed, from slot `from` on. Returns the slot from which to continue. */
-  putHeat(from: number): number {
-    const { record } = this;
-    const slots = this.slots;
-    record.fill(0, 0, CRC_AT);
-    let entries = 0;
-    let slot = from;
-    for (; slot < slots.capacity && entries < HEAT_ENTRIES; slot++) {
-      if (!slots.heatChanged(slot)) continue;
-      const at = HEAT_ENTRIES_AT + entries * HEAT_ENTRY_BYTES;
-      this.#putReference(slot, at);
-      putWord(record, at + 2, slots.heat[slot]!);
-      entries++;
-    }
-    record[0] = HEAT_RECORD | (entries << 3);
-    putWord(record, 1, this.now);
-    return slot;
-  }
-
-  /** The record that `putHeat` filled from slot `from` to `to` is in flash. */
-  heatWritten(from: number, to: number): void {
-    for (let slot = from; slot < to; slot++) if (this.slots.heatChanged(slot)) this.slots.written(slot);
-  }
-
-  /** Fill `record` with slots that were verified. False: there are none. */
-  putVerified(): boolean {
-    const { record, slots } = this;
-    let entries = 0;
-    for (; entries < LIST_ENTRIES; entries++) {
-      const slot = slots.nextUnwritten(true);
-      if (slot < 0) break;
-      if (entries === 0) record.fill(0, 0, CRC_AT);
-      slots.verifiedWritten(slot);
-      this.#putReference(slot, LIST_ENTRIES_AT + 2 * entries);
-    }
-    record[0] = VERIFIED_RECORD;
-    record[1] = entries;
-    return entries > 0;
+    this.#writer.copy(slot, bodySector, bodyOffset);
+    return this.append();
   }
 
   /**
-   * Append the death of the slot's Drop, and let its record no longer count as living. False: the head is full or
-   * failed, and the Drop may be back at the next mount.
+   * Append the death of the slot's Drop, and Drops that were verified. `NO_SLOT`: no Drop died. The record stays the
+   * slot's, so that the caller may call `ensure`. False: the Drop may be back at the next mount.
    */
-  kill(slot: number, cause: number): boolean {
-    const took = this.bury(slot, cause);
-    this.unbind(slot);
-    return took;
+  appendClose(slot: number, cause: number): boolean {
+    this.#writer.close(slot, cause, this.now);
+    return this.append();
   }
 
-  /** Append the death as `kill` does, but let the record stay the slot's, so that the caller may call `ensure`. */
-  bury(slot: number, cause: number): boolean {
-    this.putClose(slot, cause);
-    return this.append();
+  /** Append Drops that were verified. False: there are none, or the head took no more. */
+  appendVerified(): boolean {
+    return this.#writer.verified() && this.append();
+  }
+
+  /**
+   * Append heat keys that changed, from slot `from` on. Returns the slot from which to continue; -1: the head failed.
+   */
+  appendHeat(from: number): number {
+    const next = this.#writer.heat(from, this.now);
+    if (!this.append()) return -1;
+    for (let slot = from; slot < next; slot++) if (this.slots.heatChanged(slot)) this.slots.written(slot);
+    this.recordedTime = Math.max(this.recordedTime, this.now);
+    return next;
   }
 
   /** Heat time since when the slot's Drop is here; undefined when the record cannot be read. */
   sinceOf(slot: number): number | undefined {
-    const age = sinceBefore(this.#readSince(slot), this.now);
+    const age = sinceBefore(this.#writer.sinceOf(slot), this.now);
     return age === undefined ? undefined : this.now - age;
-  }
-
-  #addressOf(slot: number): number {
-    const number = this.slots.recordNumber[slot]!;
-    const sector = this.sectorOfRow[2 * this.slots.recordRow[slot]! + (number & 1)]!;
-    return sector === NONE ? -1 : this.#layout.recordAddress(sector, number);
-  }
-
-  #readSince(slot: number): number {
-    const row = this.slots.recordRow[slot]!;
-    const number = this.slots.recordNumber[slot]!;
-    const address = this.#addressOf(slot);
-    if (address < 0 || this.slots.old(slot)) return SINCE_UNKNOWN;
-    this.sectors.flash.read(address, this.record, 0, LOG_RECORD_BYTES);
-    if (word(this.record, CRC_AT) !== recordCrc(this.record, this.#pairOf(row), number)) return SINCE_UNKNOWN;
-    return sinceOf(this.record);
   }
 
   /** Before a Drop's record, the last bearing record must be so near that five bits say where it is. */
   #bridge(): void {
     if (this.#bearing < 0 || this.next + 1 - this.#bearing <= BEFORE_MAX) return;
-    this.putClose(NO_SLOT, COLDEST);
-    this.append();
-  }
-
-  #flagsOf(slot: number): number {
-    return (this.slots.mark(slot) << MARK_SHIFT) | (this.slots.foundRight(slot) ? VERIFIED_FLAG : 0);
-  }
-
-  /** Fill the fields of `record` that say where the body is. */
-  #putPlace(lengthBytes: number, sector: number, offset: number): void {
-    const { record } = this;
-    if ((offset & ESCAPED) !== 0) record[0] = record[0]! | ESCAPED_FLAG;
-    const life = sector === NONE ? 0 : this.sectors.eraseCount(sector) & LIFE_MASK;
-    putWord(record, 1, (lengthBytes - 1) | ((offset >> 2) << 11) | (life << 22));
-    putHalf(record, 5, sector);
-  }
-
-  #putReference(slot: number, at: number): void {
-    this.record[at] = this.head - this.#pairOf(this.slots.recordRow[slot]!);
-    this.record[at + 1] = this.slots.recordNumber[slot]!;
-  }
-
-  /** How many pairs before the head the slot's record is. */
-  pairsBack(slot: number): number {
-    return (this.head - this.slots.recordRow[slot]!) % this.rows;
+    this.appendClose(NO_SLOT, COLDEST);
   }
 
   #oldInTail(): boolean {
     const { slots } = this;
     for (let slot = 0; slot < slots.length; slot++)
-      if (slots.occupied(slot) && slots.old(slot) && this.inTail(slot)) return true;
+      if (slots.occupied(slot) && slots.old(slot) && this.ring.inTail(slot)) return true;
     return false;
-  }
-
-  #pairOf(row: number): number {
-    return this.head - ((this.head - row) % this.rows);
   }
 
   /**
@@ -599,23 +386,22 @@ export class RecordLog {
    */
   #cleanOldest(places: number): boolean {
     const slots = this.slots;
-    const row = this.tail % this.rows;
-    for (; this.#cleaned < this.#layout.recordsPerPair && this.#living(this.tail) > 0; this.#cleaned++) {
-      const slot = this.slotOf(row, this.#cleaned);
+    const row = this.ring.tail % this.ring.rows;
+    for (; this.#cleaned < this.#layout.recordsPerPair && this.ring.living(this.ring.tail) > 0; this.#cleaned++) {
+      const slot = this.ring.slotOf(row, this.#cleaned);
       if (slot < 0) continue;
       if (this.#left <= places) return false;
       if (slots.old(slot)) {
         const head = new Uint8Array(this.#layout.oldHeadBytes);
-        this.readDrop(slot, 0, head, 0, Math.min(head.length, slots.lengthBytes[slot]!));
+        this.reader.read(slot, 0, head, 0, Math.min(head.length, slots.lengthBytes[slot]!));
         if (!this.appendOld([slot], head)) return false;
-        this.#live[row] = this.#live[row]! - 1;
+        this.ring.unhold(row);
         this.slots.written(slot);
         continue;
       }
-      this.putCopy(slot, slots.bodySector[slot]!, slots.offset(slot));
-      if (!this.append()) return false;
+      if (!this.appendCopy(slot, slots.bodySector[slot]!, slots.offset(slot))) return false;
       this.copied++;
-      this.unbind(slot);
+      this.ring.unbind(slot);
       this.bind(slot);
     }
     return true;
@@ -623,34 +409,15 @@ export class RecordLog {
 
   /** Append a tail record: the oldest pairs, which hold no living record, no longer count. */
   #dropTail(): void {
-    const tail = this.#firstLiving();
+    const tail = this.ring.firstLiving();
     this.sectors.flash.sync();
-    this.record.fill(0, 0, CRC_AT);
-    this.record[0] = TAIL_RECORD;
-    putWord(this.record, 4, tail);
+    this.#writer.tail(TAIL_AT, tail);
     if (this.append()) this.#release(tail);
   }
 
-  /** The oldest pair with a living record; the head when no older pair has one. */
-  #firstLiving(): number {
-    let pair = this.tail;
-    while (pair < this.head && this.#living(pair) === 0) pair++;
-    return pair;
-  }
-
-  #living(pair: number): number {
-    return this.#live[pair % this.rows]!;
-  }
-
   #release(tail: number): void {
-    const sectors = this.sectors;
-    if (this.tail < tail) this.#cleaned = 0;
-    for (; this.tail < tail; this.tail++) {
-      for (let side = 0; side < 2; side++) {
-        const sector = this.sectorOf(this.tail, side);
-        if (sector !== NONE) sectors.set(sector, sectors.state[sector] === WORN ? RETIRED : FREE);
-      }
-    }
+    if (this.ring.tail < tail) this.#cleaned = 0;
+    this.ring.release(tail);
   }
 
   /**
@@ -658,10 +425,10 @@ export class RecordLog {
    * sectors could be erased and programmed.
    */
   #open(): boolean {
-    const tail = this.head === 0 ? 1 : this.#firstLiving();
+    const tail = this.ring.head === 0 ? 1 : this.ring.firstLiving();
     if (!this.half) {
-      const pair = this.head + 1;
-      if (pair - tail >= this.rows) return false;
+      const pair = this.ring.head + 1;
+      if (pair - tail >= this.ring.rows) return false;
       const sector = this.#openSector(pair, 0, tail);
       if (sector < 0) return false;
       this.#enter(pair, 0, sector);
@@ -669,10 +436,10 @@ export class RecordLog {
       // The header of the first sector moves the tail. So the second sector may be one that the tail gives back.
       this.#release(tail);
     }
-    const side = this.sectorOf(this.head, 0) === NONE ? 0 : 1;
-    const sector = this.#openSector(this.head, side, tail);
+    const side = this.ring.sectorOf(this.ring.head, 0) === NOWHERE ? 0 : 1;
+    const sector = this.#openSector(this.ring.head, side, tail);
     if (sector < 0) return false;
-    this.#enter(this.head, side, sector);
+    this.#enter(this.ring.head, side, sector);
     this.half = false;
     this.#release(tail);
     // A kernel writes in any order. Records beside a sector without a header would look like damage.
@@ -682,46 +449,28 @@ export class RecordLog {
     this.recordedTime = this.now;
     this.#nameRetired();
     // The last record of the pair before may be the only one that names a Drop's place.
-    if (this.exposed) {
-      this.putClose(NO_SLOT, COLDEST);
-      this.append();
-    }
+    if (this.exposed) this.appendClose(NO_SLOT, COLDEST);
     return true;
   }
 
   /** If the head has only one sector, give that sector back: no other is free, and it has no records. */
   abandonHalf(): void {
     if (!this.half) return;
-    for (let side = 0; side < 2; side++) {
-      const sector = this.sectorOf(this.head, side);
-      if (sector !== NONE) this.sectors.set(sector, FREE);
-    }
+    this.ring.abandonHead();
     this.half = false;
-    this.head--;
     this.#bearing = -1;
   }
 
-  /** This side of the pair is open. The pair is the head, or becomes the head. */
+  /** This side of the pair is open. In a new head, no record can be appended yet. */
   #enter(pair: number, side: number, sector: number): void {
-    const row = pair % this.rows;
-    const { recordsPerPair } = this.#layout;
-    this.sectors.set(sector, LOG);
-    if (pair > this.head) {
-      this.#slotAt.fill(NONE, row * recordsPerPair, (row + 1) * recordsPerPair);
-      this.#live[row] = 0;
-      this.sectorOfRow[2 * row] = NONE;
-      this.sectorOfRow[2 * row + 1] = NONE;
-      this.head = pair;
-      this.next = recordsPerPair;
-    }
-    this.sectorOfRow[2 * row + side] = sector;
+    if (this.ring.enter(pair, side, sector)) this.next = this.#layout.recordsPerPair;
   }
 
   /** Copy all living records of the pairs up to this one to the end, so that these pairs no longer count. */
   renew(pair: number): boolean {
-    while (this.tail <= pair) {
+    while (this.ring.tail <= pair) {
       const left = this.#layout.recordsPerPair - this.next;
-      if (pair === this.head || left < Math.min(this.#living(this.tail) + SKIPS_MAX, 1 + SKIPS_MAX)) {
+      if (pair === this.ring.head || left < Math.min(this.ring.living(this.ring.tail) + SKIPS_MAX, 1 + SKIPS_MAX)) {
         if (!this.#open()) return false;
       } else if (this.#cleanOldest(0) && this.next < this.#layout.recordsPerPair) this.#dropTail();
     }
@@ -753,39 +502,6 @@ export class RecordLog {
 
   /** Append the first records of a new head: they name the retired sectors, so that no later life tries them again. */
   #nameRetired(): void {
-    const { record } = this;
-    const { state } = this.sectors;
-    let entries = 0;
-    for (let sector = 0; sector < state.length; sector++) {
-      if (state[sector] !== RETIRED) continue;
-      if (entries === 0) record.fill(0, 0, CRC_AT);
-      putHalf(record, LIST_ENTRIES_AT + 2 * entries, sector);
-      entries++;
-      if (entries === LIST_ENTRIES) {
-        this.#appendRetired(entries);
-        entries = 0;
-      }
-    }
-    if (entries > 0) this.#appendRetired(entries);
+    for (let from = this.#writer.retired(0); from >= 0; from = this.#writer.retired(from)) this.append();
   }
-
-  #appendRetired(entries: number): void {
-    this.record[0] = RETIRED_RECORD;
-    this.record[1] = entries;
-    this.append();
-  }
-}
-
-/** The field `since` of the record of a Drop. */
-export function sinceOf(record: Uint8Array): number {
-  return half(record, SINCE_AT) | ((record[SINCE_HIGH_AT]! >> 3) << 16);
-}
-
-/**
- * How long before `time` the Drop came, by the field `since` of its record; undefined when the record does not say, or
- * says a later time: power failed before the later time was written.
- */
-export function sinceBefore(since: number, time: number): number | undefined {
-  const age = (((time >> SINCE_SHIFT) - since) << 11) >> 11;
-  return since === SINCE_UNKNOWN || age < 0 ? undefined : age * 2 ** SINCE_SHIFT;
 }

@@ -32,6 +32,7 @@ import {
   refuseSector,
   SECTOR_HEADER_BYTES,
   sameGeometry,
+  TAIL_AT,
   TAIL_RECORD,
   UPGRADE_SECTOR,
   VERIFIED_FLAG,
@@ -67,7 +68,7 @@ export function recover(log: RecordLog, findings: Findings, takesForeign: boolea
   sectors.flash.sync();
   const obstacle = readHeaders(log);
   if (obstacle !== undefined) return obstacle;
-  if (log.head === 0) {
+  if (log.ring.head === 0) {
     const old = new OldLog(sectors);
     if (old.otherShape) return "geometry";
     if (old.head > 0) return upgrade(log, old, findings) ? "mounted" : "flash";
@@ -82,7 +83,7 @@ export function recover(log: RecordLog, findings: Findings, takesForeign: boolea
   readWindow(log);
   log.now = log.recordedTime;
   const replay = new Replay(log, findings);
-  for (let pair = log.tail; pair <= log.head; pair++) replay.readPair(pair);
+  for (let pair = log.ring.tail; pair <= log.ring.head; pair++) replay.readPair(pair);
   replay.finish();
   log.now = log.recordedTime;
   if (log.upgrading) {
@@ -117,11 +118,11 @@ function readHeaders(log: RecordLog): MountOutcome | undefined {
     if (!sameGeometry(bytes, layout)) return "geometry";
     sectors.set(sector, LOG);
     const pair = word(bytes, 8) >>> 1;
-    if (pair >= log.head) {
-      log.tail = pair > log.head ? word(bytes, 16) >>> 0 : Math.max(log.tail, word(bytes, 16) >>> 0);
-      if (pair > log.head) log.sectorOfRow.fill(NOWHERE);
-      log.sectorOfRow[2 * (pair % log.rows) + (bytes[8]! & 1)] = sector;
-      log.head = pair;
+    if (pair >= log.ring.head) {
+      log.ring.tail = pair > log.ring.head ? word(bytes, 16) >>> 0 : Math.max(log.ring.tail, word(bytes, 16) >>> 0);
+      if (pair > log.ring.head) log.ring.sectorOfRow.fill(NOWHERE);
+      log.ring.sectorOfRow[2 * (pair % log.ring.rows) + (bytes[8]! & 1)] = sector;
+      log.ring.head = pair;
       log.upgrading = bytes[3] === UPGRADE_SECTOR;
     }
     log.recordedTime = Math.max(log.recordedTime, word(bytes, 20));
@@ -136,14 +137,14 @@ function readTail(log: RecordLog): void {
   let last = -1;
   let missing = false;
   for (let number = 0; number < layout.recordsPerPair; number++) {
-    const sector = log.sectorOf(log.head, number);
+    const sector = log.ring.sectorOf(log.ring.head, number);
     missing ||= sector === NOWHERE;
     if (sector === NOWHERE) continue;
     flash.read(layout.recordAddress(sector, number), bytes, 0, LOG_RECORD_BYTES);
     if (blank(bytes, 0, LOG_RECORD_BYTES)) continue;
     last = Math.max(last, number);
-    if (refuseRecord(bytes, log.head, number) === undefined && (bytes[0]! & KIND_MASK) === TAIL_RECORD) {
-      log.tail = Math.max(log.tail, word(bytes, 4) >>> 0);
+    if (refuseRecord(bytes, log.ring.head, number) === undefined && (bytes[0]! & KIND_MASK) === TAIL_RECORD) {
+      log.ring.tail = Math.max(log.ring.tail, word(bytes, TAIL_AT) >>> 0);
     }
   }
   // The program of the next record may have begun: its bits can look erased without being stable.
@@ -151,7 +152,7 @@ function readTail(log: RecordLog): void {
   // A pair with one sector takes no records.
   if (missing) log.next = layout.recordsPerPair;
   log.half = missing && last < 0 && !log.upgrading;
-  log.tail = Math.max(log.tail, log.head - log.rows + 1);
+  log.ring.tail = Math.max(log.ring.tail, log.ring.head - log.ring.rows + 1);
 }
 
 /** Enter the sectors of the log from tail to head. All other log sectors are free. */
@@ -159,14 +160,14 @@ function readWindow(log: RecordLog): void {
   const { sectors } = log;
   const { flash, layout, state } = sectors;
   const bytes = log.record;
-  log.sectorOfRow.fill(NOWHERE);
+  log.ring.sectorOfRow.fill(NOWHERE);
   for (let sector = 0; sector < layout.sectorCount; sector++) {
     if (state[sector] !== LOG) continue;
     flash.read(sector * layout.sectorSizeBytes, bytes, 0, SECTOR_HEADER_BYTES);
     const pair = word(bytes, 8) >>> 1;
     sectors.learnLife(sector, bytes[4]! & LIFE_MASK);
-    if (pair < log.tail || pair > log.head) sectors.set(sector, FREE);
-    else log.sectorOfRow[2 * (pair % log.rows) + (bytes[8]! & 1)] = sector;
+    if (pair < log.ring.tail || pair > log.ring.head) sectors.set(sector, FREE);
+    else log.ring.sectorOfRow[2 * (pair % log.ring.rows) + (bytes[8]! & 1)] = sector;
   }
 }
 
@@ -196,9 +197,9 @@ class Replay {
     const log = this.#log;
     const { flash, layout } = log.sectors;
     if (this.#bearing === NO_RECORD) return;
-    const sector = log.sectorOf(this.#bearingPair, this.#bearing);
+    const sector = log.ring.sectorOf(this.#bearingPair, this.#bearing);
     flash.read(layout.recordAddress(sector, this.#bearing), log.record, 0, LOG_RECORD_BYTES);
-    log.resume(this.#bearingPair === log.head ? this.#bearing : -1, log.record);
+    log.resume(this.#bearingPair === log.ring.head ? this.#bearing : -1, log.record);
   }
 
   readPair(pair: number): void {
@@ -210,9 +211,9 @@ class Replay {
     let broken = false;
     let records = 0;
     let missing = 0;
-    for (let side = 0; side < 2; side++) if (log.sectorOf(pair, side) === NOWHERE) missing++;
+    for (let side = 0; side < 2; side++) if (log.ring.sectorOf(pair, side) === NOWHERE) missing++;
     for (let number = 0; number < layout.recordsPerPair; number++) {
-      const sector = log.sectorOf(pair, number);
+      const sector = log.ring.sectorOf(pair, number);
       if (sector === NOWHERE) continue;
       flash.read(layout.recordAddress(sector, number), bytes, 0, LOG_RECORD_BYTES);
       const refusal = refuseRecord(bytes, pair, number);
@@ -226,7 +227,7 @@ class Replay {
     }
     if (broken) counters.torn++;
     // A power cut in the middle of opening a pair leaves one sector without records.
-    if (this.#upgrade || missing === 0 || (missing === 1 && records === 0 && pair === log.head)) return;
+    if (this.#upgrade || missing === 0 || (missing === 1 && records === 0 && pair === log.ring.head)) return;
     damage.logSectors += missing;
     this.#damage(pair, 0);
   }
@@ -242,7 +243,7 @@ class Replay {
     const { flash, layout } = log.sectors;
     let before = NO_RECORD;
     for (let side = 0; side < 2; side++) {
-      const sector = log.sectorOf(pair, side);
+      const sector = log.ring.sectorOf(pair, side);
       if (sector === NOWHERE) continue;
       flash.read(sector * layout.sectorSizeBytes, log.record, 0, LOG_HEADER_BYTES);
       if (log.record[BEFORE_AT] !== NO_RECORD) before = log.record[BEFORE_AT]!;
@@ -274,7 +275,7 @@ class Replay {
   #applyEssence(pair: number, number: number): void {
     const log = this.#log;
     const kind = log.record[ESSENCE_AT]! & KIND_MASK;
-    if (kind === 0 || number === NO_RECORD || pair < log.tail) return;
+    if (kind === 0 || number === NO_RECORD || pair < log.ring.tail) return;
     if (this.#bearingPair === pair && this.#bearing === number) return;
     this.#damage(pair, 0);
     if (kind === CLOSE_RECORD) this.#die(pair, log.record[ESSENCE_AT + 2]!, log.record[ESSENCE_AT + 3]!);
@@ -285,7 +286,9 @@ class Replay {
   /** The slot that a record of this pair names: by the record with this number, so many pairs back. -1: none. */
   #named(pair: number, back: number, number: number): number {
     const log = this.#log;
-    return number === NO_RECORD || pair - back < log.tail ? -1 : log.slotOf((pair - back) % log.rows, number);
+    return number === NO_RECORD || pair - back < log.ring.tail
+      ? -1
+      : log.ring.slotOf((pair - back) % log.ring.rows, number);
   }
 
   /** Apply a heat record: keys that changed after their Drops' records were written. */
@@ -347,7 +350,7 @@ class Replay {
     const slot = enter(log, low, high, 0);
     slots.heat[slot] = heatKey;
     slots.setVerified(slot, verified);
-    log.bindAt(slot, pair, number);
+    log.ring.bind(slot, pair, number);
   }
 }
 

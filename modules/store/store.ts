@@ -243,25 +243,22 @@ export class Store {
       }
       this.#flash.sync();
       const start = this.#bodies.offset;
-      this.#log.putDrop(insertion, sector, start);
-      if (!this.#log.append()) {
+      if (!this.#log.appendDrop(insertion, sector, start)) {
         this.#sectors.release(sector, room);
         continue;
       }
       // The Drop is committed. A power cut from here on leaves a surplus of one Drop, and mount chooses which one dies.
-      const { head, lastNumber } = this.#log;
-      this.#log.hold(head);
+      const { ring, lastNumber } = this.#log;
+      const { head } = ring;
+      ring.hold(head);
       this.#flash.sync();
       // `makeRoom` may have given the victim up already.
       if (full && slots.occupied(victim)) this.#evict(victim, insertion.cause);
-      else {
-        this.#log.putClose(NO_SLOT, COLDEST);
-        this.#log.append();
-      }
+      else this.#log.appendClose(NO_SLOT, COLDEST);
       this.lastSlot = slots.add(shortIdLow, shortIdHigh, lengthBytes, insertion.heatKey);
       slots.place(this.lastSlot, sector, start);
       slots.setMark(this.lastSlot, insertion.own, 0);
-      this.#log.moveTo(this.lastSlot, head % this.#log.rows, lastNumber);
+      ring.moveTo(this.lastSlot, head % ring.rows, lastNumber);
       this.#flash.sync();
       this.counters.inserted++;
       return "stored";
@@ -334,7 +331,7 @@ export class Store {
     }
     const start = slots.offset(slot);
     // Most Drops lie as they are. Every frame that is sent reads here.
-    if ((start & 3) !== 0) this.#log.readDrop(slot, from, into, offset, lengthBytes);
+    if ((start & 3) !== 0) this.#log.reader.read(slot, from, into, offset, lengthBytes);
     else
       this.#flash.read(
         slots.bodySector[slot]! * this.#layout.sectorSizeBytes + start + from,
@@ -459,19 +456,16 @@ export class Store {
     this.#use(now);
     const log = this.#log;
     const slots = this.#slots;
-    while (this.#collector.ensureLog(2) && log.putVerified() && log.append());
+    while (this.#collector.ensureLog(2) && log.appendVerified());
     let slot = 0;
     let time = this.#timeDue;
     while (slots.changed > 0 || time) {
       // To make room, `ensureLog` may copy records, and their heat keys with them. So look for changed keys only after
       // it.
       if (!this.#collector.ensureLog(1)) break;
-      const next = log.putHeat(slot);
       // Keys that a failing sector did not take still count as changed, and the next checkpoint writes them.
-      if (!log.append()) break;
-      log.heatWritten(slot, next);
-      log.recordedTime = Math.max(log.recordedTime, log.now);
-      slot = next;
+      slot = log.appendHeat(slot);
+      if (slot < 0) break;
       time = false;
       if (slot >= slots.capacity) break;
     }

@@ -54,11 +54,11 @@ export function upgrade(log: RecordLog, old: OldLog, findings: Findings): boolea
     if (sectors.drops[sector]! > 0 && sectors.state[sector] === FREE) sectors.set(sector, BODIES);
     sectors.reclaim(sector);
   }
-  if (log.head === 0) {
+  if (log.ring.head === 0) {
     const records =
       slots.count * (oldHeadBytes > OLD_HEAD_BYTES ? 1 + 1 / oldGroup : 1) + 2 * (old.head - old.tail + 1);
-    if (records > (log.rows - 2) * recordsPerPair) return false;
-    log.tail = 1;
+    if (records > (log.ring.rows - 2) * recordsPerPair) return false;
+    log.ring.tail = 1;
     if (!log.openUpgrade()) return false;
   } else log.next = nextAfter(log);
   for (let sequence = old.tail; sequence <= old.head; sequence++) {
@@ -99,10 +99,10 @@ function copySector(log: RecordLog, old: OldLog, sequence: number): boolean {
 /** The first place of the sector that is being filled, after a place that a power cut may have begun. */
 function nextAfter(log: RecordLog): number {
   const { flash, layout } = log.sectors;
-  const side = log.sectorOf(log.head, 1) === NOWHERE ? 0 : 1;
+  const side = log.ring.sectorOf(log.ring.head, 1) === NOWHERE ? 0 : 1;
   let next = side;
   for (let number = side; number < layout.recordsPerPair; number += 2) {
-    flash.read(layout.recordAddress(log.sectorOf(log.head, side), number), log.record, 0, log.record.length);
+    flash.read(layout.recordAddress(log.ring.sectorOf(log.ring.head, side), number), log.record, 0, log.record.length);
     if (!log.record.every((byte) => byte === 0xff)) next = number + 4;
   }
   return Math.min(Math.max(next, side + 2), layout.recordsPerPair + side);
