@@ -466,12 +466,15 @@ export class RecordLog {
     if (this.ring.enter(pair, side, sector)) this.next = this.#layout.recordsPerPair;
   }
 
-  /** Copy all living records of the pairs up to this one to the end, so that these pairs no longer count. */
+  /**
+   * Copy all living records of the pairs up to this one to the end, so that these pairs no longer count. False: not all
+   * of them, since one free sector must remain for cleaning bodies.
+   */
   renew(pair: number): boolean {
     while (this.ring.tail <= pair) {
       const left = this.#layout.recordsPerPair - this.next;
       if (pair === this.ring.head || left < Math.min(this.ring.living(this.ring.tail) + SKIPS_MAX, 1 + SKIPS_MAX)) {
-        if (!this.#open()) return false;
+        if (this.sectors.free <= (this.half ? 1 : 2) || !this.#open()) return false;
       } else if (this.#cleanOldest(0) && this.next < this.#layout.recordsPerPair) this.#dropTail();
     }
     return true;
