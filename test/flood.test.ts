@@ -45,10 +45,9 @@ function keepsItsPromise(t: ExecutionContext, outcomes: Outcome[]): Outcome {
   const total = outcomes.reduce(add);
   t.log(`seeds ${seed} to ${seed + SEEDS - 1}: ${JSON.stringify(total)}`);
   t.true(total.junkStored > 0, "the board stored junk, so there was a flood");
-  t.true(total.honestStored >= 0.9 * total.honest);
   // One seed in twenty may fail a person. With a few seeds, one strategy says nothing about the share of people; only
   // all strategies together do.
-  if (SEEDS >= 10) t.true(total.honestOfferedOn >= 0.9 * total.honest);
+  if (SEEDS >= 10) t.true(total.honestStored >= 0.9 * total.honest && total.honestOfferedOn >= 0.9 * total.honest);
   return total;
 }
 
@@ -57,7 +56,8 @@ const totals: Outcome[] = [];
 for (const strategy of STRATEGIES) {
   test.serial(`flood: ${strategy.name}`, (t) => {
     const outcomes = Array.from({ length: SEEDS }, (_, i) => besiege(strategy, SMALL, seed + i));
-    totals.push(keepsItsPromise(t, outcomes));
+    totals.push(outcomes.reduce(add));
+    keepsItsPromise(t, outcomes);
   });
 }
 
