@@ -52,7 +52,7 @@ const START_US = 350_000;
  */
 export const BYTECODES_PER_SECOND = 2_000_000;
 /** The cost of mounting 750 Drops, with native CRC (`npm run bench -- xs`). */
-const MOUNT_BYTECODES = 2_920_000;
+const MOUNT_BYTECODES = 2_870_000;
 /** The cost of the fingerprint of 750 Drops for the first beacon, mixed natively (sim/processor.ts, `mixes`). */
 const FINGERPRINT_BYTECODES = 49_000;
 /** The size of a beacon: header, payload and trailer (modules/throwie/beacons.ts). */

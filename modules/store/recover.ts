@@ -210,10 +210,11 @@ class Replay {
     const before = this.#readHeader(pair);
     let broken = false;
     let records = 0;
-    let missing = 0;
-    for (let side = 0; side < 2; side++) if (log.ring.sectorOf(pair, side) === NOWHERE) missing++;
+    const even = log.ring.sectorOf(pair, 0);
+    const odd = log.ring.sectorOf(pair, 1);
+    const missing = (even === NOWHERE ? 1 : 0) + (odd === NOWHERE ? 1 : 0);
     for (let number = 0; number < layout.recordsPerPair; number++) {
-      const sector = log.ring.sectorOf(pair, number);
+      const sector = number & 1 ? odd : even;
       if (sector === NOWHERE) continue;
       flash.read(layout.recordAddress(sector, number), bytes, 0, LOG_RECORD_BYTES);
       const refusal = refuseRecord(bytes, pair, number);
