@@ -199,13 +199,14 @@ class History {
     world.run(EVENTS_END_S);
     const restS = this.#small ? REST_FULL_S : REST_S;
     let movedS = world.nowS;
-    for (let moved = -1; this.#differences.length > 0 || world.nowS < movedS + restS; moved = this.#moved) {
+    while (this.#differences.length > 0 || world.nowS < movedS + restS) {
       if (world.nowS > EVENTS_END_S + PATIENCE_S) {
         this.#faults.push(`no agreement: ${this.#differences}`);
         return;
       }
-      if (this.#moved !== moved) movedS = world.nowS;
+      const moved = this.#moved;
       world.run(world.nowS + 1);
+      if (this.#moved !== moved) movedS = world.nowS;
     }
   }
 

@@ -9,6 +9,7 @@ import test from "ava";
 import { ACK_PREFIX_BYTES, Ack, encodeAck, FINISHED } from "../modules/glacier/ack.ts";
 import type { Assembly } from "../modules/glacier/assembly.ts";
 import {
+  FRAGMENTS_MAX,
   FRAME_HEADER_BYTES,
   FRAME_SIZE_BYTES_V2,
   FRAME_TRAILER_BYTES,
@@ -18,7 +19,17 @@ import {
   PAYLOAD_BYTES_V2,
   sealFrame,
 } from "../modules/glacier/frame.ts";
-import { ACK, BEACON, DROP, FRAME_TYPES, type FrameType, OPEN, RECONCILE } from "../modules/glacier/frame-type.ts";
+import {
+  ACK,
+  BEACON,
+  DROP,
+  FRAME_TYPES,
+  type FrameType,
+  type MessageType,
+  OPEN,
+  RECONCILE,
+} from "../modules/glacier/frame-type.ts";
+import type { Link } from "../modules/glacier/link.ts";
 import { MESSAGE_BODY_BYTES_MAX, MESSAGE_PREFIX_BYTES } from "../modules/glacier/message.ts";
 import type { Completion, MessageSink, MessageSource, Outgoing } from "../modules/glacier/ports.ts";
 import { headerOf } from "./frames.ts";
@@ -35,6 +46,12 @@ const EXECUTIONS = executionsOf(30_000);
  */
 const UNREACHED_MAX = 17;
 const SESSION = 0x1234;
+/** The high word of the ShortId of each message that the link sends. */
+const SHORT_ID_HIGH = 7;
+/** Bits of the third choice: the peer has another link too, so does the radio, and now and then there is no room. */
+const OVERHEARS = 16;
+const OTHER_LINK = 32;
+const ROOMLESS = 64;
 const ASSEMBLIES = 2;
 /** Bytes behind the largest frame. The link must not write there. */
 const GUARD_BYTES = 32;
@@ -52,6 +69,11 @@ function check(right: boolean, wrong: string): void {
   if (!right) throw new Error(wrong);
 }
 
+/** The type of the message with this number. */
+function typeOf(handle: number): MessageType {
+  return handle % 5 === 0 ? OPEN : handle % 3 === 0 ? RECONCILE : DROP;
+}
+
 /**
  * The owner of a link. It offers messages, takes incoming messages into a few buffers, and checks what the link says of
  * both.
@@ -63,6 +85,11 @@ class Owner implements MessageSource, MessageSink {
   moods = 1;
   window = 8;
   fragmentBytes = PAYLOAD_BYTES_V1;
+  /** Another link of the radio has sent some fragments of each message. */
+  sharesAir = false;
+  hasRoom = true;
+  /** Whether the next message is ready. If not, \`waiting\` is wrong about it. */
+  ready = true;
   readonly #free: Assembly[];
   readonly #lent = new Set<Assembly>();
   readonly #finished = new Set<number>();
@@ -75,15 +102,20 @@ class Owner implements MessageSource, MessageSink {
     return this.nextHandle < this.offered;
   }
 
+  get needsNoRoom(): boolean {
+    return this.waiting && typeOf(this.nextHandle) !== DROP;
+  }
+
   next(message: Outgoing): boolean {
-    if (!this.waiting) return false;
+    if (!this.waiting || !this.ready) return false;
     const handle = this.nextHandle++;
-    message.type = handle % 5 === 0 ? OPEN : handle % 3 === 0 ? RECONCILE : DROP;
+    message.type = typeOf(handle);
     message.claim = handle;
     message.shortIdLow = handle;
-    message.shortIdHigh = 7;
+    message.shortIdHigh = SHORT_ID_HIGH;
     message.bodyBytes = handle % 2 === 0 ? MESSAGE_BODY_BYTES_MAX : 1 + 30 * handle;
     message.handle = handle;
+    message.aired = this.sharesAir ? handle * 37 : 0;
     return true;
   }
 
@@ -151,9 +183,35 @@ class Owner implements MessageSource, MessageSink {
     return shortIdLow % this.moods === 1 ? "again" : shortIdLow % this.moods === 2 ? "unwanted" : "kept";
   }
 
+  /** The lent buffer that holds the message of this frame. */
+  lentFor({ shortIdLow, shortIdHigh }: Frame): Assembly | undefined {
+    for (const assembly of this.#lent) if (assembly.isOf(shortIdLow, shortIdHigh)) return assembly;
+    return undefined;
+  }
+
   get credit(): number {
+    if (!this.hasRoom) return 0;
     return this.#free.length + this.#lent.size;
   }
+}
+
+/** The peer sent the fragment of a Drop on another link. */
+function overhear(link: Link, owner: Owner, frame: Frame, now: number): void {
+  const assembly = owner.lentFor(frame);
+  if (assembly === undefined) link.receive(frame as FrameOf<typeof DROP>, now);
+  else if (assembly.put(frame, now) === "new") link.overheard(assembly, now);
+}
+
+/** Another link of the radio has sent the first fragments of a message that this link has under way too. */
+function airOnOtherLink(link: Link, fragment: number, now: number): void {
+  const { sender } = link;
+  const handle = sender.underWay({ offers: (message) => message % 2 === fragment % 2 });
+  if (handle < 0) return;
+  check(sender.sentOf(handle, SHORT_ID_HIGH + 1) === 0, "a message was sent that is not under way");
+  sender.aired(handle, SHORT_ID_HIGH + 1, fragment % FRAGMENTS_MAX, now);
+  const sent = sender.sentOf(handle, SHORT_ID_HIGH);
+  check(sent < 1 << FRAGMENTS_MAX, `fragments ${sent.toString(2)} were sent`);
+  for (let i = 0; i <= fragment % FRAGMENTS_MAX; i++) sender.aired(handle, SHORT_ID_HIGH, i, now);
 }
 
 function targetOf(modules: Modules): Target {
@@ -185,14 +243,17 @@ function targetOf(modules: Modules): Target {
       owner.offered = offers % 40;
       owner.moods = 3 + (moods % 5);
       owner.window = 1 + (moods >> 3);
+      owner.sharesAir = (sends & OTHER_LINK) !== 0;
       const link = new Link(owner, owner);
       let now = 0;
       link.begin(SESSION, now);
       owner.fragmentBytes = sends & 8 ? PAYLOAD_BYTES_V2 : PAYLOAD_BYTES_V1;
       link.fragmentBytes = owner.fragmentBytes;
       out.fill(GUARD, FRAME_SIZE_BYTES_V2);
-      for (const packet of packets) {
+      for (const [at, packet] of packets.entries()) {
         now += STEPS_MS[step % STEPS_MS.length]!;
+        owner.hasRoom = !(sends & ROOMLESS) || at % 3 > 0;
+        owner.ready = !(sends & ROOMLESS) || at % 5 > 0;
         for (let send = sends & 7; send >= 0; send -= 1) {
           const length = link.prepare(out, header, now);
           check(length >= 0 && length <= FRAME_SIZE_BYTES_V2, `a frame of ${length} bytes`);
@@ -226,12 +287,18 @@ function targetOf(modules: Modules): Target {
           check(frameType(memory) === heard.type, `type ${heard.type}, read as ${frameType(memory)}`);
           check(heard.sequence < 4096 && heard.fragment < 16, `sequence ${heard.sequence}, fragment ${heard.fragment}`);
           // A beacon is not for a link: the node takes it.
-          if (heard.type !== BEACON) link.receive(heard, now);
+          if (heard.type !== BEACON) {
+            if (sends & OVERHEARS && heard.type === DROP) overhear(link, owner, heard, now);
+            else link.receive(heard, now);
+          }
         }
+        if (sends & OTHER_LINK) airOnOtherLink(link, at, now);
         if (step & 0x80) owner.takeOver();
         if (moods & 0x80) link.setDone(!link.done);
         check(link.fragmentBytes === owner.fragmentBytes, "the link changed the size of its fragments");
         check(!Number.isNaN(link.deadline), "the deadline is no number");
+        check(!link.sender.room.none || link.sender.room.scarce, "the peer has no room now, and always had room");
+        check(!link.sender.lossy || link.sender.framesLost > 0, "a link that lost nothing is lossy");
         check(
           packet.every((byte, at) => memory[at] === byte),
           "the link changed a received frame",
@@ -254,6 +321,8 @@ function seeds(): Input[] {
     ] as [number, number][]) {
       const packets = [fragments(type, 0, 2_000, fragmentBytes), fragments(type, 1, 40, fragmentBytes)].flat();
       inputs.push({ choices: Uint8Array.of(20, 2, sends, 0), packets });
+      if (type === DROP)
+        inputs.push({ choices: Uint8Array.of(20, 2, sends | OVERHEARS | OTHER_LINK | ROOMLESS, 0), packets });
     }
   }
   for (const [base, masks] of [
@@ -266,6 +335,16 @@ function seeds(): Input[] {
       packets: [1, 2, 3].map((number) => acknowledgement(number, base, masks)),
     });
   }
+  // The peer has no room for a long time, and once there is no message ready when the peer is asked.
+  inputs.push({
+    choices: Uint8Array.of(20, 6, 7 | ROOMLESS, 0),
+    packets: [1, 2, 3, 4, 5, 6, 7, 8].map((number) => acknowledgement(number, 2, [], 0)),
+  });
+  // Another link sends the same messages.
+  inputs.push({
+    choices: Uint8Array.of(20, 3, 7 | OTHER_LINK, 0),
+    packets: [1, 2, 3, 4, 5, 6].map((number) => acknowledgement(number, 1, [number, 0x3ff])),
+  });
   // The peer has all fragments of the only message, and does not finish it.
   inputs.push({
     choices: Uint8Array.of(1, 5, 7, 0),
@@ -291,9 +370,9 @@ function fragments(type: number, sequence: number, bodyBytes: number, fragmentBy
   return packets;
 }
 
-function acknowledgement(number: number, base: number, masks: number[]): Uint8Array {
+function acknowledgement(number: number, base: number, masks: number[], credit = 2): Uint8Array {
   const ack = new Ack();
-  Object.assign(ack, { number, base, window: 8, credit: 2, kept: 0x10000, count: masks.length });
+  Object.assign(ack, { number, base, window: 8, credit, kept: 0x10000, count: masks.length });
   ack.masks.set(masks);
   const packet = new Uint8Array(FRAME_HEADER_BYTES + ACK_PREFIX_BYTES + 2 * masks.length + FRAME_TRAILER_BYTES);
   const header = headerOf({ sessionId: SESSION });

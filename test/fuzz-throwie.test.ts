@@ -43,7 +43,9 @@ const OWN_ADDRESS = Uint8Array.of(2, 0, 0, 0, 0, 3);
 /** The addresses of a lower peer and of a higher peer, and the node's own address. */
 const ADDRESSES = [Uint8Array.of(2, 0, 0, 0, 0, 2), Uint8Array.of(2, 0, 0, 0, 0, 4), OWN_ADDRESS];
 /** Milliseconds that pass between packets. */
-const STEPS_MS = [1, 5, 20, 60, 200, 3_000, 86_400_000];
+const STEPS_MS = [1, 5, 20, 60, 200, 3_000, 86_400_000, 900];
+/** The place of a step with which a recorded contact lasts for several tokens. */
+const TURNS_STEP = 7;
 const RECORDED_PACKETS = 56;
 
 type Modules = typeof import("../modules/throwie/throwie.ts") &
@@ -199,6 +201,31 @@ function recorded(modules: Modules, choices: Uint8Array): Input {
   return { choices, packets };
 }
 
+/** Records as above what two honest peers sent that met the node at once, by turns. */
+function recordedTogether(modules: Modules, ends: number, step: number): Input {
+  const choices = Uint8Array.of(ends, 0, step, 2);
+  const subject = subjectOf(modules, choices);
+  const drops = ends & 4 ? dropsOf("peer") : [];
+  // The higher peer sends the packets with an even index.
+  const peers = [1, 0].map((address) => ({ node: new Subject(modules, ADDRESSES[address]!, 1_470, drops), address }));
+  const onAir: Uint8Array[][] = [[], []];
+  const packets: Uint8Array[] = [];
+  subject.turn();
+  for (let packet = 0; packet < RECORDED_PACKETS; packet += 1) {
+    const heard = subject.sent.splice(0);
+    for (const [at, { node }] of peers.entries()) {
+      for (const frame of heard) node.node.receive(frame, frame.length, OWN_ADDRESS);
+      node.turn();
+      onAir[at]!.push(...node.sent.splice(0));
+    }
+    const next = onAir[packet % 2]!.shift() ?? new Uint8Array(0);
+    packets.push(next);
+    pass(subject, Uint8Array.of(ends, peers[packet % 2]!.address, step), next);
+    for (const { node } of peers) node.now = subject.now;
+  }
+  return { choices, packets };
+}
+
 /** Two contacts at once: the frames of a lower and of a higher peer by turns. The lower is `early` frames ahead. */
 function together(lower: Input, higher: Input, early: number): Input {
   const packets = lower.packets.slice(early).flatMap((packet, at) => [higher.packets[at]!, packet]);
@@ -226,6 +253,11 @@ function targetOf(modules: Modules): Target {
     [12, 14],
   ]) {
     seeds.push(...[0, 1, 3, 5].map((early) => together(seeds[lower!]!, seeds[higher!]!, early)));
+  }
+  for (const ends of [2, 3, 4, 6]) seeds.push(recordedTogether(modules, ends, 2), recordedTogether(modules, ends, 4));
+  // A peer of a crowded store waits for its turns.
+  for (const ends of [CROWDED | 4, CROWDED | RESTARTED | 4]) {
+    for (const address of [0, 1]) seeds.push(recorded(modules, Uint8Array.of(ends, address, TURNS_STEP, 0)));
   }
   return {
     seeds,

@@ -27,10 +27,11 @@ import {
 import { DROP, type MessageType } from "../modules/glacier/frame-type.ts";
 import { fragmentCount, MESSAGE_BODY_BYTES_MAX } from "../modules/glacier/message.ts";
 import { Receiver } from "../modules/glacier/receiver.ts";
+import { RoundTrip } from "../modules/glacier/round-trip.ts";
 import { Sender } from "../modules/glacier/sender.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { headerOf } from "./frames.ts";
-import { LinkPair } from "./link-pair.ts";
+import { LinkPair, oneByOne, overSlowLine } from "./link-pair.ts";
 import vectors from "./vectors/glacier.json" with { type: "json" };
 
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, "hex"));
@@ -342,4 +343,27 @@ test("canary: a link whose receiver acknowledges nothing is caught", (t) => {
   pair.offer(0, 60);
   pair.run(120_000);
   t.notDeepEqual(pair.received(1), pair.offered(0));
+});
+
+test("a slow line costs hardly a frame, and little more than one window a round trip", (t) => {
+  for (const roundTripMs of [300, 500, 700, 1_000]) {
+    const { sent, time } = overSlowLine(new SeededRandom(1, "slow line"), roundTripMs);
+    t.true(sent <= 1.05, `${roundTripMs} ms: ${sent} times the frames`);
+    t.true(time <= 1.1, `${roundTripMs} ms: ${time} times the bound`);
+  }
+});
+
+test("messages that wait for one another cost hardly a frame more on a slow line", (t) => {
+  for (const roundTripMs of [300, 500, 1_000]) {
+    const frames = oneByOne(new SeededRandom(1, "slow line"), roundTripMs);
+    t.true(frames < 1.2, `${roundTripMs} ms: ${frames} frames for each`);
+  }
+});
+
+test.serial("canary: a sender that never takes an answer for late sends such a message again and again", (t) => {
+  const { suspect } = RoundTrip.prototype;
+  RoundTrip.prototype.suspect = () => {};
+  const frames = oneByOne(new SeededRandom(1, "slow line"), 500);
+  RoundTrip.prototype.suspect = suspect;
+  t.true(frames > 5, `${frames} frames for each`);
 });

@@ -10,6 +10,7 @@ import {
 } from "../modules/glacier/frame.ts";
 import { ACK, DROP, type SessionType } from "../modules/glacier/frame-type.ts";
 import { Link } from "../modules/glacier/link.ts";
+import { fragmentCount } from "../modules/glacier/message.ts";
 import type { Completion, MessageSink, MessageSource, Outgoing } from "../modules/glacier/ports.ts";
 import type { SeededRandom } from "../sim/random.ts";
 
@@ -18,12 +19,15 @@ interface Weather {
   duplicatePerMille: number;
   /** The longest delay of a frame. Delays differ, so frames overtake each other. */
   delayMs: number;
+  /** What every frame takes besides, 0 if not given: a slow line. */
+  latencyMs?: number;
 }
 
 const ASSEMBLIES = 4;
 const WINDOW_FRAMES = 32;
 /** A 226-byte frame at 1 Mbit/s takes 2.7 ms. */
 const FRAME_INTERVAL_MS = 3;
+const CLEAR = { lossPerMille: 0, duplicatePerMille: 0, delayMs: 0 };
 
 /** The owner of one link: its messages, each named by its number, and what became of them. */
 class Peer implements MessageSource, MessageSink {
@@ -140,9 +144,10 @@ export class LinkPair {
     return { kept: [...kept].sort((a, b) => a - b), unwanted: [...unwanted].sort((a, b) => a - b) };
   }
 
-  offer(from: 0 | 1, count: number): void {
+  /** Offers messages of random sizes, or all of `sizeBytes`. */
+  offer(from: 0 | 1, count: number, sizeBytes?: number): void {
     for (let i = 0; i < count; i++) {
-      const body = new Uint8Array(1 + this.#random.below(this.#bodyBytes));
+      const body = new Uint8Array(sizeBytes ?? 1 + this.#random.below(this.#bodyBytes));
       this.#random.fill(body);
       this.#peers[from].offer(body);
     }
@@ -163,6 +168,10 @@ export class LinkPair {
 
   get lost(): number {
     return this.#peers[0].link.sender.framesLost + this.#peers[1].link.sender.framesLost;
+  }
+
+  get nowMs(): number {
+    return this.#now;
   }
 
   /** Nothing was sent in the last second. */
@@ -191,7 +200,8 @@ export class LinkPair {
     const copies = this.#random.below(1000) < this.#weather.duplicatePerMille ? 2 : 1;
     for (let i = 0; i < copies; i++) {
       if (this.#random.below(1000) < this.#weather.lossPerMille) continue;
-      const delay = this.#weather.delayMs === 0 ? 1 : 1 + this.#random.below(this.#weather.delayMs);
+      const { delayMs, latencyMs = 0 } = this.#weather;
+      const delay = 1 + latencyMs + (delayMs === 0 ? 0 : this.#random.below(delayMs));
       this.#air.push({ at: this.#now + delay, to: 1 - from, bytes: out.slice(0, length) });
     }
   }
@@ -208,4 +218,29 @@ export class LinkPair {
       this.#peers[to === 0 ? 0 : 1].link.receive(frame as FrameOf<SessionType>, this.#now);
     }
   }
+}
+
+/**
+ * Sends full Drops over a line whose round trip takes so long. `sent`: frames over those that the messages need.
+ * `time`: over what the air of these frames takes, or over one window a round trip if that is longer.
+ */
+export function overSlowLine(random: SeededRandom, roundTripMs: number): { sent: number; time: number } {
+  const pair = new LinkPair(random, { ...CLEAR, latencyMs: roundTripMs >> 1 });
+  pair.offer(0, 100, 2_048);
+  const offered = pair.offered(0);
+  const needed = offered.reduce((sum, text) => sum + fragmentCount(text.length / 2, PAYLOAD_BYTES_V1), 0);
+  while (pair.told(0).kept.length < offered.length) pair.run(10);
+  const boundMs = Math.max(needed * FRAME_INTERVAL_MS, (needed / WINDOW_FRAMES) * roundTripMs);
+  return { sent: pair.framesFrom(0) / needed, time: pair.nowMs / boundMs };
+}
+
+/** The frames that each message takes over such a line if the next one is offered only when the last one is kept. */
+export function oneByOne(random: SeededRandom, roundTripMs: number): number {
+  const messages = 30;
+  const pair = new LinkPair(random, { ...CLEAR, latencyMs: roundTripMs >> 1 });
+  for (let i = 1; i <= messages; i++) {
+    pair.offer(0, 1, 100);
+    while (pair.told(0).kept.length < i) pair.run(10);
+  }
+  return pair.framesFrom(0) / messages;
 }

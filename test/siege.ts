@@ -16,6 +16,7 @@ import { decodeFrame, Frame, sealFrame } from "../modules/glacier/frame.ts";
 import { DROP } from "../modules/glacier/frame-type.ts";
 import type { Store } from "../modules/store/store.ts";
 import { HEAT_CAP, HEAT_UNITS_PER_HALF_LIFE } from "../modules/temperature/temperature.ts";
+import { sameAddress } from "../modules/throwie/ports.ts";
 import type { SimNode, SimObserver } from "../sim/node.ts";
 import { SeededRandom } from "../sim/random.ts";
 import type { NodeScenario } from "../sim/scenario.ts";
@@ -120,7 +121,11 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
   const observer: SimObserver = {
     started: (node) => prepare(node),
     dropStored: (node, slot, peer) => {
-      if (node.name !== "board" || peer === undefined) return;
+      if (peer === undefined) return;
+      // The reader may also overhear what the board sends to others.
+      const taken = sameAddress(peer, board.station.address) ? honest.get(lowOf(node, slot)) : undefined;
+      if (taken?.reader === node) taken.offeredOn = true;
+      if (node.name !== "board") return;
       const low = lowOf(node, slot);
       if (junk.has(low)) junkStored++;
       const drop = honest.get(low);

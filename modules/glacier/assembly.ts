@@ -44,7 +44,7 @@ export class Assembly {
   /** Bit i: fragment i is here. 0: the assembly is empty. */
   mask = 0;
   /** When a fragment last came, in clock milliseconds. The assembly that waited longest is given up first. */
-  touchedMs = 0;
+  touchedMs = -Infinity;
   /** Fragments that contradicted this message since the last one that was new. */
   #contradictions = 0;
   /** Bytes of every fragment except the last. */

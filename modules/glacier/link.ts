@@ -12,8 +12,9 @@
  * acknowledgements carry that to the peer. The contact is over when both sides have said so.
  */
 import { Ack, decodeAck, encodeAck } from "./ack.ts";
+import type { Assembly } from "./assembly.ts";
 import { type FrameHeader, type FrameOf, type HeaderOf, PAYLOAD_BYTES_V1, sealFrame } from "./frame.ts";
-import { ACK, BEACON, FRAME_TYPES, type FrameType, type SessionType } from "./frame-type.ts";
+import { ACK, BEACON, DROP, FRAME_TYPES, type FrameType, type SessionType } from "./frame-type.ts";
 import type { MessageSink, MessageSource } from "./ports.ts";
 import { type FragmentRefusal, Receiver } from "./receiver.ts";
 import { Sender } from "./sender.ts";
@@ -34,6 +35,8 @@ export class Link {
   sessionId = 0;
   /** The peer has said that it has nothing more to send. */
   peerDone = false;
+  /** The peer was told that there is no room for any message, and does not know better. */
+  roomless = false;
   /** When the session began, in clock milliseconds. */
   begunMs = 0;
   /** When a frame of this session was last heard, in clock milliseconds. */
@@ -56,6 +59,7 @@ export class Link {
   begin(sessionId: number, now: number): void {
     this.sessionId = sessionId;
     this.peerDone = false;
+    this.roomless = false;
     this.begunMs = now;
     this.heardMs = now;
     this.progressMs = now;
@@ -114,6 +118,13 @@ export class Link {
     }
   }
 
+  /** A fragment of a Drop came into this buffer of this link, in a frame that the peer sent on another link. */
+  overheard(assembly: Assembly, now: number): void {
+    this.heardMs = now;
+    this.progressMs = now;
+    this.#receiver.overheard(DROP, assembly);
+  }
+
   /**
    * Build the next frame in `out` and its header in `header`. Returns its length in bytes, or 0 when there is nothing
    * to send now. The frame counts only when `sent` follows, with the same header and before anything else happens to
@@ -121,8 +132,10 @@ export class Link {
    */
   prepare(out: Uint8Array, header: FrameHeader, now: number): number {
     header.sessionId = this.sessionId;
-    if (!this.#receiver.due) return this.sender.prepare(out, header, now);
-    this.#receiver.describe(this.#ack);
+    const receiver = this.#receiver;
+    if (this.roomless && !this.peerDone) receiver.tellRoom();
+    if (!receiver.due) return this.sender.prepare(out, header, now);
+    receiver.describe(this.#ack);
     this.#ack.done = this.#done;
     encodeAck(out, this.#ack, header);
     return sealFrame(out, header);
@@ -130,13 +143,15 @@ export class Link {
 
   /**
    * Whether the frame that `prepare` built may go by broadcast. The link makes good the loss of a Drop's fragment or of
-   * an acknowledgement. The opening and the end of a contact are few frames and much waiting, so they are worth the
-   * radio's own repetitions.
+   * an acknowledgement. The opening and the end of a contact, and the word that there is room again, are few frames and
+   * much waiting, so they are worth the radio's own repetitions.
    */
   mayBroadcast(header: FrameHeader): boolean {
     const type = FRAME_TYPES[header.type];
     if (!type.broadcast) return false;
-    return type.fragment ? !this.sender.preparedProbe : !this.#done;
+    if (type.fragment) return !this.sender.preparedProbe;
+    const tellsRoom = this.roomless && this.#ack.credit > 0;
+    return !this.#done && !tellsRoom;
   }
 
   /** The radio took the frame that `prepare` built. */
@@ -146,6 +161,7 @@ export class Link {
         throw new Error("glacier: a link sends no beacons");
       case ACK:
         this.#receiver.answered();
+        this.roomless = this.#ack.credit === 0;
         break;
       default:
         this.sender.sent(header, now);

@@ -30,13 +30,17 @@ export class Outgoing {
    * reconciliation message.
    */
   handle = 0;
+  /** The fragments of this message that other links of the same radio have sent by broadcast just now, as a mask. */
+  aired = 0;
 }
 
 /** The source of the messages that a link sends. */
 export interface MessageSource {
   /** Whether `next` probably has a message. A wrong answer costs a probe at worst. */
   readonly waiting: boolean;
-  /** Fill in all fields of the next message. False when there is none now. */
+  /** Whether the next message is no Drop: the peer has a buffer for such a message, whatever its credit. */
+  readonly needsNoRoom?: boolean;
+  /** Fill in all fields of the next message, `aired` included. False when there is none now. */
   next(message: Outgoing): boolean;
   /** Copy `lengthBytes` bytes of the body, starting at byte `from`, to `into[offset ..]`. */
   read(message: Outgoing, from: number, into: Uint8Array, offset: number, lengthBytes: number): void;

@@ -7,8 +7,8 @@
  * lends an Assembly for a message that it wants, and may take the Assembly back.
  *
  * The receiver acknowledges when the sender asks (a poll). It acknowledges unasked only where that saves frames: when a
- * message is not wanted, when some of a message is here from an earlier contact, and when a fragment did not fit. It
- * keeps no timer.
+ * message is not wanted, when some of a message is here from an earlier contact, when a fragment did not fit, and
+ * when there is room again after there was none. It keeps no timer.
  *
  * The receiver refuses a fragment that is here already, that runs ahead of the sequence numbers it follows, or for
  * which there is no buffer. Such a fragment costs a counter.
@@ -42,6 +42,11 @@ export class Receiver {
     this.#kept = 0;
     this.#number = 0;
     this.due = false;
+  }
+
+  /** The peer was told that there is no room. If there is room again, an acknowledgement is due. */
+  tellRoom(): void {
+    if (this.#sink.credit > 0) this.due = true;
   }
 
   receive(frame: FrameOf<MessageType>, now: number): FragmentRefusal | undefined {
@@ -87,14 +92,29 @@ export class Receiver {
       this.due = true;
       return outcome;
     }
-    this.#masks[i] = assembly.mask;
-    if (assembly.complete) {
-      this.#assemblies[i] = undefined;
-      const completion = this.#sink.complete(frame.type, assembly);
-      if (completion === "again") this.#masks[i] = 0;
-      else this.#finish(ahead, completion === "kept");
-    }
+    this.#took(frame.type, assembly, ahead);
     return undefined;
+  }
+
+  /** A fragment came into this buffer that another link of the same peer brought. */
+  overheard(type: MessageType, assembly: Assembly): void {
+    for (let ahead = 0; ahead < MESSAGES_AHEAD_MAX; ahead++) {
+      const i = (this.#base + ahead) % MESSAGES_AHEAD_MAX;
+      if (this.#assemblies[i] !== assembly || this.#masks[i] === FINISHED) continue;
+      this.#took(type, assembly, ahead);
+      return;
+    }
+  }
+
+  /** The buffer has a new fragment. */
+  #took(type: MessageType, assembly: Assembly, ahead: number): void {
+    const i = (this.#base + ahead) % MESSAGES_AHEAD_MAX;
+    this.#masks[i] = assembly.mask;
+    if (!assembly.complete) return;
+    this.#assemblies[i] = undefined;
+    const completion = this.#sink.complete(type, assembly);
+    if (completion === "again") this.#masks[i] = 0;
+    else this.#finish(ahead, completion === "kept");
   }
 
   /** Fill in the acknowledgement as of now, except `done`. */

@@ -33,10 +33,11 @@ import {
   SEQUENCE_COUNT,
   sealFrame,
 } from "./frame.ts";
-import { FRAME_TYPES, type MessageType } from "./frame-type.ts";
+import { DROP, FRAME_TYPES, type MessageType } from "./frame-type.ts";
 import { fragmentCount, fragmentMask, MESSAGE_PREFIX_BYTES } from "./message.ts";
 import { type MessageSource, Outgoing } from "./ports.ts";
-import { RoundTrip } from "./round-trip.ts";
+import { Room } from "./room.ts";
+import { BACKED_OFF_MAX_MS, RoundTrip } from "./round-trip.ts";
 
 /** The window until the peer has said what its radio can queue: the published working point. */
 const WINDOW_INITIAL_FRAMES = 8;
@@ -74,10 +75,8 @@ const QUEUED_BYTES_PER_MS = 64;
  * does so for ever would be served in vain.
  */
 const WITHDRAWALS_MAX = 16;
-/** The credit until the peer has said its room: for the opening, and a Drop to keep the air busy meanwhile. */
-const CREDIT_INITIAL = 2;
-/** A peer without room is asked again with one message every so often. It need not remember to tell of room. */
-const CREDIT_PROBE_MS = 100;
+/** A link that loses one frame in so many, or more, is lossy. */
+const LOSSY_SHARE = 20;
 
 /**
  * Columns of the table of messages under way. One array, since XS spends 176 bytes on each array, and there are four
@@ -91,6 +90,8 @@ const ALL = 4 * MESSAGES_AHEAD_MAX;
 const SENT = 5 * MESSAGES_AHEAD_MAX;
 const ACKED = 6 * MESSAGES_AHEAD_MAX;
 const COLUMNS = 7;
+/** Beside the claim: this link has sent a fragment of the message itself, so the peer can know its sequence number. */
+const NAMED = 0x100;
 
 export class Sender {
   framesSent = 0;
@@ -130,11 +131,12 @@ export class Sender {
 
   #ackNumber = 0;
   #window = WINDOW_INITIAL_FRAMES;
-  #credit = CREDIT_INITIAL;
-  #creditMs = 0;
+  /** What the peer has said of its room. */
+  readonly room = new Room();
 
   #sincePoll = 0;
-  #pollUnanswered = false;
+  /** When the first poll was sent that has no answer; Infinity if each has one. */
+  #polledMs = Infinity;
   /** The order number of the poll whose answer measures the round trip, or NONE. */
   #timedOrder = NONE;
   #timedMs = 0;
@@ -169,10 +171,9 @@ export class Sender {
     this.#stuck = NONE;
     this.#ackNumber = 0;
     this.#window = WINDOW_INITIAL_FRAMES;
-    this.#credit = CREDIT_INITIAL;
-    this.#creditMs = now;
+    this.room.begin();
     this.#sincePoll = 0;
-    this.#pollUnanswered = false;
+    this.#polledMs = Infinity;
     this.#timedOrder = NONE;
     this.#roundTrip.begin();
     this.#probes = 0;
@@ -195,34 +196,40 @@ export class Sender {
     return this.#base === this.#next;
   }
 
-  /**
-   * When a probe is due, in clock milliseconds. With nothing in flight: Infinity, or when a peer without room is asked
-   * again.
-   */
+  /** Whether so many frames were lost that it is not to be expected that a frame arrives that goes out once. */
+  get lossy(): boolean {
+    return LOSSY_SHARE * this.framesLost > this.framesSent;
+  }
+
+  /** When a probe or a question for room is due, in clock milliseconds. Infinity when there is nothing to ask. */
   get deadline(): number {
-    if (this.#inFlight === 0 && this.#stuck === NONE)
-      return this.#credit === 0 ? this.#creditMs + CREDIT_PROBE_MS : Infinity;
+    if (this.room.none) return this.idle && !this.#source.waiting ? Infinity : this.room.askMs;
+    if (this.#inFlight === 0 && this.#stuck === NONE) return Infinity;
+    const roundTrip = this.#roundTrip;
     if (this.#probes === 0)
-      return this.#activeMs + this.#roundTrip.timeoutMs + ((this.fragmentBytes / QUEUED_BYTES_PER_MS) | 0);
+      return this.#activeMs + roundTrip.timeoutMs + ((this.fragmentBytes / QUEUED_BYTES_PER_MS) | 0);
     const eager = 3 * (this.#probes + 1) <= this.#window;
-    return this.#activeMs + (eager ? PROBE_INTERVAL_MS : PROBE_INTERVAL_LATE_MS);
+    const intervalMs = eager ? PROBE_INTERVAL_MS : PROBE_INTERVAL_LATE_MS;
+    return this.#activeMs + Math.max(intervalMs, roundTrip.smoothedMs);
   }
 
   /** Build the next frame in `out` and its header in `header`, except the session. 0 when there is nothing to send. */
   prepare(out: Uint8Array, header: FrameHeader, now: number): number {
-    const overdue = (this.#inFlight > 0 || this.#stuck !== NONE) && now >= this.deadline;
+    if (this.room.none && this.#source.needsNoRoom === true) this.room.none = false;
+    const roomless = this.room.none;
+    const overdue = (roomless || this.#inFlight > 0 || this.#stuck !== NONE) && now >= this.deadline;
     let sequence = NONE;
-    if (this.#inFlight < this.#window && this.#order - this.#oldest < TRANSMISSIONS) {
+    if (!roomless && this.#inFlight < this.#window && this.#order - this.#oldest < TRANSMISSIONS) {
       sequence = this.#unsent(this.#unsentFrom);
       this.#unsentFrom = sequence < 0 ? this.#next : sequence;
-      if (sequence < 0) sequence = this.#open(now);
+      if (sequence < 0) sequence = this.#open();
     }
     if (sequence < 0) {
       if (!overdue) return 0;
       if (this.#inFlight > 0) {
         this.#lose(this.#oldest);
         this.#forgetStruck();
-      } else {
+      } else if (this.#stuck !== NONE) {
         // The next fragment in turn is due again.
         const place = this.#stuck % MESSAGES_AHEAD_MAX;
         if ((this.#table[ALL + place]! & (1 << this.#retold)) === 0) this.#retold = 0;
@@ -232,6 +239,11 @@ export class Sender {
         this.#withdrawals++;
       }
       sequence = this.#unsent(this.#base);
+      if (sequence < 0) {
+        this.room.credit = 1;
+        sequence = this.#open();
+        if (sequence < 0) return 0;
+      }
     }
     const place = sequence % MESSAGES_AHEAD_MAX;
     const fragment = lowestBit(this.#table[ALL + place]! & ~this.#table[SENT + place]!);
@@ -252,17 +264,18 @@ export class Sender {
     const sequence = header.sequence;
     const fragment = header.fragment;
     const place = sequence % MESSAGES_AHEAD_MAX;
-    this.#table[SENT + place]! |= 1 << fragment;
-    if (this.preparedProbe) {
+    if (this.room.none) this.room.asked(now);
+    else if (this.preparedProbe) {
       this.#probes++;
       this.#roundTrip.backOff();
     }
+    this.#table[CLAIM + place]! |= NAMED;
     const fresh = following(sequence) === this.#next && fragment >= this.#fresh;
     if (fresh) this.#fresh = fragment + 1;
     this.#sincePoll++;
     if (header.poll) {
       this.#sincePoll = 0;
-      this.#pollUnanswered = true;
+      this.#polledMs = Math.min(this.#polledMs, now);
       // The latest poll is timed, but no poll in a fragment that was sent before: its answer would not tell which
       // transmission it is for (Karn's rule, RFC 6298, section 3).
       if (fresh) {
@@ -270,17 +283,87 @@ export class Sender {
         this.#timedMs = now;
       }
     }
-    this.#transmissions[this.#order++ % TRANSMISSIONS] = (place << 4) | fragment;
-    this.#inFlight++;
+    this.#transmit(place, fragment);
     this.#activeMs = now;
     this.framesSent++;
+  }
+
+  /**
+   * Another link of the same radio sent this fragment of a Drop by broadcast. The peer of this link has heard the frame
+   * too, as likely as a frame of this link. So it counts as a transmission of this link. Two frames are left for this
+   * link to send itself: one of each message, from which the peer learns the message's sequence number, and the last
+   * frame before it must wait, which asks for an acknowledgement.
+   */
+  aired(shortIdLow: number, shortIdHigh: number, fragment: number, now: number): void {
+    const place = this.#placeOf(shortIdLow, shortIdHigh);
+    if (place === NONE) return;
+    const bit = 1 << fragment;
+    const all = this.#table[ALL + place]!;
+    const sent = this.#table[SENT + place]!;
+    if ((all & bit) === 0 || (this.#table[ACKED + place]! & bit) !== 0) return;
+    if (sent & bit) {
+      // The fragment is in flight. If that transmission was lost, this one may have arrived.
+      const transmission = (place << 4) | fragment;
+      for (let order = this.#oldest; order < this.#order; order++) {
+        if (this.#transmissions[order % TRANSMISSIONS] === transmission) this.#strike(order);
+      }
+      this.#forgetStruck();
+    } else if (
+      (sent | bit) === all &&
+      (!(this.#table[CLAIM + place]! & NAMED) || (this.#unsent(this.#base, place) < 0 && !this.#mayOpen()))
+    ) {
+      return;
+    }
+    if (!this.#mayTransmit) return;
+    this.#transmit(place, fragment);
+    this.#sincePoll++;
+    this.#activeMs = now;
+  }
+
+  /** The fragments of this Drop that were sent and not lost, as a mask. 0 when the Drop is not under way. */
+  sentOf(shortIdLow: number, shortIdHigh: number): number {
+    const place = this.#placeOf(shortIdLow, shortIdHigh);
+    return place === NONE ? 0 : this.#table[SENT + place]!;
+  }
+
+  /** The handle of the oldest Drop of several fragments under way that `wanted` accepts, or NONE. */
+  underWay(wanted: { offers(handle: number): boolean }): number {
+    for (let sequence = this.#base; sequence !== this.#next; sequence = following(sequence)) {
+      const place = sequence % MESSAGES_AHEAD_MAX;
+      if (this.#table[TYPE + place] !== DROP || this.#table[ALL + place] === 1) continue;
+      const handle = this.#table[HANDLE + place]!;
+      if (wanted.offers(handle)) return handle;
+    }
+    return NONE;
+  }
+
+  #placeOf(shortIdLow: number, shortIdHigh: number): number {
+    for (let sequence = this.#base; sequence !== this.#next; sequence = following(sequence)) {
+      const place = sequence % MESSAGES_AHEAD_MAX;
+      if (this.#ids[place] !== shortIdLow || this.#ids[MESSAGES_AHEAD_MAX + place] !== shortIdHigh) continue;
+      if (this.#table[TYPE + place] === DROP) return place;
+    }
+    return NONE;
+  }
+
+  get #mayTransmit(): boolean {
+    return this.#inFlight < this.#window && this.#order - this.#oldest < TRANSMISSIONS;
+  }
+
+  #transmit(place: number, fragment: number): void {
+    this.#table[SENT + place]! |= 1 << fragment;
+    this.#transmissions[this.#order++ % TRANSMISSIONS] = (place << 4) | fragment;
+    this.#inFlight++;
   }
 
   /** Take in an acknowledgement: it brings news, or nothing new, or a later one came before it and it is overtaken. */
   acknowledged(ack: Ack, now: number): "news" | "nothing" | "overtaken" {
     if (((ack.number - this.#ackNumber) & (SEQUENCE_COUNT - 1)) >= SEQUENCE_COUNT / 2) return "overtaken";
     this.#ackNumber = ack.number;
-    this.#pollUnanswered = false;
+    // The answer to a poll that was repeated may be late, or the poll was lost. Until the next measurement the sender
+    // takes the answer for late, and waits as long. Otherwise no poll on a slow line is ever answered before its probe.
+    if (this.#probes > 0 && this.#polledMs !== Infinity) this.#roundTrip.suspect(now - this.#polledMs);
+    this.#polledMs = Infinity;
     this.#stuck = NONE;
     let news = false;
     for (let sequence = this.#base; sequence !== this.#next; sequence = following(sequence)) {
@@ -306,9 +389,8 @@ export class Sender {
       }
     }
     this.#window = Math.min(ack.window, WINDOW_FRAMES_MAX);
-    this.#credit = ack.credit;
-    this.#creditMs = now;
     const answered = this.#answer(now);
+    if (this.room.told(ack.credit, this.#onlyDrops, now)) this.#loseAll();
     while (this.#base !== this.#next && this.#table[TYPE + (this.#base % MESSAGES_AHEAD_MAX)] === 0) {
       this.#base = following(this.#base);
     }
@@ -318,6 +400,23 @@ export class Sender {
       this.#probes = 0;
     }
     return news ? "news" : "nothing";
+  }
+
+  /** There was no room for what is in flight. */
+  #loseAll(): void {
+    for (let order = this.#oldest; order < this.#order; order++) {
+      if (this.#transmissions[order % TRANSMISSIONS] !== NOTHING) this.#lose(order);
+    }
+    this.#forgetStruck();
+  }
+
+  /** Whether all messages under way are Drops. Other messages have buffers of their own at the peer. */
+  get #onlyDrops(): boolean {
+    for (let sequence = this.#base; sequence !== this.#next; sequence = following(sequence)) {
+      const type = this.#table[TYPE + (sequence % MESSAGES_AHEAD_MAX)];
+      if (type !== 0 && type !== DROP) return false;
+    }
+    return true;
   }
 
   /**
@@ -352,7 +451,9 @@ export class Sender {
   /** The transmission is lost: its fragment is sent again, before anything new. */
   #lose(order: number): void {
     const transmission = this.#transmissions[order % TRANSMISSIONS]!;
-    this.#table[SENT + (transmission >>> 4)]! &= ~(1 << (transmission & 15));
+    const place = transmission >>> 4;
+    this.#table[SENT + place]! &= ~(1 << (transmission & 15));
+    if (this.#table[ACKED + place] === 0) this.#table[CLAIM + place]! &= ~NAMED;
     this.#strike(order);
     this.#unsentFrom = this.#base;
     this.framesLost++;
@@ -370,16 +471,22 @@ export class Sender {
     // The frame that fills the window asks, since the sender must then wait. Frames in the last quarter ask early
     // enough for an answer to come first.
     if (inFlight >= window) return true;
-    const every = this.#pollUnanswered || 4 * inFlight >= 3 * window ? REPOLL_FRAMES : POLL_FRAMES;
-    if (this.#sincePoll + 1 >= Math.min(every, window >> 1)) return true;
+    // On a slow line the sender waits for answers, not for air, so it asks eight times a window.
+    const every = this.#polledMs !== Infinity || 4 * inFlight >= 3 * window ? REPOLL_FRAMES : POLL_FRAMES;
+    if (
+      this.#sincePoll + 1 >=
+      Math.min(every, this.#roundTrip.timeoutMs > BACKED_OFF_MAX_MS ? window >> 3 : window >> 1)
+    )
+      return true;
     if ((this.#table[ALL + place]! & ~this.#table[SENT + place]!) !== 1 << fragment) return false;
     return this.#unsent(following(sequence)) < 0 && !this.#mayOpen();
   }
 
-  /** The first message from `sequence` on that has a fragment to send, or NONE. */
-  #unsent(sequence: number): number {
+  /** The first message from `sequence` on that has a fragment to send, or NONE. The message in place `except` aside. */
+  #unsent(sequence: number, except: number = NONE): number {
     for (let i = sequence; i !== this.#next; i = following(i)) {
       const place = i % MESSAGES_AHEAD_MAX;
+      if (place === except) continue;
       if (this.#table[TYPE + place] !== 0 && this.#table[SENT + place] !== this.#table[ALL + place]) return i;
     }
     return NONE;
@@ -387,14 +494,12 @@ export class Sender {
 
   #mayOpen(): boolean {
     const underWay = (this.#next - this.#base) & (SEQUENCE_COUNT - 1);
-    return underWay < MESSAGES_AHEAD_MAX && this.#large < this.#credit && this.#source.waiting;
+    const taken = this.room.scarce ? underWay : this.#large;
+    if (underWay === MESSAGES_AHEAD_MAX || !this.#source.waiting) return false;
+    return taken < this.room.credit || this.#source.needsNoRoom === true;
   }
 
-  #open(now: number): number {
-    if (this.#credit === 0 && this.#inFlight === 0 && now >= this.#creditMs + CREDIT_PROBE_MS) {
-      this.#credit = 1;
-      this.#creditMs = now;
-    }
+  #open(): number {
     const message = this.#message;
     this.#loaded = NONE;
     if (!this.#mayOpen() || !this.#source.next(message)) return NONE;
@@ -414,6 +519,12 @@ export class Sender {
     if (this.#table[ALL + place]! > 1) this.#large++;
     this.#fresh = 0;
     this.#next = following(sequence);
+    // At least one fragment is left for this link to send: the last, which is the shortest.
+    const all = this.#table[ALL + place]!;
+    const aired = (message.aired & all) === all ? all >>> 1 : message.aired & all;
+    for (let fragment = 0; aired >>> fragment !== 0; fragment++) {
+      if (aired & (1 << fragment) && this.#mayTransmit) this.#transmit(place, fragment);
+    }
     return sequence;
   }
 
@@ -424,7 +535,7 @@ export class Sender {
     this.#loaded = sequence;
     const place = sequence % MESSAGES_AHEAD_MAX;
     message.type = this.#table[TYPE + place] as MessageType;
-    message.claim = this.#table[CLAIM + place]!;
+    message.claim = this.#table[CLAIM + place]! & ~NAMED;
     message.shortIdLow = this.#ids[place]!;
     message.shortIdHigh = this.#ids[MESSAGES_AHEAD_MAX + place]!;
     message.bodyBytes = this.#table[BODY_BYTES + place]!;

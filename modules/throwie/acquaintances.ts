@@ -20,6 +20,8 @@ export const ACQUAINTANCES_MAX = 64;
 const RECONTACT_MS = 1_000;
 /** Doublings of RECONTACT_MS: at most 64 s. */
 const DOUBLINGS_MAX = 6;
+/** Beside the doublings: the last contact ended with Drops that the peer was presumed to overhear. */
+const PRESUMED = 0x80;
 /** The nonce of a contact for which the peer's beacon was not heard. */
 const NO_NONCE = 0;
 
@@ -42,7 +44,16 @@ export class Acquaintances {
   /** How often in a row the last contacts with this peer came to nothing: it may need more time than others. */
   failures(peer: MacAddress): number {
     const i = this.#indexOf(peer);
-    return i < 0 ? 0 : this.#doublings[i]!;
+    return i < 0 ? 0 : this.#doublings[i]! & ~PRESUMED;
+  }
+
+  /**
+   * Whether this node may presume in its next contact with the peer that the peer overhears. It may not in two contacts
+   * in a row, because anyone may send frames that this node hears and the peer does not.
+   */
+  mayPresume(peer: MacAddress): boolean {
+    const i = this.#indexOf(peer);
+    return i < 0 || (this.#doublings[i]! & PRESUMED) === 0;
   }
 
   /** Whether this node may open a contact with this peer now, whose beacon has a nonce with these first bytes. */
@@ -62,6 +73,7 @@ export class Acquaintances {
       this.#doublings[i] = 0;
     }
     this.#nonces[i] = ending === "unanswered" ? nonce : NO_NONCE;
+    this.#doublings[i]! &= ~PRESUMED;
     if (ending === "moved") this.#doublings[i] = 0;
     this.#untilMs[i] = now + RECONTACT_MS * (1 << this.#doublings[i]!);
     if (ending !== "moved" && this.#doublings[i]! < DOUBLINGS_MAX) this.#doublings[i]!++;
@@ -71,6 +83,18 @@ export class Acquaintances {
     let soonest = 0;
     for (let i = 1; i < ACQUAINTANCES_MAX; i++) if (this.#untilMs[i]! < this.#untilMs[soonest]!) soonest = i;
     return soonest;
+  }
+
+  /**
+   * The contact with this peer that ended last left out Drops that the peer has presumably overheard. The peer's next
+   * beacon tells whether it has, so the next contact may begin at once.
+   */
+  presumed(peer: MacAddress, now: number): void {
+    const i = this.#indexOf(peer);
+    if (i < 0) return;
+    this.#untilMs[i] = now;
+    if (this.#doublings[i]! > 0) this.#doublings[i]!--;
+    this.#doublings[i]! |= PRESUMED;
   }
 
   #indexOf(peer: MacAddress): number {

@@ -115,6 +115,13 @@ export class Admission {
     return this.count < this.#share ? "newcomer" : "token";
   }
 
+  /** Whether every Drop that comes in now costs its contact a token. The caller calls `settle` before. */
+  get crowded(): boolean {
+    const store = this.#store;
+    const full = store.count >= store.room;
+    return full ? this.count >= this.#share : this.#vacant > 0 && this.count < this.#share && this.#forfeited > 0;
+  }
+
   /**
    * Settle the newcomers whose half-life is over, and forget old departures. The caller calls this before each `judge`.
    */

@@ -24,7 +24,7 @@
  * for the same Drop. So a peer that begins a Drop and does not go on cannot keep the Drop from the node.
  */
 import { Assembly } from "../glacier/assembly.ts";
-import type { Frame } from "../glacier/frame.ts";
+import { type Frame, PAYLOAD_BYTES_V1, PAYLOAD_BYTES_V2 } from "../glacier/frame.ts";
 import { ADDRESS_BYTES, type MacAddress } from "./ports.ts";
 
 /**
@@ -49,8 +49,19 @@ const PATIENCE_MS = 500;
 const IN_VAIN = 0x80;
 /** Contacts that may be open at once (contacts.ts). */
 const CONTACTS_MAX = 4;
+/**
+ * An overheard Drop to which nothing was added for so long gives way to another. Meanwhile a sender at 1 Mbit/s has
+ * sent four more Drops, and has repaired what its own peers missed.
+ */
+const PASSING_MS = 100;
 const ORPHAN = -1;
 const RECONCILER = -2;
+
+/** Decides which overheard Drops begin. */
+interface Gate {
+  /** Whether the node would keep a Drop that it overhears. `low`: the low word of its ShortId. */
+  keepsOverheard(low: number): boolean;
+}
 
 export class Assemblies {
   readonly #assemblies: Assembly[] = [];
@@ -100,9 +111,7 @@ export class Assemblies {
 
   /** A contact with this peer begins. */
   attend(contact: number, peer: MacAddress): void {
-    let hash = 0;
-    for (let i = 0; i < ADDRESS_BYTES; i++) hash = Math.imul(hash, 0x01000193) ^ peer[i]!;
-    this.#peers[contact] = hash;
+    this.#peers[contact] = hashOf(peer);
   }
 
   /**
@@ -140,6 +149,40 @@ export class Assemblies {
     this.#senders[best] = peer;
     this.#lentCounts[best] = 0;
     return assembly;
+  }
+
+  /**
+   * Take a fragment that its sender meant for another node. A Drop begins only if the gate lets it in, and in a buffer
+   * that nobody has used for PASSING_MS. Returns the buffer if it took the fragment.
+   */
+  overhear(frame: Frame, from: MacAddress, now: number, gate: Gate): Assembly | undefined {
+    const { shortIdLow, shortIdHigh, payloadBytes } = frame;
+    const sender = hashOf(from);
+    let best = -1;
+    for (let i = 0; i < ASSEMBLIES_MAX; i++) {
+      const assembly = this.#assemblies[i]!;
+      const owner = this.#owners[i]!;
+      if (owner === RECONCILER) continue;
+      if (assembly.isOf(shortIdLow, shortIdHigh)) {
+        if (this.#senders[i] === sender) return assembly.put(frame, now) === "new" ? assembly : undefined;
+        // Another node is bringing this Drop.
+        if (now - assembly.touchedMs < STALE_MS) return undefined;
+      }
+      const idle = assembly.mask === 0 || now - assembly.touchedMs >= PASSING_MS;
+      const free = owner === ORPHAN && idle && (i < ASSEMBLIES_SHARED || now >= this.#reservedUntilMs);
+      if (free && (best < 0 || older(assembly, this.#assemblies[best]!))) best = i;
+    }
+    if (best < 0 || !gate.keepsOverheard(shortIdLow)) return undefined;
+    const assembly = this.#assemblies[best]!;
+    const fragmentBytes = payloadBytes > PAYLOAD_BYTES_V1 ? PAYLOAD_BYTES_V2 : PAYLOAD_BYTES_V1;
+    assembly.begin(shortIdLow, shortIdHigh, fragmentBytes, now);
+    this.#senders[best] = sender;
+    return assembly.put(frame, now) === "new" ? assembly : undefined;
+  }
+
+  /** The contact to which the buffer is lent; negative when it is lent to none. */
+  ownerOf(assembly: Assembly): number {
+    return this.#owners[this.#assemblies.indexOf(assembly)]!;
   }
 
   /** Whether another contact is bringing this Drop, and has added to it within STALE_MS. */
@@ -222,6 +265,12 @@ function fragmentsOf(assembly: Assembly): number {
   let count = 0;
   for (let { mask } = assembly; mask !== 0; mask &= mask - 1) count++;
   return count;
+}
+
+function hashOf(address: MacAddress): number {
+  let hash = 0;
+  for (let i = 0; i < ADDRESS_BYTES; i++) hash = Math.imul(hash, 0x01000193) ^ address[i]!;
+  return hash >>> 0;
 }
 
 /** Whether buffer `a` is given up before `b`: an empty buffer first, then the buffer that was touched longest ago. */

@@ -48,6 +48,11 @@ const STEP_MS = 150;
 const SHARE_MS = 750;
 /** A peer with which contacts came to nothing gets these times doubled, up to so often: it may be far away by line. */
 const PATIENCE_DOUBLINGS_MAX = 2;
+/**
+ * The same while one of the two waits for room at the other. Then they exchange a frame every 4 s, and beacons may be
+ * lost. The contact yields its place meanwhile to whoever wants it.
+ */
+const WAITING_TIMEOUT_MS = 6_000;
 /** For so long a frame of the session outweighs a beacon that says that the peer woke anew. */
 const SESSION_OUTWEIGHS_MS = 500;
 /** A Drop that takes longer to come is brought on purpose, or from the edge of range: ten frames are 30 ms of air. */
@@ -68,6 +73,12 @@ const RECONCILING_TIMEOUT_MS = 3_000;
 const TOKENS_UNDISTURBED = 2;
 /** The limit of tokens that are saved up: a peer that waits for long cannot displace all newcomers at once. */
 const TOKENS_SAVED_MAX = 2;
+/**
+ * For so long a contact lets another node send a Drop that both offer: a full Drop takes 31 ms. The spread, by session,
+ * lets one of several givers begin before the others.
+ */
+const DEFERENCE_MS = 40;
+const DEFERENCE_SPREAD_MS = 31;
 const NOTHING = -1;
 
 /**
@@ -77,6 +88,18 @@ const NOTHING = -1;
  * Drop does not come in before a Drop that could die is no longer being read.
  */
 export type KeepOutcome = "stored" | "doubted" | "known" | "flash" | "departed" | "token" | Obstacle;
+
+/** What contacts that go on at once share (overhearing.ts). */
+export interface SharedAir {
+  /** Whether another node has sent Drops of this node lately. */
+  amongGivers(now: number): boolean;
+  /** The slot of a Drop that other contacts are sending now, and that this contact offers too; -1 if there is none. */
+  underWay(contact: Contact): number;
+  /** The fragments of this Drop that other contacts have sent by broadcast, as a mask. */
+  aired(contact: Contact, shortIdLow: number, shortIdHigh: number): number;
+  /** The Drop in this slot goes out, or has gone out, by broadcast in this contact, and others overhear it. */
+  presume(contact: Contact, slot: number): void;
+}
 
 /** The parts of its node that a contact uses. */
 export interface ContactOwner {
@@ -94,10 +117,13 @@ export interface ContactOwner {
   suspect(slot: number): void;
   /** The Drops that this contact offers are known. Check those that its peer has had. */
   recheck(contact: Contact): void;
+  /** Whether every Drop that comes in now costs its contact a token. */
+  readonly crowded: boolean;
   /** Whether a Drop comes in. `low`: the low word of its ShortId. */
   judge(low: number): Admittance;
   /** Store a Drop that arrived whole. */
   keep(assembly: Assembly, from: Contact): KeepOutcome;
+  readonly sharing: SharedAir;
 }
 
 /** What the link tells the peer for each outcome: whether the peer must send the Drop again. */
@@ -139,6 +165,13 @@ export class Contact implements MessageSource, MessageSink {
   #comingSinceMs = NOTHING;
   /** When a message of the reconciliation was last given to the link. */
   #askedMs = 0;
+  /**
+   * Drops that are no longer on offer because the peer has presumably overheard them. The next beacons tell whether it
+   * has.
+   */
+  presumed = 0;
+  /** Whether this contact may take it that its peer overhears. */
+  presumes = true;
   /** The peer broke the rules of reconciliation. */
   #refused = false;
   /** The node's flash failed: this contact takes no more Drops, but still sends the Drops that the peer lacks. */
@@ -151,6 +184,8 @@ export class Contact implements MessageSource, MessageSink {
    */
   #waiting = NOTHING;
   #nowMs = 0;
+  /** Until then another node sends what this contact would send. */
+  #defersUntilMs = 0;
   readonly #digest = new Uint32Array(2);
 
   constructor(node: ContactOwner, index: number) {
@@ -163,6 +198,8 @@ export class Contact implements MessageSource, MessageSink {
   begin(peer: MacAddress, sessionId: number, initiator: boolean, now: number): void {
     this.peer.set(peer);
     this.#node.assemblies.attend(this.index, peer);
+    this.presumed = 0;
+    this.presumes = true;
     this.phase = "opening";
     this.initiator = initiator;
     this.peerNonceKnown = false;
@@ -171,7 +208,8 @@ export class Contact implements MessageSource, MessageSink {
     this.#needsToken = false;
     this.#waiting = NOTHING;
     this.#nowMs = now;
-    this.#offers.clear();
+    this.#defersUntilMs = now;
+    this.#offers.begin(sessionId);
     this.#beaconMs = now;
     this.#movedMs = now;
     this.#comingSinceMs = NOTHING;
@@ -273,16 +311,31 @@ export class Contact implements MessageSource, MessageSink {
    */
   get lingers(): boolean {
     const now = this.#nowMs;
-    if (now - Math.max(this.link.heardMs, this.#beaconMs) >= QUIET_MS) return true;
+    // A peer at which this node waits for room says little.
+    if (now - this.peerHeardMs >= (this.link.sender.room.none ? WAITING_TIMEOUT_MS : QUIET_MS)) return true;
     if (now - this.#movedMs >= TOKEN_INTERVAL_MS + QUIET_MS) return true;
     if (this.#comingSinceMs !== NOTHING && now - this.#comingSinceMs >= TRICKLE_MS) return true;
     if (this.#tokensEarned >= TOKENS_UNDISTURBED) return true;
     const served = this.#offers.count === 0 && this.link.sender.idle;
-    return this.#needsToken && this.tokensSpent > 0 && this.tokens <= 0 && served;
+    return this.#costsToken && this.tokensSpent > 0 && this.tokens <= 0 && served;
+  }
+
+  /** When the peer was last heard, in clock milliseconds. */
+  get peerHeardMs(): number {
+    return Math.max(this.link.heardMs, this.#beaconMs);
   }
 
   get deadline(): number {
-    return Math.min(this.#patienceMs, this.link.deadline);
+    const { link } = this;
+    let deadline = Math.min(this.#patienceMs, link.deadline);
+    if (this.#nowMs < this.#defersUntilMs && this.#offers.count > 0) deadline = Math.min(deadline, this.#defersUntilMs);
+    if (!link.roomless || link.peerDone || !this.#costsToken) return deadline;
+    return Math.min(deadline, link.begunMs + (this.#tokensEarned + 1) * TOKEN_INTERVAL_MS);
+  }
+
+  /** Whether the next Drop comes in only for a token. */
+  get #costsToken(): boolean {
+    return this.#needsToken || this.#node.crowded;
   }
 
   /** Whether this contact has the workspace. The last message of its reconciliation may still be under way. */
@@ -294,9 +347,11 @@ export class Contact implements MessageSource, MessageSink {
   get #patienceMs(): number {
     const { link } = this;
     // A beacon says that the peer is near. It does not say that the peer still knows this session. So while messages
-    // wait for an answer, only frames of the session count.
-    const heardMs = link.sender.idle ? Math.max(link.heardMs, this.#beaconMs) : link.heardMs;
-    const silentMs = heardMs + SILENT_TIMEOUT_MS;
+    // wait for an answer, only frames of the session count. A peer without room has answered.
+    const { sender } = link;
+    const { none } = sender.room;
+    const heardMs = none || sender.idle ? this.peerHeardMs : link.heardMs;
+    const silentMs = heardMs + (none || (link.roomless && !link.peerDone) ? WAITING_TIMEOUT_MS : SILENT_TIMEOUT_MS);
     const idleMs = Math.min(silentMs, link.progressMs + IDLE_TIMEOUT_MS);
     if (!this.reconciling) return idleMs;
     return Math.min(idleMs, link.begunMs + (this.phase === "opening" ? OPENING_TIMEOUT_MS : RECONCILING_TIMEOUT_MS));
@@ -305,13 +360,20 @@ export class Contact implements MessageSource, MessageSink {
   // MessageSource
 
   get waiting(): boolean {
-    const { reconciliation } = this.#node;
-    return this.#offers.count > 0 || (this.reconciling && reconciliation.outboundWaiting);
+    return (this.#offers.count > 0 && !this.#defers) || this.needsNoRoom;
+  }
+
+  get #defers(): boolean {
+    return this.#nowMs < this.#defersUntilMs;
+  }
+
+  get needsNoRoom(): boolean {
+    return this.reconciling && this.#node.reconciliation.outboundWaiting;
   }
 
   next(message: Outgoing): boolean {
     const { reconciliation } = this.#node;
-    if (reconciliation.owner === this.index && reconciliation.outboundWaiting) {
+    if (this.needsNoRoom) {
       reconciliation.outboundWaiting = false;
       this.#askedMs = this.#nowMs;
       digest(reconciliation.outbound, 0, reconciliation.outboundBytes, this.#digest);
@@ -320,19 +382,26 @@ export class Contact implements MessageSource, MessageSink {
       message.shortIdHigh = this.#digest[1]!;
       message.bodyBytes = reconciliation.outboundBytes;
       message.claim = 0;
+      message.aired = 0;
       message.handle = reconciliation.outboundNumber;
       return true;
     }
-    if (this.#offers.count === 0) return false;
-    const slot = this.#offers.take();
-    if (slot < 0) return false;
+    if (!this.waiting) return false;
     const { store } = this.#node;
+    let slot = this.#node.sharing.underWay(this);
+    if (slot >= 0) this.#offers.remove(slot);
+    else slot = this.#offers.take(this.#node.sharing.amongGivers(this.#nowMs));
+    if (slot < 0) return false;
     message.type = DROP;
     message.shortIdLow = store.idLow(slot);
     message.shortIdHigh = store.idHigh(slot);
     message.bodyBytes = store.lengthBytes(slot);
     message.claim = claim(store.heat(slot), this.#node.heatNow());
     message.handle = slot;
+    message.aired = this.#node.sharing.aired(this, message.shortIdLow, message.shortIdHigh);
+    // A Drop of one frame goes out once. A Drop of several frames goes to all peers together, and each of them tells
+    // what it lacks.
+    if (MESSAGE_PREFIX_BYTES + message.bodyBytes <= this.link.fragmentBytes) this.#node.sharing.presume(this, slot);
     // A Drop that is being read must not die for a Drop that comes in meanwhile.
     store.pin(slot);
     return true;
@@ -376,6 +445,7 @@ export class Contact implements MessageSource, MessageSink {
         if (!kept) return;
         this.countMoved();
         if (!here) return;
+        this.#node.sharing.presume(this, message.handle);
         this.#node.handedOn(message.handle, this.peer);
         events.dropSent(message.handle, this.peer);
         return;
@@ -460,7 +530,7 @@ export class Contact implements MessageSource, MessageSink {
   get credit(): number {
     if (this.#flashFailed) return 0;
     const credit = this.#node.assemblies.credit(this.index);
-    return this.#needsToken ? Math.max(0, Math.min(credit, this.tokens)) : credit;
+    return this.#costsToken ? Math.max(0, Math.min(credit, this.tokens)) : credit;
   }
 
   /** Whether the Drop with this sequence number may come in now: there is a token, and no earlier Drop waits for it. */
@@ -544,6 +614,30 @@ export class Contact implements MessageSource, MessageSink {
   /** The Drop in this slot is gone, so it is no longer on offer. */
   withdraw(slot: number): void {
     this.#offers.remove(slot);
+  }
+
+  /** Whether the Drop in this slot is on offer and may go out. */
+  offers(slot: number): boolean {
+    return this.#offers.has(slot) && this.#node.store.verified(slot);
+  }
+
+  /**
+   * The Drop in this slot went out by broadcast to another node, and the peer has presumably overheard it. A peer that
+   * had no room takes nothing that it overhears.
+   */
+  presume(slot: number): boolean {
+    if (!this.presumes || this.link.sender.room.scarce || !this.#offers.has(slot)) return false;
+    this.#offers.remove(slot);
+    this.presumed++;
+    return true;
+  }
+
+  /**
+   * Another node was heard sending the Drop in this slot. If this contact offered the Drop, it lets the other node send
+   * for as long as the Drop takes. Otherwise the two would fight for the air.
+   */
+  given(slot: number, now: number): void {
+    if (this.presume(slot)) this.#defersUntilMs = now + DEFERENCE_MS + (this.link.sessionId & DEFERENCE_SPREAD_MS);
   }
 
   /** The hash of the Drop in this slot was found right, so the Drop may go out if it is on offer. */

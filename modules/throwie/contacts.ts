@@ -55,13 +55,21 @@ export class Contacts {
     return false;
   }
 
-  /** Of the contacts that may yield, the contact that has lasted longest; undefined when no contact may yield. */
+  /**
+   * Of the contacts that may yield, the contact whose peer was not heard for longest, in whole seconds, and of these
+   * the contact that has lasted longest. Undefined when no contact may yield. A peer that waits here says little, and a
+   * beacon may be lost, but a peer that has gone says nothing.
+   */
   get lingering(): Contact | undefined {
     let longest: Contact | undefined;
+    let heardS = Infinity;
     for (let i = 0; i < CONTACTS_MAX; i++) {
       const contact = this.#contacts[i]!;
-      const begunMs = longest?.link.begunMs ?? Infinity;
-      if (contact.lingers && contact.link.begunMs < begunMs) longest = contact;
+      if (contact.phase === "free" || !contact.lingers) continue;
+      const s = Math.floor(contact.peerHeardMs / 1_000);
+      if (s > heardS || (s === heardS && contact.link.begunMs >= longest!.link.begunMs)) continue;
+      longest = contact;
+      heardS = s;
     }
     return longest;
   }

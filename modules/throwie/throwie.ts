@@ -30,7 +30,7 @@ import {
   type FrameOf,
   type FrameRefusal,
 } from "../glacier/frame.ts";
-import { BEACON, FRAME_TYPES, type FrameType } from "../glacier/frame-type.ts";
+import { BEACON, DROP, FRAME_TYPES, type FrameType } from "../glacier/frame-type.ts";
 import type { LinkRefusal } from "../glacier/link.ts";
 import { MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
 import { CORRUPT, REMOVED } from "../store/causes.ts";
@@ -56,6 +56,7 @@ import { CONTACTS_MAX, Contacts } from "./contacts.ts";
 import { Effort } from "./effort.ts";
 import { type CloseReason, type NodeEvents, SILENT } from "./events.ts";
 import { Falsehoods } from "./falsehoods.ts";
+import { Overhearing } from "./overhearing.ts";
 import { OwnDrops } from "./own-drops.ts";
 import { ADDRESS_BYTES, type Clock, type MacAddress, type Radio, type Random, sameAddress } from "./ports.ts";
 import { Presence } from "./presence.ts";
@@ -83,6 +84,14 @@ const SUSPICION_INTERVAL_MS = 5_000;
 const RADIO_PATIENCE_MS = 20;
 /** Where the body of an OPEN begins in its first frame. */
 const OPEN_BODY_AT = FRAME_HEADER_BYTES + MESSAGE_PREFIX_BYTES;
+/** While a peer is about to have the same Drops, one beacon in so many opens a contact all the same. */
+const CONVERGING_BEACONS = 32;
+/** One place in so many of the store is not for overheard Drops. */
+const UNHEARD_SHARE = 5;
+/** At a node where every Drop waits for its turn, a contact of its own choice lasts so long: seven turns. */
+const CROWDED_CONTACT_MS = 60_000;
+/** So many contacts are enough for such a node. A peer that has more to gain calls. */
+const CROWDED_CONTACTS = 2;
 const BROADCAST: MacAddress = /* @__PURE__ */ new Uint8Array(ADDRESS_BYTES).fill(0xff);
 
 /** Why a frame was not used. `counters` has a counter for each reason and for `used`, and so counts every frame. */
@@ -146,6 +155,8 @@ export class Throwie implements ContactOwner {
   readonly assemblies = new Assemblies();
   /** The workspace for the one reconciliation at a time. Contacts use it. */
   readonly reconciliation: Reconciliation;
+  /** What contacts that go on at once share. Contacts use it. */
+  readonly sharing: Overhearing;
   /** Names the Drop that dies for another. A bench that tries other rules replaces its methods. */
   readonly admission: Admission;
   /** Where the node reports what happens. */
@@ -253,6 +264,7 @@ export class Throwie implements ContactOwner {
     this.admission = new Admission(options.store, this.heatNow());
     this.#ownDrops = new OwnDrops(options.store);
     this.#contacts = new Contacts(this);
+    this.sharing = new Overhearing(this.#contacts, this.#cast === "broadcast");
   }
 
   // Calls of the host
@@ -376,17 +388,37 @@ export class Throwie implements ContactOwner {
     this.#falsehoods.gave(slot, this.store.idLow(slot), peer);
   }
 
+  /** Whether every Drop that comes in now costs its contact a token. */
+  get crowded(): boolean {
+    this.admission.settle(this.heatNow());
+    return this.admission.crowded;
+  }
+
   /** Whether a Drop from the air would come in. `low`: the low word of its ShortId. */
   judge(low: number): Admittance {
     this.admission.settle(this.heatNow());
     return this.admission.judge(low);
   }
 
+  /**
+   * Whether this node would keep a Drop that it overhears: not in place of another, and not in the last free room,
+   * which is for the Drops that peers bring to this node.
+   */
+  keepsOverheard(low: number): boolean {
+    const { count, room } = this.store;
+    return UNHEARD_SHARE * (room - count) > room && this.judge(low) === "free";
+  }
+
   /** Store a Drop that arrived whole. */
   keep(assembly: Assembly, from: Contact): KeepOutcome {
+    return this.#keep(assembly, from.peer, from);
+  }
+
+  /** Store a Drop that arrived whole. `contact`: the contact that brought it; undefined for an overheard Drop. */
+  #keep(assembly: Assembly, peer: MacAddress, contact: Contact | undefined): KeepOutcome {
     const now = this.heatNow();
     const admittance = this.judge(assembly.shortIdLow);
-    if (admittance === "departed" || (admittance === "token" && from.tokens <= 0)) return admittance;
+    if (admittance === "departed" || (admittance === "token" && !((contact?.tokens ?? 0) > 0))) return admittance;
     const insertion = this.#insertion;
     insertion.shortIdLow = assembly.shortIdLow;
     insertion.shortIdHigh = assembly.shortIdHigh;
@@ -401,11 +433,12 @@ export class Throwie implements ContactOwner {
     // coldest Drops.
     const slot = this.store.lastSlot;
     this.warm(slot);
-    if (admittance === "token") from.spendToken();
-    this.#falsehoods.brought(slot, from.peer);
-    this.events.dropStored(slot, from.peer);
+    this.sharing.came(this.#clock.now());
+    if (admittance === "token") contact?.spendToken();
+    this.#falsehoods.brought(slot, peer);
+    this.events.dropStored(slot, peer);
     if (this.#falsehoods.wasFalse(assembly.shortIdLow, assembly.shortIdHigh)) return "doubted";
-    from.countMoved();
+    contact?.countMoved();
     return outcome;
   }
 
@@ -567,6 +600,7 @@ export class Throwie implements ContactOwner {
     if (frame.type === BEACON) return this.#hear(frame, from, now);
     let contact = this.#contacts.with(from);
     if (contact === undefined || contact.link.sessionId !== frame.sessionId) {
+      if (frame.type === DROP) return this.#overhear(frame, from, now) ? undefined : "session";
       if (!FRAME_TYPES[frame.type].opens || frame.sequence !== 0 || this.#contacts.hasSession(frame.sessionId))
         return "session";
       // The first fragment says whether the caller has heard this node. The link repeats it first.
@@ -578,6 +612,27 @@ export class Throwie implements ContactOwner {
     }
     this.#verification.defer(now);
     return contact.link.receive(frame, now);
+  }
+
+  /** Take a fragment of a Drop that its sender means for another node. False: it is of no use here. */
+  #overhear(frame: Frame, from: MacAddress, now: number): boolean {
+    const { shortIdLow, shortIdHigh } = frame;
+    const slot = this.store.find(shortIdLow, shortIdHigh);
+    if (slot >= 0) {
+      this.sharing.given(slot, now);
+      return false;
+    }
+    if (this.#falsehoods.shuns(from, now)) return false;
+    const assembly = this.assemblies.overhear(frame, from, now, this);
+    if (assembly === undefined) return false;
+    const owner = this.assemblies.ownerOf(assembly);
+    if (owner >= 0) {
+      this.#contacts.at(owner).link.overheard(assembly, now);
+    } else if (assembly.complete) {
+      this.#keep(assembly, from, undefined);
+      this.assemblies.release(assembly);
+    }
+    return true;
   }
 
   /** Take a beacon, and open a contact if the peer's set differs. Returns why the beacon was not used. */
@@ -603,6 +658,11 @@ export class Throwie implements ContactOwner {
     if (!likely) return undefined;
     const estimate = beacons.estimate(now);
     if (estimate === undefined || estimate === 0) return undefined;
+    if (this.store.count < this.store.room && this.sharing.converges(estimate, now)) {
+      // Otherwise anyone could keep nodes apart with a small Drop now and then.
+      if (!this.#callers.oneIn(CONVERGING_BEACONS)) return undefined;
+    }
+    if (beacons.peerCount >= this.store.count && this.#hasEnough(now)) return undefined;
     if (engaged !== undefined) this.#close(engaged, "unanswered", now);
     const opened = this.#begin(from, this.#sessionId(), true, now);
     if (opened === undefined) return undefined;
@@ -610,6 +670,18 @@ export class Throwie implements ContactOwner {
     reconciliation.open(opened.peerNonce, estimate, beacons.peerCount, beacons.peerTakesV2);
     opened.link.fragmentBytes = reconciliation.fragmentBytes;
     return undefined;
+  }
+
+  /**
+   * Whether this node has contacts enough with peers as full as itself. While every Drop waits for its turn here, more
+   * contacts would cost the air of their openings and bring little. A contact that has lasted for long gives way.
+   */
+  #hasEnough(now: number): boolean {
+    if (this.contacts < CROWDED_CONTACTS || !this.crowded) return false;
+    const { lingering } = this.#contacts;
+    if (lingering === undefined || now - lingering.link.begunMs < CROWDED_CONTACT_MS) return true;
+    this.#close(lingering, "yielded", now);
+    return false;
   }
 
   /**
@@ -658,6 +730,7 @@ export class Throwie implements ContactOwner {
     if (contact === undefined || !this.reconciliation.lend(contact.index, now)) return undefined;
     contact.begin(peer, sessionId, initiator, now);
     contact.failures = this.#acquaintances.failures(peer);
+    contact.presumes = this.#acquaintances.mayPresume(peer);
     this.#contacts.open++;
     this.assemblies.contacts = Math.max(this.contacts, 1);
     this.events.contactOpened(contact.peer, sessionId);
@@ -701,6 +774,7 @@ export class Throwie implements ContactOwner {
     this.#contacts.open--;
     this.assemblies.contacts = Math.max(this.contacts, 1);
     this.#acquaintances.ended(contact.peer, ending, contact.peerNonce[0]! | (contact.peerNonce[1]! << 8), now);
+    if (contact.presumed > 0) this.#acquaintances.presumed(contact.peer, now);
     this.events.contactClosed(contact.peer, contact.link.sessionId, reason);
   }
 
@@ -726,6 +800,7 @@ export class Throwie implements ContactOwner {
         if (!radio.send(this.#frameOut, lengthBytes, to)) return false;
         this.effort.sent++;
         contact.link.sent(header, now);
+        if (to === BROADCAST && header.type === DROP && this.#contacts.open > 1) this.sharing.air(contact, header, now);
         this.#verification.defer(now);
         idle = 0;
       } else {
