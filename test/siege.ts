@@ -17,6 +17,7 @@ import { DROP } from "../modules/glacier/frame-type.ts";
 import type { Store } from "../modules/store/store.ts";
 import { HEAT_CAP, HEAT_UNITS_PER_HALF_LIFE } from "../modules/temperature/temperature.ts";
 import { sameAddress } from "../modules/throwie/ports.ts";
+import type { Kernel } from "../sim/kernel.ts";
 import type { SimNode, SimObserver } from "../sim/node.ts";
 import { SeededRandom } from "../sim/random.ts";
 import type { NodeScenario } from "../sim/scenario.ts";
@@ -76,6 +77,9 @@ const DROP_BYTES = 60;
 const STOCK = 40;
 const READER_ROOM = 600;
 const REPEATED_US = 1_000_000;
+/** A node asks a peer without room so often (modules/glacier/room.ts), and a second more. */
+const WAITING_US = 11_000_000;
+const BROADCAST = new Uint8Array(6).fill(0xff);
 
 /** From now on each Drop is read with one bit flipped. */
 function lie(store: Store): void {
@@ -232,7 +236,7 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
   });
   for (const node of world.nodes) {
     if (strategy.trickleS !== undefined && node.name.startsWith("giver")) {
-      trickle(node.station, micros(strategy.trickleS), () => world.kernel.nowUs);
+      trickle(node.station, micros(strategy.trickleS), world.kernel);
     }
     if (!node.name.startsWith("giver") && !node.name.startsWith("taker")) continue;
     const { onS, offS } = strategy.visits ?? { onS: durationS, offS: 0 };
@@ -268,11 +272,24 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
   };
 }
 
-/** Makes a radio seem slow. It keeps fragments back, repeats the last one instead, and asks for an answer. */
-function trickle(station: Station, everyUs: number, now: () => number): void {
+/**
+ * Makes a radio seem slow. It keeps fragments back, repeats the last one instead, and asks for an answer. It does so
+ * too while its node waits for room.
+ */
+function trickle(station: Station, everyUs: number, kernel: Kernel): void {
+  const now = (): number => kernel.nowUs;
   const send = station.send.bind(station);
   const frame = new Frame();
-  const sessions = new Map<number, { last: Uint8Array; newUs: number; sentUs: number }>();
+  const sessions = new Map<number, { last: Uint8Array; newUs: number; sentUs: number; wantedUs: number }>();
+  const repeat = (sessionId: number, last: Uint8Array): void => {
+    const session = sessions.get(sessionId);
+    if (session?.last !== last || now() - session.wantedUs > WAITING_US) return;
+    if (now() - session.sentUs >= REPEATED_US) {
+      session.sentUs = now();
+      send(last, last.length, BROADCAST);
+    }
+    kernel.after(REPEATED_US, () => repeat(sessionId, last));
+  };
   station.send = (bytes, lengthBytes, to) => {
     if (decodeFrame(bytes, lengthBytes, frame) !== undefined)
       throw new Error("siege: a giver sent bytes that are no frame");
@@ -283,9 +300,11 @@ function trickle(station: Station, everyUs: number, now: () => number): void {
       const last = bytes.slice(0, lengthBytes);
       frame.poll = true;
       sealFrame(last, frame);
-      session = { last, newUs: now(), sentUs: -Infinity };
+      session = { last, newUs: now(), sentUs: -Infinity, wantedUs: now() };
       sessions.set(sessionId, session);
+      kernel.after(REPEATED_US, () => repeat(sessionId, last));
     }
+    session.wantedUs = now();
     if (now() - session.sentUs < REPEATED_US) return true;
     session.sentUs = now();
     return send(session.last, session.last.length, to);
