@@ -129,7 +129,7 @@ test.serial("canary: if a contact never made room, attackers that trickle would 
   Object.defineProperty(Contact.prototype, "lingers", { get: () => false, configurable: true });
   const siege: Siege = { capacity: 150, durationS: 270, people: { fromS: 60, everyS: 75, stayS: 30, afterS: 34 } };
   const outcomes = [1, 2, 3, 4, 5, 6].map((i) =>
-    besiege({ name: "trickle", givers: 4, trickleS: 1, junkBytes: 2_048 }, siege, seed + i),
+    besiege({ name: "trickle", givers: 8, trickleS: 1, junkBytes: 2_048 }, siege, seed + i),
   );
   Object.defineProperty(Contact.prototype, "lingers", lingers);
   const total = outcomes.reduce(add);
