@@ -273,8 +273,11 @@ export class Contact implements MessageSource, MessageSink {
     const { link } = this;
     this.#nowMs = now;
     if (this.#refused) return "refused";
-    if (now >= this.#patienceMs) return this.reconciling ? "unanswered" : "silent";
-    const done = this.phase === "transferring" && this.#offers.count === 0 && !this.reconciling && link.sender.idle;
+    const { reconciling } = this;
+    // While there is progress, patience need not be computed for each frame. The same holds in `deadline`.
+    const safe = !reconciling && now < link.progressMs + SILENT_TIMEOUT_MS;
+    if (!safe && now >= this.#patienceMs) return reconciling ? "unanswered" : "silent";
+    const done = this.phase === "transferring" && this.#offers.count === 0 && !reconciling && link.sender.idle;
     if (done && this.#flashFailed) return "flash";
     link.setDone(done);
     return done && link.peerDone && link.answered ? "done" : undefined;
@@ -327,7 +330,9 @@ export class Contact implements MessageSource, MessageSink {
 
   get deadline(): number {
     const { link } = this;
-    let deadline = Math.min(this.#patienceMs, link.deadline);
+    let { deadline } = link;
+    const safe = !this.reconciling && deadline <= link.progressMs + SILENT_TIMEOUT_MS;
+    if (!safe) deadline = Math.min(deadline, this.#patienceMs);
     if (this.#nowMs < this.#defersUntilMs && this.#offers.count > 0) deadline = Math.min(deadline, this.#defersUntilMs);
     if (!link.roomless || link.peerDone || !this.#costsToken) return deadline;
     return Math.min(deadline, link.begunMs + (this.#tokensEarned + 1) * TOKEN_INTERVAL_MS);
