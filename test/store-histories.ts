@@ -205,7 +205,7 @@ export class Witness {
       store.checkpoint(this.time);
       for (const drop of expected.values()) drop.written = drop.verified;
     }
-    if (step.kind === "clean") store.clean(this.time);
+    if (step.kind === "clean" && !store.clean(this.time)) store.eraseAhead();
     if (step.kind === "mount") {
       this.mount();
       this.forgetUnwritten();

@@ -288,6 +288,8 @@ function erasesOfDisplacement(t: ExecutionContext, before: number, named: boolea
   const flash = new FailingHead(nor);
   const store = new Store(flash, CAPACITY);
   store.mount();
+  // Only the mount that formats a partition knows that its sectors are erased.
+  store.mount();
   const insert = (id: number, key: number, victim = store.firstToDie()): string =>
     store.insert(insertion(id, 1, dropBytes(id, 300), { heatKey: key, victim, cause: FLOOD }));
   for (let id = 0; id < CAPACITY; id++) insert(id, 1_000_000 + 2 * id);

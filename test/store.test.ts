@@ -503,6 +503,30 @@ test("the journal names each dead Drop with cause, time, age and heat, survives 
   }
 });
 
+test("the first 40 Drops after a pause wait for no erase", (t) => {
+  for (const ahead of [true, false]) {
+    const flash = new NorFlash();
+    let store = new Store(flash);
+    const insert = (id: number): void => {
+      const record = insertion(lowOf(id), highOf(id), dropBytes(id, 2_048), { heatKey: 2 * id, now: id });
+      t.is(insertFromWire(store, record), "stored");
+    };
+    store.mount();
+    for (let id = 1; id <= DROPS_MAX + 300; id++) insert(id);
+    store = new Store(flash);
+    store.mount();
+    while (store.clean(2_000));
+    const before = flash.counters.erases;
+    if (ahead) while (store.eraseAhead());
+    const prepared = flash.counters.erases - before;
+    for (let id = 2_001; id <= 2_040; id++) insert(id);
+    const waited = flash.counters.erases - before - prepared;
+    // The canary does without.
+    if (ahead) t.true(prepared <= 20 && waited <= 1, `${prepared} ahead, ${waited} waited for`);
+    else t.true(waited >= 15, `${waited}`);
+  }
+});
+
 test("with a slack of n the bench chooses its victim among the n coldest Drops", (t) => {
   const SLACK = 15;
   const store = new Store(new NorFlash(), DROPS_MAX);

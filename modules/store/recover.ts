@@ -44,6 +44,9 @@ import type { RecordLog } from "./record-log.ts";
 import { BODIES, FREE, LIFE_MASK, LOG, WORN } from "./sectors.ts";
 import { upgrade } from "./upgrade.ts";
 
+/** A power cut while a blank partition was formatted leaves traces in the first sectors only: they come first. */
+const FORMAT_SECTORS = 8;
+
 /**
  * `mounted`: a store was found, or what is left of one. `formatted`: the partition was blank, and is a new store.
  * `foreign`: the partition is not blank, and nothing on it is from a store; it is untouched. `newer`: the partition has
@@ -77,6 +80,7 @@ export function recover(log: RecordLog, findings: Findings, takesForeign: boolea
     if (nature === "ours") damage.logSectors = 1;
     for (let sector = 0; sector < sectors.state.length; sector++) sectors.set(sector, FREE);
     if (!log.ensure(1)) return "flash";
+    if (nature === "blank") sectors.learnErased(FORMAT_SECTORS);
     return nature === "ours" ? "mounted" : "formatted";
   }
   readTail(log);

@@ -37,6 +37,10 @@ export const LIFE_MASK = 31;
 const LIFE_KNOWN = 128;
 /** A life stands for a count from so far below the reference on. Cleaning keeps all counts closer together. */
 const LIFE_BEHIND = 23;
+/** So many free sectors are erased ahead: the first 40 Drops after a pause wait for no erase. */
+const READY_SECTORS = 20;
+/** In place of the living bytes of a free sector: the sector is erased. */
+const ERASED = 1;
 /** A sector that lags more than so many erases behind the most erased sector is emptied, whatever lives in it. */
 const WEAR_SPREAD_MAX = 8;
 
@@ -44,7 +48,7 @@ export class Sectors {
   readonly flash: Flash;
   readonly layout: Layout;
   readonly state: Uint8Array;
-  /** Bytes in the sector that belong to Drops in the store. */
+  /** Bytes in the sector that belong to Drops in the store. Of a free sector: ERASED, or 0. */
   readonly live: Uint16Array;
   /** Drops whose bodies lie in the sector. */
   readonly drops: Uint8Array;
@@ -207,16 +211,49 @@ export class Sectors {
     else if (this.state[sector] === WORN) this.set(sector, RETIRED);
   }
 
-  /** Erase a free sector. False: the erase failed, and the sector is retired. */
+  /** Count an erase of a free sector, and erase it unless it is erased. False: this failed, and it is retired. */
   erase(sector: number): boolean {
     this.flash.sync();
     this.erases++;
     const worn = this.#worn;
     if (worn[sector]! === 0xff) this.#rebase();
     worn[sector] = worn[sector]! + 1;
+    const erased = this.live[sector] === ERASED || this.#erase(sector);
     this.live[sector] = 0;
     this.drops[sector] = 0;
-    if (this.flash.eraseSector(sector)) return true;
+    return erased;
+  }
+
+  /**
+   * Erase the least erased free sector ahead, so that no insert waits for it. The erase counts when the sector is used;
+   * after a restart the sector is erased once more. False: enough sectors are erased, or the erase failed.
+   */
+  eraseAhead(): boolean {
+    const { state, live } = this;
+    const worn = this.#worn;
+    let best = -1;
+    let ready = 0;
+    for (let sector = 0; sector < state.length; sector++) {
+      if (state[sector] !== FREE) continue;
+      if (live[sector] === ERASED) ready++;
+      else if (best < 0 || worn[sector]! < worn[best]!) best = sector;
+    }
+    if (best < 0 || ready >= READY_SECTORS) return false;
+    this.flash.sync();
+    return this.#erase(best);
+  }
+
+  /** Mount only, on a new partition: the free sectors from this one on are erased. */
+  learnErased(from: number): void {
+    for (let sector = from; sector < this.state.length; sector++)
+      if (this.state[sector] === FREE) this.live[sector] = ERASED;
+  }
+
+  #erase(sector: number): boolean {
+    if (this.flash.eraseSector(sector)) {
+      this.live[sector] = ERASED;
+      return true;
+    }
     this.set(sector, RETIRED);
     return false;
   }

@@ -487,6 +487,15 @@ export class Store {
     return worked;
   }
 
+  /**
+   * Erase one free sector ahead, so that no insert waits for the erase. For a store that was quiet for a while. False:
+   * enough sectors are erased.
+   */
+  eraseAhead(): boolean {
+    if (!this.#mounted) throw new Error("store: not mounted");
+    return this.#sectors.eraseAhead();
+  }
+
   /** The latest deaths and their causes. This reads the whole log and allocates, so it is for an operator who asks. */
   journal(): Death[] {
     if (!this.#mounted) throw new Error("store: not mounted");

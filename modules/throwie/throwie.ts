@@ -84,6 +84,8 @@ const SUSPICION_INTERVAL_MS = 5_000;
 const RADIO_PATIENCE_MS = 20;
 /** Where the body of an OPEN begins in its first frame. */
 const OPEN_BODY_AT = FRAME_HEADER_BYTES + MESSAGE_PREFIX_BYTES;
+/** After so long without a contact, and with no Drop to check, the store erases sectors ahead. */
+const CALM_MS = 10_000;
 /** While a peer is about to have the same Drops, one beacon in so many opens a contact all the same. */
 const CONVERGING_BEACONS = 32;
 /** One place in so many of the store is not for overheard Drops. */
@@ -212,6 +214,8 @@ export class Throwie implements ContactOwner {
   readonly #insertion = new Insertion();
   readonly #chance = new Uint8Array(2);
   #upkeepMs = 0;
+  /** From then on sectors are erased ahead, unless a contact opens. Infinity: enough are. */
+  #calmMs: number;
   #suspicionMs = -SUSPICION_INTERVAL_MS;
   #sentLast = 0;
   #sacrificed = 0;
@@ -264,6 +268,7 @@ export class Throwie implements ContactOwner {
     this.admission = new Admission(options.store, this.heatNow());
     this.#ownDrops = new OwnDrops(options.store);
     this.#contacts = new Contacts(this);
+    this.#calmMs = this.#clock.now() + CALM_MS;
     this.sharing = new Overhearing(this.#contacts, this.#cast === "broadcast");
   }
 
@@ -285,12 +290,15 @@ export class Throwie implements ContactOwner {
   turn(): number {
     const now = this.#clock.now();
     this.effort.turns++;
-    if (this.contacts > 0) this.#review(now);
+    if (this.contacts > 0) {
+      this.#calmMs = now + CALM_MS;
+      this.#review(now);
+    }
     const roomLeft = this.#transmit(now);
     this.#verify(now);
     const alone = this.contacts === 0;
     if (alone || now >= this.#upkeepMs) this.#upkeep(now);
-    const cleaning = alone && this.#clean();
+    const cleaning = alone && this.#clean(now);
     this.#recount();
     if (cleaning) return now + 1;
     if (!roomLeft) return now + RADIO_PATIENCE_MS;
@@ -582,10 +590,16 @@ export class Throwie implements ContactOwner {
   }
 
   /** Do one step of cleaning, so that the next insert need not wait for it. True when there is more to clean. */
-  #clean(): boolean {
+  #clean(now: number): boolean {
     // A node that has stored nothing since it started has nothing to clean. An erase at each wake-up would wear the
     // flash.
-    return this.store.counters.inserted > 0 && this.store.clean(this.heatNow());
+    if (this.store.counters.inserted === 0) return false;
+    if (this.store.clean(this.heatNow())) return true;
+    if (now < this.#calmMs) return false;
+    if (this.unverified === 0 && this.store.eraseAhead()) return true;
+    // There are Drops to check first, or enough is erased until Drops come in again.
+    this.#calmMs = this.unverified > 0 ? now + CALM_MS : Infinity;
+    return false;
   }
 
   // Frames that arrive, and the contacts that they open
