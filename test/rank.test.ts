@@ -54,6 +54,8 @@ class Town {
   store = this.mounted();
 
   constructor(seed: number) {
+    // Only the mount that formats a partition knows that its sectors are erased. Here each is erased before it is used.
+    this.store = this.mounted();
     const random = new SeededRandom(seed, "rank");
     for (let number = 0; number < SMALL_CAPACITY; number++) {
       this.keys.push(number % 6 === 5 ? newcomerKey(random.below(8) - 16) : settledKey(random.below(24) - 8));
