@@ -84,7 +84,7 @@ const SUSPICION_INTERVAL_MS = 5_000;
 const RADIO_PATIENCE_MS = 20;
 /** Where the body of an OPEN begins in its first frame. */
 const OPEN_BODY_AT = FRAME_HEADER_BYTES + MESSAGE_PREFIX_BYTES;
-/** After so long without a contact, and with no Drop to check, the store erases sectors ahead. */
+/** So long after the last Drop came in, and with no Drop to check, the store erases sectors ahead. */
 const CALM_MS = 10_000;
 /** While a peer is about to have the same Drops, one beacon in so many opens a contact all the same. */
 const CONVERGING_BEACONS = 32;
@@ -214,8 +214,8 @@ export class Throwie implements ContactOwner {
   readonly #insertion = new Insertion();
   readonly #chance = new Uint8Array(2);
   #upkeepMs = 0;
-  /** From then on sectors are erased ahead, unless a contact opens. Infinity: enough are. */
-  #calmMs: number;
+  /** When sectors are erased ahead. Infinity: enough are. */
+  #calmMs = Infinity;
   #suspicionMs = -SUSPICION_INTERVAL_MS;
   #sentLast = 0;
   #sacrificed = 0;
@@ -268,7 +268,6 @@ export class Throwie implements ContactOwner {
     this.admission = new Admission(options.store, this.heatNow());
     this.#ownDrops = new OwnDrops(options.store);
     this.#contacts = new Contacts(this);
-    this.#calmMs = this.#clock.now() + CALM_MS;
     this.sharing = new Overhearing(this.#contacts, this.#cast === "broadcast");
   }
 
@@ -290,10 +289,7 @@ export class Throwie implements ContactOwner {
   turn(): number {
     const now = this.#clock.now();
     this.effort.turns++;
-    if (this.contacts > 0) {
-      this.#calmMs = now + CALM_MS;
-      this.#review(now);
-    }
+    if (this.contacts > 0) this.#review(now);
     const roomLeft = this.#transmit(now);
     this.#verify(now);
     const alone = this.contacts === 0;
@@ -498,6 +494,7 @@ export class Throwie implements ContactOwner {
     // The store may have given up the slot's former Drop without telling the node.
     this.#contacts.withdraw(store.lastSlot);
     this.#beacons.add(low, high);
+    this.#calmMs = this.#clock.now() + CALM_MS;
     this.#recount();
     if (newcomer) admission.entered(store.lastSlot, now);
     return outcome;
