@@ -7,8 +7,9 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test from "ava";
-import { boards, buildForBoard, flashBoard } from "../hosts/firmware/build.ts";
+import { boards, buildForBoard, flashBoard, sdkconfigFor, tableOf } from "../hosts/firmware/build.ts";
 import { checkSettings } from "../hosts/firmware/configuration.ts";
+import { partitionNamed, partitionsOf, type TableRow, withTwoApps } from "../hosts/firmware/partitions.ts";
 import { desk, type Environment, espIdf } from "../hosts/firmware/toolchain.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "throwie-toolchain-"));
@@ -110,6 +111,7 @@ test("each board of targets/ has 448 sectors for Drops within 4 MB, and the opti
     const sectors = (label: string): number => Number(rows.find(([name]) => name === label)![4]) / 4096;
     t.is(sectors("drops"), 448);
     t.is(sectors("crash"), 2);
+    t.is(sectors("settings"), 2);
     t.is(Number(rows.find(([, type]) => type === "app")![3]) % 65_536, 0);
     const sdkconfig = readFileSync(`targets/${board}/sdkconfig.defaults`, "utf8");
     for (const line of [
@@ -119,4 +121,66 @@ test("each board of targets/ has 448 sectors for Drops within 4 MB, and the opti
       t.true(sdkconfig.includes(`${line}\n`), `targets/${board}/sdkconfig.defaults has no line ${line}`);
     }
   }
+});
+
+/** What is wrong with a table: overlaps, and places that ESP-IDF refuses. */
+function faultsOf(table: TableRow[], flashBytes: number): string[] {
+  const faults: string[] = [];
+  let end = 0x9000;
+  for (const { name, type, offset, sizeBytes } of table) {
+    if (offset < end) faults.push(`${name} overlaps`);
+    if (offset % (type === "app" ? 65_536 : 4_096) !== 0 || sizeBytes % 4_096 !== 0)
+      faults.push(`${name} is not aligned`);
+    end = offset + sizeBytes;
+  }
+  if (end > flashBytes) faults.push("past the end of the flash");
+  return faults;
+}
+
+test("8 MB of flash have two app partitions of the same size, and no released partition moves", (t) => {
+  for (const board of boards()) {
+    const small = partitionsOf(tableOf(board, "4MB"));
+    const large = partitionsOf(tableOf(board, "8MB"));
+    t.deepEqual(faultsOf(small, 4 << 20), []);
+    t.deepEqual(faultsOf(large, 8 << 20), []);
+    const apps = large.filter(({ type }) => type === "app");
+    t.deepEqual(
+      apps.map(({ name, subtype, sizeBytes }) => [name, subtype, sizeBytes]),
+      [
+        ["ota_0", "ota_0", 0x220000],
+        ["ota_1", "ota_1", 0x220000],
+      ],
+    );
+    t.is(apps[0]!.offset, 0x10000, "where the released table has `factory`");
+    t.is(partitionNamed(large, "otadata").sizeBytes, 0x2000);
+    for (const row of small.filter(({ type }) => type !== "app")) t.deepEqual(partitionNamed(large, row.name), row);
+    t.deepEqual(
+      [partitionNamed(small, "drops").offset, partitionNamed(small, "crash").offset],
+      [0x240000, 0x230000],
+      "as released in 0.1.0",
+    );
+  }
+});
+
+test("4 MB have no room for two app partitions: half of what drops leaves holds no image of today", (t) => {
+  const { offset } = partitionNamed(partitionsOf(tableOf("esp32c3", "4MB")), "drops");
+  const half = Math.floor((offset - 0x10000) / 2 / 65_536) * 65_536;
+  /** An image for the C3, linked in November 2026 (docs/firmware.md, "Flash"). */
+  t.true(half < 1_271_472, `${half} bytes: make withTwoApps the table for 4 MB`);
+});
+
+test("canary: an app partition that overlaps another partition is found", (t) => {
+  const csv = tableOf("esp32c3", "4MB").replace("0x10000, ", "0x240000, ");
+  t.deepEqual(faultsOf(partitionsOf(csv), 4 << 20), ["crash overlaps"]);
+  t.throws(() => withTwoApps("# nothing\n"), { message: /no app partition\.$/ });
+});
+
+test("an image for 8 MB is built with roll-back, and its boot loader checks images", (t) => {
+  const small = readFileSync("targets/esp32s3/sdkconfig.defaults", "utf8");
+  t.is(sdkconfigFor("4MB", small), small);
+  const large = sdkconfigFor("8MB", small);
+  t.regex(large, /^CONFIG_ESPTOOLPY_FLASHSIZE_8MB=y$/m);
+  t.notRegex(large, /FLASHSIZE_4MB/);
+  t.regex(large, /^CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE=y$/m);
+  t.regex(large, /^CONFIG_BOOTLOADER_SKIP_VALIDATE_ALWAYS=n$/m);
 });

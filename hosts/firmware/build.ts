@@ -5,14 +5,26 @@
  * missing thing.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import process from "node:process";
 import { packageFolder } from "../machine/folders.ts";
 import { checkSettings } from "./configuration.ts";
+import { withTwoApps } from "./partitions.ts";
 import { desk, espIdf, type Toolchain } from "./toolchain.ts";
 
 export const OUTPUT = join(packageFolder(), "build", "firmware");
+
+/** The flash of a board. An image for 8 MB also runs on more. */
+export const FLASH_SIZES = ["4MB", "8MB"] as const;
+export type FlashSize = (typeof FLASH_SIZES)[number];
+
+/** With two app partitions, the boot loader goes back to the last image that worked. */
+const TWO_APPS_CONFIG = `
+CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE=y
+# The boot loader takes the other image when one is damaged.
+CONFIG_BOOTLOADER_SKIP_VALIDATE_ALWAYS=n
+`;
 
 /** The boards that `targets/` knows. */
 export function boards(): string[] {
@@ -30,19 +42,60 @@ export function ready({ environment, missing }: Toolchain): NodeJS.ProcessEnv {
   return environment;
 }
 
-/** `settings` are `key=value`; modules/board/settings.ts lists the keys and their values. */
-export function buildForBoard(board: string, settings: string[]): void {
-  checkBoard(board);
-  checkSettings(board, settings);
-  mcconfig({ platform: `esp32:./targets/${board}`, target: "build", settings, environment: ready(espIdf()) });
+/** The folder in which the SDK builds for boards with that flash. */
+export function outputFolder(flash: FlashSize): string {
+  return flash === "4MB" ? OUTPUT : join(OUTPUT, flash);
 }
 
-export function flashBoard(board: string, port: string | undefined, settings: string[]): void {
+/** The partition table of a board with that flash. */
+export function tableOf(board: string, flash: FlashSize): string {
+  const csv = readFileSync(join(packageFolder(), "targets", board, "partitions.csv"), "utf8");
+  return flash === "4MB" ? csv : withTwoApps(csv);
+}
+
+/** The target as `mcconfig` takes it: a folder of targets/, or one that is made from it for a larger flash. */
+function platformOf(board: string, flash: FlashSize): string {
+  if (flash === "4MB") return `esp32:./targets/${board}`;
+  const from = join(packageFolder(), "targets", board);
+  const folder = join(outputFolder(flash), "targets", board);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "manifest.json"), readFileSync(join(from, "manifest.json")));
+  writeFileSync(join(folder, "partitions.csv"), tableOf(board, flash));
+  writeFileSync(
+    join(folder, "sdkconfig.defaults"),
+    sdkconfigFor(flash, readFileSync(join(from, "sdkconfig.defaults"), "utf8")),
+  );
+  return `esp32:${folder}`;
+}
+
+/** The configuration of ESP-IDF for that flash, from the configuration for 4 MB. */
+export function sdkconfigFor(flash: FlashSize, sdkconfig: string): string {
+  if (flash === "4MB") return sdkconfig;
+  return (
+    sdkconfig.replace("CONFIG_ESPTOOLPY_FLASHSIZE_4MB=y", `CONFIG_ESPTOOLPY_FLASHSIZE_${flash}=y`) + TWO_APPS_CONFIG
+  );
+}
+
+/** `settings` are `key=value`; modules/board/settings.ts lists the keys and their values. */
+export function buildForBoard(board: string, settings: string[], flash: FlashSize = "4MB"): void {
+  checkBoard(board);
+  checkSettings(board, settings);
+  const environment = ready(espIdf());
+  mcconfig({ platform: platformOf(board, flash), output: outputFolder(flash), target: "build", settings, environment });
+}
+
+export function flashBoard(
+  board: string,
+  port: string | undefined,
+  settings: string[],
+  flash: FlashSize = "4MB",
+): void {
   checkBoard(board);
   checkSettings(board, settings);
   const environment = ready(espIdf());
   mcconfig({
-    platform: `esp32:./targets/${board}`,
+    platform: platformOf(board, flash),
+    output: outputFolder(flash),
     target: "deploy",
     settings,
     environment: port === undefined ? environment : { ...environment, UPLOAD_PORT: port },
@@ -50,10 +103,11 @@ export function flashBoard(board: string, port: string | undefined, settings: st
 }
 
 /** Runs ESP-IDF's own monitor, which also translates the addresses in a crash of native code. */
-export function monitorBoard(board: string, port: string | undefined): void {
+export function monitorBoard(board: string, port: string | undefined, flash: FlashSize = "4MB"): void {
   checkBoard(board);
   const environment = ready(espIdf());
-  const project = join(OUTPUT, "tmp", "esp32", board, "release", basename(packageFolder()), `xsProj-${board}`);
+  const built = join(outputFolder(flash), "tmp", "esp32", board, "release", basename(packageFolder()));
+  const project = join(built, `xsProj-${board}`);
   if (!existsSync(project))
     throw new Error(`Nothing was built for ${board} yet: run npm run firmware -- --board ${board}`);
   run("idf.py", ["-C", project, ...(port === undefined ? [] : ["-p", port]), "monitor"], environment);
@@ -63,6 +117,7 @@ export function monitorBoard(board: string, port: string | undefined): void {
 export function buildForDesk(settings: string[], instrumented: boolean): string {
   mcconfig({
     platform: "lin",
+    output: OUTPUT,
     target: "build",
     settings,
     environment: ready(desk()),
@@ -74,17 +129,18 @@ export function buildForDesk(settings: string[], instrumented: boolean): string 
 
 interface Configuration {
   platform: string;
+  output: string;
   target: string;
   settings: string[];
   environment: NodeJS.ProcessEnv;
   more?: string[];
 }
 
-function mcconfig({ platform, target, settings, environment, more = [] }: Configuration): void {
-  mkdirSync(OUTPUT, { recursive: true });
+function mcconfig({ platform, output, target, settings, environment, more = [] }: Configuration): void {
+  mkdirSync(output, { recursive: true });
   run(
     "mcconfig",
-    [...more, "-m", "-p", platform, "-t", target, "-o", OUTPUT, "./manifest.json", ...settings],
+    [...more, "-m", "-p", platform, "-t", target, "-o", output, "./manifest.json", ...settings],
     environment,
   );
 }

@@ -5,13 +5,23 @@
  * A failure that a person can correct gives one sentence on standard error and exit code 1.
  */
 import process from "node:process";
-import { Command } from "commander";
-import { boards, buildForBoard, flashBoard, monitorBoard } from "./build.ts";
+import { Command, Option } from "commander";
+import { boards, buildForBoard, FLASH_SIZES, type FlashSize, flashBoard, monitorBoard } from "./build.ts";
 import { writeManifests } from "./manifests.ts";
 import { rehearse } from "./rehearsal.ts";
 
 const KNOWN = `one of ${boards().join(", ")}`;
 const BOARD = "esp32c3";
+
+interface BoardOptions {
+  board: string;
+  flash: FlashSize;
+  port?: string;
+}
+
+function flashOption(): Option {
+  return new Option("--flash <size>", "of the board; 8MB also stands for more").choices(FLASH_SIZES).default("4MB");
+}
 const SETTINGS_HELP = `
 Settings are key=value: role=throwie|mule|dongle channel=1..11 rate=1M|2M|11M|6M|24M|54M|LR250K|LR500K
 halfLifeDays=7 wake=always|30|60|120|300|600 (docs/firmware.md, "Settings").`;
@@ -24,24 +34,27 @@ program
   .command("build")
   .description("build for a board with the Moddable SDK and ESP-IDF")
   .option("--board <name>", KNOWN, BOARD)
+  .addOption(flashOption())
   .argument("[settings...]", "key=value")
   .addHelpText("after", SETTINGS_HELP)
-  .action((settings: string[], { board }: { board: string }) => buildForBoard(board, settings));
+  .action((settings: string[], { board, flash }: BoardOptions) => buildForBoard(board, settings, flash));
 
 program
   .command("flash")
   .description("write the firmware to a board; the board keeps its Drops")
   .option("--board <name>", KNOWN, BOARD)
   .option("--port <path>", "the board's serial port; without it, the port that is found")
+  .addOption(flashOption())
   .argument("[settings...]", "key=value, the same as for build")
-  .action((settings: string[], { board, port }: { board: string; port?: string }) => flashBoard(board, port, settings));
+  .action((settings: string[], { board, port, flash }: BoardOptions) => flashBoard(board, port, settings, flash));
 
 program
   .command("monitor")
   .description("show a board's log")
   .option("--board <name>", KNOWN, BOARD)
   .option("--port <path>", "the board's serial port; without it, the port that is found")
-  .action(({ board, port }: { board: string; port?: string }) => monitorBoard(board, port));
+  .addOption(flashOption())
+  .action(({ board, port, flash }: BoardOptions) => monitorBoard(board, port, flash));
 
 program
   .command("lin")

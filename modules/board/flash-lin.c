@@ -23,7 +23,7 @@ typedef struct {
 	uint32_t blocks;
 } Partition;
 
-static const Partition partitions[] = { { "drops", 448 }, { "crash", 2 } };
+static const Partition partitions[] = { { "drops", 448 }, { "crash", 2 }, { "settings", 2 } };
 
 typedef struct {
 	int file;

@@ -28,7 +28,7 @@ const SEND_QUEUE_FRAMES = 2;
 const LINE_BYTES_PER_MS = 92;
 const BOOT_MS = 300;
 const WATCHDOG_MS = 30_000;
-const PARTITION_SECTORS: Record<string, number> = { drops: 448, crash: 2 };
+const PARTITION_SECTORS: Record<string, number> = { drops: 448, crash: 2, settings: 2 };
 
 /** The desk throws this object to unwind the firmware's calls when the firmware asks for sleep or a restart. */
 class Ended {}
