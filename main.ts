@@ -14,7 +14,8 @@ import { Kept } from "./modules/board/kept.ts";
 import { Log } from "./modules/board/log.ts";
 import { Loop } from "./modules/board/loop.ts";
 import { Partition } from "./modules/board/partition.ts";
-import { type Settings, settings } from "./modules/board/settings.ts";
+import type { Settings } from "./modules/board/settings.ts";
+import { settingsOfBoard } from "./modules/board/settings-of-board.ts";
 import { Sleeper } from "./modules/board/sleeper.ts";
 import { mountOrFormat } from "./modules/board/store-of-board.ts";
 import { EspNow } from "./modules/espnow/espnow.ts";
@@ -26,14 +27,21 @@ const log = new Log(board);
 const kept = new Kept(board);
 restrain(board, kept, log);
 catchUncaught(board, log);
-const chosen = settings(config);
-if (chosen.role === "dongle") startDongle(board, chosen);
-else startNode(chosen);
+const { chosen, report } = settingsOfBoard(config);
+if (chosen.role === "dongle") {
+  sayAll(report);
+  startDongle(board, chosen);
+} else startNode(chosen);
+
+function sayAll(lines: readonly string[]): void {
+  for (const line of lines) log.say(line);
+}
 
 function startNode({ role, channel, rate, halfLifeMs, wake }: Settings): void {
   const store = new Store(new Partition("drops"));
   const outcome = mountOrFormat(store, log);
   log.say(`${role}, woken by ${board.wakeCause}: ${outcome} ${store.count} Drops`);
+  sayAll(report);
   // Opened before the node, because the chip's random numbers are true random only while its radio is on.
   const radio = new EspNow({
     channel,

@@ -137,6 +137,7 @@ export const ARROWS: [folder: string, imports: string[]][] = [
     "hosts/firmware/",
     [
       "modules/board/settings.ts",
+      "modules/board/settings-copy.ts",
       "modules/drop/",
       "modules/throwie/ports.ts",
       "hosts/machine/",

@@ -7,6 +7,9 @@
  * sleep.
  */
 import test from "ava";
+import { writeCopy } from "../modules/board/settings-copy.ts";
+import vectors from "./vectors/settings.json" with { type: "json" };
+import { toHex } from "./xs/hex.ts";
 import { bundleForXs, XsMachine } from "./xs/machine.ts";
 import { NATIVES } from "./xs/natives.ts";
 
@@ -187,6 +190,112 @@ test("a setting that the board does not understand ends the start, and the next 
   );
   t.true(lives > 1);
   t.regex(log[0]!, /crash 1 of this board.*wake is 61; it must be "always" or one of 30, 60, 120, 300, 600/);
+});
+
+const FIRST = "the first settings of a board";
+const FIRST_SAID = "settings 1: channel=6, halfLifeDays=7, name=Library, rate=1M, wake=60";
+const REPAIR = "one copy of the settings is old or damaged: write the settings again";
+const DOOR = "a key that no firmware of today knows";
+const STRANGE = toHex(
+  writeCopy(
+    8,
+    Object.entries({ channel: "14", constructor: "x", rate: "2M", role: "dongle", wake: "30" }).map(([key, value]) => ({
+      ...{ key, value },
+    })),
+  ),
+);
+const BUILD = "listening on channel 4 at 11M, always awake";
+
+/** Copies in the settings partition, by the names of the vectors, and what a board with them says after its boot. */
+const SETTLED: [copies: string[], said: string[]][] = [
+  [
+    [FIRST, FIRST],
+    [FIRST_SAID, "listening on channel 6 at 1M, waking every 60 s"],
+  ],
+  [
+    [FIRST, "one setting"],
+    ["settings 3: channel=11", REPAIR, "listening on channel 11 at 11M, always awake"],
+  ],
+  [
+    ["a flipped bit", FIRST],
+    [FIRST_SAID, REPAIR, "listening on channel 6 at 1M, waking every 60 s"],
+  ],
+  [
+    ["no setting", "no setting"],
+    ["settings 2: none chosen", BUILD],
+  ],
+  [
+    ["erased", "erased"],
+    ["nobody wrote settings: the build's settings hold", BUILD],
+  ],
+  [
+    ["torn after 256 bytes", "erased"],
+    ["the settings are damaged: the build's settings hold", BUILD],
+  ],
+  [
+    ["erased", "a later format"],
+    ["the settings were written for a newer firmware: the build's settings hold", BUILD],
+  ],
+  [
+    [DOOR, DOOR],
+    [
+      "settings 5: channel=6, door=press",
+      "this firmware knows no setting door, and ignores it",
+      "listening on channel 6 at 11M, always awake",
+    ],
+  ],
+  [
+    [STRANGE, STRANGE],
+    [
+      "settings 8: channel=14, constructor=x, rate=2M, role=dongle, wake=30",
+      "channel is 14; it must be a whole number from 1 to 11: the build's 4 holds",
+      "this firmware knows no setting constructor, and ignores it",
+      "this firmware knows no setting role, and ignores it",
+      "listening on channel 4 at 2M, waking every 30 s",
+    ],
+  ],
+];
+
+test("a board takes what it understands of its settings partition, says so, and writes nothing there", async (t) => {
+  const copyOf = new Map([...vectors.valid, ...vectors.invalid].map(({ name, copy }) => [name, copy]));
+  const partitions = SETTLED.map(([names]) => names.map((name) => copyOf.get(name) ?? name));
+  const boards = await onDesk<{ log: string[]; gaveUp: string; wrote: boolean }[]>(`
+    return ${JSON.stringify(partitions)}.map((copies) => {
+      const board = new Desk();
+      board.config.channel = 4;
+      board.config.rate = "11M";
+      const { bytes } = board.part("settings");
+      copies.forEach((copy, sector) => {
+        for (let i = 0; i < 512; i++) bytes[4096 * sector + i] = parseInt(copy.slice(2 * i, 2 * i + 2), 16);
+      });
+      const before = bytes.join();
+      board.run(20);
+      return { log: board.log, gaveUp: board.gaveUp, wrote: bytes.join() !== before };
+    });`);
+  for (const [i, [copies, said]] of SETTLED.entries()) {
+    const { log, gaveUp, wrote } = boards[i]!;
+    t.deepEqual({ gaveUp, wrote }, { gaveUp: "", wrote: false });
+    const lines = log.filter((line) => !line.includes("the partition held no store"));
+    t.regex(lines[0]!, /throwie, woken by power: formatted 0 Drops$/);
+    t.deepEqual(
+      lines.slice(1).map((line) => line.replace(/^\d+ ms: /, "")),
+      said,
+      copies.join(", "),
+    );
+  }
+});
+
+test("a board whose partition table has no settings starts with the build's", async (t) => {
+  const { log, gaveUp } = await onDesk<{ log: string[]; gaveUp: string }>(`
+    const { part } = desk;
+    desk.part = function (label) {
+      if (label === "settings") throw new Error("can't find partition");
+      return part.call(this, label);
+    };
+    desk.run(20);
+    return { log: desk.log, gaveUp: desk.gaveUp };`);
+  t.is(gaveUp, "");
+  t.regex(log.join("\n"), /nobody wrote settings: the build's settings hold\n.*listening on channel 1 /);
 });
 
 test("a dongle carries frames from the air to the computer, and from the computer to the air", async (t) => {

@@ -66,6 +66,7 @@ function run(options: Partial<ThrowieOptions>, fromMs = 0): Throwie {
 
 const config = {
   role: "throwie",
+  name: "",
   channel: 1,
   rate: "1M",
   halfLifeDays: 7,
@@ -95,6 +96,7 @@ test("a board's setting is refused with a sentence, or the board starts with it"
   const nonsense = ["", " ", "0", "-1", "1.5", "1e3", "NaN", "Infinity", "always", "x", "1M", "0x20", "9".repeat(400)];
   const values: Record<string, () => unknown> = {
     role: () => one(random, ["throwie", "mule", "dongle"]),
+    name: () => one(random, ["Fountain", "a = b", "x".repeat(32), ""]),
     channel: () => whole(random, 1, 11),
     rate: () => one(random, ["1M", "2M", "11M", "6M", "24M", "54M", "LR250K", "LR500K"]),
     halfLifeDays: () => fraction(random, 1, HALF_LIFE_MS_MAX / DAY_MS),

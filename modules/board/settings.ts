@@ -1,9 +1,10 @@
 /**
- * The settings of a builder: `config` in manifest.json, or `key=value` when building (docs/firmware.md, "Settings").
+ * The settings of a board: `config` in manifest.json, `key=value` when building, and what an operator wrote into the
+ * board's settings partition (docs/firmware.md, "Settings").
  *
- * Strict: a value that is not understood stops the start, with a sentence that names the valid values. The builder's
- * machine runs this code before the build (hosts/firmware/configuration.ts). `mcconfig` gives the values from its
- * command line as text.
+ * Strict: a value that is not understood is refused with a sentence that names the valid values. This is the one
+ * validator. A board runs this code, a builder's machine before a build (hosts/firmware/configuration.ts), and the page
+ * of a release beside its form. `mcconfig` and the partition give all values as text.
  */
 import { CHANNEL_MAX, PHY_RATES, type PhyRate } from "../espnow/phy.ts";
 import { HALF_LIFE_MS_MAX } from "../temperature/temperature.ts";
@@ -16,6 +17,8 @@ export type Role = "throwie" | "mule" | "dongle";
 
 export interface Settings {
   role: Role;
+  /** What the board's log calls the board. Empty: the board has no name. */
+  name: string;
   channel: number;
   rate: PhyRate;
   halfLifeMs: number;
@@ -33,25 +36,70 @@ const BAUD_MIN = 115_200;
 const BAUD_MAX = 5_000_000;
 const ROLES: readonly Role[] = ["throwie", "mule", "dongle"];
 
-export function settings(config: Record<string, unknown>): Settings {
-  // 1.1 times a day is no whole number in binary, and `heatTime` takes whole milliseconds.
-  const halfLifeMs = Math.round(Number(config.halfLifeDays) * DAY_MS);
-  if (!(halfLifeMs >= DAY_MS && halfLifeMs <= HALF_LIFE_MS_MAX)) {
-    throw new Error(
-      `halfLifeDays is ${config.halfLifeDays}; it must be from 1 to ${Math.floor(HALF_LIFE_MS_MAX / DAY_MS)}`,
-    );
+/** The longest name of a board, in characters: two words, and short enough for a line of the log. */
+const NAME_CHARACTERS_MAX = 32;
+
+/** For each setting, the value as the firmware uses it. Throws an Error of one sentence for any other value. */
+const READ = {
+  role: (value: unknown) => oneOf("role", value, ROLES),
+  name: nameOf,
+  channel: (value: unknown) => whole("channel", value, 1, CHANNEL_MAX),
+  rate: (value: unknown) => oneOf("rate", value, PHY_RATES),
+  halfLifeDays: halfLifeMsOf,
+  wake: wakeOf,
+  port: (value: unknown) => oneOf("port", value, ["uart", "usb"] as const),
+  baud: (value: unknown) => whole("baud", value, BAUD_MIN, BAUD_MAX),
+};
+
+/** What an operator may set without a build. The other settings are the image's own. */
+export const OPERATOR_KEYS = ["channel", "halfLifeDays", "name", "rate", "wake"] as const;
+export type OperatorKey = (typeof OPERATOR_KEYS)[number];
+
+/** The sentence that refuses this value of a setting. Empty: the board takes the value. */
+export function faultOf(key: OperatorKey, value: unknown): string {
+  try {
+    READ[key](value);
+    return "";
+  } catch (error) {
+    return (error as Error).message;
   }
-  const role = oneOf("role", config.role, ROLES);
-  const wake = wakeOf(config.wake);
+}
+
+export function settings(config: Record<string, unknown>): Settings {
+  const role = READ.role(config.role);
+  const wake = READ.wake(config.wake);
   return {
     role,
-    channel: whole("channel", config.channel, 1, CHANNEL_MAX),
-    rate: oneOf("rate", config.rate, PHY_RATES),
-    halfLifeMs,
+    name: READ.name(config.name),
+    channel: READ.channel(config.channel),
+    rate: READ.rate(config.rate),
+    halfLifeMs: READ.halfLifeDays(config.halfLifeDays),
     wake: role === "throwie" ? wake : undefined,
-    port: oneOf("port", config.port, ["uart", "usb"]),
-    baud: whole("baud", config.baud, BAUD_MIN, BAUD_MAX),
+    port: READ.port(config.port),
+    baud: READ.baud(config.baud),
   };
+}
+
+function halfLifeMsOf(days: unknown): number {
+  // 1.1 times a day is no whole number in binary, and `heatTime` takes whole milliseconds.
+  const halfLifeMs = Math.round(Number(days) * DAY_MS);
+  if (halfLifeMs >= DAY_MS && halfLifeMs <= HALF_LIFE_MS_MAX) return halfLifeMs;
+  throw new Error(`halfLifeDays is ${days}; it must be from 1 to ${Math.floor(HALF_LIFE_MS_MAX / DAY_MS)}`);
+}
+
+function nameOf(value: unknown): string {
+  const name = String(value);
+  let fine = name.length <= NAME_CHARACTERS_MAX;
+  for (let i = 0; fine && i < name.length; i++) fine = isPrintable(name.charCodeAt(i));
+  if (fine) return name;
+  throw new Error(
+    `name is ${name}; it must be at most ${NAME_CHARACTERS_MAX} letters, digits, signs and spaces of ASCII`,
+  );
+}
+
+/** A letter, digit, sign or space of ASCII: what the log and the settings partition may hold. */
+export function isPrintable(code: number): boolean {
+  return code >= 0x20 && code < 0x7f;
 }
 
 function wakeOf(value: unknown): WakeCycle | undefined {

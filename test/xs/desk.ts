@@ -91,7 +91,7 @@ class FlashPart {
 export class Desk {
   nowMs = 0;
   config: Record<string, unknown> = {
-    ...{ role: "throwie", channel: 1, rate: "1M", halfLifeDays: 7, wake: "always" },
+    ...{ role: "throwie", name: "", channel: 1, rate: "1M", halfLifeDays: 7, wake: "always" },
     ...{ port: "usb", baud: 921_600 },
   };
   readonly log: string[] = [];
