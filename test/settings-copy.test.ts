@@ -4,7 +4,7 @@
  * during the repair.
  */
 import test from "ava";
-import { SETTINGS_SECTOR_BYTES, SETTINGS_SECTORS, settingsWrite } from "../hosts/firmware/settings-writer.ts";
+import { SETTINGS_PARTITION_BYTES, SETTINGS_SECTOR_BYTES, settingsWrite } from "../hosts/firmware/settings-writer.ts";
 import { faultOf, OPERATOR_KEYS } from "../modules/board/settings.ts";
 import { holding, readCopy, type SettingLine, writeCopy } from "../modules/board/settings-copy.ts";
 import { NorFlash, PowerCut } from "../sim/nor-flash.ts";
@@ -13,7 +13,6 @@ import vectors from "./vectors/settings.json" with { type: "json" };
 import { fromHex, toHex } from "./xs/hex.ts";
 
 const SEED = Number(process.env.SEED ?? 1);
-const PARTITION_BYTES = SETTINGS_SECTOR_BYTES * SETTINGS_SECTORS;
 const PAGE_BYTES = 256;
 
 const linesOf = (settings: Record<string, string | undefined>): SettingLine[] =>
@@ -23,7 +22,7 @@ const settingsOf = (lines: readonly SettingLine[]): Record<string, string> =>
 const byName = new Map([...vectors.valid, ...vectors.invalid].map(({ name, copy }) => [name, fromHex(copy)]));
 
 function partitionOf(names: readonly string[]): Uint8Array {
-  const bytes = new Uint8Array(PARTITION_BYTES).fill(0xff);
+  const bytes = new Uint8Array(SETTINGS_PARTITION_BYTES).fill(0xff);
   for (const [sector, name] of names.entries()) bytes.set(byName.get(name)!, sector * SETTINGS_SECTOR_BYTES);
   return bytes;
 }
@@ -51,8 +50,13 @@ test("of two copies the newer whole one holds", (t) => {
 test("a writer keeps what it was not told to change, and begins with the sector that does not hold", (t) => {
   for (const { copies, change, order, sequence, settings, copy } of vectors.writes) {
     const write = settingsWrite(partitionOf(copies), linesOf(change));
+    const copyNow = readCopy(write.sector);
     const about = `${copies.join(", ")}: ${JSON.stringify(change)}`;
-    t.deepEqual([write.order, write.sequence, settingsOf(write.lines)], [order, sequence, settings] as never, about);
+    t.deepEqual(
+      [write.order, copyNow.sequence, settingsOf(copyNow.lines)],
+      [order, sequence, settings] as never,
+      about,
+    );
     t.is(toHex(write.sector.subarray(0, 512)), copy, about);
     t.true(write.sector.subarray(512).every((byte) => byte === 0xff));
   }
@@ -84,8 +88,8 @@ test("a writer refuses with a sentence what no board takes", (t) => {
 
 /** Writes as a loader does: a sector is erased, then programmed page by page. */
 function write(flash: NorFlash, change: Record<string, string>): void {
-  const partition = new Uint8Array(PARTITION_BYTES);
-  flash.read(0, partition, 0, PARTITION_BYTES);
+  const partition = new Uint8Array(SETTINGS_PARTITION_BYTES);
+  flash.read(0, partition, 0, SETTINGS_PARTITION_BYTES);
   const { order, sector } = settingsWrite(partition, linesOf(change));
   for (const number of order) {
     flash.eraseSector(number);
@@ -95,12 +99,12 @@ function write(flash: NorFlash, change: Record<string, string>): void {
   }
 }
 
-const OPERATIONS = SETTINGS_SECTORS * (1 + SETTINGS_SECTOR_BYTES / PAGE_BYTES);
+const OPERATIONS = 2 * (1 + SETTINGS_SECTOR_BYTES / PAGE_BYTES);
 
 /** The channel that a board finds, or undefined when it finds no settings. */
 function channelOn(flash: NorFlash): string | undefined {
-  const partition = new Uint8Array(PARTITION_BYTES);
-  flash.read(0, partition, 0, PARTITION_BYTES);
+  const partition = new Uint8Array(SETTINGS_PARTITION_BYTES);
+  flash.read(0, partition, 0, SETTINGS_PARTITION_BYTES);
   const copies = copiesOf(partition);
   return copies[holding(copies)]?.lines.find(({ key }) => key === "channel")?.value;
 }
@@ -123,7 +127,7 @@ test("a power cut at any operation leaves the older or the newer settings, and a
   for (let seed = SEED; seed < SEED + 20; seed++) {
     for (let first = 1; first <= OPERATIONS; first++) {
       const random = new SeededRandom(seed, `cut ${first}`);
-      const flash = new NorFlash({ sizeBytes: PARTITION_BYTES, chance: random });
+      const flash = new NorFlash({ sizeBytes: SETTINGS_PARTITION_BYTES, chance: random });
       write(flash, { channel: "1" });
       let before = "1";
       for (let after = 2; after <= 6; after++) {
@@ -142,9 +146,9 @@ test("a power cut at any operation leaves the older or the newer settings, and a
 });
 
 test("canary: a writer that always begins with the first sector loses settings", (t) => {
-  const flash = new NorFlash({ sizeBytes: PARTITION_BYTES });
+  const flash = new NorFlash({ sizeBytes: SETTINGS_PARTITION_BYTES });
   write(flash, { channel: "1" });
-  const { sector } = settingsWrite(new Uint8Array(PARTITION_BYTES).fill(0xff), linesOf({ channel: "2" }));
+  const { sector } = settingsWrite(new Uint8Array(SETTINGS_PARTITION_BYTES).fill(0xff), linesOf({ channel: "2" }));
   cutAt(flash, 20, () => write(flash, { channel: "2" }));
   t.is(channelOn(flash), "2");
   cutAt(flash, 3, () => {

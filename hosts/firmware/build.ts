@@ -31,7 +31,7 @@ export function boards(): string[] {
   return readdirSync(join(packageFolder(), "targets")).sort();
 }
 
-function checkBoard(board: string): void {
+export function checkBoard(board: string): void {
   if (!boards().includes(board))
     throw new Error(`There is no board ${board}; it must be one of ${boards().join(", ")}.`);
 }

@@ -12,16 +12,21 @@ function configOf(path: string): Record<string, unknown> {
   return manifest.config;
 }
 
+export function keyAndValue(setting: string): [key: string, value: string] {
+  const at = setting.indexOf("=");
+  if (at < 0) throw new Error(`${setting} is no setting; it must be key=value.`);
+  return [setting.slice(0, at), setting.slice(at + 1)];
+}
+
 /** `given` are `key=value`. Throws an Error of one sentence when the board would refuse a setting. */
 export function checkSettings(board: string, given: string[]): void {
   const own = configOf(`targets/${board}/manifest.json`);
   const config = { ...configOf("manifest.json"), ...own };
   const known = Object.keys(config);
   for (const setting of given) {
-    const [key, ...value] = setting.split("=");
-    if (value.length === 0) throw new Error(`${setting} is no setting; it must be key=value.`);
-    if (!known.includes(key!)) throw new Error(`There is no setting ${key}; it must be one of ${known.join(", ")}.`);
-    config[key!] = value.join("=");
+    const [key, value] = keyAndValue(setting);
+    if (!known.includes(key)) throw new Error(`There is no setting ${key}; it must be one of ${known.join(", ")}.`);
+    config[key] = value;
   }
   try {
     settings(config);

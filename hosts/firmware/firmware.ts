@@ -9,6 +9,7 @@ import { Command, Option } from "commander";
 import { boards, buildForBoard, FLASH_SIZES, type FlashSize, flashBoard, monitorBoard } from "./build.ts";
 import { writeManifests } from "./manifests.ts";
 import { rehearse } from "./rehearsal.ts";
+import { type SettingsOptions, settingsCommand } from "./settings-command.ts";
 
 const KNOWN = `one of ${boards().join(", ")}`;
 const BOARD = "esp32c3";
@@ -41,12 +42,23 @@ program
 
 program
   .command("flash")
-  .description("write the firmware to a board; the board keeps its Drops")
+  .description("write the firmware to a board, or only its settings; the board keeps its Drops")
   .option("--board <name>", KNOWN, BOARD)
   .option("--port <path>", "the board's serial port; without it, the port that is found")
   .addOption(flashOption())
-  .argument("[settings...]", "key=value, the same as for build")
-  .action((settings: string[], { board, port, flash }: BoardOptions) => flashBoard(board, port, settings, flash));
+  .option("--settings", "write only the settings, without a build; without key=value, show them")
+  .option("--file <path>", "with --settings: a file that is a settings partition, instead of a board")
+  .argument(
+    "[settings...]",
+    "key=value, the same as for build; with --settings: channel, halfLifeDays, name, rate, wake",
+  )
+  .action(
+    (given: string[], { flash, settings, ...options }: BoardOptions & SettingsOptions & { settings?: boolean }) => {
+      if (settings === true) settingsCommand(options, given);
+      else if (options.file !== undefined) throw new Error("--file is for settings alone; add --settings.");
+      else flashBoard(options.board, options.port, given, flash);
+    },
+  );
 
 program
   .command("monitor")

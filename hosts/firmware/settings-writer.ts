@@ -8,16 +8,19 @@
  * of a release and the tests use this code; it needs nothing of Node.
  */
 import { faultOf, OPERATOR_KEYS } from "../../modules/board/settings.ts";
-import { holding, readCopy, type SettingLine, writeCopy } from "../../modules/board/settings-copy.ts";
+import {
+  holding,
+  readCopy,
+  type SettingLine,
+  type SettingsCopy,
+  writeCopy,
+} from "../../modules/board/settings-copy.ts";
 
 export const SETTINGS_SECTOR_BYTES = 4096;
-export const SETTINGS_SECTORS = 2;
+export const SETTINGS_PARTITION_BYTES = 2 * SETTINGS_SECTOR_BYTES;
 const SEQUENCE_MAX = 0xffff_ffff;
 
 export interface SettingsWrite {
-  sequence: number;
-  /** All settings that then hold. */
-  lines: SettingLine[];
   /** The contents of both sectors. */
   sector: Uint8Array;
   /** The numbers of the sectors, in the order in which they must be written. */
@@ -34,7 +37,7 @@ export function settingsWrite(partition: Uint8Array, change: readonly SettingLin
     const fault = value === "" ? "" : faultOf(known, value);
     if (fault !== "") throw new Error(`${fault}.`);
   }
-  const copies = [0, 1].map((sector) => readCopy(partition.subarray(sector * SETTINGS_SECTOR_BYTES)));
+  const copies = copiesOf(partition);
   if (copies.some(({ state }) => state === "newer")) {
     throw new Error("The board's settings were written for a newer firmware; write them with its version of Throwie.");
   }
@@ -53,8 +56,28 @@ export function settingsWrite(partition: Uint8Array, change: readonly SettingLin
       [...settled].map(([key, value]) => ({ key, value })),
     ),
   );
-  const { lines } = readCopy(sector);
   // When both copies are the same, `holding` names the first sector, and either may be written first.
   const same = copies[0]!.sequence === copies[1]!.sequence;
-  return { sequence, lines, sector, order: held === 0 && !same ? [1, 0] : [0, 1] };
+  return { sector, order: held === 0 && !same ? [1, 0] : [0, 1] };
+}
+
+/** A whole partition, both sectors of which are written. */
+export function imageOf(sector: Uint8Array): Uint8Array {
+  const image = new Uint8Array(SETTINGS_PARTITION_BYTES);
+  image.set(sector);
+  image.set(sector, SETTINGS_SECTOR_BYTES);
+  return image;
+}
+
+/** The settings that a partition holds, in words. */
+export function settingsOn(partition: Uint8Array): string {
+  const copies = copiesOf(partition);
+  const held = copies[holding(copies)];
+  if (held === undefined) return "no settings that hold, so the build's hold";
+  const text = held.lines.map(({ key, value }) => `${key}=${value}`).join(", ") || "none, so the build's hold";
+  return `settings ${held.sequence}: ${text}`;
+}
+
+function copiesOf(partition: Uint8Array): SettingsCopy[] {
+  return [0, 1].map((sector) => readCopy(partition.subarray(sector * SETTINGS_SECTOR_BYTES)));
 }

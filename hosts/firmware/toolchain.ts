@@ -104,6 +104,6 @@ function idfVersion(home: string): string | undefined {
   return major === undefined || minor === undefined ? undefined : `${major}.${minor}`;
 }
 
-function onPath(tool: string, path: string): boolean {
+export function onPath(tool: string, path: string): boolean {
   return path.split(delimiter).some((folder) => folder !== "" && existsSync(join(folder, tool)));
 }
