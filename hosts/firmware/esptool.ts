@@ -9,7 +9,7 @@ import { onPath } from "./toolchain.ts";
 /** Version 5 and later, and its name before. Version 5 also knows the older names of its commands. */
 const NAMES = ["esptool", "esptool.py"];
 
-/** Runs esptool with these words, and shows what it says. Throws an Error of one sentence when it is missing or fails. */
+/** Runs esptool and shows what it says. Throws an Error of one sentence when it is missing or fails. */
 export function esptool(chip: string, port: string | undefined, words: string[]): void {
   const path = process.env.PATH ?? "";
   const name = NAMES.find((known) => onPath(known, path));
