@@ -10,6 +10,7 @@ import { board } from "./modules/board/board.ts";
 import { catchUncaught } from "./modules/board/crash.ts";
 import { restrain } from "./modules/board/crash-loop.ts";
 import { startDongle } from "./modules/board/dongle-role.ts";
+import { firmwareText } from "./modules/board/firmware.ts";
 import { Kept } from "./modules/board/kept.ts";
 import { Log } from "./modules/board/log.ts";
 import { Loop } from "./modules/board/loop.ts";
@@ -23,14 +24,15 @@ import { Store } from "./modules/store/store.ts";
 import { Throwie } from "./modules/throwie/throwie.ts";
 import { WAKING_BEACON_INTERVAL_MS } from "./modules/throwie/wake-schedule.ts";
 
-const log = new Log(board);
+const firmware = firmwareText(config);
+const log = new Log(board, firmware);
 const kept = new Kept(board);
 restrain(board, kept, log);
 catchUncaught(board, log);
 const { chosen, report } = settingsOfBoard(config);
 if (chosen.role === "dongle") {
   sayAll(report);
-  startDongle(board, chosen);
+  startDongle(board, chosen, [firmware, ...report].join("; "));
 } else startNode(chosen);
 
 function sayAll(lines: readonly string[]): void {

@@ -73,6 +73,29 @@ test("a board boots, reports its boot, and sends beacons", async (t) => {
   t.true(frames >= 4, `${frames} beacons in 5 s`);
 });
 
+const TEXT =
+  "firmware 0.1.0+0123456789ab role=throwie channel=1 rate=1M halfLifeDays=7 wake=always port=usb baud=921600";
+
+test("the first line of each life says which firmware this is, and no other line does", async (t) => {
+  const { log } = await onDesk<{ log: string[] }>(`
+    desk.config.firmware = "0.1.0+0123456789ab";
+    desk.run(5000);
+    desk.publish(1);
+    desk.flashDead = true;
+    desk.run(40000);
+    return { log: desk.log };`);
+  const saying = log.filter((line) => line.includes("firmware "));
+  t.is(saying.length, 2, log.join("\n"));
+  t.true(log[0]!.endsWith(`formatted 0 Drops; ${TEXT}`), log[0]);
+  t.regex(saying[1]!, /crash 1 of this board/);
+  t.true(saying[1]!.endsWith(`; ${TEXT}`), saying[1]);
+});
+
+test("a board with a setting that it does not understand says which firmware it has", async (t) => {
+  const { log } = await onDesk<{ log: string[] }>("desk.config.wake = 61; desk.run(1000); return { log: desk.log };");
+  t.regex(log[0]!, /crash 1 .*; firmware of unknown build role=throwie .* wake=61 port=usb baud=921600$/);
+});
+
 test("a board that crashes after a contact keeps its Drops and reports the crash", async (t) => {
   const life = await onDesk<Life>(CRASH);
   t.deepEqual(faults(life), [], life.log.join("\n"));
@@ -276,7 +299,7 @@ test("a board takes what it understands of its settings partition, says so, and 
     const { log, gaveUp, wrote } = boards[i]!;
     t.deepEqual({ gaveUp, wrote }, { gaveUp: "", wrote: false });
     const lines = log.filter((line) => !line.includes("the partition held no store"));
-    t.regex(lines[0]!, /throwie, woken by power: formatted 0 Drops$/);
+    t.regex(lines[0]!, /throwie, woken by power: formatted 0 Drops; firmware of unknown build /);
     t.deepEqual(
       lines.slice(1).map((line) => line.replace(/^\d+ ms: /, "")),
       said,
@@ -310,6 +333,18 @@ test("a dongle carries frames from the air to the computer, and from the compute
   t.is(state, "open");
   t.true(heard >= 4, `${heard} beacons in 5 s`);
   t.is(used, 1);
+});
+
+test("a dongle tells its computer which firmware it has", async (t) => {
+  const { state, firmware } = await onDesk<{ state: string; firmware: string }>(`
+    desk.config.firmware = "0.1.0+0123456789ab.dirty";
+    desk.config.role = "dongle";
+    desk.plugIn();
+    desk.run(2000);
+    return { state: desk.computer.state, firmware: desk.computer.firmware };`);
+  t.is(state, "open");
+  const settings = "role=dongle channel=1 rate=1M halfLifeDays=7 wake=always port=usb baud=921600";
+  t.is(firmware, `0.1.0+0123456789ab.dirty ${settings}; nobody wrote settings: the build's settings hold`);
 });
 
 test("a dongle without a computer runs its turn often enough for the watchdog", async (t) => {

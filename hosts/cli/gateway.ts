@@ -14,6 +14,9 @@ import { HostNode, radioAddress } from "../node/host-node.ts";
 import { openControl, refuseCarried } from "./carry.ts";
 import { type RadioOptions, radioOf } from "./radio-options.ts";
 
+/** The other news of a radio are warnings. */
+const GOOD_NEWS = ["dongle-found", "dongle-firmware"];
+
 interface CommandOptions extends RadioOptions {
   data: string;
   listen: string;
@@ -26,7 +29,7 @@ export async function gateway(options: CommandOptions): Promise<void> {
   const follow = options.follow.map(parseNodeAddress);
   const audience = options.audience.map(parseNodeAddress);
   const { logger, close } = openLog(1);
-  const openRadio = radioOf(options, (news) => logger[news.event === "dongle-found" ? "info" : "warn"](news));
+  const openRadio = radioOf(options, (news) => logger[GOOD_NEWS.includes(news.event) ? "info" : "warn"](news));
   const stop = stopRequests();
   const storePath = join(options.data, DROPS_FILE);
   // The other gateway most likely has the UDP address too, and that address is not what has to change.

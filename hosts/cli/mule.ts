@@ -77,6 +77,8 @@ function wordsOf(news: RadioNews): string {
   switch (news.event) {
     case "dongle-found":
       return `the dongle ${news.address} answers on ${news.port}`;
+    case "dongle-firmware":
+      return `its firmware is ${news.firmware}`;
     case "dongle-lost":
       return `${news.reason} Searching for it again.`;
     case "air-silent":

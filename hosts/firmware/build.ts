@@ -6,10 +6,11 @@
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, join, relative } from "node:path";
 import process from "node:process";
 import { packageFolder } from "../machine/folders.ts";
 import { checkSettings } from "./configuration.ts";
+import { type BuildIdentity, identityOf, identityText } from "./identity.ts";
 import { withTwoApps } from "./partitions.ts";
 import { desk, espIdf, type Toolchain } from "./toolchain.ts";
 
@@ -42,9 +43,9 @@ export function ready({ environment, missing }: Toolchain): NodeJS.ProcessEnv {
   return environment;
 }
 
-/** The folder in which the SDK builds for boards with that flash. */
+/** The folder in which the SDK builds for boards with that flash. `mcconfig` takes a platform's path in lower case. */
 export function outputFolder(flash: FlashSize): string {
-  return flash === "4MB" ? OUTPUT : join(OUTPUT, flash);
+  return flash === "4MB" ? OUTPUT : join(OUTPUT, flash.toLowerCase());
 }
 
 /** The partition table of a board with that flash. */
@@ -65,7 +66,7 @@ function platformOf(board: string, flash: FlashSize): string {
     join(folder, "sdkconfig.defaults"),
     sdkconfigFor(flash, readFileSync(join(from, "sdkconfig.defaults"), "utf8")),
   );
-  return `esp32:${folder}`;
+  return `esp32:./${relative(packageFolder(), folder)}`;
 }
 
 /** The configuration of ESP-IDF for that flash, from the configuration for 4 MB. */
@@ -76,12 +77,25 @@ export function sdkconfigFor(flash: FlashSize, sdkconfig: string): string {
   );
 }
 
-/** `settings` are `key=value`; modules/board/settings.ts lists the keys and their values. */
-export function buildForBoard(board: string, settings: string[], flash: FlashSize = "4MB"): void {
+/** An image that is to be built, or that was. `settings` are `key=value`; modules/board/settings.ts lists them. */
+interface Build {
+  platform: string;
+  output: string;
+  settings: string[];
+  identity: BuildIdentity;
+}
+
+/** Throws an Error of one sentence when there is no such board, or the board would refuse a setting. */
+function buildOf(board: string, settings: string[], flash: FlashSize): Build {
   checkBoard(board);
-  checkSettings(board, settings);
-  const environment = ready(espIdf());
-  mcconfig({ platform: platformOf(board, flash), output: outputFolder(flash), target: "build", settings, environment });
+  const config = checkSettings(board, settings);
+  const identity = identityOf(board, { ...config, flash });
+  return { platform: platformOf(board, flash), output: outputFolder(flash), settings, identity };
+}
+
+export function buildForBoard(board: string, settings: string[], flash: FlashSize = "4MB"): void {
+  const build = buildOf(board, settings, flash);
+  mcconfig(build, "build", ready(espIdf()));
 }
 
 export function flashBoard(
@@ -90,16 +104,9 @@ export function flashBoard(
   settings: string[],
   flash: FlashSize = "4MB",
 ): void {
-  checkBoard(board);
-  checkSettings(board, settings);
+  const build = buildOf(board, settings, flash);
   const environment = ready(espIdf());
-  mcconfig({
-    platform: platformOf(board, flash),
-    output: outputFolder(flash),
-    target: "deploy",
-    settings,
-    environment: port === undefined ? environment : { ...environment, UPLOAD_PORT: port },
-  });
+  mcconfig(build, "deploy", port === undefined ? environment : { ...environment, UPLOAD_PORT: port });
 }
 
 /** Runs ESP-IDF's own monitor, which also translates the addresses in a crash of native code. */
@@ -115,32 +122,20 @@ export function monitorBoard(board: string, port: string | undefined, flash: Fla
 
 /** Builds the shared object for `lin`. When `instrumented`, it adds XS's use of memory after each line of its log. */
 export function buildForDesk(settings: string[], instrumented: boolean): string {
-  mcconfig({
-    platform: "lin",
-    output: OUTPUT,
-    target: "build",
-    settings,
-    environment: ready(desk()),
-    more: instrumented ? ["-i"] : [],
-  });
+  const identity = identityOf("lin", checkSettings("lin", settings));
+  const more = instrumented ? ["-i"] : [];
+  mcconfig({ platform: "lin", output: OUTPUT, settings, identity }, "build", ready(desk()), more);
   const kind = instrumented ? "instrument" : "release";
   return join(OUTPUT, "bin", "lin", "mc", kind, basename(packageFolder()), "mc.so");
 }
 
-interface Configuration {
-  platform: string;
-  output: string;
-  target: string;
-  settings: string[];
-  environment: NodeJS.ProcessEnv;
-  more?: string[];
-}
-
-function mcconfig({ platform, output, target, settings, environment, more = [] }: Configuration): void {
+function mcconfig(build: Build, target: string, environment: NodeJS.ProcessEnv, more: string[] = []): void {
+  const { platform, output, settings, identity } = build;
   mkdirSync(output, { recursive: true });
+  const config = [...settings, `firmware=${identityText(identity)}`];
   run(
     "mcconfig",
-    [...more, "-m", "-p", platform, "-t", target, "-o", output, "./manifest.json", ...settings],
+    [...more, "-m", "-p", platform, "-t", target, "-o", output, "./manifest.json", ...config],
     environment,
   );
 }

@@ -7,9 +7,20 @@ import { join } from "node:path";
 import { settings } from "../../modules/board/settings.ts";
 import { packageFolder } from "../machine/folders.ts";
 
-function configOf(path: string): Record<string, unknown> {
-  const manifest = JSON.parse(readFileSync(join(packageFolder(), path), "utf8")) as { config: Record<string, unknown> };
-  return manifest.config;
+interface Configured {
+  config?: Record<string, unknown>;
+  platforms?: Record<string, Configured>;
+}
+
+function read(path: string): Configured {
+  return JSON.parse(readFileSync(join(packageFolder(), path), "utf8"));
+}
+
+/** What the board's own manifest sets. */
+function configOf(board: string): Record<string, unknown> {
+  const own =
+    board === "lin" ? read("modules/board/manifest.json").platforms?.lin : read(`targets/${board}/manifest.json`);
+  return own?.config ?? {};
 }
 
 export function keyAndValue(setting: string): [key: string, value: string] {
@@ -18,10 +29,13 @@ export function keyAndValue(setting: string): [key: string, value: string] {
   return [setting.slice(0, at), setting.slice(at + 1)];
 }
 
-/** `given` are `key=value`. Throws an Error of one sentence when the board would refuse a setting. */
-export function checkSettings(board: string, given: string[]): void {
-  const own = configOf(`targets/${board}/manifest.json`);
-  const config = { ...configOf("manifest.json"), ...own };
+/**
+ * All settings of a build with their values. `board` is a name of targets/, or "lin"; `given` are `key=value`. Throws
+ * an Error of one sentence when the board would refuse a setting.
+ */
+export function checkSettings(board: string, given: string[]): Record<string, unknown> {
+  const own = configOf(board);
+  const config: Record<string, unknown> = { ...read("manifest.json").config, ...own };
   const known = Object.keys(config);
   for (const setting of given) {
     const [key, value] = keyAndValue(setting);
@@ -36,4 +50,5 @@ export function checkSettings(board: string, given: string[]): void {
   if (config.port === "usb" && own.port !== "usb") {
     throw new Error(`port is usb, but the chip of ${board} has no USB of its own; it must be uart.`);
   }
+  return config;
 }

@@ -26,6 +26,7 @@ const REOPEN_TIMINGS = { baseMs: 100, capMs: 2_000 };
 
 export type DongleNews =
   | { event: "dongle-found"; port: string; address: string }
+  | { event: "dongle-firmware"; port: string; firmware: string }
   | { event: "dongle-lost"; port: string; reason: string };
 
 export class SerialRadio implements HostRadio {
@@ -40,6 +41,7 @@ export class SerialRadio implements HostRadio {
   #port: SerialPort | undefined;
   #state: DongleHost["state"] = "closed";
   #told = "";
+  #firmware = "";
   /** Ends the opening that is under way: resolves without an error, rejects with one. */
   #endOpening: ((error?: Error) => void) | undefined;
   #turnTimer: NodeJS.Timeout | undefined;
@@ -150,6 +152,7 @@ export class SerialRadio implements HostRadio {
     const dueMs = this.#host.turn();
     if (this.#host.state !== this.#state) this.#changed();
     if (this.#port === undefined) return;
+    if (this.#host.firmware !== this.#firmware) this.#learnFirmware(this.#host.firmware);
     if (dueMs < Number.POSITIVE_INFINITY) this.#turnTimer = setTimeout(() => this.#turn(), Math.max(0, dueMs - now()));
     if (this.#wasFull && !this.#host.full) {
       this.#wasFull = false;
@@ -194,6 +197,12 @@ export class SerialRadio implements HostRadio {
     this.#told = "";
     this.#tell({ event: "dongle-found", port: this.#path, address: Buffer.from(address).toString("hex") });
     this.#endOpening?.();
+  }
+
+  /** Empty when a session begins, then what the dongle tells. A dongle of 0.1.0 tells nothing. */
+  #learnFirmware(firmware: string): void {
+    this.#firmware = firmware;
+    if (firmware !== "") this.#tell({ event: "dongle-firmware", port: this.#path, firmware });
   }
 
   #lose(reason: string): void {

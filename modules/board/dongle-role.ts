@@ -9,9 +9,10 @@ import { Loop } from "./loop.ts";
 import type { Board } from "./ports.ts";
 import type { Settings } from "./settings.ts";
 
-export function startDongle(board: Board, { channel, rate, port, baud }: Settings): void {
+export function startDongle(board: Board, { channel, rate, port, baud }: Settings, firmware: string): void {
   wireDongle({
     clock: board,
+    firmware,
     openRadio: (handlers) => new EspNow({ channel, rate, ...handlers }),
     openLine: (handlers) => new Serial({ port, baud, ...handlers }),
     startLoop: (dongle) => new Loop(board, dongle),

@@ -19,17 +19,22 @@ function addressText(address: MacAddress): string {
 
 export class Log implements NodeEvents {
   readonly #board: Board;
+  /** Said at the end of the first line, and empty from then on. */
+  #firmware: string;
   #sent = 0;
   #stored = 0;
   #verified = 0;
   #lost = 0;
 
-  constructor(board: Board) {
+  /** The first line of a life ends with `firmware`, whatever the line is about: nobody may be there for the second. */
+  constructor(board: Board, firmware: string) {
     this.#board = board;
+    this.#firmware = `; firmware ${firmware}`;
   }
 
   say(text: string): void {
-    this.#board.log(`${this.#board.now()} ms: ${text}`);
+    this.#board.log(`${this.#board.now()} ms: ${text}${this.#firmware}`);
+    this.#firmware = "";
   }
 
   contactOpened(peer: MacAddress): void {

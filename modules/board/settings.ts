@@ -51,6 +51,9 @@ const READ = {
   baud: (value: unknown) => whole("baud", value, BAUD_MIN, BAUD_MAX),
 };
 
+/** The settings of a build, in the order in which a board says them. */
+export const SETTING_KEYS = Object.keys(READ);
+
 /** What an operator may set without a build. The other settings are the image's own. */
 export const OPERATOR_KEYS = ["channel", "halfLifeDays", "name", "rate", "wake"] as const;
 export type OperatorKey = (typeof OPERATOR_KEYS)[number];

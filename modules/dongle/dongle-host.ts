@@ -21,6 +21,10 @@ import {
   FRAME_SIZE_MAX_AT,
   RECEIVE_QUEUE_AT,
   RSSI_AT,
+  TELL,
+  TOPIC_AT,
+  TOPIC_FIRMWARE,
+  tellText,
   u16At,
   u32At,
   VERSION,
@@ -28,6 +32,7 @@ import {
   WELCOME,
   WELCOME_ADDRESS_AT,
   WINDOW_AT,
+  writeAsk,
   writeHello,
 } from "./message.ts";
 
@@ -63,6 +68,11 @@ export class DongleHost implements LineOwner {
   state: "closed" | "greeting" | "open" | "refused" = "closed";
   /** The signal strength of the frame that `onFrame` is called with. 0 before the first frame. */
   rssiDbm = 0;
+  /**
+   * The version, the build's hash and the settings of the dongle's firmware, as the dongle told them in this session.
+   * Empty: not yet, or the dongle is older than this question.
+   */
+  firmware = "";
   /** The version of the dongle that was refused. */
   otherVersion = 0;
   readonly #clock: Clock;
@@ -192,11 +202,21 @@ export class DongleHost implements LineOwner {
     return writeHello(bytes, at, this.#session, WINDOW_FRAMES);
   }
 
+  noted(message: Uint8Array, lengthBytes: number): void {
+    if (message[0] === TELL && message[TOPIC_AT] === TOPIC_FIRMWARE) this.firmware = tellText(message, lengthBytes);
+  }
+
+  note(bytes: Uint8Array, at: number, topic: number): number {
+    return writeAsk(bytes, at, { session: this.#session, topic });
+  }
+
   #open(message: Uint8Array): void {
     this.address.set(message.subarray(WELCOME_ADDRESS_AT, WELCOME_ADDRESS_AT + ADDRESS_BYTES));
     this.frameSizeBytesMax = u16At(message, FRAME_SIZE_MAX_AT);
     this.receiveQueueFrames = u16At(message, RECEIVE_QUEUE_AT);
     this.state = "open";
+    this.firmware = "";
     this.#end.open(this.#session, message[WINDOW_AT]!);
+    this.#end.note(TOPIC_FIRMWARE);
   }
 }

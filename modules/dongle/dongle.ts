@@ -7,20 +7,23 @@
  * session, frames from the radio are missed.
  *
  * Invariant: each frame from the computer is given to the radio once, in order and unchanged. Each frame from the radio
- * is sent to the computer once, or is counted.
- * Refuses, and counts, a frame that is longer than the radio can send.
+ * is sent to the computer once, or is counted. Refuses, and counts, a frame that is longer than the radio can send.
  */
 import { ADDRESS_BYTES, type Clock, type MacAddress, type Radio } from "../throwie/ports.ts";
 import { copy } from "./copy.ts";
 import { greetingSession, type Line, LineEnd, type LineOwner } from "./line-end.ts";
 import {
+  ASK,
   FRAME_ADDRESS_AT,
   FRAME_AT,
   HELLO,
+  TOPIC_AT,
+  TOPIC_FIRMWARE,
   VERSION,
   VERSION_AT,
   type Welcome,
   WINDOW_AT,
+  writeTell,
   writeWelcome,
 } from "./message.ts";
 import { MessageRing } from "./message-ring.ts";
@@ -44,6 +47,14 @@ export interface DongleRadio extends Radio {
   readonly rssiDbm: number;
 }
 
+export interface DongleOptions {
+  radio: DongleRadio;
+  line: Line;
+  clock: Clock;
+  /** The version, the build's hash and the settings of the firmware, in ASCII. Empty: nobody knows. */
+  firmware?: string;
+}
+
 export class Dongle implements LineOwner {
   readonly #radio: DongleRadio;
   readonly #clock: Clock;
@@ -53,11 +64,13 @@ export class Dongle implements LineOwner {
   readonly #frame: Uint8Array;
   readonly #welcome: Welcome;
   readonly #to: MacAddress = new Uint8Array(ADDRESS_BYTES);
+  readonly #firmware: string;
   #strangeMs = 0;
 
-  constructor({ radio, line, clock }: { radio: DongleRadio; line: Line; clock: Clock }) {
+  constructor({ radio, line, clock, firmware = "" }: DongleOptions) {
     this.#radio = radio;
     this.#clock = clock;
+    this.#firmware = firmware;
     const { address, frameSizeBytesMax, receiveQueueFrames } = radio;
     const bytesMax = ADDRESS_BYTES + frameSizeBytesMax;
     const window = Math.min(Math.floor(WINDOW_BYTES / bytesMax), WINDOW_FRAMES_MAX);
@@ -149,5 +162,14 @@ export class Dongle implements LineOwner {
   greeting(bytes: Uint8Array, at: number): number {
     this.#welcome.session = this.#end.session;
     return writeWelcome(bytes, at, this.#welcome);
+  }
+
+  noted(message: Uint8Array): void {
+    if (message[0] === ASK) this.#end.note(message[TOPIC_AT]!);
+  }
+
+  note(bytes: Uint8Array, at: number, topic: number): number {
+    const { session } = this.#end;
+    return writeTell(bytes, at, { session, topic }, topic === TOPIC_FIRMWARE ? this.#firmware : "");
   }
 }

@@ -17,6 +17,7 @@ import { ADDRESS_BYTES, type MacAddress } from "../throwie/ports.ts";
 import { copy } from "./copy.ts";
 import { encodeLine, LineReader, lineBytesMax, MESSAGE_AT } from "./framing.ts";
 import {
+  ASK,
   DAMAGED_AT,
   DONE_AT,
   type Envelope,
@@ -31,8 +32,9 @@ import {
   SENT_AT,
   SEQUENCE_AT,
   SESSION_AT,
-  STATUS_BYTES,
   type Status,
+  TELL,
+  TELL_BYTES_MAX,
   u16At,
   u32At,
   WELCOME,
@@ -50,7 +52,10 @@ export interface Line {
   write(bytes: Uint8Array, offset: number, lengthBytes: number): number;
 }
 
-/** The owner of an end handles its messages. `greeting` is called from `flush`, the others from `receive` only. */
+/**
+ * The owner of an end handles its messages. `greeting` and `note` are called from `flush`, the others from `receive`
+ * only.
+ */
 export interface LineOwner {
   /** The number of frames that the owner has taken and not handed on yet. */
   readonly waiting: number;
@@ -64,6 +69,10 @@ export interface LineOwner {
   astray(): void;
   /** Writes the HELLO or WELCOME that `greet` asked for. Returns its size in bytes. */
   greeting(bytes: Uint8Array, at: number): number;
+  /** An ASK or a TELL of this session. */
+  noted(message: Uint8Array, lengthBytes: number): void;
+  /** Writes the ASK or the TELL that `note` asked for. Returns its size in bytes. */
+  note(bytes: Uint8Array, at: number, topic: number): number;
 }
 
 /** The longest time until a STATUS that is not urgent. */
@@ -98,12 +107,14 @@ export class LineEnd {
   readonly #window: number;
   readonly #reader = new LineReader();
   readonly #ring: MessageRing;
-  readonly #control = new Uint8Array(lineBytesMax(STATUS_BYTES));
+  readonly #control = new Uint8Array(lineBytesMax(TELL_BYTES_MAX));
   /** Reused for every FRAME and every STATUS. */
   readonly #header: Envelope = { session: 0, sequence: 0, address: new Uint8Array(ADDRESS_BYTES), rssiDbm: 0 };
   readonly #here: Status = { session: 0, sent: 0, done: 0, lost: 0, refused: 0, missed: 0, damaged: 0 };
   readonly #there: LineLosses = { lost: 0, refused: 0, missed: 0, damaged: 0 };
   #greetDue = false;
+  /** The topic of the ASK or the TELL that is due. 0: none is due. */
+  #noteDue = 0;
   #statusDue = false;
   #statusMs = 0;
   /** The buffer of the message that is being written to the line: the ring or the control buffer. */
@@ -140,6 +151,7 @@ export class LineEnd {
   close(): void {
     this.counters.cut += this.outstanding;
     this.session = 0;
+    this.#noteDue = 0;
     this.#ring.clear();
     this.#writing = undefined;
     this.#newest = 0;
@@ -198,6 +210,11 @@ export class LineEnd {
     this.#greetDue = true;
   }
 
+  /** Send an ASK or a TELL of this session at the next flush. A topic that was not sent yet gives way. */
+  note(topic: number): void {
+    this.#noteDue = topic;
+  }
+
   /** Takes bytes from the line. */
   receive(bytes: Uint8Array, lengthBytes: number): void {
     const reader = this.#reader;
@@ -234,7 +251,8 @@ export class LineEnd {
   }
 
   /**
-   * Chooses the next message for the line. False when there is none. Greetings come first, then STATUS, then frames.
+   * Chooses the next message for the line. False when there is none. Greetings come first, then STATUS, then what is
+   * asked and told, then frames.
    */
   #choose(now: number): boolean {
     if (this.#greetDue) {
@@ -254,6 +272,12 @@ export class LineEnd {
       here.sent = this.#sent;
       here.done = done;
       const messageBytes = writeStatus(this.#control, MESSAGE_AT, here);
+      this.#write(this.#control, 0, encodeLine(this.#control, 0, messageBytes));
+      return true;
+    }
+    if (this.#noteDue !== 0) {
+      const messageBytes = this.#owner.note(this.#control, MESSAGE_AT, this.#noteDue);
+      this.#noteDue = 0;
       this.#write(this.#control, 0, encodeLine(this.#control, 0, messageBytes));
       return true;
     }
@@ -283,6 +307,10 @@ export class LineEnd {
       return true;
     }
     if (kind === FRAME) return this.#takeFrame(message, lengthBytes);
+    if (kind === ASK || kind === TELL) {
+      this.#owner.noted(message, lengthBytes);
+      return true;
+    }
     const follows = this.#takeStatus(message);
     if (!follows) this.#owner.astray();
     return follows;

@@ -1,5 +1,5 @@
 /**
- * The messages between a dongle and its computer (docs/dongle.md, "Messages"): four messages, little-endian, each
+ * The messages between a dongle and its computer (docs/dongle.md, "Messages"): six messages, little-endian, each
  * followed by its CRC-32 on the line.
  *
  * | message | from | bytes | fields: offset name                                                                       |
@@ -8,6 +8,8 @@
  * | WELCOME | dongle | 17  | 0 kind 2, 1 version, 2 session (4), 6 window, 7 address (6), 13 frame_size_max (2), 15 receive_queue (2) |
  * | FRAME   | both | 14+n  | 0 kind 3, 1 session (4), 5 sequence (2), 7 address (6), 13 rssi, 14 the frame             |
  * | STATUS  | both | 25    | 0 kind 4, 1 session (4), 5 sent (2), 7 done (2), 9 lost, 13 refused, 17 missed, 21 damaged (4 each) |
+ * | ASK     | host | 6     | 0 kind 6, 1 session (4), 5 topic                                                          |
+ * | TELL    | dongle | 6+n | 0 kind 7, 1 session (4), 5 topic, 6 the text                                              |
  *
  * Kind, version and session of a HELLO and a WELCOME have the same place in every version, so that two ends of
  * different versions can say so. Lengths are exact: a message of any other length is refused. The host draws the
@@ -25,6 +27,11 @@ export const HELLO = 1;
 export const WELCOME = 2;
 export const FRAME = 3;
 export const STATUS = 4;
+export const ASK = 6;
+export const TELL = 7;
+
+/** What a host may ask about: the version, the build's hash and the settings of the dongle's firmware. */
+export const TOPIC_FIRMWARE = 1;
 
 export const VERSION_AT = 1;
 export const GREETING_SESSION_AT = 2;
@@ -51,6 +58,13 @@ export const REFUSED_AT = 13;
 export const MISSED_AT = 17;
 export const DAMAGED_AT = 21;
 export const STATUS_BYTES = 25;
+
+export const TOPIC_AT = 5;
+export const TEXT_AT = 6;
+const ASK_BYTES = 6;
+/** Longer than the text of any topic. A dongle cuts a text that is longer. */
+const TEXT_BYTES_MAX = 250;
+export const TELL_BYTES_MAX = TEXT_AT + TEXT_BYTES_MAX;
 
 export const LINE_MESSAGE_SIZE_BYTES_MAX = FRAME_AT + FRAME_SIZE_BYTES_MAX;
 
@@ -134,6 +148,39 @@ export function writeStatus(bytes: Uint8Array, at: number, status: Status): numb
   return STATUS_BYTES;
 }
 
+export interface Note {
+  session: number;
+  topic: number;
+}
+
+export function writeAsk(bytes: Uint8Array, at: number, note: Note): number {
+  return writeNote(bytes, at, ASK, note);
+}
+
+/** `text` is ASCII. An empty text says that the dongle knows nothing of this topic. */
+export function writeTell(bytes: Uint8Array, at: number, note: Note, text: string): number {
+  const lengthBytes = Math.min(text.length, TEXT_BYTES_MAX);
+  for (let i = 0; i < lengthBytes; i++) bytes[at + TEXT_AT + i] = text.charCodeAt(i);
+  return writeNote(bytes, at, TELL, note) + lengthBytes;
+}
+
+function writeNote(bytes: Uint8Array, at: number, kind: number, { session, topic }: Note): number {
+  bytes[at] = kind;
+  putU32(bytes, at + SESSION_AT, session);
+  bytes[at + TOPIC_AT] = topic;
+  return ASK_BYTES;
+}
+
+/** The text of a TELL. A byte that is no printable ASCII becomes a question mark: the text is shown to people. */
+export function tellText(message: Uint8Array, lengthBytes: number): string {
+  let text = "";
+  for (let i = TEXT_AT; i < lengthBytes; i++) {
+    const code = message[i]!;
+    text += code >= 0x20 && code <= 0x7e ? String.fromCharCode(code) : "?";
+  }
+  return text;
+}
+
 /**
  * Whether the length and the fields of a message are valid for its kind. A greeting of another version needs only its
  * first part.
@@ -153,6 +200,10 @@ export function wellFormed(message: Uint8Array, lengthBytes: number): boolean {
       return lengthBytes > FRAME_AT && lengthBytes <= LINE_MESSAGE_SIZE_BYTES_MAX;
     case STATUS:
       return lengthBytes === STATUS_BYTES;
+    case ASK:
+      return lengthBytes === ASK_BYTES;
+    case TELL:
+      return lengthBytes >= TEXT_AT && lengthBytes <= TELL_BYTES_MAX;
     default:
       return false;
   }

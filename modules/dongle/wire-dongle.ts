@@ -17,13 +17,15 @@ export interface LineHandlers {
 
 export interface DongleParts {
   clock: Clock;
+  /** As the dongle tells it to a host that asks. */
+  firmware?: string;
   openRadio(handlers: RadioHandlers): DongleRadio;
   openLine(handlers: LineHandlers): Line;
   /** Calls the dongle's `turn` when it is due, and soon after each `wake`. */
   startLoop(dongle: Dongle): { wake(): void };
 }
 
-export function wireDongle({ clock, openRadio, openLine, startLoop }: DongleParts): void {
+export function wireDongle({ clock, firmware = "", openRadio, openLine, startLoop }: DongleParts): void {
   let dongle: Dongle | undefined;
   let loop: { wake(): void } | undefined;
   const wake = (): void => loop?.wake();
@@ -41,6 +43,6 @@ export function wireDongle({ clock, openRadio, openLine, startLoop }: DonglePart
     },
     onWritable: wake,
   });
-  dongle = new Dongle({ radio, line, clock });
+  dongle = new Dongle({ radio, line, clock, firmware });
   loop = startLoop(dongle);
 }

@@ -72,7 +72,16 @@ function carry(frames: number): string {
 
 /** A line that takes all bytes. Its `LineEnd`, of which `Dongle` is made, is measured here without any other work. */
 const line = { write: (_bytes: Uint8Array, _offset: number, lengthBytes: number): number => lengthBytes };
-const owner = { waiting: 0, take: () => true, greeted() {}, strange() {}, astray() {}, greeting: () => 0 };
+const owner = {
+  waiting: 0,
+  take: () => true,
+  greeted() {},
+  strange() {},
+  astray() {},
+  greeting: () => 0,
+  noted() {},
+  note: () => 0,
+};
 const options = { owner, windowFrames: WINDOW_FRAMES, ringBytes: 16_384 };
 const end = new LineEnd({ ...options, line });
 /** The bytes that the other end wrote, which `obey` reads. */

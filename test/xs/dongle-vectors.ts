@@ -7,13 +7,16 @@ import {
   RSSI_AT,
   SEQUENCE_AT,
   SESSION_AT,
+  tellText,
   u16At,
   u32At,
   VERSION_AT,
   wellFormed,
+  writeAsk,
   writeEnvelope,
   writeHello,
   writeStatus,
+  writeTell,
   writeWelcome,
 } from "../../modules/dongle/message.ts";
 import { fromHex, toHex } from "./hex.ts";
@@ -43,6 +46,8 @@ const WRITE: Record<string, (vector: Vector, out: Uint8Array) => number> = {
     return FRAME_AT + bytes.length;
   },
   status: (vector, out) => writeStatus(out, MESSAGE_AT, vector),
+  ask: (vector, out) => writeAsk(out, MESSAGE_AT, vector),
+  tell: (vector, out) => writeTell(out, MESSAGE_AT, vector, vector.text),
 };
 
 /** Reads a line in pieces. Returns its messages in hexadecimal, and how many stretches of it held no message. */
@@ -87,6 +92,8 @@ function checkFields(vector: Vector, message: Uint8Array, checks: Checks): void 
   if (vector.op === "greeting") {
     checks.same(vector, message[VERSION_AT], vector.version);
     checks.same(vector, u32At(message, GREETING_SESSION_AT), vector.session);
+  } else if (vector.op === "tell") {
+    checks.same(vector, tellText(message, message.length), vector.text);
   } else if (vector.op === "frame") {
     checks.same(vector, u32At(message, SESSION_AT), vector.session);
     checks.same(vector, u16At(message, SEQUENCE_AT), vector.sequence);
