@@ -10,7 +10,7 @@
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
@@ -299,67 +299,6 @@ test.serial("every error code has its own name, and a meaning and a kind", (t) =
       rows.some((row) => row![3] === name),
       `ESP-IDF's headers name ${name}, and esp-error.h does not`,
     );
-});
-
-const { IDF_PATH, MODDABLE } = process.env;
-const compiler = ["riscv32-esp-elf-gcc", "riscv64-unknown-elf-gcc"].find(
-  (name) => spawnSync(name, ["--version"]).status === 0,
-);
-const missing = [
-  ...(IDF_PATH === undefined ? ["IDF_PATH"] : []),
-  ...(MODDABLE === undefined ? ["MODDABLE"] : []),
-  ...(compiler === undefined ? ["a RISC-V compiler"] : []),
-];
-const boardTest = missing.length === 0 ? test : test.skip;
-const needs = missing.length === 0 ? "" : ` (needs ${missing.join(", ")})`;
-
-/** Compiles a file for the board without ESP-IDF's own compiler: checks every type and constant, with all warnings. */
-function checkForBoard(source: string) {
-  const idf = readFileSync("test/espnow/idf-includes.txt", "utf8").trim().split("\n");
-  const includes = [
-    ...["xs/includes", "xs/platforms/esp", "xs/platforms/mc"].map((path) => join(MODDABLE!, path)),
-    ...idf.map((path) => join(IDF_PATH!, "components", path)),
-  ].flatMap((path) => ["-isystem", path]);
-  // A Moddable build generates these headers. Our C uses nothing from them, so empty files do.
-  for (const generated of ["mc.defines.h", "mc.xs.h"]) writeFileSync(join(folder, generated), "");
-  return spawnSync(
-    compiler!,
-    [
-      ...[...WARNINGS, "-c", "-Os", "-o", "/dev/null", "-march=rv32imc", "-mabi=ilp32"],
-      ...(compiler!.startsWith("riscv64") ? ["--specs=picolibc.specs"] : []),
-      ...["-D__ets__", "-U__STRICT_ANSI__", "-DESP32=4", "-DkPocoRotation=0", "-DmxUseDefaultSharedChunks=1"],
-      ...["espnow", "board", "serial"].map((name) => `-Imodules/${name}`),
-      ...["-Itest/espnow", `-I${folder}`, ...includes, source],
-    ],
-    { encoding: "utf8" },
-  );
-}
-
-for (const directory of ["modules/espnow", "modules/board", "modules/serial"]) {
-  boardTest(`the board's C in ${directory} compiles against ESP-IDF and the SDK without a warning${needs}`, (t) => {
-    const sources = readdirSync(directory).filter((name) => name.endsWith(".c") && !name.endsWith("-lin.c"));
-    t.true(sources.some((name) => name.endsWith("-esp32.c")));
-    for (const name of sources) {
-      const { status, stderr } = checkForBoard(join(directory, name));
-      t.is(status, 0, stderr);
-      t.is(stderr, "");
-    }
-  });
-}
-
-boardTest(`canary: a call of ESP-IDF that lacks an argument, and code with a warning, do not compile${needs}`, (t) => {
-  for (const [file, from, to, expected] of [
-    ["serial/serial-esp32.c", "uart_driver_delete(PORT);", "uart_driver_delete();", /too few arguments/],
-    ["board/board-esp32.c", "static uint64_t clockUs(void)", "static int idle;\n$&", /'idle' defined but not used/],
-  ] as const) {
-    const broken = join(folder, "broken.c");
-    const whole = readFileSync(join("modules", file), "utf8");
-    t.true(whole.includes(from));
-    writeFileSync(broken, whole.replace(from, to));
-    const { status, stderr } = checkForBoard(broken);
-    t.not(status, 0);
-    t.regex(stderr, expected);
-  }
 });
 
 test.serial("the firmware on Linux and Node share one air: the same group, port and datagram", (t) => {

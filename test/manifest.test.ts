@@ -7,8 +7,8 @@
  * - XS resolves an import against module names, and TypeScript against paths. Both must find the same file.
  * - The lists of modules are those that `npm run manifests` writes.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import process from "node:process";
 import test from "ava";
 import { fromDisk, manifests } from "../hosts/firmware/manifests.ts";
@@ -198,66 +198,5 @@ const { MODDABLE } = process.env;
     t.regex(text(join(MODDABLE!, "build/simulators/manifest.json")), /base\/timer\/timer/);
     t.regex(text(join(modules, "data/crc/manifest.json")), /\.\/crc/);
     t.regex(text(join(modules, "io/flash/esp32/manifest.json")), /"embedded:storage\/flash"/);
-  },
-);
-
-/** The C of the SDK's modules that a board has beside our own. */
-const SDK_NATIVES = ["$(MODULES)/io/flash/esp32/flash-esp32", "$(MODULES)/data/crc/crc"];
-const SDK_INCLUDES = ["xs/includes", "xs/platforms/esp", "xs/platforms/mc"];
-/** `mcconfig` writes these. */
-const GENERATED = ["mc.xs.h", "mc.defines.h"];
-
-/** The folders in which a build of this platform looks for headers. */
-function includeFolders(platform: string, natives: string[]): string[] {
-  const chip = platform.split("/")[1] ?? "esp32";
-  const target = JSON.parse(readFileSync(`targets/${chip}/manifest.json`, "utf8")) as { build: Record<string, string> };
-  const makefile = readFileSync(join(MODDABLE!, "tools/mcconfig/make.esp32.mk"), "utf8");
-  const variables: Record<string, string> = {
-    IDF_PATH: process.env.IDF_PATH ?? "no-idf",
-    ESP32_SUBCLASS: chip,
-    ESP_ARCH: chip === "esp32c3" ? "riscv" : "xtensa",
-  };
-  const expanded = (path: string): string =>
-    path.replace(/\$\((\w+)\)/g, (_, name: string) => variables[name] ?? "none");
-  const standard = [...makefile.matchAll(/^\s*(\$\(IDF_PATH\)\/\S+?)\/?\s*\\?$/gm)].map((match) => match[1]!);
-  const added = [...(target.build.C_FLAGS_SUBPLATFORM ?? "").matchAll(/-I(\S+)/g)].map((match) => match[1]!);
-  return [
-    ...natives.map((path) => dirname(path)),
-    ...SDK_INCLUDES.map((path) => join(MODDABLE!, path)),
-    ...[...standard, ...added].map(expanded),
-  ];
-}
-
-/** The headers that a C file names and a build does not find. Without ESP-IDF, its own headers are not looked for. */
-function headersMissing(platform: string, map: ModuleMap): string[] {
-  const onDisk = (path: string): string => path.replace("$(MODULES)", join(MODDABLE!, "modules"));
-  const natives = [...map.natives, ...SDK_NATIVES].map(onDisk);
-  const folders = includeFolders(platform, natives);
-  const ofTheSdk = new Set(
-    readdirSync(join(MODDABLE!, "modules"), { recursive: true, encoding: "utf8" }).map((path) => basename(path)),
-  );
-  return natives
-    .map((path) => `${path}.c`)
-    .filter((path) => existsSync(path))
-    .flatMap((path) => {
-      const named = [...readFileSync(path, "utf8").matchAll(/^\s*#\s*include "([^"]+)"/gm)].map((match) => match[1]!);
-      return named
-        .filter((header) => !GENERATED.includes(header))
-        .filter((header) => ![dirname(path), ...folders].some((folder) => existsSync(join(folder, header))))
-        .filter((header) => process.env.IDF_PATH !== undefined || ofTheSdk.has(basename(header)))
-        .map((header) => `${basename(path)} includes ${header}`);
-    });
-}
-
-(MODDABLE === undefined ? test.skip : test)(
-  "a build for a board finds every header that its C names (needs MODDABLE, and for all headers IDF_PATH)",
-  (t) => {
-    for (const platform of PLATFORMS.filter((name) => name.startsWith("esp32"))) {
-      t.deepEqual(headersMissing(platform, checked(platform, fromDisk)), [], platform);
-      const without = changedManifest((manifest) => {
-        for (const layer of Object.values(manifest.platforms!)) layer.modules!["*"] = "./board-esp32";
-      }, "modules/board/manifest.json");
-      t.deepEqual(headersMissing(platform, checked(platform, without)), ["flash-esp32.c includes builtinCommon.h"]);
-    }
   },
 );

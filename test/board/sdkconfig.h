@@ -1,8 +1,26 @@
-/* The part of a build's configuration that ESP-IDF's headers need: an ESP32-C3 with the defaults of Wi-Fi and log. */
+/*
+ * The part of a build's configuration that ESP-IDF's headers need, with the defaults of Wi-Fi and log. ESP32 is the
+ * number by which the SDK knows the chip.
+ */
+#if ESP32 == 1
+#define CONFIG_IDF_TARGET_ESP32 1
+#define CONFIG_IDF_TARGET_ARCH_XTENSA 1
+#elif ESP32 == 3
+#define CONFIG_IDF_TARGET_ESP32S3 1
+#define CONFIG_IDF_TARGET_ARCH_XTENSA 1
+#elif ESP32 == 4
 #define CONFIG_IDF_TARGET_ESP32C3 1
 #define CONFIG_IDF_TARGET_ARCH_RISCV 1
+#else
+#error "no such chip"
+#endif
+#if ESP32 == 4
 #define CONFIG_FREERTOS_NUMBER_OF_CORES 1
 #define CONFIG_FREERTOS_UNICORE 1
+#define CONFIG_ESP_SYSTEM_SINGLE_CORE_MODE 1
+#else
+#define CONFIG_FREERTOS_NUMBER_OF_CORES 2
+#endif
 #define CONFIG_FREERTOS_HZ 1000
 #define CONFIG_FREERTOS_MAX_TASK_NAME_LEN 16
 #define CONFIG_FREERTOS_TASK_NOTIFICATION_ARRAY_ENTRIES 1
@@ -17,7 +35,6 @@
 #define CONFIG_ESP_WIFI_RX_MGMT_BUF_NUM_DEF 5
 #define CONFIG_ESP_WIFI_TX_HETB_QUEUE_NUM 3
 #define CONFIG_ESP_SYSTEM_EVENT_QUEUE_SIZE 32
-#define CONFIG_ESP_SYSTEM_SINGLE_CORE_MODE 1
 #define CONFIG_SOC_RTC_FAST_MEM_SUPPORTED 1
 #define CONFIG_LOG_DEFAULT_LEVEL 3
 #define CONFIG_LOG_MAXIMUM_LEVEL 3
