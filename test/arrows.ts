@@ -133,6 +133,19 @@ export const ARROWS: [folder: string, imports: string[]][] = [
       "pino",
     ],
   ],
+  // The page of a release runs in a browser.
+  [
+    "hosts/firmware/page/",
+    [
+      "modules/board/settings.ts",
+      "modules/board/settings-copy.ts",
+      "modules/espnow/phy.ts",
+      "modules/throwie/wake-schedule.ts",
+      "hosts/firmware/settings-writer.ts",
+      "esp-web-tools",
+      "esptool-js",
+    ],
+  ],
   [
     "hosts/firmware/",
     [

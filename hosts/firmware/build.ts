@@ -48,6 +48,11 @@ export function outputFolder(flash: FlashSize): string {
   return flash === "4MB" ? OUTPUT : join(OUTPUT, flash.toLowerCase());
 }
 
+/** Where the SDK puts the files of a board's image. */
+export function imageFolder(board: string, flash: FlashSize = "4MB"): string {
+  return join(outputFolder(flash), "bin", "esp32", board, "release", basename(packageFolder()));
+}
+
 /** The partition table of a board with that flash. */
 export function tableOf(board: string, flash: FlashSize): string {
   const csv = readFileSync(join(packageFolder(), "targets", board, "partitions.csv"), "utf8");

@@ -4,11 +4,14 @@
  *
  * A failure that a person can correct gives one sentence on standard error and exit code 1.
  */
+import { join } from "node:path";
 import process from "node:process";
 import { Command, Option } from "commander";
-import { boards, buildForBoard, FLASH_SIZES, type FlashSize, flashBoard, monitorBoard } from "./build.ts";
+import { packageFolder } from "../machine/folders.ts";
+import { boards, buildForBoard, FLASH_SIZES, type FlashSize, flashBoard, imageFolder, monitorBoard } from "./build.ts";
 import { writeManifests } from "./manifests.ts";
 import { rehearse } from "./rehearsal.ts";
+import { release } from "./release.ts";
 import { type SettingsOptions, settingsCommand } from "./settings-command.ts";
 
 const KNOWN = `one of ${boards().join(", ")}`;
@@ -27,6 +30,15 @@ const SETTINGS_HELP = `
 Settings are key=value: role=throwie|mule|dongle channel=1..11 rate=1M|2M|11M|6M|24M|54M|LR250K|LR500K
 halfLifeDays=7 wake=always|30|60|120|300|600 (docs/firmware.md, "Settings").`;
 
+async function releaseAll(): Promise<void> {
+  const folder = join(packageFolder(), "build", "release");
+  await release(folder, (board, role) => {
+    buildForBoard(board, [`role=${role}`]);
+    return imageFolder(board);
+  });
+  console.log(`The release is in ${folder}; any web server can serve it.`);
+}
+
 const program = new Command("firmware")
   .description("Build the firmware, and write it to a board.")
   .showHelpAfterError();
@@ -36,9 +48,14 @@ program
   .description("build for a board with the Moddable SDK and ESP-IDF")
   .option("--board <name>", KNOWN, BOARD)
   .addOption(flashOption())
+  .option("--release", "build all boards and roles, with a page that writes them to a board (docs/firmware.md)")
   .argument("[settings...]", "key=value")
   .addHelpText("after", SETTINGS_HELP)
-  .action((settings: string[], { board, flash }: BoardOptions) => buildForBoard(board, settings, flash));
+  .action(async (settings: string[], { board, flash, release }: BoardOptions & { release?: boolean }) => {
+    if (release !== true) buildForBoard(board, settings, flash);
+    else if (settings.length > 0) throw new Error("A release takes no settings: its page writes them to each board.");
+    else await releaseAll();
+  });
 
 program
   .command("flash")

@@ -69,13 +69,22 @@ export function imageOf(sector: Uint8Array): Uint8Array {
   return image;
 }
 
+/** The settings that a partition holds. Empty when no copy is whole. */
+export function settingLines(partition: Uint8Array): SettingLine[] {
+  return heldIn(partition)?.lines ?? [];
+}
+
 /** The settings that a partition holds, in words. */
 export function settingsOn(partition: Uint8Array): string {
-  const copies = copiesOf(partition);
-  const held = copies[holding(copies)];
+  const held = heldIn(partition);
   if (held === undefined) return "no settings that hold, so the build's hold";
   const text = held.lines.map(({ key, value }) => `${key}=${value}`).join(", ") || "none, so the build's hold";
   return `settings ${held.sequence}: ${text}`;
+}
+
+function heldIn(partition: Uint8Array): SettingsCopy | undefined {
+  const copies = copiesOf(partition);
+  return copies[holding(copies)];
 }
 
 function copiesOf(partition: Uint8Array): SettingsCopy[] {
