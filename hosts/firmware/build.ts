@@ -4,14 +4,15 @@
  * Refuses a setting that the board would refuse. Refuses to build when a tool is missing, with one sentence for each
  * missing thing.
  */
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
-import process from "node:process";
 import { packageFolder } from "../machine/folders.ts";
+import { APP_FILE, buildManifest, MANIFEST_FILE, summary } from "./build-manifest.ts";
 import { checkSettings } from "./configuration.ts";
+import { flashImage } from "./flash-image.ts";
 import { type BuildIdentity, identityOf, identityText } from "./identity.ts";
 import { withTwoApps } from "./partitions.ts";
+import { run } from "./run.ts";
 import { desk, espIdf, type Toolchain } from "./toolchain.ts";
 
 export const OUTPUT = join(packageFolder(), "build", "firmware");
@@ -82,12 +83,20 @@ export function sdkconfigFor(flash: FlashSize, sdkconfig: string): string {
   );
 }
 
-/** An image that is to be built, or that was. `settings` are `key=value`; modules/board/settings.ts lists them. */
+/** An image that is to be built. `settings` are `key=value`; modules/board/settings.ts lists them. */
 interface Build {
-  platform: string;
-  output: string;
+  /** A name of targets/, or "lin". */
+  board: string;
+  flash: FlashSize;
   settings: string[];
+  /** All settings with their values. */
+  config: Record<string, unknown>;
   identity: BuildIdentity;
+}
+
+/** The folder in which the SDK leaves an image and its map. */
+export function imageFolder(board: string, flash: FlashSize): string {
+  return join(outputFolder(flash), "bin", "esp32", board, "release", basename(packageFolder()));
 }
 
 /** Throws an Error of one sentence when there is no such board, or the board would refuse a setting. */
@@ -95,23 +104,40 @@ function buildOf(board: string, settings: string[], flash: FlashSize): Build {
   checkBoard(board);
   const config = checkSettings(board, settings);
   const identity = identityOf(board, { ...config, flash });
-  return { platform: platformOf(board, flash), output: outputFolder(flash), settings, identity };
+  return { board, flash, settings, config, identity };
 }
 
+/** Builds an image, and writes its manifest beside it. Throws an Error when the image breaks a limit. */
 export function buildForBoard(board: string, settings: string[], flash: FlashSize = "4MB"): void {
   const build = buildOf(board, settings, flash);
-  mcconfig(build, "build", ready(espIdf()));
+  const environment = ready(espIdf());
+  const folder = imageFolder(board, flash);
+  // The SDK ends well when ESP-IDF does not: an image that is there afterwards is new.
+  for (const name of [APP_FILE, MANIFEST_FILE]) rmSync(join(folder, name), { force: true });
+  mcconfig(build, "build", environment);
+  const manifest = buildManifest({ ...build, folder, table: tableOf(board, flash) });
+  writeFileSync(join(folder, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
+  console.log(summary(manifest));
+  if (manifest.faults.length > 0) throw new Error(manifest.faults.join("\n"));
 }
 
+/** Writes what `buildForBoard` built. `settings`, if there are any, must be those of that build. */
 export function flashBoard(
   board: string,
   port: string | undefined,
   settings: string[],
   flash: FlashSize = "4MB",
 ): void {
-  const build = buildOf(board, settings, flash);
-  const environment = ready(espIdf());
-  mcconfig(build, "deploy", port === undefined ? environment : { ...environment, UPLOAD_PORT: port });
+  checkBoard(board);
+  const config = checkSettings(board, settings);
+  const folder = imageFolder(board, flash);
+  if (!existsSync(join(folder, MANIFEST_FILE))) throw nothingBuilt(board, flash);
+  flashImage(folder, port, settings.length > 0 ? config : {});
+}
+
+function nothingBuilt(board: string, flash: FlashSize): Error {
+  const more = flash === "4MB" ? "" : ` --flash ${flash}`;
+  return new Error(`Nothing was built for ${board} yet: run npm run firmware -- --board ${board}${more}`);
 }
 
 /** Runs ESP-IDF's own monitor, which also translates the addresses in a crash of native code. */
@@ -120,34 +146,29 @@ export function monitorBoard(board: string, port: string | undefined, flash: Fla
   const environment = ready(espIdf());
   const built = join(outputFolder(flash), "tmp", "esp32", board, "release", basename(packageFolder()));
   const project = join(built, `xsProj-${board}`);
-  if (!existsSync(project))
-    throw new Error(`Nothing was built for ${board} yet: run npm run firmware -- --board ${board}`);
+  if (!existsSync(project)) throw nothingBuilt(board, flash);
   run("idf.py", ["-C", project, ...(port === undefined ? [] : ["-p", port]), "monitor"], environment);
 }
 
 /** Builds the shared object for `lin`. When `instrumented`, it adds XS's use of memory after each line of its log. */
 export function buildForDesk(settings: string[], instrumented: boolean): string {
-  const identity = identityOf("lin", checkSettings("lin", settings));
+  const config = checkSettings("lin", settings);
+  const identity = identityOf("lin", config);
   const more = instrumented ? ["-i"] : [];
-  mcconfig({ platform: "lin", output: OUTPUT, settings, identity }, "build", ready(desk()), more);
+  mcconfig({ board: "lin", flash: "4MB", settings, config, identity }, "build", ready(desk()), more);
   const kind = instrumented ? "instrument" : "release";
   return join(OUTPUT, "bin", "lin", "mc", kind, basename(packageFolder()), "mc.so");
 }
 
 function mcconfig(build: Build, target: string, environment: NodeJS.ProcessEnv, more: string[] = []): void {
-  const { platform, output, settings, identity } = build;
+  const { board, flash, settings, identity } = build;
+  const output = outputFolder(flash);
   mkdirSync(output, { recursive: true });
+  const platform = board === "lin" ? board : platformOf(board, flash);
   const config = [...settings, `firmware=${identityText(identity)}`];
   run(
     "mcconfig",
     [...more, "-m", "-p", platform, "-t", target, "-o", output, "./manifest.json", ...config],
     environment,
   );
-}
-
-export function run(command: string, words: string[], environment: NodeJS.ProcessEnv): void {
-  const { status, error } = spawnSync(command, words, { cwd: packageFolder(), env: environment, stdio: "inherit" });
-  if (error !== undefined) throw new Error(`${command} did not start: ${error.message}`);
-  if (status !== 0) throw new Error(`${command} failed with status ${status}; its messages are above.`);
-  process.exitCode = 0;
 }

@@ -2,8 +2,9 @@
  * `esptool`, the program that reads and writes a chip's flash over a serial port. ESP-IDF brings it, and it can be had
  * without ESP-IDF (`pip install esptool`).
  */
+import { spawnSync } from "node:child_process";
 import process from "node:process";
-import { run } from "./build.ts";
+import { run } from "./run.ts";
 import { onPath } from "./toolchain.ts";
 
 /** Version 5 and later, and its name before. Version 5 also knows the older names of its commands. */
@@ -11,10 +12,57 @@ const NAMES = ["esptool", "esptool.py"];
 
 /** Runs esptool and shows what it says. Throws an Error of one sentence when it is missing or fails. */
 export function esptool(chip: string, port: string | undefined, words: string[]): void {
+  run(programName(), ["--chip", chip, ...portWords(port), ...words], process.env);
+}
+
+export interface FoundChip {
+  /** As the maker writes it. */
+  name: string;
+  /** The board of targets/ that has this chip, or the chip's name in that form. */
+  board: string;
+  /** Such as "4MB". Undefined: esptool does not know this flash. */
+  flash: string | undefined;
+}
+
+/**
+ * Asks the chip's loader which chip it is. The board restarts. Throws an Error of one sentence when no chip answers.
+ */
+export function findChip(port: string | undefined): FoundChip {
+  const { stdout, stderr, error } = spawnSync(programName(), ["--chip", "auto", ...portWords(port), "flash_id"], {
+    encoding: "utf8",
+  });
+  if (error !== undefined) throw new Error(`esptool did not start: ${error.message}`);
+  const found = chipIn(stdout);
+  if (found !== undefined) return found;
+  const said = `${stdout}\n${stderr}`.trim().split("\n").at(-1) ?? "";
+  throw new Error(
+    `No chip answers${port === undefined ? "" : ` on ${port}`} (${said}): plug the board in; if that does not help, hold BOOT, press RESET, and let go.`,
+  );
+}
+
+/**
+ * The chip in what esptool says. Version 4 says "Detecting chip type... ESP32-C3", version 5 "Connected to ESP32-C3 on
+ * ...". Both then describe the chip, with names such as ESP32-D0WD-V3 or ESP8685 that do not tell the family.
+ */
+export function chipIn(said: string): FoundChip | undefined {
+  const family = [...said.matchAll(/(?:^Connected to|Detecting chip type\.\.\.) (ESP[\w-]+)/gm)].at(-1)?.[1];
+  if (family === undefined) return undefined;
+  const name = /^Chip (?:is|type:) +(?:Unknown )?(ESP\S+)/m.exec(said)?.[1] ?? family;
+  const flash = /^Detected flash size: +(\d+[KM]B)/m.exec(said)?.[1];
+  return {
+    name: name.startsWith(family) ? name : `${family} (${name})`,
+    board: family.toLowerCase().replace("-", ""),
+    flash,
+  };
+}
+
+function programName(): string {
   const path = process.env.PATH ?? "";
   const name = NAMES.find((known) => onPath(known, path));
-  if (name === undefined) {
-    throw new Error("esptool is not on the path: install it (pip install esptool), or run ESP-IDF's export.sh here.");
-  }
-  run(name, ["--chip", chip, ...(port === undefined ? [] : ["--port", port]), ...words], process.env);
+  if (name !== undefined) return name;
+  throw new Error("esptool is not on the path: install it (pip install esptool), or run ESP-IDF's export.sh here.");
+}
+
+function portWords(port: string | undefined): string[] {
+  return port === undefined ? [] : ["--port", port];
 }
