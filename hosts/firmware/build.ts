@@ -49,7 +49,7 @@ export function outputFolder(flash: FlashSize): string {
   return flash === "4MB" ? OUTPUT : join(OUTPUT, flash.toLowerCase());
 }
 
-/** Where the SDK puts the files of a board's image. */
+/** Where the SDK leaves a board's image and its map. */
 export function imageFolder(board: string, flash: FlashSize = "4MB"): string {
   return join(outputFolder(flash), "bin", "esp32", board, "release", basename(packageFolder()));
 }
@@ -92,11 +92,6 @@ interface Build {
   /** All settings with their values. */
   config: Record<string, unknown>;
   identity: BuildIdentity;
-}
-
-/** The folder in which the SDK leaves an image and its map. */
-export function imageFolder(board: string, flash: FlashSize): string {
-  return join(outputFolder(flash), "bin", "esp32", board, "release", basename(packageFolder()));
 }
 
 /** Throws an Error of one sentence when there is no such board, or the board would refuse a setting. */
