@@ -57,6 +57,32 @@ test("the tests' natives have the bounds and the refusals of the C", (t) => {
     t.true(c.includes(`#define ${bound}\n`), `the C does not define ${bound}`);
 });
 
+/** C that asks the SDK for the bytes of an array of words, which the SDK answers with "invalid buffer". */
+function wordsAsBytes(ts: string, c: Record<string, string>): string[] {
+  const words = /\((?:[^()]|\([^()]*\))*\b(?:Int16|Uint16|Int32|Uint32|Float32|Float64)Array\b(?:[^()]|\([^()]*\))*\)/;
+  const takers = [
+    ...ts.matchAll(/^(?:export function| {2}(?:private )?)\s*\w+(\([\s\S]*?\)): [^{;]*\{[^}]*?native\("(\w+)"\)/gm),
+  ]
+    .filter(([, parameters]) => words.test(parameters!))
+    .map(([, , name]) => name!);
+  return Object.entries(c)
+    .filter(([, text]) => takers.some((name) => text.includes(`void ${name}(`)))
+    .filter(([, text]) => /xsmcGetBuffer\w+\(xsArg/.test(text))
+    .map(([path]) => path);
+}
+
+test("C takes an array of words by its buffer, because the SDK gives the bytes of no such array", (t) => {
+  const c = Object.fromEntries(
+    FOLDERS.flatMap((folder) => readdirSync(folder).map((name) => `${folder}/${name}`))
+      .filter((path) => path.endsWith(".c"))
+      .map((path) => [path, readFileSync(path, "utf8")]),
+  );
+  t.deepEqual(wordsAsBytes(texts(/\.ts$/), c), []);
+  const path = "modules/board/mixing-binding.c";
+  const canary = c[path]!.replace("xsmcGetBufferWritable(xsVar(0)", "xsmcGetBufferWritable(xsArg(index)");
+  t.deepEqual(wordsAsBytes(texts(/\.ts$/), { ...c, [path]: canary }), [path]);
+});
+
 const nothing = { onFrame() {}, onRoom() {}, onReadable() {}, onWritable() {} };
 const address = Uint8Array.of(2, 0, 0, 0, 0, 9);
 
