@@ -30,9 +30,15 @@ test.before(async () => {
   await release(site, (board, role) => {
     const made = join(folder, "made");
     mkdirSync(made, { recursive: true });
-    for (const name of ["bootloader.bin", "partition-table.bin", "xs_esp32.bin"]) {
-      writeFileSync(join(made, name), `${name} of ${board}, ${role}`);
-    }
+    const files = Object.entries({ "bootloader.bin": 0, "partition-table.bin": 0x8000, "xs_esp32.bin": 0x10000 }).map(
+      ([name, offset]) => {
+        const text = `${name} of ${board}, ${role}`;
+        writeFileSync(join(made, name), text);
+        return { name, offset, sizeBytes: text.length };
+      },
+    );
+    const manifest = { firmware: "0.1.0+0123456789ab.dirty", commit: null, board, files };
+    writeFileSync(join(made, "firmware.json"), JSON.stringify(manifest));
     return made;
   });
   if (program !== undefined) browser = await chromium.launch({ executablePath: program, args: ["--no-sandbox"] });
@@ -61,7 +67,7 @@ async function open(withPort = true): Promise<{ page: Page; requested: string[];
   if (withPort) await page.addInitScript(plugInLoader);
   else await page.addInitScript("delete Navigator.prototype.serial");
   await page.goto("https://release.test/");
-  await page.getByText("Throwie 0.").waitFor();
+  await page.getByText("Throwie 0.1.0, commit unknown, with changes").waitFor();
   return { page, requested, faults };
 }
 

@@ -14,20 +14,29 @@ import { type BuildImage, release } from "../hosts/firmware/release.ts";
 const folder = mkdtempSync(join(tmpdir(), "throwie-release-"));
 test.after.always(() => rmSync(folder, { recursive: true }));
 
-const SIZES = { "bootloader.bin": 20_000, "partition-table.bin": 3_072, "xs_esp32.bin": 1_300_000 };
+const PLACES: [name: string, sizeBytes: number, offset: number][] = [
+  ["bootloader.bin", 20_000, 0],
+  ["partition-table.bin", 3_072, 0x8000],
+  ["xs_esp32.bin", 1_300_000, 0x10000],
+];
 
-/** Puts files where the SDK would. Each image has other bytes. */
-function builder(sizes: Record<string, number>): BuildImage {
+/** Puts files where a build does. Each image has other bytes. */
+function builder(places: typeof PLACES, firmware = "0.1.0+0123456789ab"): BuildImage {
   return (board, role) => {
     const made = join(folder, "made", `${board}-${role}`);
     mkdirSync(made, { recursive: true });
-    for (const [name, size] of Object.entries(sizes)) writeFileSync(join(made, name), Buffer.alloc(size, board + role));
+    const files = places.map(([name, sizeBytes, at]) => {
+      writeFileSync(join(made, name), Buffer.alloc(sizeBytes, `${board} as ${role}. `));
+      return { name, sizeBytes, offset: at === 0 && board === "esp32" ? 0x1000 : at };
+    });
+    const manifest = { firmware, commit: "fedcba9876543210", board, files };
+    writeFileSync(join(made, "firmware.json"), JSON.stringify(manifest));
     return made;
   };
 }
 
 const to = join(folder, "release");
-test.before(() => release(to, builder(SIZES)));
+test.before(() => release(to, builder(PLACES)));
 
 interface Manifest {
   new_install_prompt_erase?: boolean;
@@ -51,6 +60,7 @@ test("a release has an image for each chip and role, and its checksums", (t) => 
   }
   const files = readdirSync(to, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   t.is(sums.length, files.length - 1, "all files but the checksums themselves");
+  t.is(JSON.parse(readFileSync(join(to, "release.json"), "utf8")).version, "0.1.0, commit fedcba98");
   for (const role of ["throwie", "mule", "dongle"]) {
     const { builds } = JSON.parse(readFileSync(join(to, `${role}.json`), "utf8")) as Manifest;
     t.deepEqual(
@@ -59,7 +69,7 @@ test("a release has an image for each chip and role, and its checksums", (t) => 
     );
     for (const { chipFamily, parts } of builds) {
       const app = readFileSync(join(to, parts[2]!.path));
-      t.is(app.toString("latin1", 0, 7), `${BOARDS[chipFamily]}${role}`.slice(0, 7));
+      t.true(app.toString("latin1", 0, 30).startsWith(`${BOARDS[chipFamily]} as ${role}. `));
     }
   }
 });
@@ -83,22 +93,22 @@ test("no part of a manifest touches Drops, crashes or settings, and no chip is e
   }
 });
 
-test("an image that is too large or missing makes no release, and the one of before stays", async (t) => {
+test("an image that is too large, or no image, makes no release, and the one of before stays", async (t) => {
   const before = readFileSync(join(to, "SHA256SUMS"), "utf8");
-  const refused: [Record<string, number>, RegExp][] = [
+  const [loader, table, app] = PLACES as [(typeof PLACES)[0], (typeof PLACES)[0], (typeof PLACES)[0]];
+  const refused: [typeof PLACES, RegExp][] = [
     [
-      { ...SIZES, "xs_esp32.bin": 0x220001 },
-      /^The xs_esp32\.bin for esp32 has 2228225 bytes; there is room for 2228224\.$/,
+      [loader, table, [app[0], 0x220001, app[2]]],
+      /^The file xs_esp32\.bin for esp32 would be written over .* crash\.$/,
     ],
-    [
-      { ...SIZES, "bootloader.bin": 0x7001 },
-      /^The bootloader\.bin for esp32 has 28673 bytes; there is room for 28672\.$/,
-    ],
-    [{ ...SIZES, "partition-table.bin": 4_097 }, /^The partition-table\.bin for esp32 has 4097 bytes/],
+    [[loader, [table[0], 4_097, table[2]], app], /^The file partition-table\.bin for esp32 .* partition nvs\.$/],
+    [[loader, table, [app[0], 1, 0x3ff000]], /^The file xs_esp32\.bin for esp32 .* partition drops\.$/],
   ];
-  for (const [sizes, message] of refused) await t.throwsAsync(release(to, builder(sizes)), { message });
-  const missing: BuildImage = () => join(folder, "nowhere");
-  await t.throwsAsync(release(to, missing), { message: /^The build for esp32 made no bootloader\.bin; / });
+  for (const [places, message] of refused) await t.throwsAsync(release(to, builder(places)), { message });
+  const failing: BuildImage = () => {
+    throw new Error("MODDABLE is not set.");
+  };
+  await t.throwsAsync(release(to, failing), { message: "MODDABLE is not set." });
   t.is(readFileSync(join(to, "SHA256SUMS"), "utf8"), before);
   t.deepEqual(
     readdirSync(folder).filter((name) => name.startsWith("release")),

@@ -4,7 +4,7 @@
  *
  * | in the folder | what |
  * |---|---|
- * | `<chip>-<role>/` | boot loader, partition table and program |
+ * | `<chip>-<role>/` | boot loader, partition table and program, and the manifest of their build |
  * | `<role>.json` | the manifest of these images for ESP Web Tools |
  * | `index.html`, `page.css`, `page.js` | the page; it needs nothing from elsewhere |
  * | `release.json` | what the page must know of the images |
@@ -18,7 +18,6 @@ import { createHash } from "node:crypto";
 import {
   chmodSync,
   copyFileSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -33,34 +32,26 @@ import { build as bundle } from "esbuild";
 import { OPERATOR_KEYS, type Role } from "../../modules/board/settings.ts";
 import { packageFolder } from "../machine/folders.ts";
 import { boards, tableOf } from "./build.ts";
+import { type BuildManifest, MANIFEST_FILE } from "./build-manifest.ts";
 import { checkSettings } from "./configuration.ts";
-import { appPartition, partitionNamed, partitionsOf } from "./partitions.ts";
+import { partitionNamed, partitionsOf } from "./partitions.ts";
 
 const ROLES: readonly Role[] = ["throwie", "mule", "dongle"];
+/** Of a commit: enough to name it among all of this repository. */
+const COMMIT_DIGITS = 8;
 const PAGE = join("hosts", "firmware", "page");
 
-interface Chip {
-  /** As ESP Web Tools and the chip's loader call the chip. */
-  family: string;
-  /** Where the chip's ROM looks for the boot loader. */
-  bootloaderAt: number;
-}
-
-const CHIPS: Record<string, Chip> = {
-  esp32: { family: "ESP32", bootloaderAt: 0x1000 },
-  esp32c3: { family: "ESP32-C3", bootloaderAt: 0 },
-  esp32s3: { family: "ESP32-S3", bootloaderAt: 0 },
-};
-
-/** ESP-IDF's default place of the partition table, in front of the first partition. */
-const TABLE_AT = 0x8000;
+/** As ESP Web Tools and the chip's loader call the chip of a board. */
+const FAMILIES: Record<string, string> = { esp32: "ESP32", esp32c3: "ESP32-C3", esp32s3: "ESP32-S3" };
+/** A loader erases whole sectors. */
+const SECTOR_BYTES = 4096;
 
 interface Part {
   path: string;
   offset: number;
 }
 
-/** Builds a board's image for a role. Returns the folder with the files that the SDK made. */
+/** Builds a board's image for a role. Returns the folder with its manifest and its files. */
 export type BuildImage = (board: string, role: Role) => string;
 
 /** Makes the folder `to`, and replaces the one of before. Throws an Error, and then leaves nothing behind. */
@@ -68,16 +59,20 @@ export async function release(to: string, build: BuildImage): Promise<void> {
   mkdirSync(dirname(to), { recursive: true });
   const folder = mkdtempSync(`${to}.`);
   try {
+    let version = "";
     for (const role of ROLES) {
-      const builds = boards().map((board) => ({
-        chipFamily: chipOf(board).family,
-        parts: partsOf(folder, board, role, build(board, role)),
-      }));
+      const builds = boards().map((board) => {
+        const from = build(board, role);
+        const manifest = JSON.parse(readFileSync(join(from, MANIFEST_FILE), "utf8")) as BuildManifest;
+        version = versionOf(manifest);
+        return { chipFamily: familyOf(board), parts: copyParts(from, manifest, folder, `${board}-${role}`) };
+      });
       // The usual button of ESP Web Tools erases the whole chip on a first install, unless the manifest asks first.
-      const manifest = { name: `Throwie, role ${role}`, version: version(), new_install_prompt_erase: true, builds };
-      writeJson(join(folder, `${role}.json`), manifest);
+      writeJson(join(folder, `${role}.json`), {
+        ...{ name: `Throwie, role ${role}`, version, new_install_prompt_erase: true, builds },
+      });
     }
-    await writePage(folder);
+    await writePage(folder, version);
     writeFileSync(join(folder, "SHA256SUMS"), checksums(folder));
     // A draft is its maker's alone; a release is for a web server to read.
     chmodSync(folder, 0o755);
@@ -88,39 +83,36 @@ export async function release(to: string, build: BuildImage): Promise<void> {
   }
 }
 
-function chipOf(board: string): Chip {
-  const chip = CHIPS[board];
-  if (chip === undefined)
-    throw new Error(`hosts/firmware/release.ts does not know the chip of ${board}; add it there.`);
-  return chip;
+/** The version and the commit. The hash of the build, which differs from image to image, stands in its manifest. */
+function versionOf({ firmware, commit }: BuildManifest): string {
+  const dirty = firmware.endsWith(".dirty") ? ", with changes" : "";
+  return `${firmware.split("+")[0]}, commit ${commit?.slice(0, COMMIT_DIGITS) ?? "unknown"}${dirty}`;
 }
 
-/** Copies the files that the SDK made, and says where each of them goes. */
-function partsOf(folder: string, board: string, role: Role, from: string): Part[] {
+function familyOf(board: string): string {
+  const family = FAMILIES[board];
+  if (family === undefined) throw new Error(`hosts/firmware/release.ts does not know the chip of ${board}: add it.`);
+  return family;
+}
+
+/** Copies the files of an image, with its manifest, and says where each of them goes. */
+function copyParts(from: string, { board, files }: BuildManifest, to: string, name: string): Part[] {
   const table = partitionsOf(tableOf(board, "4MB"));
-  const app = appPartition(table);
-  const first = Math.min(...table.map(({ offset }) => offset));
-  const places: [made: string, name: string, offset: number, end: number][] = [
-    ["bootloader.bin", "bootloader.bin", chipOf(board).bootloaderAt, TABLE_AT],
-    ["partition-table.bin", "partition-table.bin", TABLE_AT, first],
-    ["xs_esp32.bin", "throwie.bin", app.offset, app.offset + app.sizeBytes],
-  ];
-  mkdirSync(join(folder, `${board}-${role}`));
-  return places.map(([made, name, offset, end]) => {
-    const file = join(from, made);
-    if (!existsSync(file)) throw new Error(`The build for ${board} made no ${made}; its messages are above.`);
-    const sizeBytes = statSync(file).size;
-    if (sizeBytes > end - offset) {
-      throw new Error(`The ${made} for ${board} has ${sizeBytes} bytes; there is room for ${end - offset}.`);
+  mkdirSync(join(to, name));
+  copyFileSync(join(from, MANIFEST_FILE), join(to, name, MANIFEST_FILE));
+  return files.map((file) => {
+    const end = file.offset + Math.ceil(file.sizeBytes / SECTOR_BYTES) * SECTOR_BYTES;
+    for (const { name: partition, type, offset, sizeBytes } of table) {
+      if (type === "app" || end <= offset || file.offset >= offset + sizeBytes) continue;
+      throw new Error(`The file ${file.name} for ${board} would be written over the partition ${partition}.`);
     }
-    const path = `${board}-${role}/${name}`;
-    copyFileSync(file, join(folder, path));
-    return { path, offset };
+    const path = `${name}/${file.name}`;
+    copyFileSync(join(from, file.name), join(to, path));
+    return { path, offset: file.offset };
   });
 }
 
-/** Also without images, for whoever works on the page. */
-export async function writePage(folder: string): Promise<void> {
+async function writePage(folder: string, version: string): Promise<void> {
   const source = join(packageFolder(), PAGE);
   const { metafile } = await bundle({
     ...{ entryPoints: [join(source, "page.ts")], outdir: folder, absWorkingDir: packageFolder() },
@@ -131,18 +123,14 @@ export async function writePage(folder: string): Promise<void> {
   writeFileSync(join(folder, "licenses.txt"), licenses(Object.keys(metafile.inputs)));
   const config = checkSettings(boards()[0]!, []);
   const settingsAt = boards().map((board) => [
-    chipOf(board).family,
+    familyOf(board),
     partitionNamed(partitionsOf(tableOf(board, "4MB")), "settings").offset,
   ]);
   writeJson(join(folder, "release.json"), {
-    version: version(),
+    version,
     settingsAt: Object.fromEntries(settingsAt),
     defaults: Object.fromEntries(OPERATOR_KEYS.map((key) => [key, String(config[key])])),
   });
-}
-
-function version(): string {
-  return JSON.parse(readFileSync(join(packageFolder(), "package.json"), "utf8")).version;
 }
 
 function writeJson(path: string, value: unknown): void {
