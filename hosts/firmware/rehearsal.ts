@@ -31,8 +31,10 @@ const CUT_AFTER = 20;
 const PATIENCE_MS = 300_000;
 
 class Mule {
-  /** The number of Drops that the board reported as kept. */
+  /** The number of Drops that the board reported as kept. A Drop that the board overheard is not among them. */
   sent = 0;
+  /** The number of contacts that ended because neither side had more to send. */
+  done = 0;
   readonly drops: Uint8Array[] = [];
   #node!: HostNode;
   #onProgress: () => void = () => {};
@@ -48,6 +50,10 @@ class Mule {
           mule.sent++;
           mule.#onProgress();
         },
+        contactClosed: (_peer, _sessionId, reason) => {
+          if (reason === "done") mule.done++;
+          mule.#onProgress();
+        },
       },
     });
     return mule;
@@ -61,9 +67,9 @@ class Mule {
     }
   }
 
-  /** Resolves when `count` Drops were sent. Rejects when nothing happens for PATIENCE_MS. */
-  async until(count: number): Promise<void> {
-    while (this.sent < count) {
+  /** Resolves when the progress is made. Rejects when nothing happens for PATIENCE_MS. */
+  async until(reached: () => boolean): Promise<void> {
+    while (!reached()) {
       await this.patience(
         new Promise<void>((resolve) => {
           this.#onProgress = resolve;
@@ -127,11 +133,18 @@ export async function rehearse(instrumented: boolean): Promise<void> {
     },
   });
   const mule = await Mule.open(join(folder, "mule"));
+  /** Resolves when a contact is done and the board's flash holds `count` of the Mule's Drops, whole. */
+  const contactWith = async (count: number): Promise<void> => {
+    for (let kept = -1; kept < count; kept = await keptOf(flash, mule.drops)) {
+      const { done } = mule;
+      await mule.until(() => mule.done > done);
+    }
+  };
   try {
     mule.write(DROPS);
     console.log(`A Mule with ${DROPS} Drops is on the air. The board gets power.`);
     desk.start();
-    await mule.until(CUT_AFTER);
+    await mule.until(() => mule.sent >= CUT_AFTER);
     await desk.cut();
     const before = await keptOf(flash, mule.drops);
     const sent = mule.sent;
@@ -139,10 +152,9 @@ export async function rehearse(instrumented: boolean): Promise<void> {
     if (before < sent) throw new Error(`The board had reported that it keeps ${sent}.`);
 
     desk.start();
-    await mule.until(sent + DROPS - before);
-    console.log(`The board started again, met the Mule, and received the ${mule.sent - sent} Drops that it lacked.`);
+    await contactWith(DROPS);
+    console.log(`The board started again, met the Mule, and received the ${DROPS - before} Drops that it lacked.`);
 
-    const all = mule.sent;
     image = readFileSync(flash);
     truncateSync(flash);
     mule.write(1);
@@ -150,11 +162,9 @@ export async function rehearse(instrumented: boolean): Promise<void> {
     await mule.patience(crashTold);
     console.log("The board recorded the crash, restarted with its flash as before, and reported the crash.");
 
-    await mule.until(all + 1);
+    await contactWith(DROPS + 1);
     await desk.cut();
-    const after = await keptOf(flash, mule.drops);
-    if (after < DROPS + 1) throw new Error(`The board's flash holds ${after} of ${DROPS + 1} Drops.`);
-    console.log(`All ${after} Drops are in the board's flash, and each has the right hash.`);
+    console.log(`All ${await keptOf(flash, mule.drops)} Drops are in the board's flash, and each has the right hash.`);
   } catch (error) {
     await desk.cut();
     throw new Error(
