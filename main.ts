@@ -21,6 +21,7 @@ import { Sleeper } from "./modules/board/sleeper.ts";
 import { mountOrFormat } from "./modules/board/store-of-board.ts";
 import { EspNow } from "./modules/espnow/espnow.ts";
 import { Store } from "./modules/store/store.ts";
+import { RETAINED_BYTES } from "./modules/throwie/retained.ts";
 import { Throwie } from "./modules/throwie/throwie.ts";
 import { WAKING_BEACON_INTERVAL_MS } from "./modules/throwie/wake-schedule.ts";
 
@@ -55,7 +56,9 @@ function startNode({ role, channel, rate, halfLifeMs, wake }: Settings): void {
     onRoom: () => loop.wake(),
   });
   const waking = wake === undefined ? {} : { beaconIntervalMs: WAKING_BEACON_INTERVAL_MS, beaconAtOnce: true };
-  const { epoch, looked } = kept;
+  const { epoch } = kept;
+  const retained = new Uint8Array(RETAINED_BYTES);
+  board.recall(retained);
   const node = new Throwie({
     radio,
     clock: board,
@@ -64,7 +67,7 @@ function startNode({ role, channel, rate, halfLifeMs, wake }: Settings): void {
     events: log,
     halfLifeMs,
     epoch,
-    looked,
+    retained,
     ...waking,
   });
   kept.keepEpoch(node.epoch);

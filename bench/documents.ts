@@ -7,6 +7,7 @@
  * test/rbsr.test.ts).
  */
 import { readFileSync, writeFileSync } from "node:fs";
+import { FULL_TOWN_CYCLES } from "./power.ts";
 import type { Result } from "./result.ts";
 
 interface Row {
@@ -75,7 +76,21 @@ function evictionRows(of: Figures): Row[] {
 function powerRows(of: Figures): Row[] {
   const path = "docs/power.md";
   const chips = ["ESP32-C3", "ESP32"];
-  return CYCLES.flatMap((cycle) => {
+  const full = FULL_TOWN_CYCLES.flatMap((cycle) =>
+    ["kept", "forgotten"].map((sleep) => {
+      const figure = (what: string): number => of(`full town, ${cycle} s, ${sleep}: ${what}`);
+      return {
+        ...{ path, table: "| town, cycle |", begins: `| full, ${cycle} s | ${sleep} |` },
+        cells: [
+          whole(figure("contacts")),
+          whole(figure("moved")),
+          `${whole(figure("airtime"))} s`,
+          `${figure("ESP32-C3").toFixed(2)} mA`,
+        ],
+      };
+    }),
+  );
+  const cycles = CYCLES.flatMap((cycle) => {
     const figure = (what: string): number => of(`${cycle} s: ${what}`);
     const town = (what: string): number => of(`town, ${cycle} s: ${what}`);
     const begins = `| ${cycle} s |`;
@@ -116,6 +131,7 @@ function powerRows(of: Figures): Row[] {
       },
     ];
   });
+  return [...cycles, ...full];
 }
 
 function storeRows(of: Figures): Row[] {

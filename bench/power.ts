@@ -8,7 +8,8 @@
  * - The median time to a meeting is over pairs drawn by chance.
  * - The rows of Disco show the published schedule that ours is compared with (disco.ts). Half of its pairs have clocks
  *   of any error, half have clocks in resonance.
- * - The rows of `town` are the scenario `sleepers`, with its boards in each cycle, contacts included.
+ * - The rows of `town` are the scenario `sleepers`, with its boards in each cycle, contacts included. In `full town`
+ *   its stores are full, and the boards' sleeps keep the state of their nodes or not.
  */
 import { WAKE_CYCLES, WAKE_PRIMES_S, type WakeCycle } from "../modules/throwie/wake-schedule.ts";
 import { meetingBoundMs, rhythm, sampledMeetingMs, stretches, worstMeetingMs } from "../sim/overlap.ts";
@@ -34,6 +35,10 @@ import type { Result } from "./result.ts";
 const SEED = 1;
 const PAIRS = 20_000;
 const RATIOS = 400;
+/** The people of the town write 60 Drops. */
+const FULL_CAPACITY = 40;
+/** The cycles in which the full town is played. */
+export const FULL_TOWN_CYCLES = [60, 300] as const;
 
 const rounded = (value: number, digits: number): number => Number(value.toFixed(digits));
 const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -121,9 +126,29 @@ function ofTown(wake: WakeCycle | "always"): Result[] {
   return results;
 }
 
+/** The town with stores that are full, and what its boards spend when their sleeps keep their nodes' state or not. */
+function ofFullTown(wake: WakeCycle, sleep: "deep" | "forgetful"): Result[] {
+  const nodes = sleepers.nodes.map((node) => ({
+    ...node,
+    capacity: FULL_CAPACITY,
+    ...(node.role === "throwie" ? { wake, sleep } : {}),
+  }));
+  const scenario = parseScenario({ ...sleepers, nodes });
+  if (typeof scenario === "string") throw new Error(scenario);
+  const { contacts, transferred, airtimeSeconds, sleepersMilliamperes } = simulate(scenario, SEED);
+  const name = (what: string): string => `full town, ${wake} s, ${sleep === "deep" ? "kept" : "forgotten"}: ${what}`;
+  return [
+    { name: name("contacts"), value: contacts, unit: "at both ends" },
+    { name: name("moved"), value: transferred, unit: "Drops" },
+    { name: name("airtime"), value: rounded(airtimeSeconds, 0), unit: "s" },
+    { name: name(CHIPS[0]!.name), value: rounded(sleepersMilliamperes!, 3), unit: "mA" },
+  ];
+}
+
 export async function power(): Promise<{ bench: "power"; results: Result[] }> {
   const results = WAKE_CYCLES.flatMap(ofCycle);
   results.push(...(["always", ...WAKE_CYCLES] as const).flatMap(ofTown));
+  for (const wake of FULL_TOWN_CYCLES) results.push(...ofFullTown(wake, "deep"), ...ofFullTown(wake, "forgetful"));
   for (const chip of CHIPS) {
     for (const battery of BATTERIES) {
       const days = rounded(batteryDays(chip.listenMa, battery), 1);

@@ -11,7 +11,7 @@ const REASONS: Record<string, [rows: RegExp, reason: string][]> = {
     [/: two boards meet, (median|99 of 100)$/, "only the longest time is promised"],
     [/: Disco, /, "another schedule, beside ours"],
     [/: a Mule meets a board, /, "follows from the primes"],
-    [/^town, /, "one town, one seed"],
+    [/^(full )?town, /, "one town, one seed"],
     [/: radio on$|sleep$|sleep, |^always awake: |^deep sleep costs /, "follows from data sheets"],
   ],
   rbsr: [
@@ -31,7 +31,10 @@ const REASONS: Record<string, [rows: RegExp, reason: string][]> = {
     ],
     [/^transfer, with erases$|^erases and programs$/, "flash chips differ"],
     [/^whole node, (slots|chunks)$/, "their sum is promised"],
-    [/mounted|^Drop hashed$|^idle turn$|^turn with|^beacon of/, "a part of a wake-up or of a contact"],
+    [
+      /mounted|^Drop hashed$|^idle turn$|^turn with|^beacon of|^node of|^state of/,
+      "a part of a wake-up or of a contact",
+    ],
   ],
 };
 

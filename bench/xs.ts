@@ -63,6 +63,9 @@ const MEASURES: Measure[] = [
     times: 50,
     nativeCrcs: true,
   },
+  { name: "node of 750 Drops begun, without CRC", operation: "nodeBegun", times: 2, nativeCrcs: true },
+  { name: "node of 750 Drops resumed, without CRC", operation: "nodeResumed", times: 2, nativeCrcs: true },
+  { name: "state of a node retained, without CRC", operation: "nodeRetained", times: 5, nativeCrcs: true },
 ];
 
 async function bytecodes(bundle: string, operation: string, times: number): Promise<number> {

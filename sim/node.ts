@@ -9,18 +9,19 @@
  * was programmed. With `midWrite`, that includes a write that was cut in the middle. A restart mounts the flash with a
  * new Store and a new Throwie, as a board's boot does.
  *
- * A node with a wake cycle sleeps as a board does. RAM is lost and the radio is off. The flash stays, and so do a few
- * bytes. The clock goes on, with the error of this board's oscillator. The node then wakes, takes its time to boot and
- * mount, and is a new Throwie.
+ * A node with a wake cycle sleeps as a board does. RAM is lost and the radio is off. The flash stays, and so do the
+ * bytes that a board has in RTC memory. The clock goes on, with the error of this board's oscillator. The node then
+ * wakes, takes its time to boot and mount, and is a new Throwie.
  *
  * A node is as quick as its processor (processor.ts).
  *
- * Invariant: only the flash outlives a crash; only flash, clock and `Retained` outlive a sleep. Simplification: work is
- * done at once, and then keeps the processor busy for as long as a board would need.
+ * Invariant: only the flash outlives a crash; only flash, clock and `RtcMemory` outlive a sleep. Simplification: work
+ * is done at once, and then keeps the processor busy for as long as a board would need.
  */
 import { Store } from "../modules/store/store.ts";
 import type { CloseReason, NodeEvents } from "../modules/throwie/events.ts";
 import type { MacAddress } from "../modules/throwie/ports.ts";
+import { RETAINED_BYTES } from "../modules/throwie/retained.ts";
 import { type Cast, type PublishOutcome, Throwie } from "../modules/throwie/throwie.ts";
 import { WAKING_BEACON_INTERVAL_MS, type WakeCycle, WakeSchedule } from "../modules/throwie/wake-schedule.ts";
 import type { Kernel, Timer } from "./kernel.ts";
@@ -61,6 +62,8 @@ export interface SimNodeOptions {
   readonly wakeCycle?: WakeCycle | undefined;
   /** How much longer than planned a sleep of the node lasts. */
   readonly driftPerMillion?: number | undefined;
+  /** The node sleeps without retaining what `Throwie.retain` gives: to measure what that is worth. */
+  readonly forgetsAsleep?: boolean | undefined;
   readonly observer: SimObserver;
   readonly processor?: Processor;
 }
@@ -71,12 +74,14 @@ export interface SimNodeOptions {
  */
 export type Processor = (work: () => void) => number;
 
-/** The state that a board keeps while it sleeps, besides its clock. */
-interface Retained {
+/** What a board keeps while it sleeps, besides its clock. */
+interface RtcMemory {
   state: number;
   epoch: number | undefined;
-  looked: number;
+  retained: Uint8Array | undefined;
 }
+
+const NOTHING_KEPT: Readonly<RtcMemory> = { state: 0, epoch: undefined, retained: undefined };
 
 const MILLISECOND_US = 1_000;
 
@@ -100,7 +105,7 @@ export class SimNode {
   readonly #options: SimNodeOptions;
   readonly #events: NodeEvents;
   readonly #usage = new Usage();
-  #retained: Retained = { state: 0, epoch: undefined, looked: 0 };
+  #memory: Readonly<RtcMemory> = NOTHING_KEPT;
   #schedule: WakeSchedule | undefined = undefined;
   /** The time when the node's clock showed 0, if the clock has been exact since the last wake-up. */
   #clockZeroUs = 0;
@@ -141,7 +146,7 @@ export class SimNode {
     const { kernel, wakeCycle } = this.#options;
     this.powered = true;
     this.#clockZeroUs = this.#sinceUs = kernel.nowUs;
-    this.#retained = { state: 0, epoch: undefined, looked: 0 };
+    this.#memory = NOTHING_KEPT;
     if (wakeCycle === undefined) this.#begin();
     else this.#boot();
   }
@@ -217,7 +222,7 @@ export class SimNode {
   #begin(): void {
     const { kernel, medium, flash, random, capacity, beaconIntervalMs, halfLifeMs, cast, observer } = this.#options;
     const { wakeCycle } = this.#options;
-    const { state, epoch, looked } = this.#retained;
+    const { state, epoch, retained } = this.#memory;
     this.#sinceUs = kernel.nowUs;
     const store = new Store(flash, capacity);
     const outcome = store.mount();
@@ -235,7 +240,7 @@ export class SimNode {
       beaconAtOnce: wakeCycle !== undefined,
       ...(halfLifeMs === undefined ? {} : { halfLifeMs }),
       ...(epoch === undefined ? {} : { epoch }),
-      looked,
+      ...(retained === undefined ? {} : { retained }),
       ...(cast === undefined ? {} : { cast }),
     });
     if (wakeCycle !== undefined) {
@@ -261,10 +266,12 @@ export class SimNode {
   }
 
   #sleep(throwie: Throwie, schedule: WakeSchedule): void {
-    const { kernel, driftPerMillion } = this.#options;
+    const { kernel, driftPerMillion, forgetsAsleep } = this.#options;
     throwie.checkpoint();
     const sleepMs = schedule.sleepMs(this.#now());
-    this.#retained = { state: schedule.state, epoch: throwie.epoch, looked: throwie.looked };
+    const retained = forgetsAsleep === true ? undefined : new Uint8Array(RETAINED_BYTES);
+    if (retained !== undefined) throwie.retain(retained);
+    this.#memory = { state: schedule.state, epoch: throwie.epoch, retained };
     this.#end();
     const lateUs = Math.floor((sleepMs * (driftPerMillion ?? 0)) / MILLISECOND_US);
     const sleepUs = sleepMs * MILLISECOND_US + lateUs;

@@ -54,6 +54,8 @@ export interface NodeScenario {
   processor?: "board" | "none";
   /** "always" awake, which is the default, or the wake cycle of the node, named by its longest period in seconds. */
   wake?: "always" | WakeCycle;
+  /** What a sleep keeps: "deep", the default, what a board keeps; "forgetful" no more than flash, clock and heat. */
+  sleep?: "deep" | "forgetful";
   crashes?: CrashPlan[];
 }
 
@@ -221,6 +223,7 @@ const checkNode: Check = (value, at) => {
       frameSizeBytesMax: oneOf(250, 1_470),
       processor: oneOf("board", "none"),
       wake: oneOf("always", ...WAKE_CYCLES),
+      sleep: oneOf("deep", "forgetful"),
       crashes: list(
         fields({ atS: seconds, downS: number(0.001, DURATION_S_MAX, "seconds") }, { midWrite: flag }),
         0,

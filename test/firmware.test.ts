@@ -207,6 +207,47 @@ test("a board with a wake schedule sleeps, keeps its Drops, and keeps its heat t
   t.is(new Set(epochs).size, 1, "the clock runs during sleep, so the heat time at its zero never changes");
 });
 
+test("a board retains its node over a sleep, once, and begins anew after a crash", async (t) => {
+  const { log, naps, nonces, awake, asleep } = await onDesk<{
+    log: string[];
+    naps: number;
+    nonces: string[][];
+    awake: number;
+    asleep: number;
+  }>(`
+    desk.config.wake = "30";
+    const nonces = [];
+    const receive = desk.peer.receive.bind(desk.peer);
+    desk.peer.receive = (frame, lengthBytes, from) => {
+      if (lengthBytes === 85) nonces.push(String(frame.slice(14, 22)));
+      receive(frame, lengthBytes, from);
+    };
+    const heard = () => [...new Set(nonces.splice(0))];
+    const used = () => desk.retained.filter((byte) => byte !== 0).length;
+    desk.publish(3);
+    desk.run(200000);
+    const [naps, sleeping] = [desk.lives, heard()];
+    while (desk.handlers !== undefined) desk.run(desk.nowMs + 1);
+    const asleep = used();
+    while (desk.handlers === undefined) desk.run(desk.nowMs + 1);
+    const awake = used();
+    desk.publish(1);
+    while (desk.peer.contacts === 0) desk.run(desk.nowMs + 1);
+    desk.flashDead = true;
+    heard();
+    desk.run(desk.nowMs + 3000);
+    return { log: desk.log, naps, nonces: [sleeping, heard()], awake, asleep };`);
+  t.true(naps > 4, log.join("\n"));
+  t.is(nonces[0]!.length, 1, "one nonce through all sleeps");
+  t.true(asleep > 0);
+  t.is(awake, 0, "what was retained is taken once");
+  t.true(
+    log.some((line) => line.includes("woken by crash")),
+    log.join("\n"),
+  );
+  t.false(nonces[0]!.includes(nonces[1]!.at(-1)!), "RAM began anew");
+});
+
 test("a setting that the board does not understand ends the start, and the next life reports it", async (t) => {
   const { log, lives } = await onDesk<{ log: string[]; lives: number }>(
     "desk.config.wake = 61; desk.run(1000); return { log: desk.log, lives: desk.lives };",

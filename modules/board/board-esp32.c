@@ -22,6 +22,7 @@
 #include "esp_timer.h"
 
 #define MEMORY_BYTES 16
+#define RETAINED_BYTES 4384
 #define SLEEP_MS_MIN 1
 
 typedef struct {
@@ -32,6 +33,8 @@ typedef struct {
 } Kept;
 
 static RTC_NOINIT_ATTR Kept kept;
+/* Their user finds out whether they are whole (modules/throwie/retained.ts). */
+static RTC_NOINIT_ATTR uint8_t retained[RETAINED_BYTES];
 static int64_t beganUs;	/* the board's clock at the moment when the chip's timer was 0 */
 static esp_task_wdt_user_handle_t watchdog;
 
@@ -126,6 +129,27 @@ void xs_board_memory_write(xsMachine *the)
 		xsRangeError("buffer too small");
 	memcpy(kept.memory, bytes, MEMORY_BYTES);
 	keep();
+}
+
+void xs_board_retain(xsMachine *the)
+{
+	void *bytes;
+	xsUnsignedValue lengthBytes;
+	xsmcGetBufferReadable(xsArg(0), &bytes, &lengthBytes);
+	if (lengthBytes < RETAINED_BYTES)
+		xsRangeError("buffer too small");
+	memcpy(retained, bytes, RETAINED_BYTES);
+}
+
+void xs_board_recall(xsMachine *the)
+{
+	void *bytes;
+	xsUnsignedValue lengthBytes;
+	xsmcGetBufferWritable(xsArg(0), &bytes, &lengthBytes);
+	if (lengthBytes < RETAINED_BYTES)
+		xsRangeError("buffer too small");
+	memcpy(bytes, retained, RETAINED_BYTES);
+	memset(retained, 0, RETAINED_BYTES);
 }
 
 void xs_board_sleep(xsMachine *the)

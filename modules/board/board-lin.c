@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define MEMORY_BYTES 16
+#define RETAINED_BYTES 4384
 #define PATH_BYTES 1024
 #define WATCHDOG_S 30
 /* Exit statuses. hosts/firmware/desk.ts knows them too. */
@@ -32,6 +33,7 @@
 typedef struct {
 	uint32_t ending;		/* how the last life ended: an exit status, or 0 when it was killed */
 	uint8_t memory[MEMORY_BYTES];
+	uint8_t retained[RETAINED_BYTES];
 	int64_t originMs;		/* the machine's clock when the board was powered on */
 } Kept;
 
@@ -99,6 +101,7 @@ void xs_board_begin(xsMachine *the)
 		cause = "watchdog";
 	else {
 		memset(kept.memory, 0, sizeof(kept.memory));
+		memset(kept.retained, 0, sizeof(kept.retained));
 		kept.originMs = machineMs();
 	}
 	kept.ending = 0;
@@ -145,6 +148,29 @@ void xs_board_memory_write(xsMachine *the)
 	if (lengthBytes < MEMORY_BYTES)
 		xsRangeError("buffer too small");
 	memcpy(kept.memory, bytes, MEMORY_BYTES);
+	keep();
+}
+
+void xs_board_retain(xsMachine *the)
+{
+	void *bytes;
+	xsUnsignedValue lengthBytes;
+	xsmcGetBufferReadable(xsArg(0), &bytes, &lengthBytes);
+	if (lengthBytes < RETAINED_BYTES)
+		xsRangeError("buffer too small");
+	memcpy(kept.retained, bytes, RETAINED_BYTES);
+	keep();
+}
+
+void xs_board_recall(xsMachine *the)
+{
+	void *bytes;
+	xsUnsignedValue lengthBytes;
+	xsmcGetBufferWritable(xsArg(0), &bytes, &lengthBytes);
+	if (lengthBytes < RETAINED_BYTES)
+		xsRangeError("buffer too small");
+	memcpy(bytes, kept.retained, RETAINED_BYTES);
+	memset(kept.retained, 0, RETAINED_BYTES);
 	keep();
 }
 

@@ -33,6 +33,14 @@ class NativeBoard implements Board {
     native("xs_board_fill").call(this, bytes);
   }
 
+  retain(from: Uint8Array): void {
+    native("xs_board_retain").call(this, from);
+  }
+
+  recall(into: Uint8Array): void {
+    native("xs_board_recall").call(this, into);
+  }
+
   sleep(ms: number): never {
     return native("xs_board_sleep").call(this, ms) as never;
   }

@@ -5,7 +5,7 @@
  * |--------|------|---------|-------------------------------------------------------------------------|
  * | 0      | 2    | wake    | the wake schedule's counter (modules/throwie/wake-schedule.ts)          |
  * | 2      | 1    | crashes | number of crashes in a row, at most 255 (crash-loop.ts)                 |
- * | 3      | 1    | looked  | which Drop was last hashed anew (modules/throwie/throwie.ts)            |
+ * | 3      | 1    |         | 0                                                                       |
  * | 4      | 4    | epoch   | heat time at which the board's clock was 0 (modules/throwie/throwie.ts) |
  *
  * Little-endian. The board checks that the bytes are still the bytes that were written (`board-esp32.c`).
@@ -34,15 +34,6 @@ export class Kept {
 
   get epoch(): number {
     return this.#view.getInt32(4, true);
-  }
-
-  get looked(): number {
-    return this.#view.getUint8(3);
-  }
-
-  keepLooked(looked: number): void {
-    this.#view.setUint8(3, looked);
-    this.#board.memory.write(this.#bytes);
   }
 
   keepWake(state: number): void {

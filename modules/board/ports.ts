@@ -27,6 +27,13 @@ export interface Memory {
 export interface Board extends Clock, Random {
   readonly wakeCause: WakeCause;
   readonly memory: Memory;
+  /**
+   * Keep the RETAINED_BYTES (modules/throwie/retained.ts) of `from` for the next life. After a loss of power the bytes
+   * may be noise: whoever takes them must find out.
+   */
+  retain(from: Uint8Array): void;
+  /** Take the retained bytes into `into`, and clear them, because they are true only until something changes. */
+  recall(into: Uint8Array): void;
   /** Deep sleep. The radio must be closed. The board wakes by a boot. */
   sleep(ms: number): never;
   restart(): never;

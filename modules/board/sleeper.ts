@@ -1,10 +1,11 @@
 /**
  * A board's sleep: when the wake schedule allows it, the parts are shut down in a fixed order.
  *
- * First heat is written to flash, then the radio is closed, then the schedule's counter goes to the bytes that outlive
- * the sleep. There is no way back: the board wakes by a boot.
+ * First heat is written to flash, then the radio is closed, then the node's state and the schedule's counter go to the
+ * bytes that outlive the sleep. There is no way back: the board wakes by a boot.
  */
 import type { Radio } from "../throwie/ports.ts";
+import { RETAINED_BYTES } from "../throwie/retained.ts";
 import type { Throwie } from "../throwie/throwie.ts";
 import { type WakeCycle, WakeSchedule } from "../throwie/wake-schedule.ts";
 import type { Kept } from "./kept.ts";
@@ -40,9 +41,11 @@ export class Sleeper implements Rest {
     const { board, kept, log, radio, node } = this.#options;
     node.checkpoint();
     radio.close();
+    const retained = new Uint8Array(RETAINED_BYTES);
+    node.retain(retained);
+    board.retain(retained);
     const sleepMs = this.#schedule.sleepMs(now);
     kept.keepWake(this.#schedule.state);
-    kept.keepLooked(node.looked);
     kept.keepCrashes(0);
     log.say(`sleeping for ${sleepMs} ms`);
     return board.sleep(sleepMs);

@@ -146,6 +146,15 @@ export class Fingerprint {
     return Math.max(squares, surplus, -surplus, 1);
   }
 
+  /** Carry the fingerprint of this number over a sleep, either way. */
+  carry(over: { carry(numbers: Int32Array | Uint8Array): void }, at: number): void {
+    this.#flush();
+    over.carry(this.#nonceLow.subarray(at, at + 1));
+    over.carry(this.#nonceHigh.subarray(at, at + 1));
+    over.carry(this.#sums.subarray(3 * at, 3 * at + 3));
+    over.carry(this.#cells.subarray(at * CELLS_BYTES, (at + 1) * CELLS_BYTES));
+  }
+
   /** Ids are entered some at a time: a call of native code costs as much as a few bytecodes of XS. */
   #enter(low: number, high: number, direction: number): void {
     const batch = this.#batch;

@@ -167,6 +167,11 @@ export class Store {
     return this.#slots.unverified;
   }
 
+  /** Where the log goes on: it grows with each record. A mount skips at most one place. */
+  get position(): number {
+    return this.#log.ring.head * this.#layout.recordsPerPair + this.#log.next;
+  }
+
   /** Sectors erased since the constructor. */
   get erases(): number {
     return this.#sectors.erases;

@@ -15,6 +15,7 @@
  * that wait for a second. A peer that is not in the table is treated as new.
  */
 import type { MacAddress } from "./ports.ts";
+import type { Retained } from "./retained.ts";
 
 export const ACQUAINTANCES_MAX = 64;
 const RECONTACT_MS = 1_000;
@@ -95,6 +96,15 @@ export class Acquaintances {
     this.#untilMs[i] = now;
     if (this.#doublings[i]! > 0) this.#doublings[i]!--;
     this.#doublings[i]! |= PRESUMED;
+  }
+
+  /** Peers whose wait is not over when the node sleeps shall wait on afterwards. */
+  carry(over: Retained): void {
+    over.carry(this.#low);
+    over.carry(this.#high);
+    over.carry(this.#untilMs);
+    over.carry(this.#doublings);
+    over.carry(this.#nonces);
   }
 
   #indexOf(peer: MacAddress): number {

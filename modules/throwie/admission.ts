@@ -17,7 +17,8 @@
  *
  * A newcomer is known by its heat key, which is on flash, so a restart changes nothing. The queue in this class says
  * only in which order the newcomers came, and is made anew after a restart. A Drop that died for a newcomer does not
- * come back as a newcomer for a while. Otherwise two full stores would trade the same Drops for ever.
+ * come back as a newcomer for a while. Otherwise two full stores would trade the same Drops for ever. A sleep keeps the
+ * latest of these deaths (retained.ts).
  *
  * Invariants:
  * - In any half-life, newcomers displace at most a NEWCOMERS_SHARE-th of the store from among the settled Drops, and
@@ -35,6 +36,7 @@ import { type Insertion, NOBODY } from "../store/insertion.ts";
 import type { Store } from "../store/store.ts";
 import { isNewcomer, NEWCOMER_RANK_MIN, rank, settledKey } from "../temperature/rank.ts";
 import { HEAT_RANGE, HEAT_UNITS_PER_HALF_LIFE } from "../temperature/temperature.ts";
+import type { Retained } from "./retained.ts";
 
 /** The part of a store that newcomers may take: a fifth, and at least one place. */
 export const NEWCOMERS_SHARE = 5;
@@ -50,6 +52,8 @@ const NEWCOMER_UNITS = HEAT_UNITS_PER_HALF_LIFE;
  * more, and a board needs more RAM.
  */
 const DEPARTED_PER_PLACE = 2;
+/** The latest of these outlive a sleep: as many as RTC memory has room for, beside all else. */
+const DEPARTED_RETAINED = 512;
 
 /**
  * Whether a Drop from the air comes in. `free`: it comes in, and is not a newcomer. `newcomer`: it comes in as a
@@ -208,6 +212,21 @@ export class Admission {
       const slot = this.#slots[place]!;
       if (!store.occupied(slot) || !isNewcomer(store.heat(slot))) this.#leave(place);
     }
+  }
+
+  /** Whoever could put a board to sleep could otherwise bring in anew what died here, and junk without tokens. */
+  carry(over: Retained): void {
+    const departed = this.#departed;
+    const { length } = departed;
+    const count = over.number(Math.min(this.#departures, length, DEPARTED_RETAINED));
+    // From the oldest on: in a ring, they may lie in two pieces.
+    const first = over.saving ? (this.#departures - count) % length : 0;
+    const piece = Math.min(count, length - first);
+    over.carry(departed.subarray(first, first + piece));
+    over.carry(departed.subarray(0, count - piece));
+    if (!over.saving) this.#departures = count;
+    this.#forgotten = over.number(this.#forgotten);
+    this.#forfeited = Math.min(over.number(this.#forfeited), this.#vacant);
   }
 
   /** Queue the newcomers from before the restart. */

@@ -8,7 +8,7 @@
  *
  * | offset | size | field       | meaning                                                                     |
  * |--------|------|-------------|-----------------------------------------------------------------------------|
- * | 0      | 8    | nonce       | drawn at this wake-up: the key of the fingerprint, and half of a session's salt |
+ * | 0      | 8    | nonce       | drawn when the node began: the key of the fingerprint, half of a session's salt |
  * | 8      | 1    | frames      | 1: this node takes ESP-NOW v2 bodies; otherwise 0                           |
  * | 9      | 60   | fingerprint | modules/rbsr/fingerprint.ts: 64 bits, count, sketch                         |
  *
@@ -31,6 +31,7 @@ import type { Effort } from "./effort.ts";
 import { Neighbours } from "./neighbours.ts";
 import type { Random } from "./ports.ts";
 import { SALT_NONCE_BYTES } from "./reconciliation.ts";
+import type { Retained } from "./retained.ts";
 
 const FRAMES_AT = FRAME_HEADER_BYTES + SALT_NONCE_BYTES;
 const FRAMES_V2 = 1;
@@ -52,6 +53,8 @@ export interface BeaconsOptions {
   now: number;
   /** The first beacon is due now. Otherwise it is due at a random moment of the first interval. */
   atOnce: boolean;
+  /** `carry` brings nonce and fingerprints, so that nothing is drawn and hashed. */
+  resumes: boolean;
 }
 
 export class Beacons {
@@ -78,8 +81,10 @@ export class Beacons {
     this.#intervalMs = options.intervalMs;
     this.#takesV2 = options.takesV2;
     this.#neighbours = new Neighbours(options.store, options.effort, options.now);
-    options.random.fill(this.nonce);
-    this.recount();
+    if (!options.resumes) {
+      options.random.fill(this.nonce);
+      this.recount();
+    }
     this.dueMs = options.atOnce ? options.now : options.now + this.#jitterMs();
   }
 
@@ -181,6 +186,13 @@ export class Beacons {
   estimate(now: number): number | undefined {
     const own = this.#neighbours.fingerprint(this.#heardLow, this.#heardHigh, now);
     return own?.estimate(this.#heard, FINGERPRINT_AT);
+  }
+
+  /** After a sleep, the nodes that know this node by its nonce, and this node's neighbours, need not be hashed anew. */
+  carry(over: Retained): void {
+    over.carry(this.nonce);
+    this.#own.carry(over, 0);
+    this.#neighbours.carry(over);
   }
 
   #jitterMs(): number {

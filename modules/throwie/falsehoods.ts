@@ -12,10 +12,14 @@
  * - A giver of several false Drops waits before this node has another contact with it: longer with each false Drop, and
  *   less with each that is right.
  *
+ * A sleep keeps all of this (retained.ts), except who brought the Drops that are not checked: a board that sleeps has
+ * checked all of them.
+ *
  * Peers are known by a hash of 16 bits, because an address is free to forge anyway. All tables are bounded: the oldest
  * entry makes room. This class refuses to decide whether a Drop is false: only the Drop's hash can (verification.ts).
  */
 import { ADDRESS_BYTES, type MacAddress } from "./ports.ts";
+import type { Retained } from "./retained.ts";
 
 /** Drops that were found false. A bit flips once in years; more entries would only serve liars. */
 const FALSE_MAX = 8;
@@ -33,8 +37,7 @@ export class Falsehoods {
   readonly #bringers: Uint16Array;
   readonly #false = new Uint32Array(2 * FALSE_MAX);
   #falseNext = 0;
-  readonly #givenLow = new Uint32Array(GIVEN_MAX);
-  readonly #givenSlot = new Uint16Array(GIVEN_MAX);
+  readonly #given = new Uint32Array(2 * GIVEN_MAX);
   readonly #givenTo = new Uint16Array(GIVEN_MAX);
   #givenNext = 0;
   readonly #givers = new Uint16Array(GIVERS_MAX);
@@ -96,17 +99,17 @@ export class Falsehoods {
 
   // As a giver
 
-  /** The peer says that it keeps the Drop in this slot. */
-  gave(slot: number, low: number, peer: MacAddress): void {
+  /** The peer says that it keeps the Drop with this ShortId. */
+  gave(low: number, high: number, peer: MacAddress): void {
     const i = this.#givenNext;
     this.#givenNext = (i + 1) % GIVEN_MAX;
-    this.#givenSlot[i] = slot;
-    this.#givenLow[i] = low;
+    this.#given[2 * i] = low;
+    this.#given[2 * i + 1] = high;
     this.#givenTo[i] = hashOf(peer);
   }
 
   /**
-   * The next Drop, after this place, that the peer said to keep: its place, or -1. Begin with -1. `slotAt` and `lowAt`
+   * The next Drop, after this place, that the peer said to keep: its place, or -1. Begin with -1. `lowAt` and `highAt`
    * tell which Drop it was.
    */
   nextGiven(peer: MacAddress, after: number): number {
@@ -120,12 +123,24 @@ export class Falsehoods {
     this.#givenTo[place] = NOBODY;
   }
 
-  slotAt(place: number): number {
-    return this.#givenSlot[place]!;
+  lowAt(place: number): number {
+    return this.#given[2 * place]!;
   }
 
-  lowAt(place: number): number {
-    return this.#givenLow[place]!;
+  highAt(place: number): number {
+    return this.#given[2 * place + 1]!;
+  }
+
+  carry(over: Retained): void {
+    over.carry(this.#false);
+    this.#falseNext = over.number(this.#falseNext);
+    over.carry(this.#given);
+    over.carry(this.#givenTo);
+    this.#givenNext = over.number(this.#givenNext);
+    over.carry(this.#givers);
+    over.carry(this.#counts);
+    over.carry(this.#foundMs);
+    this.#giversNext = over.number(this.#giversNext);
   }
 
   #falseAt(low: number, high: number): number {

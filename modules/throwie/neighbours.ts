@@ -19,6 +19,7 @@
 import { Fingerprint } from "../rbsr/fingerprint.ts";
 import type { Store } from "../store/store.ts";
 import type { Effort } from "./effort.ts";
+import type { Retained } from "./retained.ts";
 
 /** Fifty neighbours, and the nonces that a forger may bring between two beacons of a neighbour. */
 export const NEIGHBOURS_MAX = 64;
@@ -26,6 +27,8 @@ export const NEIGHBOURS_MAX = 64;
 const CHANGES_MAX = 128;
 /** Each costs a board 750 mixes of native code, about a millisecond. */
 export const COUNTS_PER_SECOND = 5;
+/** The neighbours heard last whose fingerprints outlive a sleep. */
+const NEIGHBOURS_RETAINED = 8;
 const CAME = 1;
 const WENT = 0;
 
@@ -91,6 +94,33 @@ export class Neighbours {
     }
     this.#versions[found] = this.#version;
     return under;
+  }
+
+  /** Of the fingerprints that are up to date, the last heard come first. */
+  carry(over: Retained): void {
+    let heardMs = Infinity;
+    for (let place = 0; place < NEIGHBOURS_RETAINED; place++) {
+      const i = over.saving ? this.#lastHeardBefore(heardMs) : place;
+      heardMs = over.number(i < 0 ? -Infinity : this.#heardMs[i]!);
+      if (heardMs === -Infinity) return;
+      this.#under.carry(over, i);
+      if (over.saving) continue;
+      this.#heardMs[i] = heardMs;
+      this.#versions[i] = this.#version;
+    }
+  }
+
+  /** The fingerprint that is up to date and was heard last, but before then; -1: there is none. */
+  #lastHeardBefore(limitMs: number): number {
+    let last = -1;
+    let lastMs = -Infinity;
+    for (let i = 0; i < NEIGHBOURS_MAX; i++) {
+      const ms = this.#heardMs[i]!;
+      if (ms >= limitMs || ms <= lastMs || this.#versions[i] !== this.#version) continue;
+      last = i;
+      lastMs = ms;
+    }
+    return last;
   }
 
   #mayCatchUp(i: number): boolean {

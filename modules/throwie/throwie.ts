@@ -61,6 +61,7 @@ import { OwnDrops } from "./own-drops.ts";
 import { ADDRESS_BYTES, type Clock, type MacAddress, type Radio, type Random, sameAddress } from "./ports.ts";
 import { Presence } from "./presence.ts";
 import { Reconciliation } from "./reconciliation.ts";
+import { Retained } from "./retained.ts";
 import { Verification } from "./verification.ts";
 
 const BEACON_INTERVAL_MS_DEFAULT = 1_000;
@@ -125,8 +126,11 @@ export interface ThrowieOptions {
    * Without this option, heat time continues from the last heat time that the store recorded, as if no time had passed.
    */
   epoch?: number;
-  /** For a clock that went on while the node was off: the node's earlier `looked`. */
-  looked?: number;
+  /**
+   * For a clock that went on while the node was off: the RETAINED_BYTES that the node's earlier `retain` filled. Bytes
+   * that do not fit are ignored: damaged, of another version, of another store, or from before its last change.
+   */
+  retained?: Uint8Array;
   /** How Drops and their acknowledgements travel (docs/protocol.md, "How a link works"). */
   cast?: Cast;
 }
@@ -167,11 +171,6 @@ export class Throwie implements ContactOwner {
   readonly effort = new Effort();
   /** Heat time at which the clock was 0: a signed 32-bit integer. A host keeps it where it keeps its clock. */
   readonly epoch: number;
-  /**
-   * Which Drop was last hashed anew because bits flip in time: the count of LOOK_INTERVAL_MS on the clock, modulo 256.
-   * A host that sleeps keeps it with the clock.
-   */
-  looked: number;
   /** Frames that were received since the constructor, by what became of them. */
   readonly counters: Record<"used" | Refusal, number> = {
     used: 0,
@@ -219,6 +218,8 @@ export class Throwie implements ContactOwner {
   #suspicionMs = -SUSPICION_INTERVAL_MS;
   #sentLast = 0;
   #sacrificed = 0;
+  /** Which Drop was last hashed anew because bits flip in time: the count of LOOK_INTERVAL_MS on the clock. */
+  #looked: number;
 
   /**
    * Allocates all memory that the node ever uses. Throws an Error for a radio whose largest frame is smaller than
@@ -245,12 +246,13 @@ export class Throwie implements ContactOwner {
     const recorded = options.store.epoch - heatTime(options.clock.now(), this.#halfLifeMs);
     this.epoch = Math.max(options.epoch ?? recorded, recorded);
     this.#cast = options.cast ?? "broadcast";
-    this.looked = options.looked ?? lookAt(options.clock.now()) & 0xff;
+    this.#looked = lookAt(options.clock.now());
     this.#falsehoods = new Falsehoods(options.store.capacity);
     const takesV2 = frameSizeBytesMax >= FRAME_SIZE_BYTES_V2;
     this.#frameOut = new Uint8Array(takesV2 ? FRAME_SIZE_BYTES_V2 : FRAME_SIZE_BYTES_V1);
     const { store, random } = options;
     const { effort } = this;
+    const retained = Retained.of(options.retained, store, options.clock.now());
     this.#beacons = new Beacons({
       store,
       random,
@@ -259,6 +261,7 @@ export class Throwie implements ContactOwner {
       takesV2,
       now: options.clock.now(),
       atOnce: options.beaconAtOnce ?? false,
+      resumes: retained !== undefined,
     });
     const beaconNonce = this.#beacons.nonce;
     this.reconciliation = new Reconciliation({
@@ -269,6 +272,7 @@ export class Throwie implements ContactOwner {
     this.#ownDrops = new OwnDrops(options.store);
     this.#contacts = new Contacts(this);
     this.sharing = new Overhearing(this.#contacts, this.#cast === "broadcast");
+    if (retained !== undefined) this.#carry(retained);
   }
 
   // Calls of the host
@@ -349,6 +353,25 @@ export class Throwie implements ContactOwner {
     this.store.checkpoint(this.heatNow());
   }
 
+  /**
+   * Fill RETAINED_BYTES with the state that outlives a sleep beside flash, clock and `epoch`. A host calls this last
+   * before it sleeps, and gives the bytes to the next node, once.
+   */
+  retain(into: Uint8Array): void {
+    const over = new Retained(into, true);
+    this.#carry(over);
+    over.seal(this.store, this.#clock.now());
+  }
+
+  /** Each part carries its state over a sleep, in the same order both ways. */
+  #carry(over: Retained): void {
+    this.#looked = over.number(this.#looked);
+    this.#acquaintances.carry(over);
+    this.#falsehoods.carry(over);
+    this.admission.carry(over);
+    this.#beacons.carry(over);
+  }
+
   /** The number of Drops that are stored but not yet checked. The node does not serve them. */
   get unverified(): number {
     return this.store.unverified;
@@ -389,7 +412,7 @@ export class Throwie implements ContactOwner {
   handedOn(slot: number, peer: MacAddress): void {
     this.warm(slot);
     this.#ownDrops.handedOn(slot, this.#clock.now());
-    this.#falsehoods.gave(slot, this.store.idLow(slot), peer);
+    this.#falsehoods.gave(this.store.idLow(slot), this.store.idHigh(slot), peer);
   }
 
   /** Whether every Drop that comes in now costs its contact a token. */
@@ -459,9 +482,8 @@ export class Throwie implements ContactOwner {
     const { store } = this;
     const falsehoods = this.#falsehoods;
     for (let i = falsehoods.nextGiven(contact.peer, -1); i >= 0; i = falsehoods.nextGiven(contact.peer, i)) {
-      const slot = falsehoods.slotAt(i);
-      const low = falsehoods.lowAt(i);
-      if (!this.reconciliation.has(slot) || !store.occupied(slot) || store.idLow(slot) !== low) continue;
+      const slot = store.find(falsehoods.lowAt(i), falsehoods.highAt(i));
+      if (slot < 0 || !this.reconciliation.has(slot)) continue;
       if (!this.#verification.suspect(slot)) return;
       falsehoods.forgive(i);
       contact.withdraw(slot);
@@ -577,8 +599,8 @@ export class Throwie implements ContactOwner {
     this.#upkeepMs = now + UPKEEP_INTERVAL_MS;
     if (store.checkpointDue(this.heatNow())) this.checkpoint();
     const look = lookAt(now);
-    if ((look & 0xff) === this.looked || store.count === 0) return;
-    this.looked = look & 0xff;
+    if (look === this.#looked || store.count === 0) return;
+    this.#looked = look;
     // A board that sleeps forgets which Drop came last. The clock tells which comes next.
     let left = look % store.count;
     for (let slot = 0; slot < store.capacity; slot++) {

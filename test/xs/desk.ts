@@ -13,6 +13,7 @@ import { DongleHost } from "../../modules/dongle/dongle-host.ts";
 import { Store } from "../../modules/store/store.ts";
 import { SILENT } from "../../modules/throwie/events.ts";
 import type { MacAddress, Radio, RadioHandlers } from "../../modules/throwie/ports.ts";
+import { RETAINED_BYTES } from "../../modules/throwie/retained.ts";
 import { Throwie } from "../../modules/throwie/throwie.ts";
 import { NorFlash } from "../../sim/nor-flash.ts";
 import { SeededRandom } from "../../sim/random.ts";
@@ -124,6 +125,8 @@ export class Desk {
   readonly random = new SeededRandom(1, "desk");
   readonly #parts = new Map<string, FlashPart>();
   readonly #memory = new Uint8Array(16);
+  /** What a node retained over the last sleep. */
+  readonly retained = new Uint8Array(RETAINED_BYTES);
   readonly #air: { from: "board" | "peer"; frame: Uint8Array; dueMs: number; sent(): void }[] = [];
   readonly #address = Uint8Array.of(2, 0, 0, 0, 0, 1);
   readonly peer: Throwie;
@@ -141,6 +144,11 @@ export class Desk {
       memory: {
         read: (into) => into.set(this.#memory),
         write: (from) => this.#memory.set(from.subarray(0, this.#memory.length)),
+      },
+      retain: (from) => this.retained.set(from),
+      recall: (into) => {
+        into.set(this.retained);
+        this.retained.fill(0);
       },
       sleep: (ms) => this.#end("timer", ms),
       restart: () => this.#end("crash", 0),

@@ -29,6 +29,7 @@ import { freshKey } from "../../modules/temperature/temperature.ts";
 import { Admission } from "../../modules/throwie/admission.ts";
 import { Offers } from "../../modules/throwie/offers.ts";
 import type { Radio } from "../../modules/throwie/ports.ts";
+import { RETAINED_BYTES } from "../../modules/throwie/retained.ts";
 import { Throwie } from "../../modules/throwie/throwie.ts";
 import { SeededRandom } from "../../sim/random.ts";
 import { type Arrays, arraysOf } from "../array-bytes.ts";
@@ -328,6 +329,23 @@ class Alone {
   }
 }
 
+/** A node begins with its store, or goes on after a sleep in a crowd. */
+function nodeBegun(resumes: boolean): Operation {
+  const store = new Store(flashOfAll());
+  store.mount();
+  const options = { radio: new Outbox(9), clock: { now: () => 0 }, random, store };
+  if (!resumes) return () => void new Throwie(options);
+  const retained = new Uint8Array(RETAINED_BYTES);
+  new Throwie(options).retain(retained);
+  return () => void new Throwie({ ...options, retained });
+}
+
+function nodeRetained(): Operation {
+  const { node } = new Alone();
+  const retained = new Uint8Array(RETAINED_BYTES);
+  return () => node.retain(retained);
+}
+
 /** A turn of a node in which nothing is due. */
 function idleTurn(): Operation {
   const { node } = new Alone();
@@ -560,6 +578,9 @@ export const OPERATIONS: Record<string, () => Operation> = {
   idleTurn,
   beaconSent,
   beaconHeard,
+  nodeBegun: () => nodeBegun(false),
+  nodeResumed: () => nodeBegun(true),
+  nodeRetained,
   dropChosen,
   dropOfFrames,
   noiseHeard,
