@@ -39,6 +39,8 @@ const ROLES: readonly Role[] = ["throwie", "mule", "dongle"];
 /** The longest name of a board, in characters: two words, and short enough for a line of the log. */
 const NAME_CHARACTERS_MAX = 32;
 
+const PRINTABLE = "letters, digits, signs and spaces of ASCII";
+
 /** For each setting, the value as the firmware uses it. Throws an Error of one sentence for any other value. */
 const READ = {
   role: (value: unknown) => oneOf("role", value, ROLES),
@@ -59,13 +61,14 @@ export const OPERATOR_KEYS = ["channel", "halfLifeDays", "name", "rate", "wake"]
 export type OperatorKey = (typeof OPERATOR_KEYS)[number];
 
 /** The sentence that refuses this value of a setting. Empty: the board takes the value. */
-export function faultOf(key: OperatorKey, value: unknown): string {
+export function faultOf(key: OperatorKey, value: string): string {
   try {
     READ[key](value);
-    return "";
   } catch (error) {
     return (error as Error).message;
   }
+  // A number may stand among spaces that are not of ASCII, which no line of settings may hold.
+  return isPrintable(value) ? "" : `${key} is ${value}; it must be ${PRINTABLE}`;
 }
 
 export function settings(config: Record<string, unknown>): Settings {
@@ -92,17 +95,17 @@ function halfLifeMsOf(days: unknown): number {
 
 function nameOf(value: unknown): string {
   const name = String(value);
-  let fine = name.length <= NAME_CHARACTERS_MAX;
-  for (let i = 0; fine && i < name.length; i++) fine = isPrintable(name.charCodeAt(i));
-  if (fine) return name;
-  throw new Error(
-    `name is ${name}; it must be at most ${NAME_CHARACTERS_MAX} letters, digits, signs and spaces of ASCII`,
-  );
+  if (name.length <= NAME_CHARACTERS_MAX && isPrintable(name)) return name;
+  throw new Error(`name is ${name}; it must be at most ${NAME_CHARACTERS_MAX} ${PRINTABLE}`);
 }
 
-/** A letter, digit, sign or space of ASCII: what the log and the settings partition may hold. */
-export function isPrintable(code: number): boolean {
-  return code >= 0x20 && code < 0x7f;
+/** Whether a text has only what the log and the settings partition may hold. */
+export function isPrintable(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || code > 0x7e) return false;
+  }
+  return true;
 }
 
 function wakeOf(value: unknown): WakeCycle | undefined {
