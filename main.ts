@@ -31,6 +31,7 @@ const kept = new Kept(board);
 restrain(board, kept, log);
 catchUncaught(board, log);
 const { chosen, report } = settingsOfBoard(config);
+board.setClock(chosen.cpuMhz);
 if (chosen.role === "dongle") {
   sayAll(report);
   startDongle(board, chosen, [firmware, ...report].join("; "));

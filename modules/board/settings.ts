@@ -27,6 +27,8 @@ export interface Settings {
   /** A dongle's line to its computer. The board's manifest in targets/ says which line the board has. */
   port: "uart" | "usb";
   baud: number;
+  /** The clock of the processor. A builder's machine checks that the chip goes so fast. */
+  cpuMhz: number;
 }
 
 const DAY_MS = 86_400_000;
@@ -34,6 +36,8 @@ const DAY_MS = 86_400_000;
 const BAUD_MIN = 115_200;
 /** The fastest that the ESP32's UART goes. */
 const BAUD_MAX = 5_000_000;
+/** Wi-Fi needs the slowest of these clocks. */
+export const CPU_CLOCKS_MHZ: readonly number[] = [80, 160, 240];
 const ROLES: readonly Role[] = ["throwie", "mule", "dongle"];
 
 /** The longest name of a board, in characters: two words, and short enough for a line of the log. */
@@ -51,6 +55,7 @@ const READ = {
   wake: wakeOf,
   port: (value: unknown) => oneOf("port", value, ["uart", "usb"] as const),
   baud: (value: unknown) => whole("baud", value, BAUD_MIN, BAUD_MAX),
+  cpu: cpuMhzOf,
 };
 
 /** The settings of a build, in the order in which a board says them. */
@@ -83,6 +88,7 @@ export function settings(config: Record<string, unknown>): Settings {
     wake: role === "throwie" ? wake : undefined,
     port: READ.port(config.port),
     baud: READ.baud(config.baud),
+    cpuMhz: READ.cpu(config.cpu),
   };
 }
 
@@ -106,6 +112,11 @@ export function isPrintable(text: string): boolean {
     if (code < 0x20 || code > 0x7e) return false;
   }
   return true;
+}
+
+function cpuMhzOf(value: unknown): number {
+  for (const mhz of CPU_CLOCKS_MHZ) if (String(mhz) === String(value)) return mhz;
+  throw new Error(`cpu is ${value}; it must be one of ${CPU_CLOCKS_MHZ.join(", ")}`);
 }
 
 function wakeOf(value: unknown): WakeCycle | undefined {
