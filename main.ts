@@ -19,6 +19,8 @@ import type { Settings } from "./modules/board/settings.ts";
 import { settingsOfBoard } from "./modules/board/settings-of-board.ts";
 import { Sleeper } from "./modules/board/sleeper.ts";
 import { mountOrFormat } from "./modules/board/store-of-board.ts";
+import { Trial } from "./modules/board/trial.ts";
+import { nextImage, offerUpdate } from "./modules/board/update-window.ts";
 import { EspNow } from "./modules/espnow/espnow.ts";
 import { Store } from "./modules/store/store.ts";
 import { RETAINED_BYTES } from "./modules/throwie/retained.ts";
@@ -30,18 +32,23 @@ const log = new Log(board, firmware);
 const kept = new Kept(board);
 restrain(board, kept, log);
 catchUncaught(board, log);
-const { chosen, report } = settingsOfBoard(config);
-board.setClock(chosen.cpuMhz);
-if (chosen.role === "dongle") {
-  sayAll(report);
-  startDongle(board, chosen, [firmware, ...report].join("; "));
-} else startNode(chosen);
+const next = nextImage();
+const trial = next?.trial ? new Trial(board) : undefined;
+offerUpdate({ board, config, firmware, next }, start);
+
+function start(): void {
+  const { chosen, report } = settingsOfBoard(config);
+  if (chosen.role === "dongle") {
+    sayAll(report);
+    startDongle(board, chosen, { firmware: [firmware, ...report].join("; "), trial });
+  } else startNode(chosen, report);
+}
 
 function sayAll(lines: readonly string[]): void {
   for (const line of lines) log.say(line);
 }
 
-function startNode({ role, channel, rate, halfLifeMs, wake }: Settings): void {
+function startNode({ role, channel, rate, halfLifeMs, wake }: Settings, report: readonly string[]): void {
   const store = new Store(new Partition("drops"));
   const outcome = mountOrFormat(store, log);
   log.say(`${role}, woken by ${board.wakeCause}: ${outcome} ${store.count} Drops`);
@@ -54,7 +61,10 @@ function startNode({ role, channel, rate, halfLifeMs, wake }: Settings): void {
       node.receive(bytes, lengthBytes, from);
       loop.wake();
     },
-    onRoom: () => loop.wake(),
+    onRoom: () => {
+      if (trial?.passed()) log.say(`this firmware works, and stays: ${firmware}`);
+      loop.wake();
+    },
   });
   const waking = wake === undefined ? {} : { beaconIntervalMs: WAKING_BEACON_INTERVAL_MS, beaconAtOnce: true };
   const { epoch } = kept;

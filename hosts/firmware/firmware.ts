@@ -1,6 +1,6 @@
 /**
- * The commands of a builder: `npm run firmware`, `npm run flash`, `npm run monitor`, `npm run firmware:lin`, and `npm
- * run manifests` after an import changed (docs/firmware.md).
+ * The commands of a builder: `npm run firmware`, `npm run flash`, `npm run update`, `npm run monitor`, `npm run
+ * firmware:lin`, and `npm run manifests` after an import changed (docs/firmware.md).
  *
  * A failure that a person can correct gives one sentence on standard error and exit code 1.
  */
@@ -8,21 +8,12 @@ import { join } from "node:path";
 import process from "node:process";
 import { Command, Option } from "commander";
 import { packageFolder } from "../machine/folders.ts";
-import {
-  boards,
-  buildForBoard,
-  FLASH_SIZES,
-  type FlashSize,
-  flashBoard,
-  imageFolder,
-  monitorBoard,
-  ready,
-} from "./build.ts";
+import { boards, buildForBoard, FLASH_SIZES, type FlashSize, flashBoard, imageFolder, monitorBoard } from "./build.ts";
 import { writeManifests } from "./manifests.ts";
 import { rehearse } from "./rehearsal.ts";
 import { release } from "./release.ts";
 import { type SettingsOptions, settingsCommand } from "./settings-command.ts";
-import { espIdf, missingCompiler } from "./toolchain.ts";
+import { updateBoard } from "./update-board.ts";
 
 const KNOWN = `one of ${boards().join(", ")}`;
 const BOARD = "esp32c3";
@@ -40,21 +31,13 @@ const SETTINGS_HELP = `
 Settings are key=value: role=throwie|mule|dongle channel=1..11 rate=1M|2M|11M|6M|24M|54M|LR250K|LR500K
 halfLifeDays=7 wake=always|30|60|120|300|600 (docs/firmware.md, "Settings").`;
 
-/** Builds for each board whose compiler is there, and says what is missing for the others. */
 async function releaseAll(): Promise<void> {
-  const path = ready(espIdf()).PATH!;
-  const missing = new Map(boards().map((board) => [board, missingCompiler(board, path)]));
-  const able = boards().filter((board) => missing.get(board) === "");
-  if (able.length === 0) throw new Error([...missing.values()].join("\n"));
   const folder = join(packageFolder(), "build", "release");
-  await release(folder, able, (board, role) => {
+  await release(folder, (board, role) => {
     buildForBoard(board, [`role=${role}`]);
     return imageFolder(board);
   });
-  for (const [board, sentence] of missing) {
-    if (sentence !== "") console.error(`The release has no images for ${board}: ${sentence}`);
-  }
-  console.log(`The release for ${able.join(", ")} is in ${folder}; any web server can serve it.`);
+  console.log(`The release is in ${folder}; any web server can serve it.`);
 }
 
 const program = new Command("firmware")
@@ -93,6 +76,16 @@ program
       else if (options.file !== undefined) throw new Error("--file is for settings alone; add --settings.");
       else flashBoard(options.board, options.port, given, flash);
     },
+  );
+
+program
+  .command("update")
+  .description("give a board with two app partitions a new image, without a tool for flash; the board keeps its Drops")
+  .requiredOption("--port <path>", "the board's serial port")
+  .option("--board <name>", KNOWN, BOARD)
+  .option("--image <folder>", "a folder with an image and its firmware.json; without it, what --flash 8MB built")
+  .action(({ board, port, image }: { board: string; port: string; image?: string }) =>
+    updateBoard({ folder: image ?? imageFolder(board, "8MB"), port, say: console.log }),
   );
 
 program

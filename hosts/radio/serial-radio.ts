@@ -17,6 +17,7 @@ import { LINE_BAUD, VERSION } from "../../modules/dongle/message.ts";
 import { checkFrame, type MacAddress, type RadioHandlers } from "../../modules/throwie/ports.ts";
 import { Backoff } from "../retry/backoff.ts";
 import type { HostRadio } from "./host-radio.ts";
+import { portSentence } from "./port-sentence.ts";
 
 /** Opening the port may restart a board. Such a board answers within two seconds. */
 const ANSWER_MS = 5_000;
@@ -135,7 +136,7 @@ export class SerialRadio implements HostRadio {
       port.open((error) => {
         if (this.#port !== port) {
           if (!error) port.close();
-        } else if (error) this.#lose(sentence(this.#path, error));
+        } else if (error) this.#lose(portSentence(this.#path, "dongle", error));
         else {
           this.#host.begin();
           this.#turn();
@@ -248,15 +249,4 @@ export class SerialRadio implements HostRadio {
 
 function now(): number {
   return Math.floor(performance.now());
-}
-
-/** A sentence for an error of opening. The library gives only the system's own words, and no code. */
-function sentence(path: string, { message }: Error): string {
-  if (/No such (file|device)/.test(message)) return `There is no port ${path}: is the dongle plugged in?`;
-  if (/Permission denied/.test(message)) {
-    return `You may not use ${path}: join the group that owns it (on Debian, dialout), then log in again.`;
-  }
-  if (/lock|busy/i.test(message)) return `${path} is in use by another program: stop that one first.`;
-  if (/Inappropriate ioctl|Not a|directory/i.test(message)) return `${path} is not a serial port.`;
-  return `The port ${path} cannot be opened (${message}).`;
 }

@@ -5,16 +5,38 @@
 import { wireDongle } from "../dongle/wire-dongle.ts";
 import { EspNow } from "../espnow/espnow.ts";
 import { Serial } from "../serial/serial.ts";
-import { Loop } from "./loop.ts";
+import { Loop, type Task } from "./loop.ts";
 import type { Board } from "./ports.ts";
 import type { Settings } from "./settings.ts";
+import type { Trial } from "./trial.ts";
 
-export function startDongle(board: Board, { channel, rate, port, baud }: Settings, firmware: string): void {
+export interface DongleFirmware {
+  /** As the dongle tells it to a host that asks. */
+  firmware: string;
+  trial: Trial | undefined;
+}
+
+export function startDongle(
+  board: Board,
+  { channel, rate, port, baud }: Settings,
+  { firmware, trial }: DongleFirmware,
+): void {
   wireDongle({
     clock: board,
     firmware,
     openRadio: (handlers) => new EspNow({ channel, rate, ...handlers }),
     openLine: (handlers) => new Serial({ port, baud, ...handlers }),
-    startLoop: (dongle) => new Loop(board, dongle),
+    startLoop: (dongle) => new Loop(board, trial === undefined ? dongle : provingItself(dongle, trial)),
   });
+}
+
+/** The first turn writes a WELCOME, by which the radio and the line have worked. */
+function provingItself(dongle: Task, trial: Trial): Task {
+  return {
+    turn() {
+      const dueMs = dongle.turn();
+      trial.passed();
+      return dueMs;
+    },
+  };
 }

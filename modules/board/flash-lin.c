@@ -18,12 +18,15 @@
 #define BLOCK_BYTES 4096
 #define PATH_BYTES 1024
 
+/* The app partition that does not run. A board without this file has one app partition. */
+#define NEXT_IMAGE "nextota"
+
 typedef struct {
 	const char *name;
 	uint32_t blocks;
 } Partition;
 
-static const Partition partitions[] = { { "drops", 448 }, { "crash", 2 }, { "settings", 2 } };
+static const Partition partitions[] = { { "drops", 448 }, { "crash", 2 }, { "settings", 2 }, { NEXT_IMAGE, 544 } };
 
 typedef struct {
 	int file;
@@ -71,6 +74,8 @@ void xs_flash(xsMachine *the)
 		xsUnknownError("can't find partition");
 	if ((NULL == folder) || (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path)))
 		xsUnknownError("THROWIE_BOARD must name a folder");
+	if (!strcmp(name, NEXT_IMAGE) && access(path, F_OK))
+		xsUnknownError("can't find partition");
 	Part *part = calloc(1, sizeof(*part));
 	if (NULL == part)
 		xsUnknownError("no memory");

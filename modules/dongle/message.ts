@@ -217,7 +217,7 @@ export function u32At(bytes: Uint8Array, at: number): number {
   return (u16At(bytes, at) | (u16At(bytes, at + 2) << 16)) >>> 0;
 }
 
-function putU16(bytes: Uint8Array, at: number, value: number): void {
+export function putU16(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value;
   bytes[at + 1] = value >>> 8;
 }

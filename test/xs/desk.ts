@@ -15,6 +15,7 @@ import { SILENT } from "../../modules/throwie/events.ts";
 import type { MacAddress, Radio, RadioHandlers } from "../../modules/throwie/ports.ts";
 import { RETAINED_BYTES } from "../../modules/throwie/retained.ts";
 import { Throwie } from "../../modules/throwie/throwie.ts";
+import { UpdateHost } from "../../modules/update/update-host.ts";
 import { NorFlash } from "../../sim/nor-flash.ts";
 import { SeededRandom } from "../../sim/random.ts";
 import type { OpenRadio } from "./natives/espnow.ts";
@@ -29,7 +30,7 @@ const SEND_QUEUE_FRAMES = 2;
 const LINE_BYTES_PER_MS = 92;
 const BOOT_MS = 300;
 const WATCHDOG_MS = 30_000;
-const PARTITION_SECTORS: Record<string, number> = { drops: 448, crash: 2, settings: 2 };
+const PARTITION_SECTORS: Record<string, number> = { drops: 448, crash: 2, settings: 2, nextota: 16 };
 
 /** The desk throws this object to unwind the firmware's calls when the firmware asks for sleep or a restart. */
 class Ended {}
@@ -93,13 +94,13 @@ export class Desk {
   nowMs = 0;
   config: Record<string, unknown> = {
     ...{ role: "throwie", name: "", channel: 1, rate: "1M", halfLifeDays: 7, wake: "always" },
-    ...{ port: "usb", baud: 921_600, cpu: 160 },
+    ...{ port: "usb", baud: 921_600 },
   };
   readonly log: string[] = [];
-  /** The clock that the firmware set. */
-  cpuMhz = 0;
   /** While true, reading the Drops' flash throws. A new life sets it to false. */
   flashDead = false;
+  /** While true, the board's radio takes no frame. */
+  mute = false;
   /** True breaks the board: each boot finds its flash erased. */
   forgetful = false;
   /** How often the peer was told that the board keeps a Drop. */
@@ -117,6 +118,10 @@ export class Desk {
   sendBytes = 4_096;
   /** The computer at the other end of a dongle's line. */
   computer: DongleHost | undefined;
+  /** A computer that updates the board, at the same line. */
+  updater: UpdateHost | undefined;
+  /** Whether the board has two app partitions, and what its boot loader knows (test/xs/natives/image-loader.ts). */
+  readonly images = { twoApps: false, onTrial: false, chosen: false, confirmed: 0, sizeBytes: 0 };
   /** Frames that the computer received from the dongle. */
   heard = 0;
   /** When the firmware last fed the watchdog. */
@@ -146,9 +151,6 @@ export class Desk {
       memory: {
         read: (into) => into.set(this.#memory),
         write: (from) => this.#memory.set(from.subarray(0, this.#memory.length)),
-      },
-      setClock: (mhz) => {
-        this.cpuMhz = mhz;
       },
       retain: (from) => this.retained.set(from),
       recall: (into) => {
@@ -188,7 +190,7 @@ export class Desk {
 
   part(label: string): FlashPart {
     const sectors = PARTITION_SECTORS[label];
-    if (sectors === undefined) throw new Error("can't find partition");
+    if (sectors === undefined || (label === "nextota" && !this.images.twoApps)) throw new Error("can't find partition");
     let part = this.#parts.get(label);
     if (part === undefined) {
       part = new FlashPart(this, label, sectors);
@@ -205,13 +207,23 @@ export class Desk {
     }
   }
 
+  /** The computer's end of the line: while nobody has opened the board's end, bytes are lost. */
+  readonly #farEnd = {
+    write: (bytes: Uint8Array, offset: number, lengthBytes: number): number => {
+      this.#live(() => this.line?.bring(bytes.subarray(offset, offset + lengthBytes)));
+      return lengthBytes;
+    },
+  };
+
+  /** Begins to call the board for an update to this image, which is for the chip of that number. */
+  update(image: Uint8Array, chip: number): void {
+    this.images.sizeBytes = image.length;
+    const facts = { chip, sizeBytes: image.length, digest: image.slice(-32) };
+    this.updater = new UpdateHost({ line: this.#farEnd, clock: { now: () => this.nowMs }, session: 7, image, facts });
+  }
+
   plugIn(): void {
-    const line = {
-      write: (bytes: Uint8Array, offset: number, lengthBytes: number): number => {
-        this.#live(() => this.line?.bring(bytes.subarray(offset, offset + lengthBytes)));
-        return lengthBytes;
-      },
-    };
+    const line = this.#farEnd;
     const onFrame = (): void => {
       this.heard++;
     };
@@ -227,10 +239,13 @@ export class Desk {
       if (this.#bootMs < 0 && this.nowMs - this.fedMs > WATCHDOG_MS) this.gaveUp = "stuck";
       for (const timer of this.timers) if (timer.dueMs <= this.nowMs) this.#live(() => this.#fire(timer));
       while (this.#air.length > 0 && this.#air[0]!.dueMs <= this.nowMs) this.#deliver(this.#air.shift()!);
-      if (this.computer !== undefined) {
+      const ends = [this.computer, this.updater].filter((end) => end !== undefined);
+      if (ends.length > 0) {
         const bytes = this.line?.carry(LINE_BYTES_PER_MS) ?? new Uint8Array(0);
-        this.computer.receive(bytes, bytes.length);
-        this.computer.turn();
+        for (const end of ends) {
+          end.receive(bytes, bytes.length);
+          end.turn();
+        }
         this.#live(() => this.line?.sayRoom());
       }
       if (this.#peerDueMs <= this.nowMs) this.#peerDueMs = this.peer.turn();
@@ -316,7 +331,7 @@ export class Desk {
         return queued >= SEND_QUEUE_FRAMES;
       },
       send(frame, lengthBytes) {
-        if (this.full) return false;
+        if (this.full || (from === "board" && desk.mute)) return false;
         queued++;
         freeMs = Math.max(freeMs, desk.nowMs) + AIR_MS;
         air.push({ from, frame: frame.slice(0, lengthBytes), dueMs: freeMs, sent });

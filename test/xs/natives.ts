@@ -10,6 +10,7 @@ export const NATIVES: Record<string, string> = {
   "mc/config": "test/xs/natives/config.ts",
   "embedded:storage/flash": "test/xs/natives/flash.ts",
   "modules/board/board.ts": "test/xs/natives/board.ts",
+  "modules/board/image-loader.ts": "test/xs/natives/image-loader.ts",
   "modules/dongle/copy.ts": "modules/board/copy.ts",
   "modules/glacier/crc16.ts": "modules/board/crc16.ts",
   "modules/rbsr/mixing.ts": "modules/board/mixing.ts",

@@ -8,6 +8,10 @@ export default {
     return timer;
   },
 
+  clear(timer: DeskTimer): void {
+    globalThis.desk.timers = globalThis.desk.timers.filter((other) => other !== timer);
+  },
+
   schedule(timer: DeskTimer, delayMs: number, intervalMs: number): void {
     // The SDK converts to a 32-bit integer, and 0 ends its timer. Infinity, for example, becomes 0.
     if ((delayMs | 0) !== delayMs || (intervalMs | 0) !== intervalMs || intervalMs < 1)

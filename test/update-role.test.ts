@@ -1,0 +1,130 @@
+/**
+ * A board with two app partitions, from its start to the proof that a new firmware works. These tests run main.ts on a
+ * real XS engine (test/xs/desk.ts); the desk stands for the boot loader and for the computer at the line.
+ */
+import test from "ava";
+import { bundleForXs, XsMachine } from "./xs/machine.ts";
+import { NATIVES } from "./xs/natives.ts";
+
+interface Told {
+  log: string[];
+  lives: number;
+  gaveUp: string;
+  images: { onTrial: boolean; chosen: boolean; confirmed: number };
+  state?: string;
+  failure?: string;
+  firmware?: string;
+  same?: boolean;
+  restMs?: number;
+}
+
+/** Runs a script on a new desk with two app partitions. */
+async function onDesk(script: string, broken: Record<string, string> = {}): Promise<Told> {
+  const machine = new XsMachine();
+  try {
+    const firmware = await bundleForXs("main.ts", { ...NATIVES, ...broken });
+    await machine.evaluate(await bundleForXs("test/xs/desk.ts"));
+    await machine.evaluate(`globalThis.boot = () => {\n${firmware}\n}`);
+    const told = "{ log: desk.log, lives: desk.lives, gaveUp: desk.gaveUp, images: desk.images }";
+    const body = `desk.images.twoApps = true; desk.config.firmware = "0.1.0+old"; ${script}`;
+    const { told: said } = await machine.evaluate(
+      `tell(JSON.stringify(((desk) => { const more = {}; ${body}; return Object.assign(${told}, more); })(new Desk())))`,
+    );
+    return JSON.parse(said[0]!);
+  } finally {
+    machine.close();
+  }
+}
+
+/** An image of 20,000 bytes for chip 5, as far as a board looks at it. */
+const IMAGE = `
+  const image = new Uint8Array(20000).map((_, i) => i * 7);
+  image[12] = 5;
+  image[13] = 0;`;
+const UPDATE = `${IMAGE}
+  desk.update(image, 5);
+  desk.run(6000);
+  more.state = desk.updater.state;
+  more.failure = desk.updater.failure;
+  more.firmware = desk.updater.board?.firmware;
+  more.same = image.every((byte, i) => desk.part("nextota").bytes[i] === byte);`;
+
+test("a board that nobody calls starts its node a quarter of a second later", async (t) => {
+  const { log, gaveUp, lives } = await onDesk("desk.run(5000);");
+  t.deepEqual([gaveUp, lives], ["", 1]);
+  t.regex(log[0]!, /^(\d+) ms: throwie, woken by power: formatted 0 Drops/);
+  const startedMs = Number(log[0]!.split(" ")[0]);
+  t.true(startedMs >= 250 && startedMs < 260, log[0]);
+  t.true(log.some((line) => line.includes("listening on channel 1")));
+});
+
+test("a board that is called takes the image before its node starts, chooses it and restarts", async (t) => {
+  const { state, same, firmware, images, lives, log } = await onDesk(UPDATE);
+  t.deepEqual({ state, same, chosen: images.chosen }, { state: "done", same: true, chosen: true });
+  t.true(firmware!.startsWith("0.1.0+old role=throwie channel=1"), firmware);
+  t.is(lives, 2);
+  t.false(
+    log.some((line) => line.includes("woken by power")),
+    "the first life had no node",
+  );
+});
+
+test("an image for another chip is refused, and the board starts as before", async (t) => {
+  const { state, failure, images, lives, log } = await onDesk(`
+    ${IMAGE}
+    desk.update(image, 9);
+    desk.run(14000);
+    more.state = desk.updater.state;
+    more.failure = desk.updater.failure;`);
+  t.deepEqual(
+    { state, failure, lives, chosen: images.chosen },
+    { state: "failed", failure: "chip", lives: 1, chosen: false },
+  );
+  t.true(
+    log.some((line) => line.includes("listening on channel 1")),
+    log.join("\n"),
+  );
+});
+
+test("after a sleep and after a crash a board listens for no update", async (t) => {
+  const { log } = await onDesk('desk.config.wake = "30"; desk.run(100000);');
+  const starts = log.filter((line) => line.includes("woken by timer"));
+  t.true(starts.length >= 1);
+  const { images, state } = await onDesk(`
+    desk.config.wake = 61;
+    desk.run(1000);
+    ${UPDATE}`);
+  t.deepEqual([state, images.chosen], ["calling", false], "three crashes a second, and each life begins by a crash");
+});
+
+test("a new firmware stays from its first beacon on, and says so once", async (t) => {
+  const { images, log, lives } = await onDesk("desk.images.onTrial = true; desk.run(90000);");
+  t.deepEqual(
+    { confirmed: images.confirmed, onTrial: images.onTrial, lives },
+    { confirmed: 1, onTrial: false, lives: 1 },
+  );
+  const saying = log.filter((line) => line.includes("this firmware works, and stays: 0.1.0+old role=throwie"));
+  t.is(saying.length, 1, log.join("\n"));
+});
+
+test("a new firmware that crashes or sends no beacon is never confirmed, and its life ends", async (t) => {
+  const crashing = await onDesk("desk.images.onTrial = true; desk.config.wake = 61; desk.run(1000);");
+  t.is(crashing.images.confirmed, 0);
+  t.true(crashing.lives > 1);
+  const dumb = await onDesk(`
+    desk.images.onTrial = true;
+    desk.mute = true;
+    desk.run(61000);`);
+  t.deepEqual([dumb.images.confirmed, dumb.lives], [0, 2], "a life on trial ends after a minute");
+});
+
+test("a new firmware of a dongle stays when its line has taken the first message", async (t) => {
+  const { images, lives } = await onDesk('desk.images.onTrial = true; desk.config.role = "dongle"; desk.run(70000);');
+  t.deepEqual([images.confirmed, lives], [1, 1]);
+});
+
+test("a board with one app partition listens for no update, and is never on trial", async (t) => {
+  const { log, images } = await onDesk("desk.images.twoApps = false; desk.images.onTrial = true; desk.run(2000);");
+  t.true(Number(log[0]!.split(" ")[0]) < 10, log[0]);
+  t.is(images.confirmed, 0);
+});
