@@ -38,6 +38,7 @@ offerUpdate({ board, config, firmware, next }, start);
 
 function start(): void {
   const { chosen, report } = settingsOfBoard(config);
+  board.setClock(chosen.cpuMhz);
   if (chosen.role === "dongle") {
     sayAll(report);
     startDongle(board, chosen, { firmware: [firmware, ...report].join("; "), trial });

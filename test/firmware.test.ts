@@ -74,7 +74,7 @@ test("a board boots, reports its boot, and sends beacons", async (t) => {
 });
 
 const TEXT =
-  "firmware 0.1.0+0123456789ab role=throwie channel=1 rate=1M halfLifeDays=7 wake=always port=usb baud=921600";
+  "firmware 0.1.0+0123456789ab role=throwie channel=1 rate=1M halfLifeDays=7 wake=always port=usb baud=921600 cpu=160";
 
 test("the first line of each life says which firmware this is, and no other line does", async (t) => {
   const { log } = await onDesk<{ log: string[] }>(`
@@ -93,7 +93,7 @@ test("the first line of each life says which firmware this is, and no other line
 
 test("a board with a setting that it does not understand says which firmware it has", async (t) => {
   const { log } = await onDesk<{ log: string[] }>("desk.config.wake = 61; desk.run(1000); return { log: desk.log };");
-  t.regex(log[0]!, /crash 1 .*; firmware of unknown build role=throwie .* wake=61 port=usb baud=921600$/);
+  t.regex(log[0]!, /crash 1 .*; firmware of unknown build role=throwie .* wake=61 port=usb baud=921600 cpu=160$/);
 });
 
 test("a board that crashes after a contact keeps its Drops and reports the crash", async (t) => {
@@ -248,6 +248,20 @@ test("a board retains its node over a sleep, once, and begins anew after a crash
   t.false(nonces[0]!.includes(nonces[1]!.at(-1)!), "RAM began anew");
 });
 
+test("a board sets the clock of its processor before its radio is on", async (t) => {
+  const { cpuMhz, before } = await onDesk<{ cpuMhz: number; before: boolean }>(`
+    desk.config.cpu = "80";
+    let before;
+    const { setClock } = desk.board;
+    desk.board.setClock = (mhz) => {
+      before = desk.handlers === undefined;
+      setClock(mhz);
+    };
+    desk.run(1000);
+    return { cpuMhz: desk.cpuMhz, before };`);
+  t.deepEqual({ cpuMhz, before }, { cpuMhz: 80, before: true });
+});
+
 test("a setting that the board does not understand ends the start, and the next life reports it", async (t) => {
   const { log, lives } = await onDesk<{ log: string[]; lives: number }>(
     "desk.config.wake = 61; desk.run(1000); return { log: desk.log, lives: desk.lives };",
@@ -384,7 +398,7 @@ test("a dongle tells its computer which firmware it has", async (t) => {
     desk.run(2000);
     return { state: desk.computer.state, firmware: desk.computer.firmware };`);
   t.is(state, "open");
-  const settings = "role=dongle channel=1 rate=1M halfLifeDays=7 wake=always port=usb baud=921600";
+  const settings = "role=dongle channel=1 rate=1M halfLifeDays=7 wake=always port=usb baud=921600 cpu=160";
   t.is(firmware, `0.1.0+0123456789ab.dirty ${settings}; nobody wrote settings: the build's settings hold`);
 });
 

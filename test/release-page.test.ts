@@ -27,7 +27,7 @@ const site = join(folder, "release");
 let browser: Browser;
 
 test.before(async () => {
-  await release(site, (board, role) => {
+  await release(site, ["esp32c3", "esp32s3"], (board, role) => {
     const made = join(folder, "made");
     mkdirSync(made, { recursive: true });
     const files = Object.entries({ "bootloader.bin": 0, "partition-table.bin": 0x8000, "xs_esp32.bin": 0x10000 }).map(

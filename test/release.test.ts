@@ -10,6 +10,7 @@ import { join } from "node:path";
 import test from "ava";
 import { partitionNamed, partitionsOf } from "../hosts/firmware/partitions.ts";
 import { type BuildImage, release } from "../hosts/firmware/release.ts";
+import { missingCompiler } from "../hosts/firmware/toolchain.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "throwie-release-"));
 test.after.always(() => rmSync(folder, { recursive: true }));
@@ -35,16 +36,15 @@ function builder(places: typeof PLACES, firmware = "0.1.0+0123456789ab"): BuildI
   };
 }
 
+const BOARDS: Record<string, string> = { ESP32: "esp32", "ESP32-C3": "esp32c3", "ESP32-S3": "esp32s3" };
 const to = join(folder, "release");
-test.before(() => release(to, builder(PLACES)));
+test.before(() => release(to, Object.values(BOARDS), builder(PLACES)));
 
 interface Manifest {
   new_install_prompt_erase?: boolean;
   new_install_skip_erase?: boolean;
   builds: { chipFamily: string; parts: { path: string; offset: number }[] }[];
 }
-
-const BOARDS: Record<string, string> = { ESP32: "esp32", "ESP32-C3": "esp32c3", "ESP32-S3": "esp32s3" };
 
 test("a release has an image for each chip and role, and its checksums", (t) => {
   const sums = readFileSync(join(to, "SHA256SUMS"), "utf8").trim().split("\n");
@@ -104,11 +104,12 @@ test("an image that is too large, or no image, makes no release, and the one of 
     [[loader, [table[0], 4_097, table[2]], app], /^The file partition-table\.bin for esp32 .* partition nvs\.$/],
     [[loader, table, [app[0], 1, 0x3ff000]], /^The file xs_esp32\.bin for esp32 .* partition drops\.$/],
   ];
-  for (const [places, message] of refused) await t.throwsAsync(release(to, builder(places)), { message });
+  for (const [places, message] of refused)
+    await t.throwsAsync(release(to, Object.values(BOARDS), builder(places)), { message });
   const failing: BuildImage = () => {
     throw new Error("MODDABLE is not set.");
   };
-  await t.throwsAsync(release(to, failing), { message: "MODDABLE is not set." });
+  await t.throwsAsync(release(to, ["esp32"], failing), { message: "MODDABLE is not set." });
   t.is(readFileSync(join(to, "SHA256SUMS"), "utf8"), before);
   t.deepEqual(
     readdirSync(folder).filter((name) => name.startsWith("release")),
@@ -134,6 +135,22 @@ test("the page takes nothing from elsewhere", (t) => {
     readFileSync(join(to, "licenses.txt"), "utf8"),
     /esp-web-tools: Apache-2\.0\n[\s\S]*esptool-js: Apache-2\.0\n/,
   );
+});
+
+test("a release for some boards offers these alone", async (t) => {
+  const some = join(folder, "some");
+  await release(some, ["esp32c3"], builder(PLACES));
+  const { builds } = JSON.parse(readFileSync(join(some, "mule.json"), "utf8")) as Manifest;
+  t.deepEqual(
+    builds.map(({ chipFamily }) => chipFamily),
+    ["ESP32-C3"],
+  );
+  t.deepEqual(JSON.parse(readFileSync(join(some, "release.json"), "utf8")).settingsAt, { "ESP32-C3": 0x232000 });
+  const path = join(folder, "compilers");
+  mkdirSync(path);
+  writeFileSync(join(path, "riscv32-esp-elf-gcc"), "");
+  t.is(missingCompiler("esp32c3", path), "");
+  t.regex(missingCompiler("esp32", path), /^xtensa-esp32-elf-gcc is not on the path: run ESP-IDF's install\.sh esp32 /);
 });
 
 test("without a toolchain a release says what is missing, and leaves nothing behind", (t) => {

@@ -9,6 +9,7 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import test from "ava";
+import { type SettingsOptions, settingsCommand } from "../hosts/firmware/settings-command.ts";
 import { imageOf, SETTINGS_PARTITION_BYTES, settingsOn, settingsWrite } from "../hosts/firmware/settings-writer.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "throwie-settings-test-"));
@@ -29,9 +30,10 @@ const { FLASH, FAIL_AT } = process.env;
 appendFileSync(FLASH + ".calls", words.filter((word) => !word.startsWith(process.env.TMPDIR)).join(" ") + "\\n");
 const last = readFileSync(FLASH + ".calls", "utf8").trim().split("\\n").length === Number(FAIL_AT);
 const flash = readFileSync(FLASH);
-const [command, address, ...rest] = words.slice(words.findIndex((word) => word.endsWith("_flash")));
+const [command, address, ...rest] = words.slice(words.findIndex((word) => /_flash$|^flash_/.test(word)));
 const at = Number(address);
-if (command === "read_flash") writeFileSync(rest[1], flash.subarray(at, at + Number(rest[0])));
+if (command === "flash_id") console.log("Detecting chip type... " + (process.env.CHIP ?? "ESP32-C3"));
+else if (command === "read_flash") writeFileSync(rest[1], flash.subarray(at, at + Number(rest[0])));
 else {
   const bytes = readFileSync(rest[0]);
   flash.fill(0xff, at, at + Math.ceil(bytes.length / 4096) * 4096);
@@ -72,27 +74,28 @@ test("the command writes the settings partition of a board and nothing else, and
   t.is(first.status, 0, first.err);
   t.regex(
     first.out,
-    /Writing to the partition settings of the board, at 0x232000, and nothing else: settings 1: channel=6, name=Old harbour\./,
+    /Writing to the partition settings of the ESP32-C3, at 0x232000, and nothing else: settings 1: channel=6, name=Old harbour\./,
   );
   t.is(flash(["wake=60", "name="], { FLASH: path }).status, 0);
   const bytes = readFileSync(path);
   t.is(settingsOn(partitionIn(bytes, SETTINGS_AT)), "settings 2: channel=6, wake=60");
   bytes.fill(0x5a, SETTINGS_AT, SETTINGS_AT + SETTINGS_PARTITION_BYTES);
   t.true(bytes.every((byte) => byte === 0x5a));
-  t.deepEqual(readFileSync(`${path}.calls`, "utf8").trim().split("\n").slice(0, 3), [
+  t.deepEqual(readFileSync(`${path}.calls`, "utf8").trim().split("\n").slice(0, 4), [
+    "--chip auto --port /dev/x flash_id",
     "--chip esp32c3 --port /dev/x read_flash 0x232000 0x2000",
     "--chip esp32c3 --port /dev/x write_flash 0x232000",
     "--chip esp32c3 --port /dev/x write_flash 0x233000",
   ]);
   const shown = flash([], { FLASH: path });
   t.regex(shown.out, /has settings 2: channel=6, wake=60\.\n/);
-  t.is(readFileSync(`${path}.calls`, "utf8").trim().split("\n").length, 7, "showing reads once and writes nothing");
+  t.is(readFileSync(`${path}.calls`, "utf8").trim().split("\n").length, 10, "showing reads once and writes nothing");
 });
 
 test("a cable that fails in the middle leaves settings that hold, and the next call repairs them", (t) => {
   for (const [failAt, held] of [
-    ["2", "settings 1: channel=3"],
-    ["3", "settings 2: channel=9"],
+    ["3", "settings 1: channel=3"],
+    ["4", "settings 2: channel=9"],
   ] as const) {
     const path = board(`cut ${failAt}`);
     const bytes = readFileSync(path);
@@ -126,23 +129,26 @@ test("what a board would refuse is refused in one sentence, before anything is t
   const file = join(folder, "absent");
   const short = join(folder, "short");
   writeFileSync(short, "x");
-  const refused: [string[], RegExp][] = [
-    [["channel=14"], /^channel is 14; it must be a whole number from 1 to 11\.\n$/],
-    [["role=dongle"], /^role is no setting that a board keeps; it must be one of channel, [^\n]*\.\n$/],
-    [["name"], /^name is no setting; it must be key=value\.\n$/],
-    [["--board", "esp8266", "channel=1"], /^There is no board esp8266; [^\n]*\.\n$/],
-    [["--file", file, "wake=7"], /^wake is 7; it must be "always" or one of [^\n]*\.\n$/],
-    [["--file", short, "wake=60"], /short is no settings partition: it has 1 bytes, and a partition has 8192; name/],
-    [["--file", join(file, "x"), "wake=60"], /^There is no [^\n]*\.\n$/],
+  const refused: [SettingsOptions, string, RegExp][] = [
+    [{}, "channel=14", /^channel is 14; it must be a whole number from 1 to 11\.$/],
+    [{}, "role=dongle", /^role is no setting that a board keeps; it must be one of channel, [^\n]*\.$/],
+    [{}, "name", /^name is no setting; it must be key=value\.$/],
+    [{ file }, "wake=7", /^wake is 7; it must be "always" or one of [^\n]*\.$/],
+    [{ file: short }, "wake=60", /short is no settings partition: it has 1 bytes, and a partition has 8192; name/],
+    [{ file: join(file, "x") }, "wake=60", /^There is no [^\n]*\.$/],
+    [{ file: folder }, "wake=60", /is a folder: name a file\.$/],
   ];
   const before = readdirSync(folder).sort();
-  for (const [words, sentence] of refused) {
-    const { status, err } = flash(words, { FLASH: path });
-    t.is(status, 1, words.join(" "));
-    t.regex(err, sentence);
+  for (const [options, given, message] of refused) {
+    t.throws(() => settingsCommand(options, [given]), { message });
   }
+  t.regex(flash(["channel=14"], { FLASH: path }).err, /^channel is 14; [^\n]*\n$/);
   t.false(existsSync(`${path}.calls`), "esptool was not called");
   t.deepEqual(readdirSync(folder).sort(), before, "nothing is left behind");
+  const foreign = flash(["channel=1"], { FLASH: path, CHIP: "ESP8266" });
+  t.is(foreign.status, 1);
+  t.regex(foreign.err, /^The chip is ESP8266, and no firmware is for it: plug in one of esp32, esp32c3, esp32s3\.\n$/);
+  t.true(readFileSync(path).every((byte) => byte === 0x5a));
   const { status, err } = flash(["channel=1"], { PATH: "" });
   t.is(status, 1);
   t.regex(err, /^esptool is not on the path: install it [^\n]*\.\n$/);

@@ -73,6 +73,7 @@ const config = {
   wake: "always",
   port: "uart",
   baud: 921_600,
+  cpu: 160,
 };
 
 test("every half-life with one decimal is refused or starts a node", (t) => {
@@ -103,6 +104,7 @@ test("a board's setting is refused with a sentence, or the board starts with it"
     wake: () => one(random, ["always", 30, 60, 120, 300, 600]),
     port: () => one(random, ["usb", "uart"]),
     baud: () => whole(random, 115_200, 5_000_000),
+    cpu: () => one(random, [80, 160, 240]),
   };
   let passed = 0;
   for (let i = 0; i < 2_000; i++) {
@@ -123,10 +125,12 @@ test("a board's setting is refused with a sentence, or the board starts with it"
       continue;
     }
     passed++;
-    const { role, halfLifeMs, wake, port, baud, channel } = settings(Object.fromEntries(chosen));
+    const { role, halfLifeMs, wake, port, baud, channel, cpuMhz } = settings(Object.fromEntries(chosen));
     t.true(baud >= 115_200 && Number.isInteger(channel), about);
     // What line_open of modules/serial refuses on a chip without USB.
     t.false(board === "esp32" && port === "usb", about);
+    // What esp_pm_configure refuses on a chip that is slower.
+    t.true([80, 160, ...(board === "esp32c3" ? [] : [240])].includes(cpuMhz), about);
     t.notThrows(() => run({ halfLifeMs }), about);
     if (wake !== undefined) {
       t.is(role, "throwie", about);

@@ -85,6 +85,8 @@ test("a setting that a board would refuse is refused before the build starts", (
     ["role=node", /^role is node/],
     ["port=serial", /^port is serial/],
     ["baud=fast", /^baud is fast/],
+    ["cpu=100", /^cpu is 100; it must be one of 80, 160, 240\.$/],
+    ["cpu=240", /^cpu is 240, but the chip of esp32c3 is slower; it must be one of 80, 160\.$/],
     ["wakes=60", /^There is no setting wakes; it must be one of role, channel, /],
     ["wake", /^wake is no setting; it must be key=value\.$/],
   ];

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { settings } from "../../modules/board/settings.ts";
+import { CPU_CLOCKS_MHZ, settings } from "../../modules/board/settings.ts";
 import { packageFolder } from "../machine/folders.ts";
 
 interface Configured {
@@ -22,6 +22,9 @@ function configOf(board: string): Record<string, unknown> {
     board === "lin" ? read("modules/board/manifest.json").platforms?.lin : read(`targets/${board}/manifest.json`);
   return own?.config ?? {};
 }
+
+/** The clock of the fastest setting of each chip. */
+const CPU_MHZ_MAX: Record<string, number> = { esp32: 240, esp32c3: 160, esp32s3: 240, lin: 240 };
 
 export function keyAndValue(setting: string): [key: string, value: string] {
   const at = setting.indexOf("=");
@@ -49,6 +52,11 @@ export function checkSettings(board: string, given: string[]): Record<string, un
   }
   if (config.port === "usb" && own.port !== "usb") {
     throw new Error(`port is usb, but the chip of ${board} has no USB of its own; it must be uart.`);
+  }
+  const mhzMax = CPU_MHZ_MAX[board]!;
+  if (Number(config.cpu) > mhzMax) {
+    const clocks = CPU_CLOCKS_MHZ.filter((mhz) => mhz <= mhzMax).join(", ");
+    throw new Error(`cpu is ${config.cpu}, but the chip of ${board} is slower; it must be one of ${clocks}.`);
   }
   return config;
 }

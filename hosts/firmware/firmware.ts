@@ -8,11 +8,21 @@ import { join } from "node:path";
 import process from "node:process";
 import { Command, Option } from "commander";
 import { packageFolder } from "../machine/folders.ts";
-import { boards, buildForBoard, FLASH_SIZES, type FlashSize, flashBoard, imageFolder, monitorBoard } from "./build.ts";
+import {
+  boards,
+  buildForBoard,
+  FLASH_SIZES,
+  type FlashSize,
+  flashBoard,
+  imageFolder,
+  monitorBoard,
+  ready,
+} from "./build.ts";
 import { writeManifests } from "./manifests.ts";
 import { rehearse } from "./rehearsal.ts";
 import { release } from "./release.ts";
 import { type SettingsOptions, settingsCommand } from "./settings-command.ts";
+import { espIdf, missingCompiler } from "./toolchain.ts";
 import { updateBoard } from "./update-board.ts";
 
 const KNOWN = `one of ${boards().join(", ")}`;
@@ -31,13 +41,21 @@ const SETTINGS_HELP = `
 Settings are key=value: role=throwie|mule|dongle channel=1..11 rate=1M|2M|11M|6M|24M|54M|LR250K|LR500K
 halfLifeDays=7 wake=always|30|60|120|300|600 (docs/firmware.md, "Settings").`;
 
+/** Builds for each board whose compiler is there, and says what is missing for the others. */
 async function releaseAll(): Promise<void> {
+  const path = ready(espIdf()).PATH!;
+  const missing = new Map(boards().map((board) => [board, missingCompiler(board, path)]));
+  const able = boards().filter((board) => missing.get(board) === "");
+  if (able.length === 0) throw new Error([...missing.values()].join("\n"));
   const folder = join(packageFolder(), "build", "release");
-  await release(folder, (board, role) => {
+  await release(folder, able, (board, role) => {
     buildForBoard(board, [`role=${role}`]);
     return imageFolder(board);
   });
-  console.log(`The release is in ${folder}; any web server can serve it.`);
+  for (const [board, sentence] of missing) {
+    if (sentence !== "") console.error(`The release has no images for ${board}: ${sentence}`);
+  }
+  console.log(`The release for ${able.join(", ")} is in ${folder}; any web server can serve it.`);
 }
 
 const program = new Command("firmware")

@@ -31,7 +31,7 @@ import { dirname, join } from "node:path";
 import { build as bundle } from "esbuild";
 import { OPERATOR_KEYS, type Role } from "../../modules/board/settings.ts";
 import { packageFolder } from "../machine/folders.ts";
-import { boards, tableOf } from "./build.ts";
+import { tableOf } from "./build.ts";
 import { type BuildManifest, MANIFEST_FILE } from "./build-manifest.ts";
 import { checkSettings } from "./configuration.ts";
 import { partitionNamed, partitionsOf } from "./partitions.ts";
@@ -54,14 +54,17 @@ interface Part {
 /** Builds a board's image for a role. Returns the folder with its manifest and its files. */
 export type BuildImage = (board: string, role: Role) => string;
 
-/** Makes the folder `to`, and replaces the one of before. Throws an Error, and then leaves nothing behind. */
-export async function release(to: string, build: BuildImage): Promise<void> {
+/**
+ * Makes the folder `to` with images for these boards, and replaces the one of before. Throws an Error, and then leaves
+ * nothing behind.
+ */
+export async function release(to: string, boards: readonly string[], build: BuildImage): Promise<void> {
   mkdirSync(dirname(to), { recursive: true });
   const folder = mkdtempSync(`${to}.`);
   try {
     let version = "";
     for (const role of ROLES) {
-      const builds = boards().map((board) => {
+      const builds = boards.map((board) => {
         const from = build(board, role);
         const manifest = JSON.parse(readFileSync(join(from, MANIFEST_FILE), "utf8")) as BuildManifest;
         version = versionOf(manifest);
@@ -72,7 +75,7 @@ export async function release(to: string, build: BuildImage): Promise<void> {
         ...{ name: `Throwie, role ${role}`, version, new_install_prompt_erase: true, builds },
       });
     }
-    await writePage(folder, version);
+    await writePage(folder, version, boards);
     writeFileSync(join(folder, "SHA256SUMS"), checksums(folder));
     // A draft is its maker's alone; a release is for a web server to read.
     chmodSync(folder, 0o755);
@@ -112,7 +115,7 @@ function copyParts(from: string, { board, files }: BuildManifest, to: string, na
   });
 }
 
-async function writePage(folder: string, version: string): Promise<void> {
+async function writePage(folder: string, version: string, boards: readonly string[]): Promise<void> {
   const source = join(packageFolder(), PAGE);
   const { metafile } = await bundle({
     ...{ entryPoints: [join(source, "page.ts")], outdir: folder, absWorkingDir: packageFolder() },
@@ -121,8 +124,8 @@ async function writePage(folder: string, version: string): Promise<void> {
   });
   for (const name of ["index.html", "page.css"]) copyFileSync(join(source, name), join(folder, name));
   writeFileSync(join(folder, "licenses.txt"), licenses(Object.keys(metafile.inputs)));
-  const config = checkSettings(boards()[0]!, []);
-  const settingsAt = boards().map((board) => [
+  const config = checkSettings(boards[0]!, []);
+  const settingsAt = boards.map((board) => [
     familyOf(board),
     partitionNamed(partitionsOf(tableOf(board, "4MB")), "settings").offset,
   ]);

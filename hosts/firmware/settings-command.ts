@@ -19,9 +19,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemSentence } from "../machine/system-error.ts";
-import { checkBoard, tableOf } from "./build.ts";
+import { boards, tableOf } from "./build.ts";
 import { keyAndValue } from "./configuration.ts";
-import { esptool } from "./esptool.ts";
+import { esptool, findChip } from "./esptool.ts";
 import { partitionNamed, partitionsOf } from "./partitions.ts";
 import {
   imageOf,
@@ -41,19 +41,18 @@ interface Place {
 }
 
 export interface SettingsOptions {
-  board: string;
   port?: string;
   /** A file instead of a board. */
   file?: string;
 }
 
-export function settingsCommand({ board, port, file }: SettingsOptions, given: string[]): void {
+export function settingsCommand({ port, file }: SettingsOptions, given: string[]): void {
   const change = given.map((setting) => {
     const [key, value] = keyAndValue(setting);
     return { key, value };
   });
   settingsWrite(new Uint8Array(SETTINGS_PARTITION_BYTES).fill(0xff), change);
-  const place = file === undefined ? onBoard(board, port) : inFile(file);
+  const place = file === undefined ? onBoard(port) : inFile(file);
   const partition = place.read();
   if (change.length === 0) {
     console.log(`${place.name} has ${settingsOn(partition)}.`);
@@ -65,8 +64,12 @@ export function settingsCommand({ board, port, file }: SettingsOptions, given: s
   console.log("Both copies are written.");
 }
 
-function onBoard(board: string, port: string | undefined): Place {
-  checkBoard(board);
+/** The partition lies on each chip where its own table has it, so the chip is asked first. */
+function onBoard(port: string | undefined): Place {
+  const { name, board } = findChip(port);
+  if (!boards().includes(board)) {
+    throw new Error(`The chip is ${name}, and no firmware is for it: plug in one of ${boards().join(", ")}.`);
+  }
   const { offset } = partitionNamed(partitionsOf(tableOf(board, "4MB")), "settings");
   const hex = (address: number): string => `0x${address.toString(16)}`;
   const inFolder = <T>(act: (path: string) => T): T => {
@@ -78,7 +81,7 @@ function onBoard(board: string, port: string | undefined): Place {
     }
   };
   return {
-    name: `the partition settings of the board, at ${hex(offset)}`,
+    name: `the partition settings of the ${name}, at ${hex(offset)}`,
     read: () =>
       inFolder((path) => {
         esptool(board, port, ["read_flash", hex(offset), hex(SETTINGS_PARTITION_BYTES), path]);

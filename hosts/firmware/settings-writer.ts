@@ -50,12 +50,12 @@ export function settingsWrite(partition: Uint8Array, change: readonly SettingLin
   const before = held < 0 ? 0 : copies[held]!.sequence;
   const sequence = before === SEQUENCE_MAX ? 1 : before + 1;
   const sector = new Uint8Array(SETTINGS_SECTOR_BYTES).fill(0xff);
-  sector.set(
-    writeCopy(
-      sequence,
-      [...settled].map(([key, value]) => ({ key, value })),
-    ),
-  );
+  const lines = [...settled].map(([key, value]) => ({ key, value }));
+  try {
+    sector.set(writeCopy(sequence, lines));
+  } catch (error) {
+    throw new Error(`${(error as Error).message}.`);
+  }
   // When both copies are the same, `holding` names the first sector, and either may be written first.
   const same = copies[0]!.sequence === copies[1]!.sequence;
   return { sector, order: held === 0 && !same ? [1, 0] : [0, 1] };

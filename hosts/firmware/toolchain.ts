@@ -67,6 +67,24 @@ export function desk(given: Environment = process.env): Toolchain {
   return { environment, missing };
 }
 
+/** The C compiler for each board of targets/, as ESP-IDF installs it. */
+const COMPILERS: Record<string, string> = {
+  esp32: "xtensa-esp32-elf-gcc",
+  esp32c3: "riscv32-esp-elf-gcc",
+  esp32s3: "xtensa-esp32s3-elf-gcc",
+};
+
+/**
+ * The compiler of a board is installed for itself, so a machine may build for some boards only. A sentence when it is
+ * missing. Empty: it is there.
+ */
+export function missingCompiler(board: string, path: string): string {
+  const compiler = COMPILERS[board];
+  if (compiler === undefined) return `hosts/firmware/toolchain.ts knows no compiler for ${board}: add it.`;
+  if (onPath(compiler, path)) return "";
+  return `${compiler} is not on the path: run ESP-IDF's install.sh ${board} once and export.sh in this shell (${IDF_GUIDE}).`;
+}
+
 /** The tools for a board: the SDK and ESP-IDF. */
 export function espIdf(given: Environment = process.env): Toolchain {
   const { environment, missing } = moddable(given);

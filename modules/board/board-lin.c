@@ -151,6 +151,12 @@ void xs_board_memory_write(xsMachine *the)
 	keep();
 }
 
+/* (MHz). A desk keeps its own clock. */
+void xs_board_set_clock(xsMachine *the)
+{
+	(void)the;
+}
+
 void xs_board_retain(xsMachine *the)
 {
 	void *bytes;

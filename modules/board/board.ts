@@ -33,6 +33,10 @@ class NativeBoard implements Board {
     native("xs_board_fill").call(this, bytes);
   }
 
+  setClock(mhz: number): void {
+    native("xs_board_set_clock").call(this, mhz);
+  }
+
   retain(from: Uint8Array): void {
     native("xs_board_retain").call(this, from);
   }

@@ -27,6 +27,8 @@ export interface Memory {
 export interface Board extends Clock, Random {
   readonly wakeCause: WakeCause;
   readonly memory: Memory;
+  /** Set the processor's clock, once, before the radio is opened. Throws an Error if the chip has no such clock. */
+  setClock(mhz: number): void;
   /**
    * Keep the RETAINED_BYTES (modules/throwie/retained.ts) of `from` for the next life. After a loss of power the bytes
    * may be noise: whoever takes them must find out.

@@ -32,8 +32,6 @@ const CRC_AT = 508;
 export const SETTINGS_TEXT_BYTES_MAX = CRC_AT - TEXT_AT;
 const MAGIC = 0x54455354;
 const BLANK = 0xffffffff;
-const NEWLINE = 0x0a;
-const EQUALS = 0x3d;
 
 export interface SettingLine {
   key: string;
@@ -99,30 +97,28 @@ export function holding(copies: readonly SettingsCopy[]): number {
 
 /** Undefined when the bytes from the start of the text to `end` are not lines in their one form. */
 function readLines(bytes: Uint8Array, end: number): SettingLine[] | undefined {
+  let text = "";
+  for (let at = TEXT_AT; at < end; at++) text += String.fromCharCode(bytes[at]!);
+  const rows = text.split("\n");
+  if (rows.pop() !== "") return undefined;
   const lines: SettingLine[] = [];
-  let key = "";
   let last = "";
-  let word = "";
-  for (let at = TEXT_AT; at < end; at++) {
-    const byte = bytes[at]!;
-    if (byte === NEWLINE) {
-      if (word === "" || key <= last) return undefined;
-      lines.push({ key, value: word });
-      last = key;
-      key = word = "";
-    } else if (key === "" && byte === EQUALS) {
-      if (word === "") return undefined;
-      key = word;
-      word = "";
-    } else {
-      if (!(key === "" ? isAlphanumeric(byte) : isPrintable(byte))) return undefined;
-      word += String.fromCharCode(byte);
-    }
+  for (const row of rows) {
+    const at = row.indexOf("=");
+    const key = row.slice(0, at);
+    const value = row.slice(at + 1);
+    if (at < 0 || value === "" || key <= last || !isAlphanumeric(key) || !isPrintable(value)) return undefined;
+    lines.push({ key, value });
+    last = key;
   }
-  return key === "" && word === "" ? lines : undefined;
+  return lines;
 }
 
-function isAlphanumeric(byte: number): boolean {
-  const lower = byte | 0x20;
-  return (byte >= 0x30 && byte <= 0x39) || (lower >= 0x61 && lower <= 0x7a);
+function isAlphanumeric(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    const lower = code | 0x20;
+    if (!((code >= 0x30 && code <= 0x39) || (lower >= 0x61 && lower <= 0x7a))) return false;
+  }
+  return true;
 }

@@ -29,7 +29,9 @@ export function settingsOfBoard(config: Record<string, unknown>): SettingsOfBoar
   const { sequence, lines } = held;
   const report = [`settings ${sequence}: ${lines.map(textOf).join(", ") || "none chosen"}`];
   for (const copy of copies) {
-    if (copy.sequence !== sequence) report.push("one copy of the settings is old or damaged: write the settings again");
+    if (copy.state === "newer") report.push("one copy of the settings was written for a newer firmware");
+    else if (copy.sequence !== sequence)
+      report.push("one copy of the settings is old or damaged: write the settings again");
   }
   const chosen = { ...config };
   for (const { key, value } of lines) {

@@ -27,6 +27,8 @@ export interface Settings {
   /** A dongle's line to its computer. The board's manifest in targets/ says which line the board has. */
   port: "uart" | "usb";
   baud: number;
+  /** The clock of the processor. A builder's machine checks that the chip goes so fast. */
+  cpuMhz: number;
 }
 
 const DAY_MS = 86_400_000;
@@ -34,10 +36,14 @@ const DAY_MS = 86_400_000;
 const BAUD_MIN = 115_200;
 /** The fastest that the ESP32's UART goes. */
 const BAUD_MAX = 5_000_000;
+/** Wi-Fi needs the slowest of these clocks. */
+export const CPU_CLOCKS_MHZ: readonly number[] = [80, 160, 240];
 const ROLES: readonly Role[] = ["throwie", "mule", "dongle"];
 
 /** The longest name of a board, in characters: two words, and short enough for a line of the log. */
 const NAME_CHARACTERS_MAX = 32;
+
+const PRINTABLE = "letters, digits, signs and spaces of ASCII";
 
 /** For each setting, the value as the firmware uses it. Throws an Error of one sentence for any other value. */
 const READ = {
@@ -49,6 +55,7 @@ const READ = {
   wake: wakeOf,
   port: (value: unknown) => oneOf("port", value, ["uart", "usb"] as const),
   baud: (value: unknown) => whole("baud", value, BAUD_MIN, BAUD_MAX),
+  cpu: cpuMhzOf,
 };
 
 /** The settings of a build, in the order in which a board says them. */
@@ -59,13 +66,14 @@ export const OPERATOR_KEYS = ["channel", "halfLifeDays", "name", "rate", "wake"]
 export type OperatorKey = (typeof OPERATOR_KEYS)[number];
 
 /** The sentence that refuses this value of a setting. Empty: the board takes the value. */
-export function faultOf(key: OperatorKey, value: unknown): string {
+export function faultOf(key: OperatorKey, value: string): string {
   try {
     READ[key](value);
-    return "";
   } catch (error) {
     return (error as Error).message;
   }
+  // A number may stand among spaces that are not of ASCII, which no line of settings may hold.
+  return isPrintable(value) ? "" : `${key} is ${value}; it must be ${PRINTABLE}`;
 }
 
 export function settings(config: Record<string, unknown>): Settings {
@@ -80,6 +88,7 @@ export function settings(config: Record<string, unknown>): Settings {
     wake: role === "throwie" ? wake : undefined,
     port: READ.port(config.port),
     baud: READ.baud(config.baud),
+    cpuMhz: READ.cpu(config.cpu),
   };
 }
 
@@ -92,17 +101,22 @@ function halfLifeMsOf(days: unknown): number {
 
 function nameOf(value: unknown): string {
   const name = String(value);
-  let fine = name.length <= NAME_CHARACTERS_MAX;
-  for (let i = 0; fine && i < name.length; i++) fine = isPrintable(name.charCodeAt(i));
-  if (fine) return name;
-  throw new Error(
-    `name is ${name}; it must be at most ${NAME_CHARACTERS_MAX} letters, digits, signs and spaces of ASCII`,
-  );
+  if (name.length <= NAME_CHARACTERS_MAX && isPrintable(name)) return name;
+  throw new Error(`name is ${name}; it must be at most ${NAME_CHARACTERS_MAX} ${PRINTABLE}`);
 }
 
-/** A letter, digit, sign or space of ASCII: what the log and the settings partition may hold. */
-export function isPrintable(code: number): boolean {
-  return code >= 0x20 && code < 0x7f;
+/** Whether a text has only what the log and the settings partition may hold. */
+export function isPrintable(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || code > 0x7e) return false;
+  }
+  return true;
+}
+
+function cpuMhzOf(value: unknown): number {
+  for (const mhz of CPU_CLOCKS_MHZ) if (String(mhz) === String(value)) return mhz;
+  throw new Error(`cpu is ${value}; it must be one of ${CPU_CLOCKS_MHZ.join(", ")}`);
 }
 
 function wakeOf(value: unknown): WakeCycle | undefined {

@@ -94,9 +94,11 @@ export class Desk {
   nowMs = 0;
   config: Record<string, unknown> = {
     ...{ role: "throwie", name: "", channel: 1, rate: "1M", halfLifeDays: 7, wake: "always" },
-    ...{ port: "usb", baud: 921_600 },
+    ...{ port: "usb", baud: 921_600, cpu: 160 },
   };
   readonly log: string[] = [];
+  /** The clock that the firmware set. */
+  cpuMhz = 0;
   /** While true, reading the Drops' flash throws. A new life sets it to false. */
   flashDead = false;
   /** While true, the board's radio takes no frame. */
@@ -151,6 +153,9 @@ export class Desk {
       memory: {
         read: (into) => into.set(this.#memory),
         write: (from) => this.#memory.set(from.subarray(0, this.#memory.length)),
+      },
+      setClock: (mhz) => {
+        this.cpuMhz = mhz;
       },
       retain: (from) => this.retained.set(from),
       recall: (into) => {

@@ -135,6 +135,7 @@ async function start(): Promise<void> {
   element("unsupported").hidden = "serial" in navigator;
   const note = await fetched<ReleaseNote>("release.json");
   for (const [key, field] of fields) field.value = note.defaults[key] ?? "";
+  element("chips").textContent = Object.keys(note.settingsAt).join(", ");
   element("version").textContent = `Throwie ${note.version}`;
   for (const field of fields) {
     field[1].addEventListener("change", () => check(field));
