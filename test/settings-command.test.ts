@@ -74,7 +74,7 @@ test("the command writes the settings partition of a board and nothing else, and
   t.is(first.status, 0, first.err);
   t.regex(
     first.out,
-    /Writing to the partition settings of the ESP32-C3, at 0x232000, and nothing else: settings 1: channel=6, name=Old harbour\./,
+    /Writing to the partition settings of the ESP32-C3 at 0x232000, and nothing else: settings 1: channel=6, name=Old harbour\./,
   );
   t.is(flash(["wake=60", "name="], { FLASH: path }).status, 0);
   const bytes = readFileSync(path);
@@ -88,7 +88,7 @@ test("the command writes the settings partition of a board and nothing else, and
     "--chip esp32c3 --port /dev/x write_flash 0x233000",
   ]);
   const shown = flash([], { FLASH: path });
-  t.regex(shown.out, /has settings 2: channel=6, wake=60\.\n/);
+  t.regex(shown.out, /In the partition settings of the ESP32-C3 at 0x232000: settings 2: channel=6, wake=60\.\n/);
   t.is(readFileSync(`${path}.calls`, "utf8").trim().split("\n").length, 10, "showing reads once and writes nothing");
 });
 
@@ -121,7 +121,7 @@ test("the partition of a desk is written in its file", (t) => {
   ];
   const { sector } = settingsWrite(new Uint8Array(SETTINGS_PARTITION_BYTES).fill(0xff), given);
   t.deepEqual(new Uint8Array(bytes), imageOf(sector));
-  t.regex(flash(["--file", file]).out, /settings has settings 1: channel=11, rate=LR250K\./);
+  t.regex(flash(["--file", file]).out, /settings: settings 1: channel=11, rate=LR250K\./);
 });
 
 test("what a board would refuse is refused in one sentence, before anything is touched", (t) => {

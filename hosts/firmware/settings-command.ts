@@ -55,7 +55,7 @@ export function settingsCommand({ port, file }: SettingsOptions, given: string[]
   const place = file === undefined ? onBoard(port) : inFile(file);
   const partition = place.read();
   if (change.length === 0) {
-    console.log(`${place.name} has ${settingsOn(partition)}.`);
+    console.log(`In ${place.name}: ${settingsOn(partition)}.`);
     return;
   }
   const { sector, order } = settingsWrite(partition, change);
@@ -81,7 +81,7 @@ function onBoard(port: string | undefined): Place {
     }
   };
   return {
-    name: `the partition settings of the ${name}, at ${hex(offset)}`,
+    name: `the partition settings of the ${name} at ${hex(offset)}`,
     read: () =>
       inFolder((path) => {
         esptool(board, port, ["read_flash", hex(offset), hex(SETTINGS_PARTITION_BYTES), path]);
