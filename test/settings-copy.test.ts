@@ -4,6 +4,7 @@
  * during the repair.
  */
 import test from "ava";
+import { checkSettings } from "../hosts/firmware/configuration.ts";
 import {
   imageOf,
   SETTINGS_PARTITION_BYTES,
@@ -133,16 +134,7 @@ test("what a writer takes, a board takes, and what a writer refuses, it refuses 
     ],
   ];
   const keys = [...OPERATOR_KEYS, ...["role", "port", "door", "__proto__", "constructor", "", "a b"]];
-  const build = {
-    role: "throwie",
-    name: "",
-    channel: 1,
-    rate: "1M",
-    halfLifeDays: 7,
-    wake: "always",
-    port: "usb",
-    baud: 921_600,
-  };
+  const build = checkSettings("esp32c3", []);
   let partition = partitionOf([]);
   let [taken, refused] = [0, 0];
   for (let i = 0; i < 3_000; i++) {
