@@ -105,9 +105,9 @@ function run(policy: Policy | "admission" | "coldest", halfLifeS: number, seed: 
       movements.set(node, new Map());
       const throwie = node.throwie!;
       const { store } = throwie;
-      if (policy !== "admission") throwie.judge = () => "free";
+      if (policy !== "admission") throwie.custody.judge = () => "free";
       if (typeof policy !== "function") return;
-      throwie.admission.nameVictim = (insertion) => {
+      throwie.custody.admission.nameVictim = (insertion) => {
         insertion.victim = NOBODY;
         if (store.count < store.room) return undefined;
         let least = Infinity;

@@ -85,9 +85,10 @@ function calmed(run: number): Scenario {
 
 test.serial("canary: a receiver that finishes Drops without storing them is caught", (t) => {
   const defect: Defect = ({ throwie, name }) => {
-    const keep = throwie!.keep.bind(throwie);
+    const { custody } = throwie!;
+    const keep = custody.keep.bind(custody);
     if (name !== "b") return;
-    throwie!.keep = (assembly, from) => (assembly.shortIdLow % 4 === 0 ? "stored" : keep(assembly, from));
+    custody.keep = (assembly, peer, from) => (assembly.shortIdLow % 4 === 0 ? "stored" : keep(assembly, peer, from));
   };
   t.truthy(caught(defect, /no agreement/));
 });
@@ -109,11 +110,11 @@ test.serial("canary: a sender that forgets a lost fragment is caught", (t) => {
 
 test.serial("canary: a node that marks a Drop as verified without hashing it is caught", (t) => {
   const defect: Defect = ({ throwie }) => {
-    const { store } = throwie!;
-    const keep = throwie!.keep.bind(throwie);
-    throwie!.keep = (assembly, from) => {
+    const { store, custody } = throwie!;
+    const keep = custody.keep.bind(custody);
+    custody.keep = (assembly, peer, from) => {
       assembly.bytes[assembly.bodyBytes]! ^= assembly.shortIdLow % 4 === 0 ? 1 : 0;
-      const outcome = keep(assembly, from);
+      const outcome = keep(assembly, peer, from);
       if (outcome === "stored") store.markVerified(store.lastSlot);
       return outcome;
     };

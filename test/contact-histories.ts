@@ -238,11 +238,11 @@ function offers(giver: Throwie | undefined, taker: Throwie | undefined): number 
 function keeps(taker: Throwie, giver: Throwie, slot: number): boolean {
   const [from, to] = [giver.store, taker.store];
   if (to.find(from.idLow(slot), from.idHigh(slot)) >= 0) return false;
-  const admittance = taker.judge(from.idLow(slot));
+  const admittance = taker.custody.judge(from.idLow(slot));
   // A Drop that must wait for a token, or that died here lately, is not wanted now.
   if (admittance !== "free") return admittance === "newcomer";
   if (to.count < to.capacity) return true;
-  const key = keyOfClaim(claim(from.heat(slot), giver.heatNow()), taker.heatNow());
+  const key = keyOfClaim(claim(from.heat(slot), giver.custody.heatNow()), taker.custody.heatNow());
   for (let other = 0; other < to.capacity; other++) if (key > to.heat(other)) return true;
   return false;
 }

@@ -43,7 +43,7 @@ for (const [name, flipped] of [
 
 test.serial("canary: a giver that does not listen gives a false Drop for ever", (t) => {
   const defect = ({ throwie }: SimNode): void => {
-    throwie!.recheck = throwie!.suspect = () => {};
+    throwie!.custody.recheck = throwie!.custody.suspect = () => {};
   };
   const { falseTransfers } = flipOneBit({ wakes: [undefined, undefined], durationS: 120, defect }, seed);
   t.true(falseTransfers > FALSE_TRANSFERS_MAX, `${falseTransfers}`);
@@ -77,7 +77,7 @@ test.serial("a liar whose own copies stay false gives few of them in an hour", (
   const world = worldOf([board("liar", 0), board("taker", 30)], {
     observer: {
       started: ({ name, throwie }) => {
-        if (name === "liar") throwie!.recheck = throwie!.suspect = () => {};
+        if (name === "liar") throwie!.custody.recheck = throwie!.custody.suspect = () => {};
       },
       dropLost: (node, _low, _high, cause) => {
         if (node.name === "taker" && cause === "corrupt") found++;

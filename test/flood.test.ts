@@ -80,12 +80,12 @@ for (const [cooledHalfLives, strategy] of COOLED) {
 
 test.serial("canary: if any Drop could displace cold Drops, one visit would displace them all", (t) => {
   const board = (node: SimNode): void => {
-    const { judge } = node.throwie!;
-    node.throwie!.judge = (low) => {
-      const { store } = node.throwie!;
+    const { store, custody } = node.throwie!;
+    const { judge } = custody;
+    custody.judge = (low) => {
       const coldest = store.firstToDie();
-      const cold = coldest >= 0 && store.heat(coldest) < settledKey(node.throwie!.heatNow());
-      return store.count >= store.room && cold ? "free" : judge.call(node.throwie, low);
+      const cold = coldest >= 0 && store.heat(coldest) < settledKey(custody.heatNow());
+      return store.count >= store.room && cold ? "free" : judge.call(custody, low);
     };
   };
   const outcome = besiege(STRATEGIES[1]!, { capacity: 75, durationS: 60, cooledHalfLives: 5, board }, seed);
@@ -145,8 +145,9 @@ test.serial("canary: a board without admission that believes every claim loses i
       capacity: 75,
       durationS: 60,
       board: (node) => {
-        node.throwie!.judge = () => "free";
-        const { admission, store } = node.throwie!;
+        const { store, custody } = node.throwie!;
+        const { admission } = custody;
+        custody.judge = () => "free";
         const { nameVictim } = admission;
         admission.nameVictim = (insertion) => {
           if (store.count >= store.room) insertion.heatKey = settledKey(insertion.now + HEAT_CAP);

@@ -127,7 +127,7 @@ class Subject {
   crowd(restarts: boolean): void {
     for (let number = 0; number < CAPACITY; number++) {
       this.node.publish(Uint8Array.of(1, number), "wire");
-      for (let times = 0; times < 3; times++) this.node.warm(this.store.lastSlot);
+      for (let times = 0; times < 3; times++) this.node.custody.warm(this.store.lastSlot);
     }
     for (let number = 0; number < CAPACITY; number++) this.#keep(Uint8Array.of(2, number));
     // This one died for a newcomer.
@@ -151,8 +151,8 @@ class Subject {
     const id = dropId(drop);
     const bytes = Uint8Array.of(...new Uint8Array(MESSAGE_PREFIX_BYTES), ...drop);
     const assembly = { shortIdLow: shortIdLow(id), shortIdHigh: shortIdHigh(id), bytes, bodyBytes: 2, claim: 128 };
-    const contact = { tokens: 1, peer: ADDRESSES[0], countMoved() {}, spendToken() {} };
-    this.node.keep(assembly as unknown as Assembly, contact as unknown as Contact);
+    const contact = { tokens: 1, countMoved() {}, spendToken() {} };
+    this.node.custody.keep(assembly as unknown as Assembly, ADDRESSES[0]!, contact as unknown as Contact);
   }
 
   turn(): void {

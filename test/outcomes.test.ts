@@ -45,8 +45,9 @@ function keep({ node }: LoneNode, number: number, tokens = 1): KeepOutcome {
   const id = dropId(drop(number));
   const bytes = Uint8Array.of(...new Uint8Array(MESSAGE_PREFIX_BYTES), ...drop(number));
   const assembly = { shortIdLow: shortIdLow(id), shortIdHigh: shortIdHigh(id), bytes, bodyBytes: 2, claim: 128 };
-  const contact = { tokens, peer: Uint8Array.of(2, 0, 0, 0, 0, 2), countMoved() {}, spendToken() {} };
-  return node.keep(assembly as unknown as Assembly, contact as unknown as Contact);
+  const contact = { tokens, countMoved() {}, spendToken() {} };
+  const peer = Uint8Array.of(2, 0, 0, 0, 0, 2);
+  return node.custody.keep(assembly as unknown as Assembly, peer, contact as unknown as Contact);
 }
 
 for (const origin of ["own", "wire"] as const) {
@@ -153,7 +154,7 @@ for (const [outcome, completion] of Object.entries(COMPLETIONS) as [KeepOutcome,
     const { store } = loneNode(0, new SeededRandom(1, "outcomes"), CAPACITY);
     const assemblies = new Assemblies();
     const owner = { store, assemblies, reconciliation: { owner: -1 }, events: SILENT, own: new Uint8Array(CAPACITY) };
-    const contact = new Contact({ ...owner, keep: () => outcome } as unknown as ContactOwner, 0);
+    const contact = new Contact({ ...owner, custody: { keep: () => outcome } } as unknown as ContactOwner, 0);
     contact.begin(Uint8Array.of(2, 0, 0, 0, 0, 2), 1, true, 0);
     t.true(contact.credit > 0);
     const assembly = assemblies.lend(new Frame(), PAYLOAD_BYTES_V1, 0, 0)!;

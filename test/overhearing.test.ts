@@ -76,7 +76,7 @@ test("what a node overhears takes the place of nothing, and a fifth of the store
 
 test("canary: without that rule, what is overheard would fill the store", (t) => {
   const change = ({ throwie }: SimNode): void => {
-    throwie!.keepsOverheard = (low) => throwie!.judge(low) === "free";
+    throwie!.custody.keepsOverheard = (low) => throwie!.custody.judge(low) === "free";
   };
   t.is(eavesdrop(t, change), 20);
 });
@@ -109,7 +109,7 @@ test("full boards are quiet: few frames for each Drop that moves, and little of 
 
 test("canary: full boards that do not wait for their turn fill the air", (t) => {
   const change = ({ throwie }: SimNode): void => {
-    Object.defineProperty(throwie, "crowded", { get: () => false });
+    Object.defineProperty(throwie!.custody, "crowded", { get: () => false });
   };
   const { frames } = fullBoards(8, 40, seed, change);
   t.true(frames > 4, `${frames} frames for each Drop`);

@@ -91,10 +91,10 @@ test("three hand-ons end the protection, each in ten minutes of its own, and a r
   lone.node.publish(drop(1), "own");
   const slot = lone.store.lastSlot;
   // Somebody takes the message under many addresses.
-  for (let i = 0; i < 20; i++) lone.node.handedOn(slot, PEER);
+  for (let i = 0; i < 20; i++) lone.node.custody.handedOn(slot, PEER);
   t.is(lone.store.handedOn(slot), 1);
   lone.now += INTERVAL_MS;
-  lone.node.handedOn(slot, PEER);
+  lone.node.custody.handedOn(slot, PEER);
   t.is(lone.store.handedOn(slot), 2);
   const store = mountedAgain(lone);
   const again = findIn(store, drop(1));
@@ -110,7 +110,7 @@ test("of messages, the one that most others have gives way, and of equals the co
   for (const number of [1, 2, 3]) lone.node.publish(drop(number), "own");
   const slots = [1, 2, 3].map((number) => findIn(lone.store, drop(number)));
   lone.store.setHeat(slots[1]!, -100);
-  lone.node.handedOn(slots[2]!, PEER);
+  lone.node.custody.handedOn(slots[2]!, PEER);
   lone.node.publish(drop(4), "own");
   t.deepEqual(
     slots.map((slot) => lone.store.isProtected(slot)),
@@ -180,7 +180,7 @@ function besideAFlood(protects: boolean): { left: number; stayed: number } {
     for (let slot = 0; slot < 200; slot++) if (throwie.store.occupied(slot)) throwie.store.remove(slot);
     for (let i = 0; i < 200; i++) {
       flood.publish(fresh());
-      throwie.store.setHeat(throwie.store.lastSlot, throwie.heatNow() + HEAT_CAP);
+      throwie.store.setHeat(throwie.store.lastSlot, throwie.custody.heatNow() + HEAT_CAP);
     }
   };
   world.kernel.at(1_000_000, () => world.node("visitor")!.crash());
@@ -192,7 +192,7 @@ function besideAFlood(protects: boolean): { left: number; stayed: number } {
     if (mule.publish(bytes) !== "stored") throw new Error("the Mule did not store its Drop");
     const own = i >= 745;
     if (own) messages.add(store.idLow(store.lastSlot));
-    else for (let times = 0; times < 8; times++) mule.throwie!.warm(store.lastSlot);
+    else for (let times = 0; times < 8; times++) mule.throwie!.custody.warm(store.lastSlot);
     store.markOwn(store.lastSlot, own && protects, 0);
   }
   flood.start();

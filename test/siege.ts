@@ -164,7 +164,7 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
       return;
     }
     if (giver && strategy.lies === true) lie(node.throwie!.store);
-    node.throwie!.judge = (low) => (!giver && junk.has(low) ? "free" : "departed");
+    node.throwie!.custody.judge = (low) => (!giver && junk.has(low) ? "free" : "departed");
     world.kernel.after(1, () => restock(node));
   };
   const restock = (node: SimNode): void => {
@@ -176,7 +176,7 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
       const drop = fresh(strategy.junkBytes);
       junk.add(shortIdLow(dropId(drop)));
       node.publish(drop);
-      store.setHeat(store.lastSlot, node.throwie.heatNow() + HEAT_CAP);
+      store.setHeat(store.lastSlot, node.throwie.custody.heatNow() + HEAT_CAP);
     }
   };
 
@@ -209,7 +209,7 @@ export function besiege(strategy: Strategy, siege: Siege, seed: number): Outcome
     if (board.publish(drop) !== "stored") throw new Error("siege: the board did not store its Drop");
     // Others wrote the Drops of a board.
     store.markOwn(store.lastSlot, false, 0);
-    for (let times = 2 + random.below(9); times > 0; times--) board.throwie!.warm(store.lastSlot);
+    for (let times = 2 + random.below(9); times > 0; times--) board.throwie!.custody.warm(store.lastSlot);
     const cooledUnits = (siege.cooledHalfLives ?? 0) * HEAT_UNITS_PER_HALF_LIFE;
     store.setHeat(store.lastSlot, store.heat(store.lastSlot) - cooledUnits);
   }

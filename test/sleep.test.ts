@@ -99,7 +99,7 @@ test("after a sleep the RAM is empty, the flash is not, and time has passed", (t
   t.true(new Set(lives).size > 20);
   t.deepEqual(holdings(a), [nameOf(drop)]);
   t.is(a.throwie.store.heat(0), heat, "the key of a Drop that does not move stays the same");
-  const halfLives = (a.throwie.heatNow() - heat) / HEAT_UNITS_PER_HALF_LIFE;
+  const halfLives = (a.throwie.custody.heatNow() - heat) / HEAT_UNITS_PER_HALF_LIFE;
   const trueHalfLives = (world.nowS - sinceS) / halfLifeS;
   t.true(
     Math.abs(halfLives / trueHalfLives - 1) < 0.06,

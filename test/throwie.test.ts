@@ -119,7 +119,8 @@ test("two full stores of hot, different Drops try each Drop once at most, and th
   for (const node of world.nodes) {
     write(node, random, 20, 500);
     const { store } = node.throwie!;
-    for (let slot = 0; slot < 20; slot++) store.setHeat(slot, node.throwie!.heatNow() + 3 * HEAT_UNITS_PER_HALF_LIFE);
+    for (let slot = 0; slot < 20; slot++)
+      store.setHeat(slot, node.throwie!.custody.heatNow() + 3 * HEAT_UNITS_PER_HALF_LIFE);
   }
   world.run(600);
   t.deepEqual(
@@ -159,11 +160,11 @@ test("a Drop that was given is one movement warmer at its giver, and has heat 2 
   const before = a.throwie!.store.heat(a.throwie!.store.find(low, high));
   world.run(5);
   const { store } = a.throwie!;
-  const now = a.throwie!.heatNow();
+  const now = a.throwie!.custody.heatNow();
   t.true(Math.abs(store.heat(store.find(low, high)) - raise(before, now)) <= 2);
   t.true(store.heat(store.find(low, high)) > before + 60_000);
   const taker = b.throwie!;
-  const taken = taker.store.heat(taker.store.find(low, high)) - taker.heatNow();
+  const taken = taker.store.heat(taker.store.find(low, high)) - taker.custody.heatNow();
   t.true(taken > 0.9 * HEAT_UNITS_PER_HALF_LIFE && taken <= HEAT_UNITS_PER_HALF_LIFE, `${taken}`);
 });
 
@@ -214,12 +215,12 @@ test("heat is written within a day, or soon after enough Drops were stored, and 
     return again.heat(0);
   };
   const hour = 3_600_000;
-  lone.node.warm(0);
+  lone.node.custody.warm(0);
   for (; lone.now <= 23 * hour; lone.now += hour) lone.node.turn();
   t.true(written() < lone.store.heat(0));
   for (; lone.now <= 25 * hour; lone.now += hour) lone.node.turn();
   t.is(written(), lone.store.heat(0));
-  lone.node.warm(0);
+  lone.node.custody.warm(0);
   lone.node.turn();
   t.true(written() < lone.store.heat(0));
   for (let number = 0; number < 3; number++) lone.node.publish(new Uint8Array(2_048).fill(number), "own");

@@ -131,7 +131,7 @@ export class Timeline implements GatewayWatcher {
         this.#hops.set(node.name, hops);
         this.#arrivals.set(node.name, (this.#arrivals.get(node.name) ?? 0) + 1);
         const { throwie } = node;
-        const movements = 2 ** ((throwie!.store.heat(slot) - throwie!.heatNow()) / HEAT_UNITS_PER_HALF_LIFE);
+        const movements = 2 ** ((throwie!.store.heat(slot) - throwie!.custody.heatNow()) / HEAT_UNITS_PER_HALF_LIFE);
         const how = from === undefined ? "writes the message" : `has the message from ${from}`;
         this.#step(town, `${node.name} ${how} (hop ${hops}, heat ${movements.toFixed(2)})`);
       },

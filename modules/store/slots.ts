@@ -157,34 +157,45 @@ export class Slots {
    * in.
    */
   hottestFew(into: Uint16Array, among: Uint8Array): number {
-    const { capacity } = this;
+    const heat = this.heat;
     const flags = this.#flags;
-    const last = into.length - 1;
+    const bodyOffset = this.#bodyOffset;
     let count = 0;
     let least = -Infinity;
-    let slot = 0;
-    while (slot < capacity) {
-      if (among[slot >>> 3]! & (1 << (slot & 7)) && flags[slot]! & VERIFIED) {
-        const order = this.#offerOrder(slot);
-        if (count <= last || order > least) {
-          // The places before hold cooler Drops. A full list loses the first of them.
-          let place = count <= last ? count++ : 0;
-          const down = place > 0;
-          while (down && place > 0 && this.#offerOrder(into[place - 1]!) >= order) {
-            into[place] = into[place - 1]!;
-            place--;
+    for (let byte = 0; byte < among.length; byte++) {
+      let slot = byte << 3;
+      for (let bits = among[byte]!; bits !== 0; bits >>>= 1) {
+        // Few Drops come further than this line, once the list is full. Only the owner's Drops have a mark.
+        if (bits & 1 && (heat[slot]! > least || bodyOffset[slot]! > OFFSET_MASK) && flags[slot]! & VERIFIED) {
+          const order = this.#offerOrder(slot);
+          if (order > least) {
+            const place = this.#placeAmong(into, count, order);
+            if (count < into.length) {
+              into.copyWithin(place + 1, place, count++);
+              into[place] = slot;
+            } else {
+              into.copyWithin(0, 1, place);
+              into[place - 1] = slot;
+            }
+            if (count === into.length) least = this.#offerOrder(into[0]!);
           }
-          while (!down && place < count - 1 && this.#offerOrder(into[place + 1]!) < order) {
-            into[place] = into[place + 1]!;
-            place++;
-          }
-          into[place] = slot;
-          least = this.#offerOrder(into[0]!);
         }
+        slot++;
       }
-      slot++;
     }
     return count;
+  }
+
+  /** How many of the first `count` slots of this list, whose orders rise, have a lower offer order. */
+  #placeAmong(list: Uint16Array, count: number, order: number): number {
+    let low = 0;
+    let high = count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#offerOrder(list[middle]!) < order) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   /** The Drop with the highest offer order is offered first: the owner's, else the hottest. */
@@ -299,6 +310,10 @@ export class Slots {
 
   occupied(slot: number): boolean {
     return (this.#flags[slot]! & OCCUPIED) !== 0;
+  }
+
+  holds(slot: number, low: number, high: number): boolean {
+    return this.low[slot] === low && this.high[slot] === high && (this.#flags[slot]! & OCCUPIED) !== 0;
   }
 
   verified(slot: number): boolean {

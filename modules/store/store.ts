@@ -295,6 +295,11 @@ export class Store {
     return this.#slots.occupied(slot);
   }
 
+  /** Whether the slot holds the Drop with this ShortId. */
+  holds(slot: number, low: number, high: number): boolean {
+    return this.#slots.holds(slot, low, high);
+  }
+
   /** The low word of the ShortId of the slot's Drop. */
   idLow(slot: number): number {
     return this.#slots.low[slot]!;

@@ -89,6 +89,24 @@ const NOTHING = -1;
  */
 export type KeepOutcome = "stored" | "doubted" | "known" | "flash" | "departed" | "token" | Obstacle;
 
+/** What a contact asks of the Drops of its node (custody.ts). */
+export interface Keeper {
+  /** Heat time now. */
+  heatNow(): number;
+  /** The peer keeps the Drop in this slot. */
+  handedOn(slot: number, peer: MacAddress): void;
+  /** The peer took the Drop in this slot whole and did not keep it. */
+  suspect(slot: number): void;
+  /** The Drops that this contact offers are known. Check those that its peer has had. */
+  recheck(contact: Contact): void;
+  /** Whether every Drop that comes in now costs its contact a token. */
+  readonly crowded: boolean;
+  /** Whether a Drop comes in. `low`: the low word of its ShortId. */
+  judge(low: number): Admittance;
+  /** Store a Drop that arrived whole. Nobody's contact brought an overheard Drop. */
+  keep(assembly: Assembly, peer: MacAddress, contact?: Contact): KeepOutcome;
+}
+
 /** What contacts that go on at once share (overhearing.ts). */
 export interface SharedAir {
   /** Whether another node has sent Drops of this node lately. */
@@ -109,20 +127,7 @@ export interface ContactOwner {
   readonly events: NodeEvents;
   /** Frames that the peer of one contact may have in flight. */
   readonly window: number;
-  /** Heat time now. */
-  heatNow(): number;
-  /** The peer keeps the Drop in this slot. */
-  handedOn(slot: number, peer: MacAddress): void;
-  /** The peer took the Drop in this slot whole and did not keep it. */
-  suspect(slot: number): void;
-  /** The Drops that this contact offers are known. Check those that its peer has had. */
-  recheck(contact: Contact): void;
-  /** Whether every Drop that comes in now costs its contact a token. */
-  readonly crowded: boolean;
-  /** Whether a Drop comes in. `low`: the low word of its ShortId. */
-  judge(low: number): Admittance;
-  /** Store a Drop that arrived whole. */
-  keep(assembly: Assembly, from: Contact): KeepOutcome;
+  readonly custody: Keeper;
   readonly sharing: SharedAir;
 }
 
@@ -340,7 +345,7 @@ export class Contact implements MessageSource, MessageSink {
 
   /** Whether the next Drop comes in only for a token. */
   get #costsToken(): boolean {
-    return this.#needsToken || this.#node.crowded;
+    return this.#needsToken || this.#node.custody.crowded;
   }
 
   /** Whether this contact has the workspace. The last message of its reconciliation may still be under way. */
@@ -401,7 +406,7 @@ export class Contact implements MessageSource, MessageSink {
     message.shortIdLow = store.idLow(slot);
     message.shortIdHigh = store.idHigh(slot);
     message.bodyBytes = store.lengthBytes(slot);
-    message.claim = claim(store.heat(slot), this.#node.heatNow());
+    message.claim = claim(store.heat(slot), this.#node.custody.heatNow());
     message.handle = slot;
     message.aired = this.#node.sharing.aired(this, message.shortIdLow, message.shortIdHigh);
     // A Drop of one frame goes out once. A Drop of several frames goes to all peers together, and each of them tells
@@ -446,12 +451,12 @@ export class Contact implements MessageSource, MessageSink {
       case DROP: {
         const here = this.#holds(message);
         if (here) store.unpin(message.handle);
-        if (here && whole && !kept) this.#node.suspect(message.handle);
+        if (here && whole && !kept) this.#node.custody.suspect(message.handle);
         if (!kept) return;
         this.countMoved();
         if (!here) return;
         this.#node.sharing.presume(this, message.handle);
-        this.#node.handedOn(message.handle, this.peer);
+        this.#node.custody.handedOn(message.handle, this.peer);
         events.dropSent(message.handle, this.peer);
         return;
       }
@@ -485,7 +490,7 @@ export class Contact implements MessageSource, MessageSink {
       if (this.#waiting === NOTHING || precedes(sequence, this.#waiting)) this.#waiting = sequence;
       return true;
     }
-    const admittance = known ? "departed" : this.#node.judge(shortIdLow);
+    const admittance = known ? "departed" : this.#node.custody.judge(shortIdLow);
     if (!known) this.#needsToken = admittance === "token";
     if (this.#waiting === sequence && admittance !== "token") this.#waiting = NOTHING;
     return admittance !== "departed";
@@ -570,7 +575,7 @@ export class Contact implements MessageSource, MessageSink {
     // chooses.
     if (!this.reconciling || assembly !== this.#node.reconciliation.inbound) {
       this.#comingSinceMs = NOTHING;
-      const outcome = this.#node.keep(assembly, this);
+      const outcome = this.#node.custody.keep(assembly, this.peer, this);
       this.#node.assemblies.release(assembly);
       if (outcome === "flash") this.#flashFailed = true;
       return COMPLETIONS[outcome];
@@ -612,13 +617,18 @@ export class Contact implements MessageSource, MessageSink {
     for (let slot = 0; slot < this.#node.store.capacity; slot++) {
       if (this.#node.reconciliation.has(slot)) this.#offers.add(slot);
     }
-    this.#node.recheck(this);
+    this.#node.custody.recheck(this);
     this.#node.events.reconciled(this.peer, this.#offers.count);
   }
 
   /** The Drop in this slot is gone, so it is no longer on offer. */
   withdraw(slot: number): void {
     this.#offers.remove(slot);
+  }
+
+  /** Whether the Drop in this slot is on offer: the peer lacks it. */
+  lacks(slot: number): boolean {
+    return this.#offers.has(slot);
   }
 
   /** Whether the Drop in this slot is on offer and may go out. */
@@ -666,10 +676,7 @@ export class Contact implements MessageSource, MessageSink {
 
   /** Whether the Drop of this DROP message is still in its slot. */
   #holds(message: Outgoing): boolean {
-    const { store } = this.#node;
-    const slot = message.handle;
-    if (!store.occupied(slot)) return false;
-    return store.idLow(slot) === message.shortIdLow && store.idHigh(slot) === message.shortIdHigh;
+    return this.#node.store.holds(message.handle, message.shortIdLow, message.shortIdHigh);
   }
 }
 

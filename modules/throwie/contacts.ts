@@ -32,6 +32,7 @@ export class Contacts {
 
   /** The next open contact after this index, cyclically. At least one contact must be open. */
   after(index: number): Contact {
+    if (this.open === 1 && this.#contacts[index]!.phase !== "free") return this.#contacts[index]!;
     for (let i = index; ; ) {
       i = i + 1 < CONTACTS_MAX ? i + 1 : 0;
       const contact = this.#contacts[i]!;

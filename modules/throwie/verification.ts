@@ -126,10 +126,7 @@ export class Verification {
   #underWay(): boolean {
     const store = this.#store;
     return (
-      this.#from > 0 &&
-      (this.#again ? store.occupied(this.slot) : this.#waits(this.slot)) &&
-      store.idLow(this.slot) === this.#low &&
-      store.idHigh(this.slot) === this.#high
+      this.#from > 0 && store.holds(this.slot, this.#low, this.#high) && (this.#again || !store.verified(this.slot))
     );
   }
 
