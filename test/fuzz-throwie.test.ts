@@ -30,6 +30,7 @@ const CAPACITY = 24;
 /** Functions that need worn flash or a fifth peer. test/admission.test.ts and test/flood.test.ts run them. */
 const NOT_BY_FRAMES = [
   "modules/throwie/admission.ts: recount",
+  "modules/throwie/patience.ts: stagnates",
   "modules/throwie/contact.ts: get lingers",
   "modules/throwie/contacts.ts: get lingering",
 ];
@@ -281,6 +282,8 @@ function targetOf(modules: Modules): Target {
       check(counted === packets.length, `${counted} of ${packets.length} frames are accounted for`);
       check(subject.node.unverified <= subject.store.count, `${subject.node.unverified} Drops to verify`);
       check(subject.store.count <= CAPACITY, `${subject.store.count} Drops`);
+      const { epoch } = subject.node;
+      check(epoch === (epoch | 0), `epoch ${epoch}`);
     },
     mend: mendFrames,
   };

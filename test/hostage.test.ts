@@ -2,6 +2,7 @@
 import test from "ava";
 import { Callers } from "../modules/throwie/callers.ts";
 import { Contact } from "../modules/throwie/contact.ts";
+import { Dice } from "../modules/throwie/dice.ts";
 import { Presence } from "../modules/throwie/presence.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { seed } from "./contact-world.ts";
@@ -40,7 +41,7 @@ test.serial("canary: if every beacon counted as a peer that is there, a forger w
 /** How long a peer that calls every 320 ms waits, in ms, while others call every 90 ms and each holds on for 300 ms. */
 function waited(next: (callers: Callers, peer: Uint8Array, now: number) => boolean, fromMs: number): number {
   const random = new SeededRandom(seed, "callers");
-  const callers = new Callers(random);
+  const callers = new Callers(new Dice(random));
   const honest = Uint8Array.of(2, 0, 0, 0, 0, 1);
   const other = new Uint8Array(6);
   let freeMs = 0;

@@ -27,6 +27,7 @@ import { FRAME_HEADER_BYTES, type Frame, FrameHeader, readU32, sealFrame } from 
 import { BEACON } from "../glacier/frame-type.ts";
 import { FINGERPRINT_SIZE_BYTES, Fingerprint, fingerprintCount } from "../rbsr/fingerprint.ts";
 import type { Store } from "../store/store.ts";
+import type { Dice } from "./dice.ts";
 import type { Effort } from "./effort.ts";
 import { Neighbours } from "./neighbours.ts";
 import type { Random } from "./ports.ts";
@@ -45,6 +46,7 @@ const HEADER: Readonly<FrameHeader> = /* @__PURE__ */ Object.assign(new FrameHea
 export interface BeaconsOptions {
   store: Store;
   random: Random;
+  dice: Dice;
   effort: Effort;
   intervalMs: number;
   /** This node's radio takes bodies of ESP-NOW v2. */
@@ -62,7 +64,7 @@ export class Beacons {
   /** When the next beacon is due, in clock milliseconds. */
   dueMs: number;
   readonly #store: Store;
-  readonly #random: Random;
+  readonly #dice: Dice;
   readonly #effort: Effort;
   readonly #intervalMs: number;
   readonly #takesV2: boolean;
@@ -72,11 +74,10 @@ export class Beacons {
   #heard: Uint8Array = this.nonce;
   #heardLow = 0;
   #heardHigh = 0;
-  readonly #chance = new Uint8Array(2);
 
   constructor(options: BeaconsOptions) {
     this.#store = options.store;
-    this.#random = options.random;
+    this.#dice = options.dice;
     this.#effort = options.effort;
     this.#intervalMs = options.intervalMs;
     this.#takesV2 = options.takesV2;
@@ -196,7 +197,6 @@ export class Beacons {
   }
 
   #jitterMs(): number {
-    this.#random.fill(this.#chance);
-    return (this.#chance[0]! | (this.#chance[1]! << 8)) % (this.#intervalMs + 1);
+    return this.#dice.u16() % (this.#intervalMs + 1);
   }
 }

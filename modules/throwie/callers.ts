@@ -11,21 +11,21 @@
  * Invariant: the table has CALLERS_MAX entries. When it is full, a new caller is not entered, so those who wait keep
  * their turn, and the new caller comes in by chance. This class refuses to know whether the workspace is free.
  */
-import { ADDRESS_BYTES, type MacAddress, type Random } from "./ports.ts";
+import type { Dice } from "./dice.ts";
+import { ADDRESS_BYTES, type MacAddress } from "./ports.ts";
 
 const CALLERS_MAX = 16;
 /** Two repetitions of an OPEN, and a little. */
 const RECENT_MS = 700;
 
 export class Callers {
-  readonly #random: Random;
+  readonly #dice: Dice;
   readonly #addresses = new Uint8Array(CALLERS_MAX * ADDRESS_BYTES);
   readonly #sinceMs = new Float64Array(CALLERS_MAX);
   readonly #lastMs = new Float64Array(CALLERS_MAX).fill(-Infinity);
-  readonly #chance = new Uint8Array(1);
 
-  constructor(random: Random) {
-    this.#random = random;
+  constructor(dice: Dice) {
+    this.#dice = dice;
   }
 
   /** Whether any other peer calls. */
@@ -57,19 +57,13 @@ export class Callers {
       this.#sinceMs[own] = now;
     }
     if (own >= 0) this.#lastMs[own] = now;
-    if (own < 0) return this.oneIn(others + 1);
+    if (own < 0) return this.#dice.oneIn(others + 1);
     return others === 0 || longest;
   }
 
   /** The peer calls no more: it was let in. */
   left(peer: MacAddress): void {
     for (let i = 0; i < CALLERS_MAX; i++) if (this.#is(i, peer)) this.#lastMs[i] = -Infinity;
-  }
-
-  /** True by chance, once in so many times. */
-  oneIn(count: number): boolean {
-    this.#random.fill(this.#chance);
-    return this.#chance[0]! * count < 256;
   }
 
   #calls(i: number, now: number): boolean {

@@ -20,66 +20,35 @@
  * Drops come into the store (admission.ts).
  */
 import type { Assembly } from "../glacier/assembly.ts";
-import { type FrameOf, PAYLOAD_BYTES_V1, SEQUENCE_COUNT } from "../glacier/frame.ts";
+import { type FrameOf, PAYLOAD_BYTES_V1 } from "../glacier/frame.ts";
 import { DROP, type MessageType, OPEN, RECONCILE, unhandled } from "../glacier/frame-type.ts";
 import { Link } from "../glacier/link.ts";
-import { digest, MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
+import { MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
 import type { Completion, MessageSink, MessageSource, Outgoing } from "../glacier/ports.ts";
 import type { Store } from "../store/store.ts";
 import { claim } from "../temperature/temperature.ts";
 import type { Ending } from "./acquaintances.ts";
-import { type Admittance, type Obstacle, TOKEN_INTERVAL_MS } from "./admission.ts";
+import type { Admittance, Obstacle } from "./admission.ts";
 import type { Assemblies } from "./assemblies.ts";
 import type { Beacons } from "./beacons.ts";
 import type { CloseReason, NodeEvents } from "./events.ts";
 import { Offers } from "./offers.ts";
+import { Patience } from "./patience.ts";
 import { ADDRESS_BYTES, type MacAddress } from "./ports.ts";
 import { type Reconciliation, SALT_NONCE_BYTES } from "./reconciliation.ts";
+import { Tokens } from "./tokens.ts";
 
-/** An opening is given up after so long without an answer. The link has repeated it half a dozen times by then. */
-const OPENING_TIMEOUT_MS = 1_500;
-/** When not even a beacon was heard for so long, the peer has walked away. Two beacon intervals and a half. */
-const SILENT_TIMEOUT_MS = 2_500;
-/** In so long a peer answers an OPEN. A board of 750 Drops needs half of this to salt its set and to summarise it. */
-const ANSWER_MS = 300;
-/** In so long a peer goes on with a reconciliation that it has begun: several round trips. */
-const STEP_MS = 150;
-/** However well a reconciliation goes on, after so long other peers may have the workspace. */
-const SHARE_MS = 750;
-/** A peer with which contacts came to nothing gets these times doubled, up to so often: it may be far away by line. */
-const PATIENCE_DOUBLINGS_MAX = 2;
-/**
- * The same while one of the two waits for room at the other. Then they exchange a frame every 4 s, and beacons may be
- * lost. The contact yields its place meanwhile to whoever wants it.
- */
-const WAITING_TIMEOUT_MS = 6_000;
-/** For so long a frame of the session outweighs a beacon that says that the peer woke anew. */
-const SESSION_OUTWEIGHS_MS = 500;
-/** A Drop that takes longer to come is brought on purpose, or from the edge of range: ten frames are 30 ms of air. */
-const TRICKLE_MS = 3_000;
-/** After so long a silence, a contact yields its place if another node wants it. A beacon interval and a half. */
-const QUIET_MS = 1_500;
-/** After so long without progress, though frames or beacons come, the peer has closed the session or plays for time. */
-const IDLE_TIMEOUT_MS = 10_000;
-/**
- * A reconciliation is given up after so long, because other contacts need the workspace. This is many times the tenth
- * of a second that a reconciliation takes.
- */
-const RECONCILING_TIMEOUT_MS = 3_000;
 /**
  * A contact that has earned so many tokens yields its place to a peer that waits, even if it is busy. Its own peer may
  * open another contact afterwards, as all peers may that wait.
  */
 const TOKENS_UNDISTURBED = 2;
-/** The limit of tokens that are saved up: a peer that waits for long cannot displace all newcomers at once. */
-const TOKENS_SAVED_MAX = 2;
 /**
  * For so long a contact lets another node send a Drop that both offer: a full Drop takes 31 ms. The spread, by session,
  * lets one of several givers begin before the others.
  */
 const DEFERENCE_MS = 40;
 const DEFERENCE_SPREAD_MS = 31;
-const NOTHING = -1;
 
 /**
  * What becomes of a Drop that arrived whole. `stored`, `known` and `flash` are outcomes of the store. `doubted`: the
@@ -155,21 +124,13 @@ export class Contact implements MessageSource, MessageSink {
   failures = 0;
   /** Drops that moved in this contact, in either direction. */
   moved = 0;
-  /** Drops that this contact brought into a full share of newcomers (admission.ts). */
-  tokensSpent = 0;
   readonly link: Link;
   readonly #node: ContactOwner;
   /** The index of this contact among the node's contacts. */
   readonly index: number;
   readonly #offers: Offers;
-  /** When the peer's beacon was last heard, in clock milliseconds. */
-  #beaconMs = 0;
-  /** When a Drop last moved, or could first have begun to move. */
-  #movedMs = 0;
-  /** When the Drop began to come that is not whole yet; NOTHING if none comes. */
-  #comingSinceMs = NOTHING;
-  /** When a message of the reconciliation was last given to the link. */
-  #askedMs = 0;
+  readonly patience: Patience;
+  readonly #tokens = new Tokens();
   /**
    * Drops that are no longer on offer because the peer has presumably overheard them. The next beacons tell whether it
    * has.
@@ -181,23 +142,16 @@ export class Contact implements MessageSource, MessageSink {
   #refused = false;
   /** The node's flash failed: this contact takes no more Drops, but still sends the Drops that the peer lacks. */
   #flashFailed = false;
-  /** The Drop that the peer began last comes in only for a token. */
-  #needsToken = false;
-  /**
-   * The sequence number of the Drop that waits for a token. Of several Drops that wait it is the lowest, because a peer
-   * sends the Drops first that matter most to it.
-   */
-  #waiting = NOTHING;
   #nowMs = 0;
   /** Until then another node sends what this contact would send. */
   #defersUntilMs = 0;
-  readonly #digest = new Uint32Array(2);
 
   constructor(node: ContactOwner, index: number) {
     this.#node = node;
     this.index = index;
     this.#offers = new Offers(node.store);
     this.link = new Link(this, this);
+    this.patience = new Patience(this.link);
   }
 
   begin(peer: MacAddress, sessionId: number, initiator: boolean, now: number): void {
@@ -209,16 +163,11 @@ export class Contact implements MessageSource, MessageSink {
     this.initiator = initiator;
     this.peerNonceKnown = false;
     this.moved = 0;
-    this.tokensSpent = 0;
-    this.#needsToken = false;
-    this.#waiting = NOTHING;
+    this.#tokens.begin(now);
+    this.patience.begin(now);
     this.#nowMs = now;
     this.#defersUntilMs = now;
     this.#offers.begin(sessionId);
-    this.#beaconMs = now;
-    this.#movedMs = now;
-    this.#comingSinceMs = NOTHING;
-    this.#askedMs = now;
     this.#refused = false;
     this.#flashFailed = false;
     this.link.begin(sessionId, now);
@@ -235,16 +184,14 @@ export class Contact implements MessageSource, MessageSink {
    */
   stalled(now: number): boolean {
     // Only this node's own openings earn patience: a peer that calls again and again must not.
-    const doubled = this.initiator ? 1 << Math.min(this.failures, PATIENCE_DOUBLINGS_MAX) : 1;
-    if (now - this.link.begunMs >= SHARE_MS * doubled) return true;
-    if (this.#node.reconciliation.outboundWaiting) return false;
-    const patienceMs = this.awaitsAnswer ? ANSWER_MS : STEP_MS;
-    return now - Math.max(this.#askedMs, this.link.progressMs) >= patienceMs * doubled;
+    const failures = this.initiator ? this.failures : 0;
+    if (this.patience.hadItsShare(failures, now)) return true;
+    return !this.#node.reconciliation.outboundWaiting && this.patience.late(this.awaitsAnswer, failures, now);
   }
 
   /** Whether the two have reconciled, and a frame came so lately that nobody else speaks for the peer. */
   outweighs(now: number): boolean {
-    return this.phase === "transferring" && now - this.link.heardMs < SESSION_OUTWEIGHS_MS;
+    return this.phase === "transferring" && this.patience.outweighs(now);
   }
 
   /** What came of the contact that ends now. */
@@ -266,8 +213,8 @@ export class Contact implements MessageSource, MessageSink {
    * session come.
    */
   beacon(beacons: Beacons, now: number): boolean {
-    if (this.peerNonceKnown && !beacons.hasNonce(this.peerNonce)) return now - this.link.heardMs < SESSION_OUTWEIGHS_MS;
-    this.#beaconMs = now;
+    if (this.peerNonceKnown && !beacons.hasNonce(this.peerNonce)) return this.patience.outweighs(now);
+    this.patience.beaconMs = now;
     if (!this.peerNonceKnown) beacons.readNonce(this.peerNonce);
     this.peerNonceKnown = true;
     return true;
@@ -280,32 +227,28 @@ export class Contact implements MessageSource, MessageSink {
     if (this.#refused) return "refused";
     const { reconciling } = this;
     // While there is progress, patience need not be computed for each frame. The same holds in `deadline`.
-    const safe = !reconciling && now < link.progressMs + SILENT_TIMEOUT_MS;
-    if (!safe && now >= this.#patienceMs) return reconciling ? "unanswered" : "silent";
+    const safe = !reconciling && this.patience.safe(now);
+    if (!safe && now >= this.#endMs) return reconciling ? "unanswered" : "silent";
     const done = this.phase === "transferring" && this.#offers.count === 0 && !reconciling && link.sender.idle;
     if (done && this.#flashFailed) return "flash";
     link.setDone(done);
     return done && link.peerDone && link.answered ? "done" : undefined;
   }
 
-  /** Tokens that this contact has earned and not spent: one for each TOKEN_INTERVAL_MS, TOKENS_SAVED_MAX at most. */
+  /** Tokens that this contact has earned and not spent. */
   get tokens(): number {
-    return Math.min(this.#tokensEarned - this.tokensSpent, TOKENS_SAVED_MAX);
+    return this.#tokens.left(this.#nowMs);
   }
 
-  /** A Drop came in for a token. Tokens beyond the limit are lost. */
+  /** A Drop came in for a token. */
   spendToken(): void {
-    this.tokensSpent = Math.max(this.tokensSpent, this.#tokensEarned - TOKENS_SAVED_MAX) + 1;
+    this.#tokens.spend(this.#nowMs);
   }
 
   /** A Drop moved in this contact, and its receiver kept it. */
   countMoved(): void {
     this.moved++;
-    this.#movedMs = this.#nowMs;
-  }
-
-  get #tokensEarned(): number {
-    return Math.floor((this.#nowMs - this.link.begunMs) / TOKEN_INTERVAL_MS);
+    this.patience.movedMs = this.#nowMs;
   }
 
   /**
@@ -318,34 +261,25 @@ export class Contact implements MessageSource, MessageSink {
    * - It has spent a token and waits for the next, and its peer has received all Drops that it lacks.
    */
   get lingers(): boolean {
-    const now = this.#nowMs;
-    // A peer at which this node waits for room says little.
-    if (now - this.peerHeardMs >= (this.link.sender.room.none ? WAITING_TIMEOUT_MS : QUIET_MS)) return true;
-    if (now - this.#movedMs >= TOKEN_INTERVAL_MS + QUIET_MS) return true;
-    if (this.#comingSinceMs !== NOTHING && now - this.#comingSinceMs >= TRICKLE_MS) return true;
-    if (this.#tokensEarned >= TOKENS_UNDISTURBED) return true;
+    if (this.patience.stagnates(this.#nowMs)) return true;
+    if (this.#tokens.earned(this.#nowMs) >= TOKENS_UNDISTURBED) return true;
     const served = this.#offers.count === 0 && this.link.sender.idle;
-    return this.#costsToken && this.tokensSpent > 0 && this.tokens <= 0 && served;
-  }
-
-  /** When the peer was last heard, in clock milliseconds. */
-  get peerHeardMs(): number {
-    return Math.max(this.link.heardMs, this.#beaconMs);
+    return this.#costsToken && this.#tokens.spent > 0 && this.tokens <= 0 && served;
   }
 
   get deadline(): number {
     const { link } = this;
     let { deadline } = link;
-    const safe = !this.reconciling && deadline <= link.progressMs + SILENT_TIMEOUT_MS;
-    if (!safe) deadline = Math.min(deadline, this.#patienceMs);
+    const safe = !this.reconciling && this.patience.safe(deadline);
+    if (!safe) deadline = Math.min(deadline, this.#endMs);
     if (this.#nowMs < this.#defersUntilMs && this.#offers.count > 0) deadline = Math.min(deadline, this.#defersUntilMs);
     if (!link.roomless || link.peerDone || !this.#costsToken) return deadline;
-    return Math.min(deadline, link.begunMs + (this.#tokensEarned + 1) * TOKEN_INTERVAL_MS);
+    return Math.min(deadline, this.#tokens.nextMs(this.#nowMs));
   }
 
   /** Whether the next Drop comes in only for a token. */
   get #costsToken(): boolean {
-    return this.#needsToken || this.#node.custody.crowded;
+    return this.#tokens.needed || this.#node.custody.crowded;
   }
 
   /** Whether this contact has the workspace. The last message of its reconciliation may still be under way. */
@@ -354,17 +288,9 @@ export class Contact implements MessageSource, MessageSink {
   }
 
   /** When this contact is given up if nothing happens, in clock milliseconds. */
-  get #patienceMs(): number {
-    const { link } = this;
-    // A beacon says that the peer is near. It does not say that the peer still knows this session. So while messages
-    // wait for an answer, only frames of the session count. A peer without room has answered.
-    const { sender } = link;
-    const { none } = sender.room;
-    const heardMs = none || sender.idle ? this.peerHeardMs : link.heardMs;
-    const silentMs = heardMs + (none || (link.roomless && !link.peerDone) ? WAITING_TIMEOUT_MS : SILENT_TIMEOUT_MS);
-    const idleMs = Math.min(silentMs, link.progressMs + IDLE_TIMEOUT_MS);
-    if (!this.reconciling) return idleMs;
-    return Math.min(idleMs, link.begunMs + (this.phase === "opening" ? OPENING_TIMEOUT_MS : RECONCILING_TIMEOUT_MS));
+  get #endMs(): number {
+    const { endMs } = this.patience;
+    return this.reconciling ? Math.min(endMs, this.patience.reconciliationEndMs(this.phase === "opening")) : endMs;
   }
 
   // MessageSource
@@ -384,16 +310,9 @@ export class Contact implements MessageSource, MessageSink {
   next(message: Outgoing): boolean {
     const { reconciliation } = this.#node;
     if (this.needsNoRoom) {
-      reconciliation.outboundWaiting = false;
-      this.#askedMs = this.#nowMs;
-      digest(reconciliation.outbound, 0, reconciliation.outboundBytes, this.#digest);
+      this.patience.askedMs = this.#nowMs;
       message.type = this.awaitsAnswer ? OPEN : RECONCILE;
-      message.shortIdLow = this.#digest[0]!;
-      message.shortIdHigh = this.#digest[1]!;
-      message.bodyBytes = reconciliation.outboundBytes;
-      message.claim = 0;
-      message.aired = 0;
-      message.handle = reconciliation.outboundNumber;
+      reconciliation.give(message);
       return true;
     }
     if (!this.waiting) return false;
@@ -486,13 +405,14 @@ export class Contact implements MessageSource, MessageSink {
     const known =
       store.find(shortIdLow, shortIdHigh) >= 0 || assemblies.fills(shortIdLow, shortIdHigh, this.index, now);
     // While this contact waits for a token, there is nothing new to judge.
-    if (!known && this.#needsToken && !this.#hasToken) {
-      if (this.#waiting === NOTHING || precedes(sequence, this.#waiting)) this.#waiting = sequence;
+    const tokens = this.#tokens;
+    if (!known && tokens.needed && !this.#hasToken) {
+      tokens.wait(sequence);
       return true;
     }
     const admittance = known ? "departed" : this.#node.custody.judge(shortIdLow);
-    if (!known) this.#needsToken = admittance === "token";
-    if (this.#waiting === sequence && admittance !== "token") this.#waiting = NOTHING;
+    if (!known) tokens.needed = admittance === "token";
+    if (admittance !== "token") tokens.forget(sequence);
     return admittance !== "departed";
   }
 
@@ -501,12 +421,13 @@ export class Contact implements MessageSource, MessageSink {
     switch (frame.type) {
       case DROP:
         if (this.#flashFailed) return undefined;
-        if (this.#needsToken && !this.#maySpendToken(frame.sequence)) {
+        // The Drop comes in now if there is a token, and no earlier Drop waits for it.
+        if (this.#tokens.needed && !(this.#hasToken && this.#tokens.isNext(frame.sequence))) {
           // A peer that asks again is in range, even if its beacons were lost.
-          this.#beaconMs = now;
+          this.patience.beaconMs = now;
           return undefined;
         }
-        return this.#lend(frame, now);
+        break;
       case OPEN:
       case RECONCILE: {
         if (!this.reconciling) return undefined;
@@ -520,11 +441,8 @@ export class Contact implements MessageSource, MessageSink {
       default:
         return unhandled(frame);
     }
-  }
-
-  #lend(frame: FrameOf<MessageType>, now: number): Assembly | undefined {
     const assembly = this.#node.assemblies.lend(frame, this.link.fragmentBytes, this.index, now);
-    if (assembly !== undefined && this.#comingSinceMs === NOTHING) this.#comingSinceMs = now;
+    if (assembly !== undefined) this.patience.comes(now);
     return assembly;
   }
 
@@ -541,13 +459,6 @@ export class Contact implements MessageSource, MessageSink {
     if (this.#flashFailed) return 0;
     const credit = this.#node.assemblies.credit(this.index);
     return this.#costsToken ? Math.max(0, Math.min(credit, this.tokens)) : credit;
-  }
-
-  /** Whether the Drop with this sequence number may come in now: there is a token, and no earlier Drop waits for it. */
-  #maySpendToken(sequence: number): boolean {
-    if (!this.#hasToken || (this.#waiting !== NOTHING && this.#waiting !== sequence)) return false;
-    this.#waiting = NOTHING;
-    return true;
   }
 
   /** Whether the contact has a token that none of the Drops under way will spend. */
@@ -574,16 +485,14 @@ export class Contact implements MessageSource, MessageSink {
     // The buffer says whether the message is a Drop. `type` is only the type of the last fragment, which the peer
     // chooses.
     if (!this.reconciling || assembly !== this.#node.reconciliation.inbound) {
-      this.#comingSinceMs = NOTHING;
+      this.patience.came();
       const outcome = this.#node.custody.keep(assembly, this.peer, this);
       this.#node.assemblies.release(assembly);
       if (outcome === "flash") this.#flashFailed = true;
       return COMPLETIONS[outcome];
     }
-    const { bodyBytes } = assembly;
-    digest(assembly.bytes, MESSAGE_PREFIX_BYTES, bodyBytes, this.#digest);
-    const genuine = this.#digest[0] === assembly.shortIdLow && this.#digest[1] === assembly.shortIdHigh;
-    if (genuine) this.#reconcile(opening, assembly.bytes, bodyBytes);
+    const genuine = this.#node.reconciliation.isGenuine(assembly);
+    if (genuine) this.#reconcile(opening, assembly.bytes, assembly.bodyBytes);
     assembly.clear();
     return genuine ? "kept" : "again";
   }
@@ -613,7 +522,7 @@ export class Contact implements MessageSource, MessageSink {
   /** The reconciliation is over: from now on the Drops that the peer lacks are on offer. */
   #conclude(): void {
     this.phase = "transferring";
-    this.#movedMs = this.#nowMs;
+    this.patience.movedMs = this.#nowMs;
     for (let slot = 0; slot < this.#node.store.capacity; slot++) {
       if (this.#node.reconciliation.has(slot)) this.#offers.add(slot);
     }
@@ -678,9 +587,4 @@ export class Contact implements MessageSource, MessageSink {
   #holds(message: Outgoing): boolean {
     return this.#node.store.holds(message.handle, message.shortIdLow, message.shortIdHigh);
   }
-}
-
-/** Whether sequence number `a` is before `b`. */
-function precedes(a: number, b: number): boolean {
-  return ((b - a) & (SEQUENCE_COUNT - 1)) < SEQUENCE_COUNT / 2;
 }

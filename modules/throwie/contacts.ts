@@ -67,7 +67,7 @@ export class Contacts {
     for (let i = 0; i < CONTACTS_MAX; i++) {
       const contact = this.#contacts[i]!;
       if (contact.phase === "free" || !contact.lingers) continue;
-      const s = Math.floor(contact.peerHeardMs / 1_000);
+      const s = Math.floor(contact.patience.peerHeardMs / 1_000);
       if (s > heardS || (s === heardS && contact.link.begunMs >= longest!.link.begunMs)) continue;
       longest = contact;
       heardS = s;

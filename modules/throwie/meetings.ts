@@ -18,10 +18,11 @@ import { Callers } from "./callers.ts";
 import type { Contact } from "./contact.ts";
 import { CONTACTS_MAX, type Contacts } from "./contacts.ts";
 import type { Custody } from "./custody.ts";
+import type { Dice } from "./dice.ts";
 import type { CloseReason, NodeEvents } from "./events.ts";
 import type { Falsehoods } from "./falsehoods.ts";
 import type { Overhearing } from "./overhearing.ts";
-import { ADDRESS_BYTES, type MacAddress, type Radio, type Random } from "./ports.ts";
+import { ADDRESS_BYTES, type MacAddress, type Radio } from "./ports.ts";
 import { Presence } from "./presence.ts";
 import type { Reconciliation } from "./reconciliation.ts";
 import type { Retained } from "./retained.ts";
@@ -39,7 +40,7 @@ export type Obstruction = "busy" | "tie";
 export interface MeetingsOptions {
   /** The radio, for its address. */
   radio: Radio;
-  random: Random;
+  dice: Dice;
   store: Store;
   events: NodeEvents;
   beacons: Beacons;
@@ -53,7 +54,7 @@ export interface MeetingsOptions {
 
 export class Meetings {
   readonly #radio: Radio;
-  readonly #random: Random;
+  readonly #dice: Dice;
   readonly #store: Store;
   readonly #events: NodeEvents;
   readonly #beacons: Beacons;
@@ -66,11 +67,10 @@ export class Meetings {
   readonly #acquaintances = new Acquaintances();
   readonly #callers: Callers;
   readonly #presence = new Presence();
-  readonly #chance = new Uint8Array(2);
 
   constructor(options: MeetingsOptions) {
     this.#radio = options.radio;
-    this.#random = options.random;
+    this.#dice = options.dice;
     this.#store = options.store;
     this.#events = options.events;
     this.#beacons = options.beacons;
@@ -80,7 +80,7 @@ export class Meetings {
     this.#sharing = options.sharing;
     this.#custody = options.custody;
     this.#falsehoods = options.falsehoods;
-    this.#callers = new Callers(options.random);
+    this.#callers = new Callers(options.dice);
   }
 
   /** Take the beacon in this frame, and open a contact if the peer's set differs. False: the frame is no beacon. */
@@ -114,7 +114,7 @@ export class Meetings {
     const store = this.#store;
     if (store.count < store.room && this.#sharing.converges(estimate, now)) {
       // Otherwise anyone could keep nodes apart with a small Drop now and then.
-      if (!this.#callers.oneIn(CONVERGING_BEACONS)) return 0;
+      if (!this.#dice.oneIn(CONVERGING_BEACONS)) return 0;
     }
     return beacons.peerCount >= store.count && this.#hasEnough(now) ? 0 : estimate;
   }
@@ -188,7 +188,7 @@ export class Meetings {
    */
   #givesWay(engaged: Contact, from: MacAddress, now: number): boolean {
     if (engaged.stalled(now)) return true;
-    return engaged.awaitsAnswer && (lowerAddress(from, this.#radio.address) || this.#callers.oneIn(2));
+    return engaged.awaitsAnswer && (lowerAddress(from, this.#radio.address) || this.#dice.oneIn(2));
   }
 
   /** Begin a contact. Undefined when no contact is free or the workspace is in use. */
@@ -215,8 +215,7 @@ export class Meetings {
    * which it is meant.
    */
   #sessionId(): number {
-    this.#random.fill(this.#chance);
-    let sessionId = this.#chance[0]! | (this.#chance[1]! << 8);
+    let sessionId = this.#dice.u16();
     while (this.#contacts.hasSession(sessionId)) sessionId = (sessionId + 1) & 0xffff;
     return sessionId;
   }

@@ -20,11 +20,12 @@
  *
  * Invariant: at most one contact has the workspace. `answer` refuses an OPEN that answers another beacon than this
  * node's, and an OPEN that wants frames that this node did not offer. This class refuses to decide when a contact has
- * waited for too long (contact.ts).
+ * waited for too long (patience.ts).
  */
-
 import type { Assembly } from "../glacier/assembly.ts";
 import { PAYLOAD_BYTES_V1, PAYLOAD_BYTES_V2 } from "../glacier/frame.ts";
+import { digest, MESSAGE_PREFIX_BYTES } from "../glacier/message.ts";
+import type { Outgoing } from "../glacier/ports.ts";
 import { Reconciler } from "../rbsr/reconciler.ts";
 import { SaltedSet } from "../rbsr/salted-set.ts";
 import type { Store } from "../store/store.ts";
@@ -77,6 +78,7 @@ export class Reconciliation {
   readonly #reconciler: Reconciler;
   /** The part of `outbound` after an OPEN's prefix. */
   readonly #summaries: Uint8Array;
+  readonly #digest = new Uint32Array(2);
 
   constructor(options: ReconciliationOptions) {
     const { store, assemblies } = options;
@@ -166,6 +168,24 @@ export class Reconciliation {
   proceed(bytes: Uint8Array, offset: number, lengthBytes: number): boolean {
     this.#send(this.#reconciler.receive(bytes, offset, lengthBytes, this.outbound));
     return this.#reconciler.state !== "refused";
+  }
+
+  /** Describe the outbound message for the link, which takes it now. Only its type is the caller's. */
+  give(message: Outgoing): void {
+    this.outboundWaiting = false;
+    digest(this.outbound, 0, this.outboundBytes, this.#digest);
+    message.shortIdLow = this.#digest[0]!;
+    message.shortIdHigh = this.#digest[1]!;
+    message.bodyBytes = this.outboundBytes;
+    message.claim = 0;
+    message.aired = 0;
+    message.handle = this.outboundNumber;
+  }
+
+  /** Whether the whole message in this buffer has the short_id under which it came. */
+  isGenuine(assembly: Assembly): boolean {
+    digest(assembly.bytes, MESSAGE_PREFIX_BYTES, assembly.bodyBytes, this.#digest);
+    return this.#digest[0] === assembly.shortIdLow && this.#digest[1] === assembly.shortIdHigh;
   }
 
   #send(lengthBytes: number): void {

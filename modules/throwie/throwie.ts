@@ -39,6 +39,7 @@ import { Beacons } from "./beacons.ts";
 import type { ContactOwner } from "./contact.ts";
 import { Contacts } from "./contacts.ts";
 import { Custody } from "./custody.ts";
+import { Dice } from "./dice.ts";
 import { Effort } from "./effort.ts";
 import { type NodeEvents, SILENT } from "./events.ts";
 import { Falsehoods } from "./falsehoods.ts";
@@ -197,8 +198,9 @@ export class Throwie implements ContactOwner {
     const takesV2 = frameSizeBytesMax >= FRAME_SIZE_BYTES_V2;
     this.#frameOut = new Uint8Array(takesV2 ? FRAME_SIZE_BYTES_V2 : FRAME_SIZE_BYTES_V1);
     const retained = Retained.of(options.retained, store, clock.now());
+    const dice = new Dice(random);
     const beacons = new Beacons({
-      ...{ store, random, effort, takesV2 },
+      ...{ store, random, dice, effort, takesV2 },
       intervalMs: beaconIntervalMs,
       now: clock.now(),
       atOnce: options.beaconAtOnce ?? false,
@@ -226,7 +228,7 @@ export class Throwie implements ContactOwner {
     this.#falsehoods = falsehoods;
     this.#contacts = contacts;
     this.#meetings = new Meetings({
-      ...{ radio, random, store, events, beacons, assemblies, reconciliation, contacts, sharing, custody, falsehoods },
+      ...{ radio, dice, store, events, beacons, assemblies, reconciliation, contacts, sharing, custody, falsehoods },
     });
     if (retained !== undefined) this.#carry(retained);
   }
