@@ -129,7 +129,8 @@ class Subject {
 
   /**
    * Fills the store with Drops that were carried, and then with newcomers. The owner writes what is carried already,
-   * and another Drop while all are being read. Then either the node sleeps and wakes, or the owner takes a newcomer out.
+   * and another Drop while all are being read. Then either the node sleeps and wakes, or the owner takes a newcomer
+   * out.
    */
   crowd(restarts: boolean): void {
     for (let number = 0; number < CAPACITY; number++) {
