@@ -1,7 +1,7 @@
 /**
- * A board that lost its settings is on another channel than its town. So these tests hold the copies to the vectors
- * that other programs can use too, and cut the power at every operation of every write, also again and again, and
- * during the repair.
+ * A board that lost its settings is on another channel than its town. So these tests hold the writer to the vectors
+ * that other programs can use too (test/xs/settings-vectors.ts has those of a copy, on XS as well). They cut the power
+ * at every operation of every write, also again and again, and during the repair.
  */
 import test from "ava";
 import { checkSettings } from "../hosts/firmware/configuration.ts";
@@ -36,23 +36,6 @@ function partitionOf(names: readonly string[]): Uint8Array {
 
 const copiesOf = (partition: Uint8Array) =>
   [0, 1].map((sector) => readCopy(partition.subarray(sector * SETTINGS_SECTOR_BYTES)));
-
-test("a copy is written and read as the vectors say", (t) => {
-  for (const { name, sequence, settings, copy } of vectors.valid) {
-    t.is(toHex(writeCopy(sequence, linesOf(settings).reverse())), copy, name);
-    const found = readCopy(fromHex(copy));
-    t.deepEqual({ ...found, lines: settingsOf(found.lines) }, { state: "whole", sequence, lines: settings }, name);
-  }
-  for (const { name, copy, reason } of vectors.invalid) {
-    t.deepEqual({ ...readCopy(fromHex(copy)) }, { state: reason, sequence: 0, lines: [] } as never, name);
-  }
-});
-
-test("of two copies the newer whole one holds", (t) => {
-  for (const { copies, holds } of vectors.partitions) {
-    t.is(holding(copiesOf(partitionOf(copies))), holds ?? -1, copies.join(", "));
-  }
-});
 
 test("a writer keeps what it was not told to change, and begins with the sector that does not hold", (t) => {
   for (const { copies, change, order, sequence, settings, copy } of vectors.writes) {

@@ -40,10 +40,12 @@ import glacierVectors from "../vectors/glacier.json" with { type: "json" };
 import hashVectors from "../vectors/half-siphash.json" with { type: "json" };
 import keyVectors from "../vectors/key.json" with { type: "json" };
 import rbsrVectors from "../vectors/rbsr.json" with { type: "json" };
+import settingsVectors from "../vectors/settings.json" with { type: "json" };
 import storeVectors from "../vectors/store.json" with { type: "json" };
 import temperatureVectors from "../vectors/temperature.json" with { type: "json" };
 import { checkDongle } from "./dongle-vectors.ts";
 import { fromHex, toHex } from "./hex.ts";
+import { checkSettings } from "./settings-vectors.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: a vector is whatever its file says; a wrong name fails its check
 type Vector = any;
@@ -318,5 +320,6 @@ export function checkVectors(): Checks {
   checkSessions(checks);
   checkStore(checks);
   checkDongle(dongleVectors, checks);
+  checkSettings(settingsVectors, checks);
   return checks;
 }
