@@ -11,6 +11,7 @@ import { catchUncaught } from "./modules/board/crash.ts";
 import { restrain } from "./modules/board/crash-loop.ts";
 import { startDongle } from "./modules/board/dongle-role.ts";
 import { firmwareText } from "./modules/board/firmware.ts";
+import { HeadroomLog } from "./modules/board/headroom.ts";
 import { Kept } from "./modules/board/kept.ts";
 import { Log } from "./modules/board/log.ts";
 import { Loop } from "./modules/board/loop.ts";
@@ -84,7 +85,8 @@ function startNode({ role, channel, rate, halfLifeMs, wake }: Settings, report: 
   });
   kept.keepEpoch(node.epoch);
   const rest = wake === undefined ? undefined : new Sleeper({ board, kept, log, radio, node, cycle: wake });
-  const loop = new Loop(board, node, rest);
+  const sleeping = wake === undefined ? {} : { sleepMs: wake * 1_000 };
+  const loop = new Loop(board, new HeadroomLog({ board, log, task: node, ...sleeping }), rest);
   log.say(
     `listening on channel ${channel} at ${rate}, ${wake === undefined ? "always awake" : `waking every ${wake} s`}`,
   );

@@ -191,7 +191,18 @@ test("an invalid scenario is refused with the name of its field", (t) => {
 test("help names every command, and the help of each command its options", (t) => {
   const { status, stdout } = throwie(["--help"]);
   t.is(status, 0);
-  for (const command of ["write", "read", "delete", "journal", "recover", "mule", "gateway", "negentropy", "sim"]) {
+  for (const command of [
+    "write",
+    "read",
+    "delete",
+    "journal",
+    "recover",
+    "mule",
+    "gateway",
+    "negentropy",
+    "sim",
+    "doctor",
+  ]) {
     t.regex(stdout, new RegExp(`^ {2}${command} `, "m"));
     t.regex(throwie([command, "--help"]).stdout, /Options:/);
   }

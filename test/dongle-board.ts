@@ -30,6 +30,8 @@ export type Order =
   | { order: "hearLarge"; frameSizeBytes: number }
   | { order: "radio"; frameSizeBytesMax: number; address: string }
   | { order: "version"; version: number }
+  /** What the dongle says of its memory from now on. */
+  | { order: "headroom"; text: string }
   /** Starts a second node on this air, with this number of Drops. */
   | { order: "node"; drops: number };
 
@@ -62,6 +64,7 @@ let missed = 0;
 let cut = 0;
 let forgotten = 0;
 let version: number | undefined;
+let headroom = "";
 
 /** One of the two radios of this air. The other radio receives each frame when its time on the air is over. */
 class AirRadio {
@@ -137,6 +140,7 @@ let dongle: Dongle;
 function start(): void {
   wireDongle({
     clock,
+    headroom: () => headroom,
     openRadio(handlers) {
       radioHandlers = handlers;
       return radio;
@@ -243,6 +247,9 @@ async function obey(order: Order): Promise<void> {
       return;
     case "version":
       version = order.version;
+      return;
+    case "headroom":
+      headroom = order.text;
       return;
     case "node":
       return startNode(order.drops);

@@ -139,6 +139,36 @@ test("a host asks once in each session, and goes on with a dongle of 0.1.0 that 
   }
 });
 
+test("a dongle tells its headroom anew to each question, and an older dongle tells nothing", (t) => {
+  const line = new Line();
+  const host = new DongleHost({ line, clock, random: { fill: (bytes) => void bytes.fill(seed++) }, onFrame: () => {} });
+  let seed = 1;
+  let asked = 0;
+  for (const headroom of [() => `memory: ${++asked}`, undefined]) {
+    const up = new Line();
+    const dongle = new Dongle({ radio, line: up, clock, ...(headroom && { headroom }) });
+    const pass = (): void => {
+      for (let ms = 0; ms < 500; ms += 50) {
+        clock.nowMs += 50;
+        host.turn();
+        dongle.turn();
+        for (const message of line.messages.splice(0)) say(dongle, resealed(message));
+        for (const message of up.messages.splice(0)) say(host, resealed(message));
+      }
+    };
+    host.begin();
+    pass();
+    t.is(host.headroom, undefined, "nobody asked in this session");
+    for (const text of headroom === undefined ? ["", ""] : ["memory: 1", "memory: 2"]) {
+      host.askHeadroom();
+      t.is(host.headroom, undefined);
+      pass();
+      t.is(host.headroom, text);
+    }
+    t.is(dongle.counters.damagedHere, 0);
+  }
+});
+
 test("a text with bytes that could rewrite a terminal is made harmless", (t) => {
   const line = new Line();
   const host = new DongleHost({ line, clock, random: { fill: (bytes) => void bytes.fill(5) }, onFrame: () => {} });

@@ -5,6 +5,7 @@
  * the noise and the order of events.
  */
 import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -98,6 +99,16 @@ async function pair(t: ExecutionContext): Promise<{ board: Board; host: Host; op
   const opened = await host.tell({ order: "open", port: board.port });
   t.is(opened.refusal, undefined);
   return { board, host, opened };
+}
+
+async function execThrowie(words: string[]): Promise<{ status: number | null; stdout: string }> {
+  const child = spawn(process.execPath, ["build/hosts/cli/throwie.js", ...words]);
+  let stdout = "";
+  child.stdout.on("data", (bytes: Buffer) => {
+    stdout += bytes;
+  });
+  const [status] = await once(child, "close");
+  return { status, stdout };
 }
 
 async function until(what: () => Promise<boolean>): Promise<boolean> {
@@ -267,6 +278,37 @@ test.serial("a Mule that is killed leaves the dongle and the store ready for the
     child.kill("SIGKILL");
   }
 });
+
+test.serial(
+  "throwie doctor says what a dongle tells of its memory, and ends with 1 when that is too little",
+  async (t) => {
+    const board = new Board(t);
+    await board.tell({ order: "plug" });
+    const doctor = (words: string[]) => execThrowie(["doctor", "--radio", board.port, ...words]);
+    for (const [text, status, expected] of [
+      ["", 0, /does not know what is left of its memory/],
+      ["memory: 90000 bytes free, 80000 at the least, 70000 in one piece; unused stack: main 6000", 0, /main 6000\n$/],
+      [
+        "memory: 9000 bytes free, 8000 at the least, 7000 in one piece; unused stack: Tmr Svc 6000",
+        1,
+        /fell to 8000 bytes/,
+      ],
+      [
+        "memory: 90000 bytes free, 80000 at the least; unused stack: main 600 Tmr Svc 99 IDLE 700",
+        1,
+        /task Tmr Svc has 99/,
+      ],
+    ] as const) {
+      await board.tell({ order: "headroom", text });
+      const ended = await doctor([]);
+      t.regex(ended.stdout, /^The dongle 0200000000d0 answers on /);
+      t.regex(ended.stdout, expected);
+      t.is(ended.status, status, ended.stdout);
+    }
+    const { faults, port } = JSON.parse((await doctor(["--json"])).stdout);
+    t.deepEqual([faults.length, port], [1, board.port]);
+  },
+);
 
 test.serial(
   "a node behind a dongle syncs with another node although the dongle is unplugged and restarted",

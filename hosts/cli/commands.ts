@@ -226,6 +226,13 @@ function addTools(program: Command): void {
     .description("reconcile sets of items by Negentropy Protocol V1, over lines on standard input")
     .addHelpText("after", () => wrapped(NEGENTROPY_HELP))
     .action(loaded(async () => (await import("./negentropy.ts")).negentropy));
+
+  program
+    .command("doctor")
+    .description("ask a dongle for its firmware and for what is left of its memory and stacks")
+    .option("--radio <port>", "the dongle's serial port; without it, the ports of this computer are listed")
+    .option("--json", "print one JSON document")
+    .action(loaded(async () => (await import("./doctor.ts")).doctor));
 }
 
 function seed(given: string): number {

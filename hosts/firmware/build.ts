@@ -12,6 +12,7 @@ import { checkSettings } from "./configuration.ts";
 import { flashImage } from "./flash-image.ts";
 import { type BuildIdentity, identityOf, identityText } from "./identity.ts";
 import { withTwoApps } from "./partitions.ts";
+import { manifestOf } from "./roles.ts";
 import { run } from "./run.ts";
 import { desk, espIdf, type Toolchain } from "./toolchain.ts";
 
@@ -157,13 +158,10 @@ export function buildForDesk(settings: string[], instrumented: boolean): string 
 
 function mcconfig(build: Build, target: string, environment: NodeJS.ProcessEnv, more: string[] = []): void {
   const { board, flash, settings, identity } = build;
+  const manifest = manifestOf(build.config.role, outputFolder(flash));
   const output = outputFolder(flash);
   mkdirSync(output, { recursive: true });
   const platform = board === "lin" ? board : platformOf(board, flash);
   const config = [...settings, `firmware=${identityText(identity)}`];
-  run(
-    "mcconfig",
-    [...more, "-m", "-p", platform, "-t", target, "-o", output, "./manifest.json", ...config],
-    environment,
-  );
+  run("mcconfig", [...more, "-m", "-p", platform, "-t", target, "-o", output, manifest, ...config], environment);
 }

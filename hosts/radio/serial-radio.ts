@@ -11,6 +11,7 @@
  * whose radio takes shorter frames than the first, because the node was made for the first one's frames.
  */
 import { randomFillSync } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { SerialPort } from "serialport";
 import { DongleHost } from "../../modules/dongle/dongle-host.ts";
 import { LINE_BAUD, VERSION } from "../../modules/dongle/message.ts";
@@ -23,12 +24,21 @@ import { portSentence } from "./port-sentence.ts";
 const ANSWER_MS = 5_000;
 /** Bytes that the kernel has not taken yet. A few frames only, because a node cannot change a frame that waits here. */
 const PENDING_BYTES_MAX = 4_096;
+/** A dongle answers a question within a few turns. A question or an answer may be lost, so it is asked again. */
+const TELL_MS = 500;
+const QUESTIONS = 3;
+const LOOK_MS = 10;
 const REOPEN_TIMINGS = { baseMs: 100, capMs: 2_000 };
 
 export type DongleNews =
   | { event: "dongle-found"; port: string; address: string }
   | { event: "dongle-firmware"; port: string; firmware: string }
   | { event: "dongle-lost"; port: string; reason: string };
+
+/** The serial ports of this computer. */
+export async function serialPorts(): Promise<string[]> {
+  return (await SerialPort.list()).map(({ path }) => path);
+}
 
 export class SerialRadio implements HostRadio {
   address: MacAddress = new Uint8Array(6);
@@ -104,6 +114,22 @@ export class SerialRadio implements HostRadio {
     if (this.full || !this.#host.send(frame, lengthBytes, to)) return false;
     this.#turnSoon();
     return true;
+  }
+
+  /** What the dongle has left of memory and stacks, in its words. Empty: its firmware does not know the question. */
+  async headroom(): Promise<string> {
+    // The line holds one question, and that about the firmware is asked when the session begins.
+    await this.#answer(() => this.#host.firmware !== "");
+    for (let asked = 0; asked < QUESTIONS && this.#host.headroom === undefined; asked++) {
+      this.#host.askHeadroom();
+      this.#turnSoon();
+      await this.#answer(() => this.#host.headroom !== undefined);
+    }
+    return this.#host.headroom ?? "";
+  }
+
+  async #answer(told: () => boolean): Promise<void> {
+    for (const endMs = now() + TELL_MS; !told() && now() < endMs; ) await sleep(LOOK_MS);
   }
 
   close(): void {

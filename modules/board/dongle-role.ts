@@ -5,6 +5,7 @@
 import { wireDongle } from "../dongle/wire-dongle.ts";
 import { EspNow } from "../espnow/espnow.ts";
 import { Serial } from "../serial/serial.ts";
+import { headroom } from "./headroom.ts";
 import { Loop, type Task } from "./loop.ts";
 import type { Board } from "./ports.ts";
 import type { Settings } from "./settings.ts";
@@ -24,6 +25,7 @@ export function startDongle(
   wireDongle({
     clock: board,
     firmware,
+    headroom,
     openRadio: (handlers) => new EspNow({ channel, rate, ...handlers }),
     openLine: (handlers) => new Serial({ port, baud, ...handlers }),
     startLoop: (dongle) => new Loop(board, trial === undefined ? dongle : provingItself(dongle, trial)),

@@ -24,6 +24,7 @@ import {
   TELL,
   TOPIC_AT,
   TOPIC_FIRMWARE,
+  TOPIC_HEADROOM,
   tellText,
   u16At,
   u32At,
@@ -73,6 +74,8 @@ export class DongleHost implements LineOwner {
    * Empty: not yet, or the dongle is older than this question.
    */
   firmware = "";
+  /** What the dongle told of its memory and stacks since `askHeadroom`, in this session. Undefined: nothing. */
+  headroom: string | undefined;
   /** The version of the dongle that was refused. */
   otherVersion = 0;
   readonly #clock: Clock;
@@ -203,7 +206,15 @@ export class DongleHost implements LineOwner {
   }
 
   noted(message: Uint8Array, lengthBytes: number): void {
-    if (message[0] === TELL && message[TOPIC_AT] === TOPIC_FIRMWARE) this.firmware = tellText(message, lengthBytes);
+    if (message[0] !== TELL) return;
+    if (message[TOPIC_AT] === TOPIC_FIRMWARE) this.firmware = tellText(message, lengthBytes);
+    if (message[TOPIC_AT] === TOPIC_HEADROOM) this.headroom = tellText(message, lengthBytes);
+  }
+
+  /** Asks what the dongle has left of memory and stacks. A question that is not on the line yet gives way. */
+  askHeadroom(): void {
+    this.headroom = undefined;
+    this.#end.note(TOPIC_HEADROOM);
   }
 
   note(bytes: Uint8Array, at: number, topic: number): number {
@@ -216,6 +227,7 @@ export class DongleHost implements LineOwner {
     this.receiveQueueFrames = u16At(message, RECEIVE_QUEUE_AT);
     this.state = "open";
     this.firmware = "";
+    this.headroom = undefined;
     this.#end.open(this.#session, message[WINDOW_AT]!);
     this.#end.note(TOPIC_FIRMWARE);
   }

@@ -19,6 +19,7 @@ import {
   HELLO,
   TOPIC_AT,
   TOPIC_FIRMWARE,
+  TOPIC_HEADROOM,
   VERSION,
   VERSION_AT,
   type Welcome,
@@ -53,6 +54,8 @@ export interface DongleOptions {
   clock: Clock;
   /** The version, the build's hash and the settings of the firmware, in ASCII. Empty: nobody knows. */
   firmware?: string;
+  /** What the board has left of memory and stacks now, in ASCII. */
+  headroom?: () => string;
 }
 
 export class Dongle implements LineOwner {
@@ -65,12 +68,14 @@ export class Dongle implements LineOwner {
   readonly #welcome: Welcome;
   readonly #to: MacAddress = new Uint8Array(ADDRESS_BYTES);
   readonly #firmware: string;
+  readonly #headroom: () => string;
   #strangeMs = 0;
 
-  constructor({ radio, line, clock, firmware = "" }: DongleOptions) {
+  constructor({ radio, line, clock, firmware = "", headroom = () => "" }: DongleOptions) {
     this.#radio = radio;
     this.#clock = clock;
     this.#firmware = firmware;
+    this.#headroom = headroom;
     const { address, frameSizeBytesMax, receiveQueueFrames } = radio;
     const bytesMax = ADDRESS_BYTES + frameSizeBytesMax;
     const window = Math.min(Math.floor(WINDOW_BYTES / bytesMax), WINDOW_FRAMES_MAX);
@@ -170,6 +175,11 @@ export class Dongle implements LineOwner {
 
   note(bytes: Uint8Array, at: number, topic: number): number {
     const { session } = this.#end;
-    return writeTell(bytes, at, { session, topic }, topic === TOPIC_FIRMWARE ? this.#firmware : "");
+    return writeTell(bytes, at, { session, topic }, this.#known(topic));
+  }
+
+  #known(topic: number): string {
+    if (topic === TOPIC_FIRMWARE) return this.#firmware;
+    return topic === TOPIC_HEADROOM ? this.#headroom() : "";
   }
 }

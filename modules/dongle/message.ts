@@ -32,6 +32,8 @@ export const TELL = 7;
 
 /** What a host may ask about: the version, the build's hash and the settings of the dongle's firmware. */
 export const TOPIC_FIRMWARE = 1;
+/** What the board has left of memory and stacks. */
+export const TOPIC_HEADROOM = 2;
 
 export const VERSION_AT = 1;
 export const GREETING_SESSION_AT = 2;

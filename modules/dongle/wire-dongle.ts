@@ -19,13 +19,15 @@ export interface DongleParts {
   clock: Clock;
   /** As the dongle tells it to a host that asks. */
   firmware?: string;
+  /** Asked anew for each host that asks. */
+  headroom?: () => string;
   openRadio(handlers: RadioHandlers): DongleRadio;
   openLine(handlers: LineHandlers): Line;
   /** Calls the dongle's `turn` when it is due, and soon after each `wake`. */
   startLoop(dongle: Dongle): { wake(): void };
 }
 
-export function wireDongle({ clock, firmware = "", openRadio, openLine, startLoop }: DongleParts): void {
+export function wireDongle({ openRadio, openLine, startLoop, ...known }: DongleParts): void {
   let dongle: Dongle | undefined;
   let loop: { wake(): void } | undefined;
   const wake = (): void => loop?.wake();
@@ -43,6 +45,6 @@ export function wireDongle({ clock, firmware = "", openRadio, openLine, startLoo
     },
     onWritable: wake,
   });
-  dongle = new Dongle({ radio, line, clock, firmware });
+  dongle = new Dongle({ radio, line, ...known });
   loop = startLoop(dongle);
 }

@@ -10,8 +10,11 @@ import { SERIAL } from "./serial.ts";
 
 export const FUNCTIONS: Record<string, unknown> = { ...BYTES, ...MIXING, ...ESPNOW, ...SERIAL };
 
+/** Replaces modules/board/headroom-esp32.c, whose figures a test machine does not have. */
+const HEADROOM = { xs_board_headroom: () => "memory: 50000 bytes free, 40000 at the least" };
+
 function native(name: string): unknown {
-  const known = FUNCTIONS[name];
+  const known = { ...FUNCTIONS, ...HEADROOM }[name];
   if (known === undefined) throw new Error(`test/xs/natives has no function ${name}; add it`);
   return known;
 }

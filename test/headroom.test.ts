@@ -1,0 +1,89 @@
+/**
+ * A leak on a board shows only if the board says its figures and goes on saying them. These tests run the log of the
+ * headroom through days of an always-awake board and through the lives of a sleeping one, and once on real XS. They
+ * also hold the table of a board's memory in docs/firmware.md to the sizes that the build gives.
+ */
+import { readFileSync } from "node:fs";
+import test from "ava";
+import { type Creation, creationOfDongle } from "../hosts/firmware/roles.ts";
+import type { Board, WakeCause } from "../modules/board/ports.ts";
+import { onDesk } from "./xs/on-desk.ts";
+
+Object.assign(globalThis, { native: () => () => "memory: 1" });
+const { HeadroomLog } = await import("../modules/board/headroom.ts");
+const { Log } = await import("../modules/board/log.ts");
+
+const DAY_MS = 86_400_000;
+
+function lifeFrom(bootMs: number, wakeCause: WakeCause, sleepMs?: number) {
+  const clock = { nowMs: bootMs };
+  const saidAt: number[] = [];
+  const board = { wakeCause, now: () => clock.nowMs, log: () => saidAt.push(clock.nowMs) } as unknown as Board;
+  const task = { turn: () => clock.nowMs + 1_000 };
+  const made = new HeadroomLog({
+    board,
+    log: new Log(board, "0.1.0"),
+    task,
+    ...(sleepMs !== undefined && { sleepMs }),
+  });
+  return { clock, saidAt, turn: () => made.turn() };
+}
+
+test("an awake board says its headroom a minute after the start, then once on each day of its clock", (t) => {
+  const { clock, saidAt, turn } = lifeFrom(5_000, "power");
+  for (; clock.nowMs < 3 * DAY_MS + 10_000; clock.nowMs += 10_000) t.is(turn(), clock.nowMs + 1_000);
+  t.deepEqual(saidAt, [65_000, DAY_MS + 5_000, 2 * DAY_MS + 5_000, 3 * DAY_MS + 5_000]);
+});
+
+test("a board that sleeps for a minute says its headroom in one life of each day", (t) => {
+  const saidAt: number[] = [];
+  for (let bootMs = 700; bootMs < 2.5 * DAY_MS; bootMs += 60_000) {
+    const life = lifeFrom(bootMs, bootMs === 700 ? "power" : "timer", 60_000);
+    for (let turns = 0; turns < 3; turns++, life.clock.nowMs += 100) life.turn();
+    saidAt.push(...life.saidAt);
+  }
+  t.deepEqual(
+    saidAt.map((ms) => Math.floor(ms / DAY_MS)),
+    [1, 2],
+  );
+});
+
+test("a node says its headroom once in its first two minutes, and a dongle leaves its line alone", async (t) => {
+  for (const [role, lines] of [
+    ["throwie", 1],
+    ["dongle", 0],
+  ] as const) {
+    const log = await onDesk<string[]>(`desk.config.role = "${role}"; desk.run(120000); return desk.log;`);
+    t.is(log.filter((line) => line.includes("memory: ")).length, lines, `${role}: ${log.join("\n")}`);
+  }
+});
+
+const SLOT_BYTES = 16;
+/** What the SDK adds to the stack of XS's task on a C3. */
+const STACK_EXTRA_BYTES = 1_016;
+const NODE: Creation & { stack: number; nativeStack: number } = JSON.parse(
+  readFileSync("manifest.json", "utf8"),
+).creation;
+
+test("by the table of docs/firmware.md a Throwie keeps 24 KB free and a dongle 32 KB", (t) => {
+  const [, table] = readFileSync("docs/firmware.md", "utf8").split(/<!-- \/?memory of a C3 -->/);
+  const rows = [...table!.matchAll(/^\| (.+?) \| ([\d,]+) \| ([\d,]+) \|$/gm)].map(([, name, ...cells]) => ({
+    name: name!.replaceAll("*", ""),
+    bytes: cells.map((cell) => Number(cell.replaceAll(",", ""))),
+  }));
+  const row = (start: string): number[] => rows.find(({ name }) => name.startsWith(start))!.bytes;
+  for (const [column, { heap, chunk }, floorBytes] of [
+    [0, NODE, 24 * 1024],
+    [1, creationOfDongle(), 32 * 1024],
+  ] as const) {
+    t.is(row("XS: ")[column], (heap.initial + NODE.stack) * SLOT_BYTES + chunk.initial);
+    t.is(row("the stack of XS's task")[column], NODE.nativeStack + STACK_EXTRA_BYTES);
+    let left = row("free at the start")[column]!;
+    for (const { name, bytes } of rows.slice(1)) {
+      if (name.startsWith("free")) t.is(bytes[column], left, name);
+      else left -= bytes[column]!;
+    }
+    t.true(row("free at the least")[column]! >= floorBytes);
+    t.deepEqual([heap.incremental, chunk.incremental], [0, 0]);
+  }
+});
