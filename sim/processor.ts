@@ -22,8 +22,8 @@ const BYTECODES = {
   mixes: 65,
   sorted: 300,
   slices: 22_500,
-  hashes: 60_000,
-  inserted: 30_000,
+  hashes: 25_000,
+  inserted: 31_500,
 } as const;
 
 /** The bytecodes that all the work of a node since its start costs a board. */

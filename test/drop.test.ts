@@ -289,6 +289,9 @@ test("seal and open do not change their arguments, and their results share no me
   t.throws(() => open(drop, key.subarray(1)), { message: /content key/ });
 });
 
+/** Of BLAKE3. A Drop has one chunk or two. */
+const CHUNK_BYTES = 1_024;
+
 test("DropIds equal those of hash-wasm, hashed whole or in slices", async (t) => {
   const next = stream(seed ^ 3);
   const hasher = new DropHasher();
@@ -311,6 +314,10 @@ test("DropIds equal those of hash-wasm, hashed whole or in slices", async (t) =>
       at += part.length;
     }
     t.is(hasher.lengthBytes, bytes.length);
+    if (round % 2 === 0) {
+      t.is(hasher.close(), bytes.length > CHUNK_BYTES);
+      t.false(hasher.close(), "the first half is done once");
+    }
     hasher.finish(into);
     t.is(hex(into), `${expected}eeeeeeee`, replay);
   }
@@ -324,8 +331,13 @@ test("a hasher that is used out of order, or past a Drop's size, throws", (t) =>
   hasher.begin();
   t.throws(() => hasher.finish(into), { message: /empty/ });
   t.throws(() => hasher.update(into, 33), { message: /longer than its buffer/ });
+  t.throws(() => new DropHasher().close(), { message: /before begin/ });
   hasher.update(new Uint8Array(DROP_SIZE_BYTES_MAX));
   t.throws(() => hasher.update(new Uint8Array(1)), { message: /2,048/ });
+  hasher.begin();
+  hasher.update(new Uint8Array(CHUNK_BYTES + 1));
+  hasher.close();
+  t.throws(() => hasher.update(new Uint8Array(1)), { message: /after close/ });
   hasher.begin();
   hasher.update(into);
   hasher.finish(into);
