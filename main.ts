@@ -21,7 +21,7 @@ import { settingsOfBoard } from "./modules/board/settings-of-board.ts";
 import { Sleeper } from "./modules/board/sleeper.ts";
 import { mountOrFormat } from "./modules/board/store-of-board.ts";
 import { Trial } from "./modules/board/trial.ts";
-import { nextImage, offerUpdate } from "./modules/board/update-window.ts";
+import { isAttended, nextImage, offerUpdate } from "./modules/board/update-window.ts";
 import { EspNow } from "./modules/espnow/espnow.ts";
 import { Store } from "./modules/store/store.ts";
 import { RETAINED_BYTES } from "./modules/throwie/retained.ts";
@@ -35,6 +35,8 @@ restrain(board, kept, log);
 catchUncaught(board, log);
 const next = nextImage();
 const trial = next?.trial ? new Trial(board) : undefined;
+/** Somebody may wait for the first beacon: beside the board, or after an update. */
+let beaconAwaited = trial !== undefined || isAttended(board);
 offerUpdate({ board, config, firmware, next }, start);
 
 function start(): void {
@@ -48,6 +50,12 @@ function start(): void {
 
 function sayAll(lines: readonly string[]): void {
   for (const line of lines) log.say(line);
+}
+
+function firstBeaconOut(): void {
+  beaconAwaited = false;
+  trial?.passed();
+  log.say(`the first beacon is out: ${firmware} works`);
 }
 
 function startNode({ role, channel, rate, halfLifeMs, wake }: Settings, report: readonly string[]): void {
@@ -64,7 +72,7 @@ function startNode({ role, channel, rate, halfLifeMs, wake }: Settings, report: 
       loop.wake();
     },
     onRoom: () => {
-      if (trial?.passed()) log.say(`this firmware works, and stays: ${firmware}`);
+      if (beaconAwaited) firstBeaconOut();
       loop.wake();
     },
   });

@@ -11,7 +11,7 @@ import test from "ava";
 import { tableOf } from "../hosts/firmware/build.ts";
 import { type BuildManifest, buildManifest, summary } from "../hosts/firmware/build-manifest.ts";
 import { checkSettings } from "../hosts/firmware/configuration.ts";
-import { chipIn } from "../hosts/firmware/esptool.ts";
+import { chipIn, type FoundChip } from "../hosts/firmware/esptool.ts";
 import { flashImage, refusalOf } from "../hosts/firmware/flash-image.ts";
 import { readImage } from "../hosts/firmware/image.ts";
 import { linkedMemory } from "../hosts/firmware/link-map.ts";
@@ -204,32 +204,35 @@ test("a build that made no image, or one for another chip, is a failure", (t) =>
 });
 
 const SAID_4 = (family: string, name: string, flash: string): string =>
-  `esptool.py v4.8.1\nSerial port /dev/ttyACM0\nConnecting...\nDetecting chip type... Unsupported detection protocol, switching and trying again...\nDetecting chip type... ${family}\nChip is ${name} (QFN32) (revision v0.4)\nDetected flash size: ${flash}\n`;
+  `esptool.py v4.8.1\nSerial port /dev/ttyACM0\nConnecting...\nDetecting chip type... Unsupported detection protocol, switching and trying again...\nDetecting chip type... ${family}\nChip is ${name} (QFN32) (revision v0.4)\nMAC: 34:85:18:00:00:0a\nDetected flash size: ${flash}\n`;
 const SAID_5 = (family: string, name: string, flash: string): string =>
-  `esptool v5.1.0\nConnected to ${family} on /dev/ttyACM0:\nChip type:          ${name} (QFN32) (revision v0.4)\nDetected flash size: ${flash}\n`;
+  `esptool v5.1.0\nConnected to ${family} on /dev/ttyACM0:\nChip type:          ${name} (QFN32) (revision v0.4)\nMAC:                34:85:18:00:00:0a\nDetected flash size: ${flash}\n`;
 
 test("the chip is found in what esptool 4 and 5 say, whatever the name of its package", (t) => {
   for (const said of [SAID_4, SAID_5]) {
-    const cases: [string, string, string, ReturnType<typeof chipIn>][] = [
+    const cases: [string, string, string, Omit<FoundChip, "address">][] = [
       ["ESP32-C3", "ESP32-C3", "4MB", { name: "ESP32-C3", board: "esp32c3", flash: "4MB" }],
       ["ESP32-C3", "ESP8685", "4MB", { name: "ESP32-C3 (ESP8685)", board: "esp32c3", flash: "4MB" }],
       ["ESP32", "ESP32-D0WD-V3", "16MB", { name: "ESP32-D0WD-V3", board: "esp32", flash: "16MB" }],
       ["ESP32", "ESP32-U4WDH", "512KB", { name: "ESP32-U4WDH", board: "esp32", flash: "512KB" }],
       ["ESP32-S3", "ESP32-S3-PICO-1", "Unknown", { name: "ESP32-S3-PICO-1", board: "esp32s3", flash: undefined }],
     ];
-    for (const [family, name, flash, found] of cases) t.deepEqual(chipIn(said(family, name, flash)), found);
+    for (const [family, name, flash, found] of cases) {
+      t.deepEqual(chipIn(said(family, name, flash)), { ...found, address: "34:85:18:00:00:0a" });
+    }
   }
   t.is(chipIn("A fatal error occurred: Failed to connect to Espressif device: No serial data received.\n"), undefined);
 });
 
 test("an image is refused for another chip, and for a flash that is too small", (t) => {
   const image = { board: "esp32c3", flash: "4MB" };
-  const chip = (board: string, flash?: string): Parameters<typeof refusalOf>[0] => ({ name: "ESP32-C3", board, flash });
+  const address = undefined;
+  const chip = (board: string, flash?: string): FoundChip => ({ name: "ESP32-C3", board, flash, address });
   t.is(refusalOf(chip("esp32c3", "4MB"), image), "");
   t.is(refusalOf(chip("esp32c3", "16MB"), image), "");
   t.is(refusalOf(chip("esp32c3"), image), "");
   t.regex(
-    refusalOf({ name: "ESP32-S3", board: "esp32s3", flash: "8MB" }, image),
+    refusalOf({ name: "ESP32-S3", board: "esp32s3", flash: "8MB", address }, image),
     /^The chip is an ESP32-S3, and .*\.$/,
   );
   t.regex(refusalOf(chip("esp32c3", "2MB"), image), /^The board has 2MB of flash, .*\.$/);

@@ -95,7 +95,7 @@ async function update(given: Given = {}): Promise<Ran> {
   chip.boot();
   const { outside } = chip;
   const stop = given.silent === true ? () => {} : playBoard(terminal, chip, given.says ?? []);
-  const words = ["update", "--port", port, "--image", path];
+  const words = ["update", "--flash", "8MB", "--port", port, "--image", path];
   const child = spawn(process.execPath, ["build/hosts/firmware/firmware.js", ...words]);
   let out = "";
   let err = "";
@@ -114,7 +114,7 @@ async function update(given: Given = {}): Promise<Ran> {
 test.serial("update gives a board the image, shows how far it is, and waits until the firmware stays", async (t) => {
   const says = [
     `1 ms: throwie, woken by crash: mounted 3 Drops; firmware ${NEW} role=throwie channel=1`,
-    `900 ms: this firmware works, and stays: ${NEW} role=throwie channel=1`,
+    `900 ms: the first beacon is out: ${NEW} role=throwie channel=1 works`,
   ];
   const { status, out, err, chip, image, outside } = await update({ says });
   t.deepEqual([status, err], [0, ""]);
@@ -146,7 +146,7 @@ test.serial(
       ],
       [
         { faults: ["The image is too large."], silent: true },
-        /^This image is not given to a board\. The image is too large\.\n$/,
+        /^This image is not written to a board\. The image is too large\.\n$/,
       ],
     ];
     for (const [given, sentence] of cases) {
@@ -161,7 +161,7 @@ test.serial(
 
 test.serial("update refuses a port that is not there, and a folder without an image, before it calls", async (t) => {
   const run = async (words: string[]): Promise<string> => {
-    const child = spawn(process.execPath, ["build/hosts/firmware/firmware.js", "update", ...words]);
+    const child = spawn(process.execPath, ["build/hosts/firmware/firmware.js", "update", "--flash", "8MB", ...words]);
     let err = "";
     child.stderr.on("data", (bytes: Buffer) => {
       err += bytes;
@@ -172,8 +172,5 @@ test.serial("update refuses a port that is not there, and a folder without an im
   const { path } = imageFolder({});
   const nowhere = join(folder, "nowhere");
   t.is(await run(["--port", nowhere, "--image", path]), `There is no port ${nowhere}: is the board plugged in?\n`);
-  t.regex(
-    await run(["--port", nowhere, "--image", folder]),
-    /has no image: build one with npm run firmware -- --flash 8MB, .*\.\n$/,
-  );
+  t.regex(await run(["--port", nowhere, "--image", folder]), /has no image: build one with npm run firmware, .*\.\n$/);
 });

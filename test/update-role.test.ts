@@ -103,7 +103,7 @@ test("a new firmware stays from its first beacon on, and says so once", async (t
     { confirmed: images.confirmed, onTrial: images.onTrial, lives },
     { confirmed: 1, onTrial: false, lives: 1 },
   );
-  const saying = log.filter((line) => line.includes("this firmware works, and stays: 0.1.0+old role=throwie"));
+  const saying = log.filter((line) => line.includes("the first beacon is out: 0.1.0+old role=throwie"));
   t.is(saying.length, 1, log.join("\n"));
 });
 

@@ -22,6 +22,8 @@ export interface FoundChip {
   board: string;
   /** Such as "4MB". Undefined: esptool does not know this flash. */
   flash: string | undefined;
+  /** The chip's address, by which two boards can be told apart. Undefined: esptool did not say. */
+  address: string | undefined;
 }
 
 /**
@@ -53,6 +55,7 @@ export function chipIn(said: string): FoundChip | undefined {
     name: name.startsWith(family) ? name : `${family} (${name})`,
     board: family.toLowerCase().replace("-", ""),
     flash,
+    address: /^(?:BASE )?MAC: +([0-9a-f:]{17})/m.exec(said)?.[1],
   };
 }
 

@@ -6,7 +6,7 @@
  */
 import { join } from "node:path";
 import process from "node:process";
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { packageFolder } from "../machine/folders.ts";
 import {
   boards,
@@ -16,6 +16,7 @@ import {
   flashBoard,
   imageFolder,
   monitorBoard,
+  OUTPUT,
   ready,
 } from "./build.ts";
 import { writeManifests } from "./manifests.ts";
@@ -24,6 +25,7 @@ import { release } from "./release.ts";
 import { type SettingsOptions, settingsCommand } from "./settings-command.ts";
 import { espIdf, missingCompiler } from "./toolchain.ts";
 import { updateBoard } from "./update-board.ts";
+import { updateByCable } from "./update-by-cable.ts";
 
 const KNOWN = `one of ${boards().join(", ")}`;
 const BOARD = "esp32c3";
@@ -32,6 +34,17 @@ interface BoardOptions {
   board: string;
   flash: FlashSize;
   port?: string;
+}
+
+interface UpdateOptions {
+  port: string;
+  image?: string;
+  patience: number;
+}
+
+function secondsOf(text: string): number {
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It must be a number of seconds from 1 to 9999.");
 }
 
 function flashOption(): Option {
@@ -98,13 +111,16 @@ program
 
 program
   .command("update")
-  .description("give a board with two app partitions a new image, without a tool for flash; the board keeps its Drops")
+  .description("give a board a new image, and go back when it does not work; the board keeps its Drops")
   .requiredOption("--port <path>", "the board's serial port")
   .option("--board <name>", KNOWN, BOARD)
-  .option("--image <folder>", "a folder with an image and its firmware.json; without it, what --flash 8MB built")
-  .action(({ board, port, image }: { board: string; port: string; image?: string }) =>
-    updateBoard({ folder: image ?? imageFolder(board, "8MB"), port, say: console.log }),
-  );
+  .addOption(flashOption())
+  .option("--image <folder>", "a folder with an image and its firmware.json; without it, the image that was built")
+  .option("--patience <seconds>", "how long the new firmware has until its first beacon", secondsOf, 90)
+  .action(({ board, port, flash, image, patience }: BoardOptions & UpdateOptions) => {
+    const update = { folder: image ?? imageFolder(board, flash), port, patienceMs: 1_000 * patience, say: console.log };
+    return flash === "8MB" ? updateBoard(update) : updateByCable({ ...update, savedIn: join(OUTPUT, "saved") });
+  });
 
 program
   .command("monitor")

@@ -13,22 +13,41 @@ import { chipNumber } from "./image.ts";
 
 /** `folder` is where the build left the image. `config` are settings that the image must have. */
 export function flashImage(folder: string, port: string | undefined, config: Record<string, unknown>): void {
-  const manifest = JSON.parse(readFileSync(join(folder, MANIFEST_FILE), "utf8")) as BuildManifest;
-  if (manifest.faults.length > 0) throw new Error(`This image is not written to a board. ${manifest.faults.join(" ")}`);
+  const manifest = checkedManifest(folder);
   checkSettingsOf(manifest, config);
   checkFiles(folder, manifest);
+  checkChip(manifest, port);
+  writeImage(folder, manifest, port);
+}
+
+/** The manifest beside an image. Throws an Error of one sentence when there is none, or the image breaks a limit. */
+export function checkedManifest(folder: string): BuildManifest {
+  const path = join(folder, MANIFEST_FILE);
+  if (!existsSync(path))
+    throw new Error(`${folder} has no image: build one with npm run firmware, and name its --board.`);
+  const manifest = JSON.parse(readFileSync(path, "utf8")) as BuildManifest;
+  if (manifest.faults.length > 0) throw new Error(`This image is not written to a board. ${manifest.faults.join(" ")}`);
+  return manifest;
+}
+
+/** Names the chip that is there. Throws an Error of one sentence when the image is not for that chip. */
+export function checkChip(manifest: BuildManifest, port: string | undefined): FoundChip {
   const found = findChip(port);
   const where = port === undefined ? "" : ` on ${port}`;
   console.log(`Found ${article(found.name)} with ${found.flash ?? "an unknown size"} of flash${where}.`);
   const refusal = refusalOf(found, manifest);
   if (refusal !== "") throw new Error(`${refusal} Nothing was written.`);
-  console.log(`Writing ${manifest.firmware}.`);
-  const places = manifest.files.flatMap(({ name, offset }) => [`0x${offset.toString(16)}`, join(folder, name)]);
-  esptool(manifest.board, port, ["--baud", String(FLASH_BAUD), "write_flash", ...places]);
+  return found;
+}
+
+export function writeImage(folder: string, { board, firmware, files }: BuildManifest, port: string | undefined): void {
+  console.log(`Writing ${firmware}.`);
+  const places = files.flatMap(({ name, offset }) => [`0x${offset.toString(16)}`, join(folder, name)]);
+  esptool(board, port, ["--baud", String(FLASH_BAUD), "write_flash", ...places]);
 }
 
 /** Bits per second. Every USB chip of a board does this, and ESP-IDF and the Moddable SDK use no other speed. */
-const FLASH_BAUD = 921_600;
+export const FLASH_BAUD = 921_600;
 
 /** Why this image may not be written to this chip, in one sentence. Empty: it may. */
 export function refusalOf(found: FoundChip, { board, flash }: Pick<BuildManifest, "board" | "flash">): string {
@@ -59,7 +78,7 @@ function checkSettingsOf({ settings }: BuildManifest, config: Record<string, unk
   }
 }
 
-function checkFiles(folder: string, { files }: BuildManifest): void {
+export function checkFiles(folder: string, { files }: BuildManifest): void {
   for (const { name, sha256 } of files) {
     const path = join(folder, name);
     if (existsSync(path) && createHash("sha256").update(readFileSync(path)).digest("hex") === sha256) continue;

@@ -1,13 +1,18 @@
 /**
- * What a board says on its line after an update: whether the new firmware stays, or the board went back.
+ * What a board says on its line after an update: whether the new firmware works, or the board went back.
  *
  * A Throwie and a Mule say so in their log. A dongle logs nothing; it tells its firmware to a host that greets it, so
  * the board is also greeted as a dongle is. Sans-I/O.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { DongleHost } from "../../modules/dongle/dongle-host.ts";
 import type { Line } from "../../modules/dongle/line-end.ts";
 import type { Clock } from "../../modules/throwie/ports.ts";
+import { type BoardLine, now } from "./board-line.ts";
 
+export type Proof = "unknown" | "works" | "back";
+
+const TURN_MS = 5;
 /** A line of a board's log is shorter. */
 const TEXT_CHARACTERS_MAX = 1_000;
 
@@ -16,12 +21,12 @@ export interface NewFirmwareOptions {
   clock: Clock;
   /** What the new image calls itself: version and hash. */
   firmware: string;
-  /** What the board said of the firmware before. */
+  /** What the firmware before called itself; empty when nobody knows. */
   before: string;
 }
 
-export class NewFirmware {
-  state: "unknown" | "stays" | "back" = "unknown";
+class NewFirmware {
+  state: Proof = "unknown";
   readonly #firmware: string;
   readonly #before: string;
   readonly #dongle: DongleHost;
@@ -29,7 +34,7 @@ export class NewFirmware {
 
   constructor({ line, clock, firmware, before }: NewFirmwareOptions) {
     this.#firmware = firmware;
-    this.#before = before.split(" ")[0]!;
+    this.#before = before;
     let seed = clock.now();
     const random = { fill: (bytes: Uint8Array) => void bytes.fill(++seed) };
     this.#dongle = new DongleHost({ line, clock, random, onFrame: () => {} });
@@ -39,21 +44,38 @@ export class NewFirmware {
   receive(bytes: Uint8Array): void {
     this.#dongle.receive(bytes, bytes.length);
     this.#text = (this.#text + Buffer.from(bytes).toString("latin1")).slice(-TEXT_CHARACTERS_MAX);
-    const stays = / ms: this firmware works, and stays: (\S+)/.exec(this.#text)?.[1];
+    const works = / ms: the first beacon is out: (\S+)/.exec(this.#text)?.[1];
     const said = [...this.#text.matchAll(/; firmware (\S+) /g)].at(-1)?.[1];
-    if (stays === this.#firmware) this.state = "stays";
-    else if (this.#isOld(said) || this.#isOld(stays)) this.state = "back";
+    if (works === this.#firmware) this.state = "works";
+    else if (this.#isOld(said) || this.#isOld(works)) this.state = "back";
   }
 
   turn(): void {
     this.#dongle.turn();
     const told = this.#dongle.firmware.split(" ")[0]!;
-    if (told === this.#firmware) this.state = "stays";
+    if (told === this.#firmware) this.state = "works";
     else if (this.#isOld(told)) this.state = "back";
   }
 
   /** An update to the same build cannot be told from its going back by a name. */
   #isOld(firmware: string | undefined): boolean {
-    return firmware === this.#before && firmware !== this.#firmware;
+    return this.#before !== "" && firmware === this.#before && firmware !== this.#firmware;
   }
+}
+
+export interface ProofOptions {
+  firmware: string;
+  before: string;
+  patienceMs: number;
+}
+
+/** Resolves as soon as the board has said which it is, and with "unknown" when it has not said so in this time. */
+export async function waitForProof(line: BoardLine, { firmware, before, patienceMs }: ProofOptions): Promise<Proof> {
+  const watch = new NewFirmware({ line, clock: { now }, firmware, before });
+  line.onBytes = (bytes) => watch.receive(bytes);
+  for (const endMs = now() + patienceMs; now() < endMs && watch.state === "unknown"; await sleep(TURN_MS)) {
+    await line.keepOpen();
+    watch.turn();
+  }
+  return watch.state;
 }

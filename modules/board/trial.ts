@@ -26,11 +26,10 @@ export class Trial {
     );
   }
 
-  /** The first beacon is out. True at the first call: from now on the image stays. */
-  passed(): boolean {
-    if (this.#over) return false;
+  /** The first beacon is out: the image stays. Idempotent. */
+  passed(): void {
+    if (this.#over) return;
     this.#over = true;
     imageLoader.confirm();
-    return true;
   }
 }

@@ -27,6 +27,11 @@ export interface WindowOptions {
   next: NextImage | undefined;
 }
 
+/** Somebody gave the board power, or reset it. */
+export function isAttended({ wakeCause }: Board): boolean {
+  return wakeCause === "power" || wakeCause === "other";
+}
+
 /** Undefined on a board with one app partition. */
 export function nextImage(): NextImage | undefined {
   let flash: Partition;
@@ -42,8 +47,7 @@ export function nextImage(): NextImage | undefined {
 /** Calls `start` when nobody updates the board, in this turn or a later one. */
 export function offerUpdate(options: WindowOptions, start: () => void): void {
   const { board, next } = options;
-  const attended = board.wakeCause === "power" || board.wakeCause === "other";
-  if (next !== undefined && attended) listen(options, next, start);
+  if (next !== undefined && isAttended(board)) listen(options, next, start);
   else start();
 }
 
