@@ -94,15 +94,17 @@ function powerRows(of: Figures): Row[] {
     const figure = (what: string): number => of(`${cycle} s: ${what}`);
     const town = (what: string): number => of(`town, ${cycle} s: ${what}`);
     const begins = `| ${cycle} s |`;
+    const sleep = cycle < of("deep sleep costs less than light sleep: ESP32-C3, from") ? "light sleep" : "deep sleep";
     const met = minutes(figure("two boards meet, median"));
     return [
       {
         ...{ path, table: "| cycle | radio on |", begins },
         cells: [
           `${figure("radio on").toFixed(2)} %`,
-          undefined,
-          `${figure("ESP32-C3, deep sleep, 18650 Li-ion")} days`,
-          `${figure("ESP32-C3, deep sleep, 3 x AA lithium")} days`,
+          sleep.replace(" sleep", ""),
+          `${figure(`ESP32-C3, ${sleep}`).toFixed(2)} mA`,
+          `${figure(`ESP32-C3, ${sleep}, 18650 Li-ion`)} days`,
+          `${figure(`ESP32-C3, ${sleep}, 3 x AA lithium`)} days`,
           met,
           minutes(figure("two boards meet, 99 of 100")),
         ],
@@ -131,7 +133,27 @@ function powerRows(of: Figures): Row[] {
       },
     ];
   });
-  return [...cycles, ...full];
+  const clocks = [
+    ["ESP32-C3", 80],
+    ["ESP32-C3", 160],
+    ["ESP32", 80],
+    ["ESP32", 160],
+    ["ESP32", 240],
+  ].map(([chip, mhz]) => {
+    const figure = (what: string): number => of(`${chip} at ${mhz} MHz: ${what}`);
+    return {
+      ...{ path, table: "| chip | clock |", begins: `| ${chip} | ${mhz} MHz |` },
+      cells: [
+        undefined,
+        undefined,
+        `${(figure("wake-up") / 1_000).toFixed(2)} s`,
+        `${figure("charge of a wake-up")} mAs`,
+        `${figure("deep sleep, 60 s").toFixed(2)} mA`,
+        `${figure("light sleep, 60 s").toFixed(2)} mA`,
+      ],
+    };
+  });
+  return [...cycles, ...full, ...clocks];
 }
 
 function storeRows(of: Figures): Row[] {

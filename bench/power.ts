@@ -18,12 +18,13 @@ import {
   batteryDays,
   CHIPS,
   type Chip,
+  type ClockMhz,
+  chargeMah,
   deepSleepPaysAfterS,
-  FROM_DEEP_SLEEP,
-  FROM_LIGHT_SLEEP,
+  fromDeepSleep,
   idleUsage,
   meanMilliamperes,
-  type Waking,
+  Usage,
 } from "../sim/power.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { parseScenario } from "../sim/scenario.ts";
@@ -43,8 +44,16 @@ export const FULL_TOWN_CYCLES = [60, 300] as const;
 const rounded = (value: number, digits: number): number => Number(value.toFixed(digits));
 const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-function idleMilliamperes(cycle: WakeCycle, chip: Chip, waking: Waking): number {
-  return mean(WAKE_PRIMES_S[cycle].map((primeS) => meanMilliamperes(idleUsage(primeS, cycle, waking), chip)));
+function idleMilliamperes(cycle: WakeCycle, chip: Chip, sleep: "deep" | "light", clock?: ClockMhz): number {
+  const currents = WAKE_PRIMES_S[cycle].map((primeS) =>
+    meanMilliamperes(idleUsage(primeS, cycle, sleep, clock), chip, clock),
+  );
+  return mean(currents);
+}
+
+/** How a board with an ESP32-C3 sleeps. */
+function chosenSleep(cycle: WakeCycle): "deep" | "light" {
+  return cycle < deepSleepPaysAfterS(CHIPS[0]!) ? "light" : "deep";
 }
 
 function longestMs(cycle: WakeCycle): number {
@@ -69,20 +78,20 @@ function ofCycle(cycle: WakeCycle): Result[] {
   const longestS = primes[primes.length - 1]!;
   const name = (what: string): string => `${cycle} s: ${what}`;
   const results: Result[] = [];
-  const usages = primes.map((primeS) => idleUsage(primeS, cycle, FROM_DEEP_SLEEP));
+  const usages = primes.map((primeS) => idleUsage(primeS, cycle, chosenSleep(cycle)));
   const listening = mean(usages.map((usage) => usage.listenUs / usage.totalUs));
   results.push({ name: name("radio on"), value: rounded(100 * listening, 2), unit: "%" });
   for (const chip of CHIPS) {
-    const light = { ...chip, deepSleepMa: chip.lightSleepMa };
-    const currents: [string, number][] = [
-      ["deep sleep", idleMilliamperes(cycle, chip, FROM_DEEP_SLEEP)],
-      ["light sleep", idleMilliamperes(cycle, light, FROM_LIGHT_SLEEP)],
-    ];
-    for (const [sleep, current] of currents) {
-      results.push({ name: name(`${chip.name}, ${sleep}`), value: rounded(current, 3), unit: "mA" });
+    for (const sleep of ["deep", "light"] as const) {
+      const current = idleMilliamperes(cycle, chip, sleep);
+      const what = `${chip.name}, ${sleep} sleep`;
+      results.push({ name: name(what), value: rounded(current, 3), unit: "mA" });
       for (const battery of BATTERIES) {
-        const days = batteryDays(current, battery);
-        results.push({ name: name(`${chip.name}, ${sleep}, ${battery.name}`), value: Math.floor(days), unit: "days" });
+        results.push({
+          name: name(`${what}, ${battery.name}`),
+          value: Math.floor(batteryDays(current, battery)),
+          unit: "days",
+        });
       }
     }
   }
@@ -110,7 +119,8 @@ function ofCycle(cycle: WakeCycle): Result[] {
 
 /** The figures of the scenario `sleepers` when its boards sleep in this cycle. */
 function ofTown(wake: WakeCycle | "always"): Result[] {
-  const nodes = sleepers.nodes.map((node) => (node.role === "throwie" ? { ...node, wake } : node));
+  const sleep = wake === "always" ? "deep" : chosenSleep(wake);
+  const nodes = sleepers.nodes.map((node) => (node.role === "throwie" ? { ...node, wake, sleep } : node));
   const scenario = parseScenario({ ...sleepers, nodes });
   if (typeof scenario === "string") throw new Error(scenario);
   const report = simulate(scenario, SEED);
@@ -145,11 +155,27 @@ function ofFullTown(wake: WakeCycle, sleep: "deep" | "forgetful"): Result[] {
   ];
 }
 
+/** What the clock of the processor changes: a wake-up from deep sleep, and with it the mean current. */
+function ofClock(chip: Chip, clock: ClockMhz): Result[] {
+  const { bootUs, tuneInUs } = fromDeepSleep(clock);
+  const wakeUp = new Usage();
+  wakeUp.bootUs = bootUs;
+  wakeUp.listenUs = tuneInUs;
+  const name = (what: string): string => `${chip.name} at ${clock} MHz: ${what}`;
+  return [
+    { name: name("wake-up"), value: rounded((bootUs + tuneInUs) / 1_000, 0), unit: "ms" },
+    { name: name("charge of a wake-up"), value: rounded(3_600 * chargeMah(wakeUp, chip, clock), 0), unit: "mAs" },
+    { name: name("deep sleep, 60 s"), value: rounded(idleMilliamperes(60, chip, "deep", clock), 3), unit: "mA" },
+    { name: name("light sleep, 60 s"), value: rounded(idleMilliamperes(60, chip, "light", clock), 3), unit: "mA" },
+  ];
+}
+
 export async function power(): Promise<{ bench: "power"; results: Result[] }> {
   const results = WAKE_CYCLES.flatMap(ofCycle);
   results.push(...(["always", ...WAKE_CYCLES] as const).flatMap(ofTown));
   for (const wake of FULL_TOWN_CYCLES) results.push(...ofFullTown(wake, "deep"), ...ofFullTown(wake, "forgetful"));
   for (const chip of CHIPS) {
+    for (const clock of Object.keys(chip.computeMa)) results.push(...ofClock(chip, Number(clock) as ClockMhz));
     for (const battery of BATTERIES) {
       const days = rounded(batteryDays(chip.listenMa, battery), 1);
       results.push({ name: `always awake: ${chip.name}, ${battery.name}`, value: days, unit: "days" });

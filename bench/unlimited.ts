@@ -12,7 +12,7 @@ const REASONS: Record<string, [rows: RegExp, reason: string][]> = {
     [/: Disco, /, "another schedule, beside ours"],
     [/: a Mule meets a board, /, "follows from the primes"],
     [/^(full )?town, /, "one town, one seed"],
-    [/: radio on$|sleep$|sleep, |^always awake: |^deep sleep costs /, "follows from data sheets"],
+    [/: radio on$|sleep$|sleep, | MHz: |^always awake: |^deep sleep costs /, "follows from data sheets"],
   ],
   rbsr: [
     [/^negentropy|Of\d+$/, "another algorithm, beside ours"],

@@ -9,9 +9,9 @@
  * was programmed. With `midWrite`, that includes a write that was cut in the middle. A restart mounts the flash with a
  * new Store and a new Throwie, as a board's boot does.
  *
- * A node with a wake cycle sleeps as a board does. RAM is lost and the radio is off. The flash stays, and so do the
- * bytes that a board has in RTC memory. The clock goes on, with the error of this board's oscillator. The node then
- * wakes, takes its time to boot and mount, and is a new Throwie.
+ * A node with a wake cycle sleeps as a board does. In a deep sleep RAM is lost and the radio is off. The flash stays,
+ * and so do the bytes that a board has in RTC memory. The clock goes on, with the error of this board's oscillator. The
+ * node then wakes, takes its time to boot and mount, and is a new Throwie.
  *
  * A node is as quick as its processor (processor.ts).
  *
@@ -26,7 +26,7 @@ import { type Cast, type PublishOutcome, Throwie } from "../modules/throwie/thro
 import { WAKING_BEACON_INTERVAL_MS, type WakeCycle, WakeSchedule } from "../modules/throwie/wake-schedule.ts";
 import type { Kernel, Timer } from "./kernel.ts";
 import { type NorFlash, PowerCut } from "./nor-flash.ts";
-import { BOOT_US, TUNE_IN_US, Usage } from "./power.ts";
+import { FROM_LIGHT_SLEEP, FROM_POWER, fromDeepSleep, Usage, type Waking } from "./power.ts";
 import type { Medium } from "./radio.ts";
 import type { SeededRandom } from "./random.ts";
 import type { Station } from "./station.ts";
@@ -46,6 +46,12 @@ export interface SimObserver {
   contactClosed?(node: SimNode, peer: MacAddress, sessionId: number, reason: CloseReason): void;
 }
 
+/**
+ * How a node sleeps. "deep": as a board does for which a boot costs less than RAM. "light": RAM is kept, but after a
+ * sweep the node sleeps deeply. "forgetful": deeply, without what `Throwie.retain` gives.
+ */
+export type Sleep = "deep" | "light" | "forgetful";
+
 export interface SimNodeOptions {
   readonly name: string;
   readonly role: "throwie" | "mule";
@@ -62,8 +68,8 @@ export interface SimNodeOptions {
   readonly wakeCycle?: WakeCycle | undefined;
   /** How much longer than planned a sleep of the node lasts. */
   readonly driftPerMillion?: number | undefined;
-  /** The node sleeps without retaining what `Throwie.retain` gives: to measure what that is worth. */
-  readonly forgetsAsleep?: boolean | undefined;
+  /** "deep" without this option (scenario.ts). */
+  readonly sleep?: Sleep | undefined;
   readonly observer: SimObserver;
   readonly processor?: Processor;
 }
@@ -148,7 +154,7 @@ export class SimNode {
     this.#clockZeroUs = this.#sinceUs = kernel.nowUs;
     this.#memory = NOTHING_KEPT;
     if (wakeCycle === undefined) this.#begin();
-    else this.#boot();
+    else this.#boot(FROM_POWER, () => this.#begin());
   }
 
   /** How long the node was in each state, for the battery. A sleep or boot that is under way does not count yet. */
@@ -208,29 +214,26 @@ export class SimNode {
     return Math.floor((this.#options.kernel.nowUs - this.#clockZeroUs) / MILLISECOND_US);
   }
 
-  #boot(): void {
+  #boot({ bootUs, tuneInUs }: Waking, begin: () => void): void {
     const { kernel } = this.#options;
     this.#sinceUs = kernel.nowUs;
-    this.#wake = kernel.after(BOOT_US + TUNE_IN_US, () => {
-      this.#usage.bootUs += BOOT_US;
-      this.#usage.listenUs += TUNE_IN_US;
-      this.#survive(() => this.#begin());
+    this.#wake = kernel.after(bootUs + tuneInUs, () => {
+      this.#usage.bootUs += bootUs;
+      this.#usage.listenUs += tuneInUs;
+      this.#survive(begin);
     });
   }
 
   /** Mount the flash and begin. */
   #begin(): void {
-    const { kernel, medium, flash, random, capacity, beaconIntervalMs, halfLifeMs, cast, observer } = this.#options;
-    const { wakeCycle } = this.#options;
-    const { state, epoch, retained } = this.#memory;
-    this.#sinceUs = kernel.nowUs;
+    const { flash, random, capacity, beaconIntervalMs, halfLifeMs, cast, wakeCycle } = this.#options;
+    const { epoch, retained } = this.#memory;
     const store = new Store(flash, capacity);
     const outcome = store.mount();
     if (outcome !== "mounted" && outcome !== "formatted")
       throw new Error(`node: ${this.name} cannot mount: ${outcome}`);
-    medium.powerOn(this.station);
     const intervalMs = beaconIntervalMs ?? (wakeCycle === undefined ? undefined : WAKING_BEACON_INTERVAL_MS);
-    this.throwie = new Throwie({
+    const throwie = new Throwie({
       radio: this.station,
       clock: { now: () => this.#now() },
       random,
@@ -243,6 +246,15 @@ export class SimNode {
       ...(retained === undefined ? {} : { retained }),
       ...(cast === undefined ? {} : { cast }),
     });
+    this.#wakeUp(throwie);
+  }
+
+  #wakeUp(throwie: Throwie): void {
+    const { kernel, medium, wakeCycle, observer } = this.#options;
+    const { state } = this.#memory;
+    this.#sinceUs = kernel.nowUs;
+    medium.powerOn(this.station);
+    this.throwie = throwie;
     if (wakeCycle !== undefined) {
       this.#schedule = new WakeSchedule({ id: this.station.address, cycle: wakeCycle, state, now: this.#now() });
     }
@@ -253,12 +265,16 @@ export class SimNode {
   #end(): void {
     const { throwie } = this;
     if (throwie === undefined) return;
-    const { kernel, medium, observer } = this.#options;
-    kernel.cancel(this.#turn);
-    this.#turn = undefined;
     for (const [reason, count] of Object.entries(throwie.counters)) {
       this.counters[reason] = (this.counters[reason] ?? 0) + count;
     }
+    this.#turnOff();
+  }
+
+  #turnOff(): void {
+    const { kernel, medium, observer } = this.#options;
+    kernel.cancel(this.#turn);
+    this.#turn = undefined;
     this.usage();
     this.throwie = this.#schedule = undefined;
     medium.powerOff(this.station);
@@ -266,20 +282,23 @@ export class SimNode {
   }
 
   #sleep(throwie: Throwie, schedule: WakeSchedule): void {
-    const { kernel, driftPerMillion, forgetsAsleep } = this.#options;
-    throwie.checkpoint();
+    const { kernel, driftPerMillion, sleep = "deep" } = this.#options;
+    const light = sleep === "light" && !schedule.sweeping;
+    if (!light) throwie.checkpoint();
     const sleepMs = schedule.sleepMs(this.#now());
-    const retained = forgetsAsleep === true ? undefined : new Uint8Array(RETAINED_BYTES);
+    const retained = light || sleep === "forgetful" ? undefined : new Uint8Array(RETAINED_BYTES);
     if (retained !== undefined) throwie.retain(retained);
     this.#memory = { state: schedule.state, epoch: throwie.epoch, retained };
-    this.#end();
+    if (light) this.#turnOff();
+    else this.#end();
     const lateUs = Math.floor((sleepMs * (driftPerMillion ?? 0)) / MILLISECOND_US);
     const sleepUs = sleepMs * MILLISECOND_US + lateUs;
     // The node does not know the error of its clock.
     this.#clockZeroUs += lateUs;
     this.#wake = kernel.after(sleepUs, () => {
-      this.#usage.sleepUs += sleepUs;
-      this.#boot();
+      this.#usage[light ? "lightSleepUs" : "sleepUs"] += sleepUs;
+      if (light) this.#boot(FROM_LIGHT_SLEEP, () => this.#wakeUp(throwie));
+      else this.#boot(fromDeepSleep(), () => this.#begin());
     });
   }
 

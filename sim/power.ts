@@ -1,10 +1,10 @@
 /**
  * The charge that a board draws from its battery (docs/power.md gives the source of each figure).
  *
- * A board is in one of four states: deep sleep, booting (the processor works, the radio is off), listening (the radio
- * is on) and transmitting. Programming or erasing flash adds a current of its own while it lasts. Charge is current
- * times time, summed over the states. A battery's days are its capacity divided by the sum of the mean current and the
- * self-discharge.
+ * A board is in one of five states: deep sleep, light sleep, booting (the processor works, the radio is off), listening
+ * (the radio is on) and transmitting. Programming or erasing flash adds a current of its own while it lasts. Charge is
+ * current times time, summed over the states. A battery's days are its capacity divided by the sum of the mean current
+ * and the self-discharge.
  *
  * The figures are for the bare part at 3.3 V and 25 degrees. The other parts of a development board (regulator, USB
  * bridge, a lamp) are not included; they matter most for a board that sleeps long. Computing while the radio is on
@@ -21,20 +21,32 @@ import {
 import { frameBytes, onAirUs } from "./airtime.ts";
 import type { NorFlashCounters } from "./nor-flash.ts";
 
+export type ClockMhz = 80 | 160 | 240;
+/** The clock of a board whose builder chose none (modules/board/settings.ts). */
+export const CLOCK_MHZ = 160;
+
 export interface Chip {
   readonly name: string;
   readonly deepSleepMa: number;
   /** RAM is kept, the processor stops. */
   readonly lightSleepMa: number;
-  readonly bootMa: number;
+  /** Computing with the radio off, at each clock of the processor that the chip has. */
+  readonly computeMa: Partial<Record<ClockMhz, number>>;
+  /** At CLOCK_MHZ. */
   readonly listenMa: number;
   readonly transmitMa: number;
 }
 
-/** At 1 Mbit/s and full power. Deep sleep keeps timer and RTC memory. The processor runs at 160 MHz. */
+/** At 1 Mbit/s and full power. Deep sleep keeps timer and RTC memory. */
 export const CHIPS: readonly Chip[] = [
-  { name: "ESP32-C3", deepSleepMa: 0.005, lightSleepMa: 0.13, bootMa: 28, listenMa: 84, transmitMa: 335 },
-  { name: "ESP32", deepSleepMa: 0.01, lightSleepMa: 0.8, bootMa: 44, listenMa: 100, transmitMa: 240 },
+  {
+    ...{ name: "ESP32-C3", deepSleepMa: 0.005, lightSleepMa: 0.13, listenMa: 84, transmitMa: 335 },
+    computeMa: { 80: 22, 160: 28 },
+  },
+  {
+    ...{ name: "ESP32", deepSleepMa: 0.01, lightSleepMa: 0.8, listenMa: 100, transmitMa: 240 },
+    computeMa: { 80: 31, 160: 44, 240: 68 },
+  },
 ];
 /** The current that always flows: that of a good linear regulator. */
 const REGULATOR_MA = 0.003;
@@ -46,6 +58,8 @@ export const ERASE_US = 45_000;
 
 /** From reset until main.ts runs: ROM, bootloader without a check of the image, IDF, XS. */
 const START_US = 350_000;
+/** From `esp_wifi_init` until the radio listens, if the calibration was kept (docs/power.md, "Currents"). */
+const WIFI_START_US = 50_000;
 /**
  * The speed of XS that all figures of the project assume: an ESP32-C3 at 160 MHz, 62 instructions for a bytecode, 1.3
  * cycles for an instruction (docs/firmware.md, "Budgets").
@@ -53,31 +67,40 @@ const START_US = 350_000;
 export const BYTECODES_PER_SECOND = 2_000_000;
 /** The cost of mounting 750 Drops, with native CRC (`npm run bench -- xs`). */
 const MOUNT_BYTECODES = 2_870_000;
-/** The cost of the fingerprint of 750 Drops for the first beacon, mixed natively (sim/processor.ts, `mixes`). */
-const FINGERPRINT_BYTECODES = 49_000;
+/** The cost of making a node of 750 Drops: after a deep sleep, and without a state that was retained. */
+const RESUME_BYTECODES = 271_000;
+const BEGIN_BYTECODES = 328_000;
 /** The size of a beacon: header, payload and trailer (modules/throwie/beacons.ts). */
 const BEACON_BYTES = 14 + 69 + 2;
 const MOUNT_FLASH_READ_US = 15_000;
-const processorUs = (bytecodes: number): number => Math.ceil((bytecodes / BYTECODES_PER_SECOND) * 1e6);
 
-/** The time from the wake-up until the radio is on, with a full store. */
-export const BOOT_US = START_US + MOUNT_FLASH_READ_US + processorUs(MOUNT_BYTECODES);
-/**
- * The time from then to the first beacon. The radio is on before the node is made, because it feeds the random numbers.
- */
-export const TUNE_IN_US = processorUs(FINGERPRINT_BYTECODES);
+/** With the processor at another clock, a bytecode takes as many cycles. */
+function processorUs(bytecodes: number, clock: ClockMhz): number {
+  return Math.ceil((bytecodes / BYTECODES_PER_SECOND) * (CLOCK_MHZ / clock) * 1e6);
+}
 
-/** The time of a wake-up before the board listens. */
+/** The time of a wake-up before the board listens, with a full store. */
 export interface Waking {
   /** With the radio off. */
   readonly bootUs: number;
-  /** With the radio on. */
+  /** With the radio on. It is on before the node is made, because it feeds the random numbers. */
   readonly tuneInUs: number;
 }
 
-export const FROM_DEEP_SLEEP: Waking = { bootUs: BOOT_US, tuneInUs: TUNE_IN_US };
-/** Wi-Fi starts anew. Everything else is kept, and so is the first beacon. */
-export const FROM_LIGHT_SLEEP: Waking = { bootUs: 0, tuneInUs: 100_000 };
+function booting(nodeBytecodes: number, clock: ClockMhz): Waking {
+  return {
+    bootUs: START_US + MOUNT_FLASH_READ_US + processorUs(MOUNT_BYTECODES, clock),
+    tuneInUs: WIFI_START_US + processorUs(nodeBytecodes, clock),
+  };
+}
+
+export function fromDeepSleep(clock: ClockMhz = CLOCK_MHZ): Waking {
+  return booting(RESUME_BYTECODES, clock);
+}
+
+export const FROM_POWER = booting(BEGIN_BYTECODES, CLOCK_MHZ);
+/** Wi-Fi starts anew. Everything else is kept. */
+export const FROM_LIGHT_SLEEP: Waking = { bootUs: 0, tuneInUs: WIFI_START_US };
 
 export interface Battery {
   readonly name: string;
@@ -95,7 +118,9 @@ const HOUR_US = 3_600_000_000;
 
 /** How long a board was in each state, and what its flash did. */
 export class Usage {
+  /** Deep sleep. */
   sleepUs = 0;
+  lightSleepUs = 0;
   bootUs = 0;
   /** The time awake, with the time on air. */
   listenUs = 0;
@@ -105,7 +130,7 @@ export class Usage {
   erases = 0;
 
   get totalUs(): number {
-    return this.sleepUs + this.bootUs + this.listenUs;
+    return this.sleepUs + this.lightSleepUs + this.bootUs + this.listenUs;
   }
 
   flash(counters: Pick<NorFlashCounters, "programs" | "programmedBytes" | "erases">): void {
@@ -115,33 +140,44 @@ export class Usage {
   }
 }
 
-/** One round of a board that meets nobody: `sweepPeriods` periods, the last of them with a sweep. */
-export function idleUsage(primeS: number, cycle: WakeCycle, { bootUs, tuneInUs }: Waking): Usage {
+/**
+ * One round of a board that meets nobody: `sweepPeriods` periods, the last of them with a sweep. A board that sleeps
+ * lightly sleeps deeply once, after the sweep.
+ */
+export function idleUsage(primeS: number, cycle: WakeCycle, sleep: "deep" | "light", clock?: ClockMhz): Usage {
   const usage = new Usage();
+  const { bootUs, tuneInUs } = fromDeepSleep(clock);
   const periods = sweepPeriods(cycle);
-  usage.bootUs = periods * bootUs;
+  const light = sleep === "light" ? periods - 1 : 0;
+  usage.bootUs = (periods - light) * bootUs;
   const heardUs = ((periods - 1) * WINDOW_MS + sweepMs(cycle)) * 1_000;
-  usage.listenUs = heardUs + periods * tuneInUs;
-  usage.sleepUs = periods * primeS * 1e6 - usage.bootUs - usage.listenUs;
+  usage.listenUs = heardUs + (periods - light) * tuneInUs + light * FROM_LIGHT_SLEEP.tuneInUs;
+  const sleepUs = periods * primeS * 1e6 - usage.bootUs - usage.listenUs;
+  usage.lightSleepUs = (sleepUs * light) / periods;
+  usage.sleepUs = sleepUs - usage.lightSleepUs;
   usage.transmitUs = (heardUs / (WAKING_BEACON_INTERVAL_MS * 1_000)) * onAirUs(frameBytes(BEACON_BYTES), 1);
   return usage;
 }
 
-export function chargeMah(usage: Usage, chip: Chip): number {
+export function chargeMah(usage: Usage, chip: Chip, clock: ClockMhz = CLOCK_MHZ): number {
+  const computeMa = chip.computeMa[clock]!;
+  // Assumed: while the radio is on, another clock changes the current by as much as it does while the radio is off.
+  const listenMa = chip.listenMa + computeMa - chip.computeMa[CLOCK_MHZ]!;
   const flashUs =
     usage.programs * PROGRAM_FIRST_BYTE_US + usage.programmedBytes * PROGRAM_BYTE_US + usage.erases * ERASE_US;
   const chargeMaUs =
     usage.totalUs * REGULATOR_MA +
     usage.sleepUs * chip.deepSleepMa +
-    usage.bootUs * chip.bootMa +
-    usage.listenUs * chip.listenMa +
+    usage.lightSleepUs * chip.lightSleepMa +
+    usage.bootUs * computeMa +
+    usage.listenUs * listenMa +
     usage.transmitUs * (chip.transmitMa - chip.listenMa) +
     flashUs * FLASH_MA;
   return chargeMaUs / HOUR_US;
 }
 
-export function meanMilliamperes(usage: Usage, chip: Chip): number {
-  return chargeMah(usage, chip) / (usage.totalUs / HOUR_US);
+export function meanMilliamperes(usage: Usage, chip: Chip, clock?: ClockMhz): number {
+  return chargeMah(usage, chip, clock) / (usage.totalUs / HOUR_US);
 }
 
 /** Self-discharge is a share of the whole capacity, so it adds to the current like a load. */
@@ -152,7 +188,7 @@ export function batteryDays(meanMa: number, battery: Battery): number {
 
 /** The length of sleep from which deep sleep, which needs a boot, costs less than light sleep, which needs none. */
 export function deepSleepPaysAfterS(chip: Chip): number {
-  const bootMaUs =
-    FROM_DEEP_SLEEP.bootUs * chip.bootMa + (FROM_DEEP_SLEEP.tuneInUs - FROM_LIGHT_SLEEP.tuneInUs) * chip.listenMa;
+  const { bootUs, tuneInUs } = fromDeepSleep();
+  const bootMaUs = bootUs * chip.computeMa[CLOCK_MHZ]! + (tuneInUs - FROM_LIGHT_SLEEP.tuneInUs) * chip.listenMa;
   return bootMaUs / (chip.lightSleepMa - chip.deepSleepMa) / 1e6;
 }

@@ -17,6 +17,7 @@ import { WAKE_CYCLES, type WakeCycle } from "../modules/throwie/wake-schedule.ts
 import { RATES_MBPS, type RateMbps } from "./airtime.ts";
 import type { Burst } from "./loss.ts";
 import type { WanderOptions, Waypoint } from "./mobility.ts";
+import type { Sleep } from "./node.ts";
 
 export interface RadioScenario {
   rateMbps: RateMbps;
@@ -54,8 +55,8 @@ export interface NodeScenario {
   processor?: "board" | "none";
   /** "always" awake, which is the default, or the wake cycle of the node, named by its longest period in seconds. */
   wake?: "always" | WakeCycle;
-  /** What a sleep keeps: "deep", the default, what a board keeps; "forgetful" no more than flash, clock and heat. */
-  sleep?: "deep" | "forgetful";
+  /** How the node sleeps (node.ts). "deep" is the default. */
+  sleep?: Sleep;
   crashes?: CrashPlan[];
 }
 
@@ -223,7 +224,7 @@ const checkNode: Check = (value, at) => {
       frameSizeBytesMax: oneOf(250, 1_470),
       processor: oneOf("board", "none"),
       wake: oneOf("always", ...WAKE_CYCLES),
-      sleep: oneOf("deep", "forgetful"),
+      sleep: oneOf("deep", "light", "forgetful"),
       crashes: list(
         fields({ atS: seconds, downS: number(0.001, DURATION_S_MAX, "seconds") }, { midWrite: flag }),
         0,

@@ -163,7 +163,7 @@ export class World {
       halfLifeMs: scenario.halfLifeS === undefined ? undefined : scenario.halfLifeS * 1_000,
       cast: scenario.cast,
       wakeCycle: entry.wake === "always" ? undefined : entry.wake,
-      forgetsAsleep: entry.sleep === "forgetful",
+      sleep: entry.sleep,
       driftPerMillion: new SeededRandom(seed, `clock ${name}`).between(-DRIFT_PER_MILLION, DRIFT_PER_MILLION),
       observer: this.#observer,
       ...(entry.processor === "none" ? {} : { processor: (work: () => void) => busyUs(node, work) }),

@@ -248,6 +248,44 @@ test("a board retains its node over a sleep, once, and begins anew after a crash
   t.false(nonces[0]!.includes(nonces[1]!.at(-1)!), "RAM began anew");
 });
 
+test("a board keeps its RAM in a short sleep, sleeps deeply after a sweep, and meets its peer either way", async (t) => {
+  const { log, lives, lightSleeps, sent, late } = await onDesk<{
+    log: string[];
+    lives: number;
+    lightSleeps: number;
+    sent: number;
+    late: number;
+  }>(`
+    desk.config.wake = "30";
+    desk.lightSleepMsMax = 494000;
+    desk.publish(3);
+    desk.run(300000);
+    const late = desk.sent;
+    desk.publish(2);
+    desk.run(600000);
+    return { log: desk.log, lives: desk.lives, lightSleeps: desk.lightSleeps, sent: desk.sent, late };`);
+  t.is(lives, 3, log.join("\n"));
+  t.true(lightSleeps > 10);
+  t.is(log.filter((line) => line.includes("sleeping for")).length, 2, "after each sweep");
+  t.is(log.filter((line) => line.includes("sleeping lightly for")).length, lightSleeps);
+  t.deepEqual([late, sent], [3, 5]);
+  const wakes = log.flatMap(
+    (line) => /^(\d+) ms: sleeping lightly for (\d+) ms/.exec(line)?.slice(1).map(Number) ?? [],
+  );
+  t.is(wakes.length, 2 * lightSleeps);
+  for (let i = 0; i < wakes.length; i += 2) {
+    const at = wakes[i]! + wakes[i + 1]!;
+    t.true(at % 23_000 === 0 || at % 29_000 === 0, "a multiple of the period");
+  }
+});
+
+test("a board whose shortest sleep is longer than the chip's light sleep only sleeps deeply", async (t) => {
+  const lightSleeps = await onDesk<number>(
+    'desk.config.wake = "30"; desk.lightSleepMsMax = 10000; desk.run(200000); return desk.lightSleeps;',
+  );
+  t.true(lightSleeps < 3, "only what a contact left of a period is so short");
+});
+
 test("a board sets the clock of its processor before its radio is on", async (t) => {
   const { cpuMhz, before } = await onDesk<{ cpuMhz: number; before: boolean }>(`
     desk.config.cpu = "80";

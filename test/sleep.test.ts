@@ -5,6 +5,7 @@
  *
  * Replay with SEED=n.
  */
+import { readFileSync } from "node:fs";
 import test from "ava";
 import { HEAT_UNITS_PER_HALF_LIFE } from "../modules/temperature/temperature.ts";
 import { periodS, sweepMs } from "../modules/throwie/wake-schedule.ts";
@@ -12,13 +13,12 @@ import type { SimNode } from "../sim/node.ts";
 import { meetingBoundMs } from "../sim/overlap.ts";
 import {
   BATTERIES,
-  BOOT_US,
   batteryDays,
   CHIPS,
-  FROM_DEEP_SLEEP,
+  deepSleepPaysAfterS,
+  FROM_POWER,
   idleUsage,
   meanMilliamperes,
-  TUNE_IN_US,
   Usage,
 } from "../sim/power.ts";
 import { SeededRandom } from "../sim/random.ts";
@@ -119,7 +119,7 @@ test("a power cut while a board sleeps, boots or writes ends its sleep, and the 
     const a = world.nodes[0]!;
     world.run(3);
     const drops = write(a, new SeededRandom(seed, "crash"), 3);
-    world.run(atS + 10 + (BOOT_US + TUNE_IN_US) / 1e6 + 0.001);
+    world.run(atS + 10 + (FROM_POWER.bootUs + FROM_POWER.tuneInUs) / 1e6 + 0.001);
     t.is(a.crashes, 1);
     t.truthy(a.throwie, `power cut at ${atS} s: the board is awake`);
     t.deepEqual(holdings(a), namesOf(drops));
@@ -136,11 +136,50 @@ test("an idle board draws what the formula says, and a board that is awake draws
   world.run(12 * HOUR_S);
   const [a, mule] = world.nodes as [SimNode, SimNode];
   const played = meanMilliamperes(a.usage(), chip);
-  const computed = meanMilliamperes(idleUsage(periodS(a.station.address, 60), 60, FROM_DEEP_SLEEP), chip);
+  const computed = meanMilliamperes(idleUsage(periodS(a.station.address, 60), 60, "deep"), chip);
   t.true(Math.abs(played / computed - 1) < 0.05, `${played} and ${computed}`);
   t.true(Math.abs(a.usage().totalUs / (12 * HOUR_S * 1e6) - 1) < 0.01, "the board was in some state at every moment");
   const awake = meanMilliamperes(mule.usage(), chip);
   t.true(awake > chip.listenMa && awake < chip.listenMa * 1.01, `${awake}`);
+});
+
+test("a light sleep keeps RAM, ends in a deep sleep after each sweep, and draws what the formula says", (t) => {
+  const woken: [life: unknown, sweeping: boolean][] = [];
+  let awokeS = 0;
+  let nowS = (): number => 0;
+  const world = worldOf([board("a", 0, { wake: 60, sleep: "light" }), board("mule", 500)], {
+    observer: {
+      started: (node) => {
+        awokeS = nowS();
+        if (node.name === "a") woken.push([node.throwie, false]);
+      },
+      stopped: (node) => {
+        if (node.name === "a") woken[woken.length - 1]![1] = nowS() - awokeS > 10;
+      },
+    },
+    scenario: { durationS: 12 * HOUR_S },
+  });
+  nowS = () => world.nowS;
+  world.run(12 * HOUR_S);
+  t.true(woken.length > 500);
+  for (let i = 1; i < woken.length; i++) {
+    t.is(woken[i]![0] === woken[i - 1]![0], !woken[i - 1]![1], `wake-up ${i}: another life only after a sweep`);
+  }
+  const [a] = world.nodes as [SimNode, SimNode];
+  const played = meanMilliamperes(a.usage(), chip);
+  const light = meanMilliamperes(idleUsage(periodS(a.station.address, 60), 60, "light"), chip);
+  t.true(Math.abs(played / light - 1) < 0.05, `${played} and ${light}`);
+  t.true(Math.abs(a.usage().totalUs / (12 * HOUR_S * 1e6) - 1) < 0.01, "the board was in some state at every moment");
+});
+
+test("the C of each chip sleeps lightly as long as this costs less", (t) => {
+  const c = readFileSync("modules/board/board-esp32.c", "utf8");
+  for (const { name, ...figures } of CHIPS) {
+    const ms = 1_000 * Math.floor(deepSleepPaysAfterS({ name, ...figures }));
+    const target = name.replace("-", "").toUpperCase();
+    const chosen = new RegExp(`CONFIG_IDF_TARGET_${target}\n#define LIGHT_SLEEP_MS_MAX (\\d+)\n`).exec(c)?.[1];
+    t.is(chosen, String(ms), name);
+  }
 });
 
 test("charge is current times time, and a battery loses charge by itself", (t) => {

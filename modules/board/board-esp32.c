@@ -25,6 +25,14 @@
 #define MEMORY_BYTES 16
 #define RETAINED_BYTES 4384
 #define SLEEP_MS_MIN 1
+/* From docs/power.md, "Deep sleep or light sleep". */
+#if CONFIG_IDF_TARGET_ESP32C3
+#define LIGHT_SLEEP_MS_MAX 494000
+#elif CONFIG_IDF_TARGET_ESP32
+#define LIGHT_SLEEP_MS_MAX 117000
+#else
+#define LIGHT_SLEEP_MS_MAX 0
+#endif
 
 typedef struct {
 	uint64_t clockUs;	/* the board's clock at the moment when the RTC's clock was rtcUs */
@@ -162,14 +170,33 @@ void xs_board_recall(xsMachine *the)
 	memset(retained, 0, RETAINED_BYTES);
 }
 
-void xs_board_sleep(xsMachine *the)
+static void wakeAfter(xsNumberValue ms)
 {
-	xsNumberValue ms = xsmcToNumber(xsArg(0));
 	keep();
 	/* A board that sleeps without a timer would never wake. */
 	if (ESP_OK != esp_sleep_enable_timer_wakeup((uint64_t)(ms > SLEEP_MS_MIN ? ms : SLEEP_MS_MIN) * 1000))
 		esp_restart();
+}
+
+void xs_board_sleep(xsMachine *the)
+{
+	wakeAfter(xsmcToNumber(xsArg(0)));
 	esp_deep_sleep_start();
+}
+
+void xs_board_light_sleep_ms_max(xsMachine *the)
+{
+	xsmcSetInteger(xsResult, LIGHT_SLEEP_MS_MAX);
+}
+
+/* The chip's timer, and so the board's clock, goes on by what the RTC's clock counts. No watchdog counts meanwhile. */
+void xs_board_light_sleep(xsMachine *the)
+{
+	wakeAfter(xsmcToNumber(xsArg(0)));
+	/* A chip that refuses would be awake for the whole sleep, and soon without a battery. */
+	if (ESP_OK != esp_light_sleep_start())
+		esp_deep_sleep_start();
+	esp_task_wdt_reset_user(watchdog);
 }
 
 void xs_board_restart(xsMachine *the)

@@ -192,6 +192,24 @@ void xs_board_sleep(xsMachine *the)
 	end(SLEPT);
 }
 
+/* A desk sleeps as a board with an ESP32-C3 does. */
+void xs_board_light_sleep_ms_max(xsMachine *the)
+{
+	xsmcSetInteger(xsResult, 494000);
+}
+
+/* The process sleeps, so nothing of its memory is lost, and the watchdog does not count. */
+void xs_board_light_sleep(xsMachine *the)
+{
+	int64_t ms = (int64_t)xsmcToNumber(xsArg(0));
+	struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+	fflush(stdout);
+	alarm(0);
+	while (nanosleep(&left, &left))
+		;
+	alarm(WATCHDOG_S);
+}
+
 void xs_board_restart(xsMachine *the)
 {
 	end(RESTARTED);

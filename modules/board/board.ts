@@ -49,6 +49,14 @@ class NativeBoard implements Board {
     return native("xs_board_sleep").call(this, ms) as never;
   }
 
+  lightSleepMsMax(): number {
+    return native("xs_board_light_sleep_ms_max").call(this);
+  }
+
+  lightSleep(ms: number): void {
+    native("xs_board_light_sleep").call(this, ms);
+  }
+
   restart(): never {
     return native("xs_board_restart").call(this) as never;
   }

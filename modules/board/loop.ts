@@ -22,8 +22,8 @@ export interface Task {
 export interface Rest {
   /** Until when the board must be awake, as far as is known now. */
   awakeUntil(now: number): number;
-  /** Nothing keeps the board awake: put the board to sleep. */
-  sleep(now: number): never;
+  /** Nothing keeps the board awake: put the board to sleep. Returns if RAM was kept; then a turn is due. */
+  sleep(now: number): void;
 }
 
 /** The shortest interval of the timer. */
@@ -55,8 +55,10 @@ export class Loop {
     const now = this.#board.now();
     if (this.#rest !== undefined) {
       const awakeUntilMs = this.#rest.awakeUntil(now);
-      if (now >= awakeUntilMs) this.#rest.sleep(now);
-      dueMs = Math.min(dueMs, awakeUntilMs);
+      if (now >= awakeUntilMs) {
+        this.#rest.sleep(now);
+        dueMs = now;
+      } else dueMs = Math.min(dueMs, awakeUntilMs);
     }
     const intervalMs = Math.min(Math.max(dueMs - now, SOON_MS), IDLE_MS_MAX);
     Timer.schedule(this.#timer, intervalMs, intervalMs);

@@ -38,6 +38,13 @@ export interface Board extends Clock, Random {
   recall(into: Uint8Array): void;
   /** Deep sleep. The radio must be closed. The board wakes by a boot. */
   sleep(ms: number): never;
+  /**
+   * Up to so many milliseconds, a light sleep costs this chip less charge than a deep sleep and its boot
+   * (docs/power.md, "Deep sleep or light sleep"). 0: the chip's currents are not known.
+   */
+  lightSleepMsMax(): number;
+  /** Light sleep: RAM is kept, and the call returns when it is over. The radio must be closed. */
+  lightSleep(ms: number): void;
   restart(): never;
   /**
    * A loop that does not call this for 30 seconds is stuck, and the board restarts. A mount takes longest: some

@@ -1,8 +1,13 @@
 /**
  * A board's sleep: when the wake schedule allows it, the parts are shut down in a fixed order.
  *
- * First heat is written to flash, then the radio is closed, then the node's state and the schedule's counter go to the
- * bytes that outlive the sleep. There is no way back: the board wakes by a boot.
+ * A deep sleep clears RAM, and the board wakes by a boot. A light sleep keeps RAM and needs no boot, but draws more
+ * while it lasts. So the chip's own figure says up to which length a sleep is light. A life must not go on for ever,
+ * since it accumulates what nobody has foreseen: after a sweep the board sleeps deeply, however short the sleep is.
+ *
+ * Before a deep sleep, heat is written to flash, then the radio is closed, then the node's state and the schedule's
+ * counter go to the bytes that outlive the sleep. There is no way back. Before a light sleep only the radio is closed
+ * and the counter kept. Afterwards the radio is opened again, and the node goes on.
  */
 import type { Radio } from "../throwie/ports.ts";
 import { RETAINED_BYTES } from "../throwie/retained.ts";
@@ -17,19 +22,18 @@ export interface SleeperOptions {
   board: Board;
   kept: Kept;
   log: Log;
-  radio: Radio & { close(): void };
+  radio: Radio & { close(): void; open(): unknown };
   node: Throwie;
   cycle: WakeCycle;
 }
 
 export class Sleeper implements Rest {
   readonly #options: SleeperOptions;
-  readonly #schedule: WakeSchedule;
+  #schedule: WakeSchedule;
 
   constructor(options: SleeperOptions) {
-    const { board, kept, radio, cycle } = options;
     this.#options = options;
-    this.#schedule = new WakeSchedule({ id: radio.address, cycle, state: kept.wake, now: board.now() });
+    this.#schedule = scheduleOf(options);
   }
 
   awakeUntil(now: number): number {
@@ -37,17 +41,29 @@ export class Sleeper implements Rest {
     return this.#schedule.awakeUntil(now, node.contacts > 0 || node.unverified > 0);
   }
 
-  sleep(now: number): never {
+  sleep(now: number): void {
     const { board, kept, log, radio, node } = this.#options;
-    node.checkpoint();
+    const schedule = this.#schedule;
+    const sleepMs = schedule.sleepMs(now);
+    const light = !schedule.sweeping && sleepMs <= board.lightSleepMsMax();
+    if (!light) node.checkpoint();
     radio.close();
-    const retained = new Uint8Array(RETAINED_BYTES);
-    node.retain(retained);
-    board.retain(retained);
-    const sleepMs = this.#schedule.sleepMs(now);
-    kept.keepWake(this.#schedule.state);
+    kept.keepWake(schedule.state);
     kept.keepCrashes(0);
-    log.say(`sleeping for ${sleepMs} ms`);
-    return board.sleep(sleepMs);
+    log.say(`sleeping ${light ? "lightly " : ""}for ${sleepMs} ms`);
+    if (!light) {
+      const retained = new Uint8Array(RETAINED_BYTES);
+      node.retain(retained);
+      board.retain(retained);
+      board.sleep(sleepMs);
+    }
+    board.lightSleep(sleepMs);
+    radio.open();
+    this.#schedule = scheduleOf(this.#options);
   }
+}
+
+/** The schedule of a wake-up that happens now. */
+function scheduleOf({ board, kept, radio, cycle }: SleeperOptions): WakeSchedule {
+  return new WakeSchedule({ id: radio.address, cycle, state: kept.wake, now: board.now() });
 }

@@ -85,7 +85,7 @@ export class EspNow implements Radio {
   readonly receiveQueueFrames: number;
   /** The signal strength of the frame that `onFrame` is called with. 0 before the first frame. */
   rssiDbm = 0;
-  #open = true;
+  #open = false;
   readonly #native = new NativeRadio();
   readonly #options: EspNowOptions;
   readonly #frame = new Uint8Array(FRAME_BYTES_MAX);
@@ -97,14 +97,22 @@ export class EspNow implements Radio {
   /** Throws an Error whose message names the cause. Nothing stays open then. */
   constructor(options: EspNowOptions) {
     const { channel, rate } = options;
-    const rateIndex = PHY_RATES.indexOf(rate);
     if (!(channel >= 1 && channel <= CHANNEL_MAX && Math.floor(channel) === channel)) {
       throw new RangeError(`espnow: channel ${channel} is not 1 to ${CHANNEL_MAX}`);
     }
-    if (rateIndex < 0) throw new RangeError(`espnow: rate ${rate} is none of ${PHY_RATES.join(", ")}`);
+    if (!PHY_RATES.includes(rate)) throw new RangeError(`espnow: rate ${rate} is none of ${PHY_RATES.join(", ")}`);
     this.#options = options;
-    this.frameSizeBytesMax = this.#native.open(channel, rateIndex, this.address, (room) => this.#wake(room));
+    this.frameSizeBytesMax = this.open();
     this.receiveQueueFrames = this.#native.queueFrames(this.frameSizeBytesMax);
+  }
+
+  /** Open the radio again after `close`. Returns the largest frame in bytes. Throws as the constructor does. */
+  open(): number {
+    const { channel, rate } = this.#options;
+    const rateIndex = PHY_RATES.indexOf(rate);
+    const frameSizeBytesMax = this.#native.open(channel, rateIndex, this.address, (room) => this.#wake(room));
+    this.#open = true;
+    return frameSizeBytesMax;
   }
 
   get full(): boolean {

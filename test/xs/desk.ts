@@ -97,6 +97,10 @@ export class Desk {
     ...{ port: "usb", baud: 921_600, cpu: 160 },
   };
   readonly log: string[] = [];
+  /** 0: a board that only sleeps deeply. */
+  lightSleepMsMax = 0;
+  /** How often the board slept lightly. */
+  lightSleeps = 0;
   /** The clock that the firmware set. */
   cpuMhz = 0;
   /** While true, reading the Drops' flash throws. A new life sets it to false. */
@@ -161,6 +165,14 @@ export class Desk {
       recall: (into) => {
         into.set(this.retained);
         this.retained.fill(0);
+      },
+      lightSleepMsMax: () => this.lightSleepMsMax,
+      lightSleep: (ms) => {
+        this.lightSleeps++;
+        if (this.handlers !== undefined) throw new Error("the radio is on");
+        const untilMs = this.nowMs + ms;
+        while (this.nowMs < untilMs) this.#pass();
+        this.fedMs = this.nowMs;
       },
       sleep: (ms) => this.#end("timer", ms),
       restart: () => this.#end("crash", 0),
@@ -255,6 +267,13 @@ export class Desk {
       }
       if (this.#peerDueMs <= this.nowMs) this.#peerDueMs = this.peer.turn();
     }
+  }
+
+  /** A millisecond in which the board does nothing. */
+  #pass(): void {
+    this.nowMs++;
+    while (this.#air.length > 0 && this.#air[0]!.dueMs <= this.nowMs) this.#deliver(this.#air.shift()!);
+    if (this.#peerDueMs <= this.nowMs) this.#peerDueMs = this.peer.turn();
   }
 
   /** Presses the reset button. The bytes that the board keeps outlive a reset. */
