@@ -95,7 +95,7 @@ async function update(given: Given = {}): Promise<Ran> {
   chip.boot();
   const { outside } = chip;
   const stop = given.silent === true ? () => {} : playBoard(terminal, chip, given.says ?? []);
-  const words = ["update", "--flash", "8MB", "--port", port, "--image", path];
+  const words = ["update", "--port", port, "--image", path];
   const child = spawn(process.execPath, ["build/hosts/firmware/firmware.js", ...words]);
   let out = "";
   let err = "";
@@ -161,7 +161,7 @@ test.serial(
 
 test.serial("update refuses a port that is not there, and a folder without an image, before it calls", async (t) => {
   const run = async (words: string[]): Promise<string> => {
-    const child = spawn(process.execPath, ["build/hosts/firmware/firmware.js", "update", "--flash", "8MB", ...words]);
+    const child = spawn(process.execPath, ["build/hosts/firmware/firmware.js", "update", ...words]);
     let err = "";
     child.stderr.on("data", (bytes: Buffer) => {
       err += bytes;

@@ -19,6 +19,7 @@ import {
   OUTPUT,
   ready,
 } from "./build.ts";
+import { checkedManifest } from "./flash-image.ts";
 import { writeManifests } from "./manifests.ts";
 import { rehearse } from "./rehearsal.ts";
 import { release } from "./release.ts";
@@ -119,7 +120,8 @@ program
   .option("--patience <seconds>", "how long the new firmware has until its first beacon", secondsOf, 90)
   .action(({ board, port, flash, image, patience }: BoardOptions & UpdateOptions) => {
     const update = { folder: image ?? imageFolder(board, flash), port, patienceMs: 1_000 * patience, say: console.log };
-    return flash === "8MB" ? updateBoard(update) : updateByCable({ ...update, savedIn: join(OUTPUT, "saved") });
+    const twoApps = checkedManifest(update.folder).flash === "8MB";
+    return twoApps ? updateBoard(update) : updateByCable({ ...update, savedIn: join(OUTPUT, "saved") });
   });
 
 program
