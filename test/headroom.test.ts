@@ -48,12 +48,12 @@ test("a board that sleeps for a minute says its headroom in one life of each day
   );
 });
 
-test("a node says its headroom once in its first two minutes, and a dongle leaves its line alone", async (t) => {
+test("a node says its headroom after a minute, and a dongle leaves its line alone", async (t) => {
   for (const [role, lines] of [
     ["throwie", 1],
     ["dongle", 0],
   ] as const) {
-    const log = await onDesk<string[]>(`desk.config.role = "${role}"; desk.run(120000); return desk.log;`);
+    const log = await onDesk<string[]>(`desk.config.role = "${role}"; desk.run(75000); return desk.log;`);
     t.is(log.filter((line) => line.includes("memory: ")).length, lines, `${role}: ${log.join("\n")}`);
   }
 });

@@ -305,6 +305,9 @@ test.serial(
       t.regex(ended.stdout, expected);
       t.is(ended.status, status, ended.stdout);
     }
+    const listed = await execThrowie(["doctor"]);
+    t.is(listed.status, 0);
+    t.regex(listed.stdout, /^(This computer has no|Serial ports of this computer)/);
     const { faults, port } = JSON.parse((await doctor(["--json"])).stdout);
     t.deepEqual([faults.length, port], [1, board.port]);
   },

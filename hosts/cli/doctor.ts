@@ -43,8 +43,8 @@ export async function doctor({ radio, json = false }: DoctorOptions): Promise<vo
   if (faults.length > 0) process.exitCode = 1;
 }
 
-async function listPorts(json: boolean): Promise<void> {
-  const ports = await serialPorts();
+function listPorts(json: boolean): void {
+  const ports = serialPorts();
   if (json) print(harmlessJson({ ports }));
   else if (ports.length === 0) print("This computer has no serial port: plug in a board with the dongle role.");
   else {

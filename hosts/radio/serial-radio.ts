@@ -11,6 +11,8 @@
  * whose radio takes shorter frames than the first, because the node was made for the first one's frames.
  */
 import { randomFillSync } from "node:crypto";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SerialPort } from "serialport";
 import { DongleHost } from "../../modules/dongle/dongle-host.ts";
@@ -35,9 +37,10 @@ export type DongleNews =
   | { event: "dongle-firmware"; port: string; firmware: string }
   | { event: "dongle-lost"; port: string; reason: string };
 
-/** The serial ports of this computer. */
-export async function serialPorts(): Promise<string[]> {
-  return (await SerialPort.list()).map(({ path }) => path);
+/** The ports on which a board may be, by their names on Linux and macOS. `SerialPort.list` needs udevadm. */
+export function serialPorts(devices = "/dev"): string[] {
+  const names = readdirSync(devices).filter((name) => /^(tty(USB|ACM)\d|cu\.usb)/.test(name));
+  return names.sort().map((name) => join(devices, name));
 }
 
 export class SerialRadio implements HostRadio {
