@@ -53,7 +53,7 @@ function flashOption(): Option {
 }
 const SETTINGS_HELP = `
 Settings are key=value: role=throwie|mule|dongle channel=1..11 rate=1M|2M|11M|6M|24M|54M|LR250K|LR500K
-halfLifeDays=7 wake=always|30|60|120|300|600 (docs/firmware.md, "Settings").`;
+halfLifeDays=7 wake=always|30|60|120|300|600 cpu=80|160|240 (docs/firmware.md, "Settings").`;
 
 /** Builds for each board whose compiler is there, and says what is missing for the others. */
 async function releaseAll(): Promise<void> {
