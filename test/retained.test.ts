@@ -135,8 +135,8 @@ class Sleeper {
   node = this.live(undefined);
   #sent = new Uint8Array(0);
 
-  live(retained: Uint8Array | undefined): Throwie {
-    const store = new Store(this.flash, 20);
+  live(retained: Uint8Array | undefined, capacity = 20): Throwie {
+    const store = new Store(this.flash, capacity);
     store.mount();
     this.node = new Throwie({
       radio: {
@@ -233,6 +233,8 @@ test("a retained state that does not fit is as if there were none", (t) => {
   sleeper.now = 500;
   t.false(taken(bytes), "a clock that began anew");
   sleeper.now = now;
+  sleeper.live(bytes, 21);
+  t.not(sleeper.beacon().nonce, nonce, "a store of another capacity");
   t.true(taken(bytes));
   sleeper.publish();
   t.false(taken(bytes), "a Drop came in since");
@@ -263,7 +265,7 @@ test("whoever changes what is retained changes the version", (t) => {
   for (let nonce = 1; nonce <= 9; nonce++) neighbours.fingerprint(nonce, 1, 1_000 * nonce);
   for (const part of [new Acquaintances(), new Falsehoods(750), admission, neighbours]) part.carry(count);
   // The rest: the number of the last look, and a fingerprint with its nonce.
-  t.deepEqual([used + 8 + 8 + 68, new DataView(bytes.buffer).getInt32(4, true)], [4_380, 1]);
+  t.deepEqual([used + 8 + 8 + 68, new DataView(bytes.buffer).getUint16(4, true)], [4_380, 1]);
   t.true(used + 84 <= RETAINED_BYTES);
 });
 

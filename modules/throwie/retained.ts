@@ -8,7 +8,8 @@
  * | offset | size | field    | meaning                                                                       |
  * |--------|------|----------|-------------------------------------------------------------------------------|
  * | 0      | 4    | crc      | CRC-32 of all that follows, little-endian                                     |
- * | 4      | 4    | version  | RETAINED_VERSION; it changes with the length or the order of any part          |
+ * | 4      | 2    | version  | RETAINED_VERSION; it changes with the length or the order of any part          |
+ * | 6      | 2    | capacity | of the store: the length of a part follows from it                            |
  * | 8      | 8    | clock    | clock milliseconds when the node gave the bytes                               |
  * | 16     | 8    | position | where the store's log went on                                                 |
  * | 24     | 8    | count    | Drops in the store                                                            |
@@ -27,6 +28,7 @@ import type { Store } from "../store/store.ts";
 export const RETAINED_BYTES = 4_384;
 const RETAINED_VERSION = 1;
 const VERSION_AT = 4;
+const CAPACITY_AT = 6;
 const CLOCK_AT = 8;
 const POSITION_AT = 16;
 const COUNT_AT = 24;
@@ -57,7 +59,8 @@ export class Retained {
     const moved = store.position - view.getFloat64(POSITION_AT, true);
     const fits =
       view.getInt32(0, true) === crcOf(bytes) &&
-      view.getInt32(VERSION_AT, true) === RETAINED_VERSION &&
+      view.getUint16(VERSION_AT, true) === RETAINED_VERSION &&
+      view.getUint16(CAPACITY_AT, true) === store.capacity &&
       view.getFloat64(CLOCK_AT, true) <= now &&
       (moved === 0 || moved === 1) &&
       view.getFloat64(COUNT_AT, true) === store.count;
@@ -84,7 +87,8 @@ export class Retained {
   seal(store: Store, now: number): void {
     const view = viewOf(this.#bytes);
     this.#bytes.fill(0, this.#at, RETAINED_BYTES);
-    view.setInt32(VERSION_AT, RETAINED_VERSION, true);
+    view.setUint16(VERSION_AT, RETAINED_VERSION, true);
+    view.setUint16(CAPACITY_AT, store.capacity, true);
     view.setFloat64(CLOCK_AT, now, true);
     view.setFloat64(POSITION_AT, store.position, true);
     view.setFloat64(COUNT_AT, store.count, true);
