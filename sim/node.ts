@@ -103,6 +103,8 @@ export class SimNode {
   readonly flash: NorFlash;
   /** The node itself. Undefined while it has no power or sleeps. A host may call `publish` of the SimNode instead. */
   throwie: Throwie | undefined = undefined;
+  /** The node itself, also while it sleeps lightly. */
+  life: Throwie | undefined = undefined;
   /** Whether the node has power, awake or not. */
   powered = false;
   crashes = 0;
@@ -254,7 +256,7 @@ export class SimNode {
     const { state } = this.#memory;
     this.#sinceUs = kernel.nowUs;
     medium.powerOn(this.station);
-    this.throwie = throwie;
+    this.throwie = this.life = throwie;
     if (wakeCycle !== undefined) {
       this.#schedule = new WakeSchedule({ id: this.station.address, cycle: wakeCycle, state, now: this.#now() });
     }
@@ -263,12 +265,13 @@ export class SimNode {
   }
 
   #end(): void {
-    const { throwie } = this;
-    if (throwie === undefined) return;
-    for (const [reason, count] of Object.entries(throwie.counters)) {
+    const { life } = this;
+    if (life === undefined) return;
+    for (const [reason, count] of Object.entries(life.counters)) {
       this.counters[reason] = (this.counters[reason] ?? 0) + count;
     }
-    this.#turnOff();
+    this.life = undefined;
+    if (this.throwie !== undefined) this.#turnOff();
   }
 
   #turnOff(): void {

@@ -102,7 +102,7 @@ export class World {
     let crashes = 0;
     for (const node of this.nodes) {
       crashes += node.crashes;
-      for (const totals of [node.counters, node.throwie?.counters ?? {}]) {
+      for (const totals of [node.counters, node.life?.counters ?? {}]) {
         for (const [reason, count] of Object.entries(totals)) {
           if (reason !== "used" && count > 0) refusals[reason] = (refusals[reason] ?? 0) + count;
         }

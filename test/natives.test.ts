@@ -111,6 +111,24 @@ test.serial("the radio refuses unknown channels and rates, and a second radio wh
   t.notThrows(() => new EspNow({ channel: 11, rate: "LR500K", ...nothing }));
 });
 
+test.serial("a radio that was closed opens again, and hears and sends as before", (t) => {
+  const desk = onNewDesk();
+  const heard: number[] = [];
+  const onFrame = (_bytes: Uint8Array, lengthBytes: number): unknown => heard.push(lengthBytes);
+  const radio = new EspNow({ channel: 1, rate: "1M", ...nothing, onFrame });
+  const { frameSizeBytesMax } = radio;
+  for (let nap = 1; nap <= 3; nap++) {
+    radio.close();
+    t.true(radio.full, "a closed radio is full");
+    t.is(radio.open(), frameSizeBytesMax);
+    t.throws(() => radio.open(), { message: /is open already/ });
+    t.true(radio.send(new Uint8Array(nap), nap, address));
+    desk.handlers!.onFrame(new Uint8Array(nap), nap, address);
+    t.is(heard.length, nap);
+  }
+  radio.close();
+});
+
 test.serial("the radio queues two frames, calls onRoom, counts frames, and copies each frame that it receives", (t) => {
   const desk = onNewDesk();
   let rooms = 0;

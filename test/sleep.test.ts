@@ -172,6 +172,19 @@ test("a light sleep keeps RAM, ends in a deep sleep after each sweep, and draws 
   t.true(Math.abs(a.usage().totalUs / (12 * HOUR_S * 1e6) - 1) < 0.01, "the board was in some state at every moment");
 });
 
+test("what a node heard before a light sleep still counts, also after a power cut in that sleep", (t) => {
+  const world = worldOf([board("a", 0, { wake: 60, sleep: "light" }), board("mule", 30)]);
+  const a = world.nodes[0]!;
+  world.run(200);
+  while (a.throwie !== undefined) world.run(world.nowS + 0.1);
+  t.true(a.life!.counters.used > 0);
+  const { used } = a.life!.counters;
+  const before = a.counters.used ?? 0;
+  a.crash();
+  t.is(a.counters.used, before + used);
+  t.is(a.life, undefined);
+});
+
 test("the C of each chip sleeps lightly as long as this costs less", (t) => {
   const c = readFileSync("modules/board/board-esp32.c", "utf8");
   for (const { name, ...figures } of CHIPS) {
