@@ -119,6 +119,7 @@ test("each board of targets/ has 448 sectors for Drops within 4 MB, and the opti
     for (const line of [
       ...["CONFIG_SPI_FLASH_VERIFY_WRITE=y", "CONFIG_BT_ENABLED=n", "CONFIG_ESP_WIFI_STATIC_RX_BUFFER_NUM=18"],
       ...["CONFIG_ESP_TASK_WDT_INIT=y", "CONFIG_ESP_INT_WDT=y", "CONFIG_ESP_COREDUMP_ENABLE_TO_NONE=y"],
+      ...["CONFIG_FREERTOS_USE_TRACE_FACILITY=y", "CONFIG_ESP_WIFI_ENABLE_WPA3_SAE=n"],
     ]) {
       t.true(sdkconfig.includes(`${line}\n`), `targets/${board}/sdkconfig.defaults has no line ${line}`);
     }
