@@ -19,8 +19,16 @@ const time = (bytecodes: number): string => {
   return ms < 100 ? `${ms.toFixed(1)} ms` : `${seconds(ms)} s`;
 };
 
-test("the documents give the figures that the bench xs prints", async (t) => {
-  const figures = new Map((await xs()).results.map(({ name, value }) => [name, value]));
+/** The rows of the bench that miss their promise. docs/firmware.md, "Budgets", says why. */
+const MISSED = ["transfer, flash left out"];
+
+test("the documents give the figures that the bench xs prints, and each promise but one is kept", async (t) => {
+  const { results } = await xs();
+  t.deepEqual(
+    results.filter(({ value, limit }) => limit !== undefined && value > limit).map(({ name }) => name),
+    MISSED,
+  );
+  const figures = new Map(results.map(({ name, value }) => [name, value]));
   const figure = (name: string): number => {
     const value = figures.get(name);
     if (value === undefined) throw new Error(`the bench xs prints no row "${name}"`);
@@ -38,7 +46,7 @@ test("the documents give the figures that the bench xs prints", async (t) => {
       `takes ${whole(figure("whole node, slots"))} of these slots and ${whole(figure("whole node, chunks"))} of these`,
       `That is ${whole(figure("whole node, together"))} of the 98,304 bytes`,
       `The Drops cross in ${figure("transfer, flash left out")} times the airtime`,
-      `**One step in 34 takes ${figure("the longest slice of that")} ms**`,
+      `**No step takes longer than ${figure("the longest slice of that")} ms**`,
       `With erases the same transfer takes ${figure("transfer, with erases")} times the airtime.`,
       `a Drop costs ${whole(figure("erases and programs") / 50)} ms of flash`,
       `**Setting up a contact** takes ${seconds(figure("setting up"))} s`,
