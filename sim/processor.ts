@@ -17,6 +17,7 @@ import { BYTECODES_PER_SECOND, ERASE_US, PROGRAM_BYTE_US, PROGRAM_FIRST_BYTE_US 
 /** The price of each unit, in XS bytecodes, with native CRCs. */
 const BYTECODES = {
   received: 2_400,
+  beacons: 2_000,
   sent: 2_500,
   turns: 950,
   mixes: 65,
@@ -29,7 +30,8 @@ const BYTECODES = {
 /** The bytecodes that all the work of a node since its start costs a board. */
 export function bytecodesOf({ effort, store }: Pick<Throwie, "effort" | "store">): number {
   return (
-    BYTECODES.received * effort.received +
+    BYTECODES.received * (effort.received - effort.beacons) +
+    BYTECODES.beacons * effort.beacons +
     BYTECODES.sent * effort.sent +
     BYTECODES.turns * effort.turns +
     BYTECODES.mixes * effort.mixes +

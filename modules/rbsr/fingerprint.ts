@@ -65,7 +65,7 @@ export class Fingerprint {
 
   /** From now on the other methods mean the fingerprint of this number. */
   select(at: number): void {
-    this.#flush();
+    if (this.#batched > 0) this.#flush();
     this.#at = at;
   }
 
@@ -81,7 +81,7 @@ export class Fingerprint {
 
   /** Items added and not removed. */
   get count(): number {
-    this.#flush();
+    if (this.#batched > 0) this.#flush();
     return this.#sums[3 * this.#at + 2]!;
   }
 
@@ -107,7 +107,7 @@ export class Fingerprint {
 
   /** Write the fingerprint: FINGERPRINT_SIZE_BYTES at `offset`. */
   write(out: Uint8Array, offset: number): void {
-    this.#flush();
+    if (this.#batched > 0) this.#flush();
     const sums = this.#sums;
     const at = this.#at;
     for (let i = 0; i < 3; i += 1) writeWord(out, offset + 4 * i, sums[3 * at + i]!);
@@ -119,7 +119,7 @@ export class Fingerprint {
 
   /** Whether a fingerprint taken under the same nonce, FINGERPRINT_SIZE_BYTES at `offset`, is that of the same set. */
   equals(theirs: Uint8Array, offset: number): boolean {
-    this.#flush();
+    if (this.#batched > 0) this.#flush();
     const sums = this.#sums;
     const at = 3 * this.#at;
     return (
@@ -148,7 +148,7 @@ export class Fingerprint {
 
   /** Carry the fingerprint of this number over a sleep, either way. */
   carry(over: { carry(numbers: Int32Array | Uint8Array): void }, at: number): void {
-    this.#flush();
+    if (this.#batched > 0) this.#flush();
     over.carry(this.#nonceLow.subarray(at, at + 1));
     over.carry(this.#nonceHigh.subarray(at, at + 1));
     over.carry(this.#sums.subarray(3 * at, 3 * at + 3));
@@ -158,7 +158,7 @@ export class Fingerprint {
   /** Ids are entered some at a time: a call of native code costs as much as a few bytecodes of XS. */
   #enter(low: number, high: number, direction: number): void {
     const batch = this.#batch;
-    if (batch[2] !== direction) this.#flush();
+    if (batch[2] !== direction && this.#batched > 0) this.#flush();
     batch[2] = direction;
     const to = BATCH_HEADER_WORDS + 2 * this.#batched;
     batch[to] = low;
@@ -167,8 +167,8 @@ export class Fingerprint {
     if (this.#batched === BATCH_IDS) this.#flush();
   }
 
+  /** Enter the batch, which is not empty. Callers look first: on XS, a call costs more than a look. */
   #flush(): void {
-    if (this.#batched === 0) return;
     const batch = this.#batch;
     batch[0] = this.#nonceLow[this.#at]!;
     batch[1] = this.#nonceHigh[this.#at]!;

@@ -73,6 +73,8 @@ export class Custody implements Keeper {
   readonly epoch: number;
   /** Names the Drop that dies for another. A bench that tries other rules replaces its methods. */
   readonly admission: Admission;
+  /** When sectors are erased ahead. Infinity: enough are. */
+  calmMs = Infinity;
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #halfLifeMs: number;
@@ -84,8 +86,6 @@ export class Custody implements Keeper {
   readonly #falsehoods: Falsehoods;
   readonly #ownDrops: OwnDrops;
   readonly #insertion = new Insertion();
-  /** When sectors are erased ahead. Infinity: enough are. */
-  #calmMs = Infinity;
   #suspicionMs = -SUSPICION_INTERVAL_MS;
   #sacrificed = 0;
   /** Which Drop was last hashed anew because bits flip in time: the count of LOOK_INTERVAL_MS on the clock. */
@@ -222,7 +222,7 @@ export class Custody implements Keeper {
     // The store may have given up the slot's former Drop without telling the node.
     this.#contacts.withdraw(store.lastSlot);
     this.#beacons.add(low, high);
-    this.#calmMs = this.#clock.now() + CALM_MS;
+    this.calmMs = this.#clock.now() + CALM_MS;
     this.recount();
     if (newcomer) admission.entered(store.lastSlot, now);
     return outcome;
@@ -383,10 +383,10 @@ export class Custody implements Keeper {
     // flash.
     if (store.counters.inserted === 0) return false;
     if (store.clean(this.heatNow())) return true;
-    if (now < this.#calmMs) return false;
+    if (now < this.calmMs) return false;
     if (store.unverified === 0 && store.eraseAhead()) return true;
     // There are Drops to check first, or enough is erased until Drops come in again.
-    this.#calmMs = store.unverified > 0 ? now + CALM_MS : Infinity;
+    this.calmMs = store.unverified > 0 ? now + CALM_MS : Infinity;
     return false;
   }
 }

@@ -10,6 +10,8 @@
 export class Effort {
   /** Frames that the radio brought. */
   received = 0;
+  /** Of these, beacons. */
+  beacons = 0;
   /** Frames that the radio took. */
   sent = 0;
   turns = 0;

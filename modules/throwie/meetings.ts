@@ -94,7 +94,7 @@ export class Meetings {
         this.#close(contact, "restarted", now);
       }
     }
-    if (this.#falsehoods.shuns(from, now) || beacons.equal(now)) return true;
+    if (beacons.equal(now) || this.#falsehoods.shuns(from, now)) return true;
     const estimate = this.#worthOpening(from, now);
     if (estimate !== 0) this.#openTo(from, estimate, now);
     return true;

@@ -11,10 +11,11 @@ export type MacAddress = Uint8Array;
 /** The size of a MAC address. */
 export const ADDRESS_BYTES = 6;
 
-/** Whether two addresses are equal in all six bytes. */
+/** Whether two addresses are equal in all six bytes. The last differ soonest: the first three name the maker. */
 export function sameAddress(a: MacAddress, b: MacAddress): boolean {
-  for (let i = 0; i < ADDRESS_BYTES; i++) if (a[i] !== b[i]) return false;
-  return true;
+  let i = ADDRESS_BYTES - 1;
+  while (i >= 0 && a[i] === b[i]) i--;
+  return i < 0;
 }
 
 /**

@@ -171,6 +171,13 @@ export class Throwie implements ContactOwner {
   readonly #headerOut = new FrameHeader();
   readonly #cast: Cast;
   #upkeepMs = 0;
+  /** What the last turn returned. */
+  #dueMs = 0;
+  /**
+   * Until then a turn has nothing to do, unless something but beacons comes. In a crowd the beacons of neighbours that
+   * hold the same Drops bring 50 turns a second.
+   */
+  #idleUntilMs = 0;
   #sentLast = 0;
 
   /**
@@ -250,6 +257,7 @@ export class Throwie implements ContactOwner {
    */
   turn(): number {
     const now = this.#clock.now();
+    if (now < this.#idleUntilMs) return this.#dueMs;
     const { custody } = this;
     this.effort.turns++;
     if (this.contacts > 0) this.#meetings.review(now);
@@ -264,7 +272,9 @@ export class Throwie implements ContactOwner {
     custody.recount();
     if (cleaning) return now + 1;
     if (!roomLeft) return now + RADIO_PATIENCE_MS;
-    return Math.max(Math.min(this.#beacons.dueMs, this.#contacts.deadline, this.#verification.dueMs), now + 1);
+    this.#dueMs = Math.max(Math.min(this.#beacons.dueMs, this.#contacts.deadline, this.#verification.dueMs), now + 1);
+    if (alone) this.#idleUntilMs = Math.min(this.#dueMs, custody.calmMs, this.#upkeepMs);
+    return this.#dueMs;
   }
 
   /**
@@ -274,11 +284,13 @@ export class Throwie implements ContactOwner {
    * only during the call. "stored" means that the Drop is durable.
    */
   publish(drop: Uint8Array, origin: "own" | "wire"): PublishOutcome {
+    this.#idleUntilMs = 0;
     return this.custody.publish(drop, origin);
   }
 
   /** Take the Drop with this ShortId out of the store, as its person asks. False: there is no such Drop. */
   remove(low: number, high: number): boolean {
+    this.#idleUntilMs = 0;
     return this.custody.remove(low, high);
   }
 
@@ -340,7 +352,13 @@ export class Throwie implements ContactOwner {
     if (refusal !== undefined) return refusal;
     if (sameAddress(from, this.#radio.address)) return "echo";
     const now = this.#clock.now();
-    if (frame.type === BEACON) return this.#meetings.beacon(frame, from, now) ? undefined : "beacon";
+    if (frame.type === BEACON) {
+      this.effort.beacons++;
+      const isBeacon = this.#meetings.beacon(frame, from, now);
+      if (this.#contacts.open > 0) this.#idleUntilMs = 0;
+      return isBeacon ? undefined : "beacon";
+    }
+    this.#idleUntilMs = 0;
     let contact = this.#contacts.with(from);
     if (contact === undefined || contact.link.sessionId !== frame.sessionId) {
       if (frame.type === DROP) return this.#overhear(frame, from, now) ? undefined : "session";
