@@ -17,7 +17,7 @@ import { BYTECODES_PER_SECOND, ERASE_US, PROGRAM_BYTE_US, PROGRAM_FIRST_BYTE_US 
 /** The price of each unit, in XS bytecodes, with native CRCs. */
 const BYTECODES = {
   received: 2_400,
-  beacons: 2_000,
+  beacons: 1_950,
   sent: 2_500,
   turns: 950,
   mixes: 65,

@@ -135,11 +135,10 @@ export class Beacons {
    * the beacon that was read last, and may be called only while its frame is in the buffer.
    */
   read(frame: Frame): boolean {
-    if (frame.payloadBytes !== BEACON_PAYLOAD_BYTES) return false;
-    if (frame.sessionId !== 0 || frame.sequence !== 0 || frame.fragment !== 0 || frame.poll) return false;
+    if (frame.payloadBytes !== BEACON_PAYLOAD_BYTES || frame.poll) return false;
+    if ((frame.sessionId | frame.sequence | frame.fragment | frame.shortIdLow | frame.shortIdHigh) !== 0) return false;
     const bytes = frame.bytes;
     if (bytes[FRAMES_AT]! > FRAMES_V2) return false;
-    if (frame.shortIdLow !== 0 || frame.shortIdHigh !== 0) return false;
     this.#heard = bytes;
     this.#heardLow = readU32(bytes, FRAME_HEADER_BYTES);
     this.#heardHigh = readU32(bytes, FRAME_HEADER_BYTES + 4);

@@ -372,6 +372,7 @@ function beaconSent(): Operation {
 function beaconHeard(): Operation {
   const flash = flashOfAll();
   const alone = new Alone(flash);
+  const { node } = alone;
   const store = new Store(flash);
   store.mount();
   const header = headerOf({ payloadBytes: BEACON_PAYLOAD_BYTES });
@@ -390,16 +391,17 @@ function beaconHeard(): Operation {
   const heard = new Uint8Array(FRAME_SIZE_BYTES_V1);
   let next = 0;
   const hear = (): void => {
-    const { frame, lengthBytes, from } = beacons[next++ % CROWD]!;
-    heard.set(frame);
-    alone.node.receive(heard, lengthBytes, from);
-    alone.node.turn();
-    if (alone.node.contacts > 0) throw new Error("a contact with a neighbour of the same set");
+    const beacon = beacons[next]!;
+    next = (next + 1) % CROWD;
+    heard.set(beacon.frame);
+    node.receive(heard, beacon.lengthBytes, beacon.from);
+    node.turn();
   };
   for (let i = 0; i < CROWD; i++) {
     alone.now += 1_000;
     alone.radio.room = 1;
     hear();
+    if (node.contacts > 0) throw new Error("a contact with a neighbour of the same set");
   }
   return hear;
 }
