@@ -18,13 +18,15 @@ interface Told {
   restMs?: number;
 }
 
+const firmware = bundleForXs("main.ts", NATIVES);
+const deskProgram = bundleForXs("test/xs/desk.ts");
+
 /** Runs a script on a new desk with two app partitions. */
-async function onDesk(script: string, broken: Record<string, string> = {}): Promise<Told> {
+async function onDesk(script: string): Promise<Told> {
   const machine = new XsMachine();
   try {
-    const firmware = await bundleForXs("main.ts", { ...NATIVES, ...broken });
-    await machine.evaluate(await bundleForXs("test/xs/desk.ts"));
-    await machine.evaluate(`globalThis.boot = () => {\n${firmware}\n}`);
+    await machine.evaluate(await deskProgram);
+    await machine.evaluate(`globalThis.boot = () => {\n${await firmware}\n}`);
     const told = "{ log: desk.log, lives: desk.lives, gaveUp: desk.gaveUp, images: desk.images }";
     const body = `desk.images.twoApps = true; desk.config.firmware = "0.1.0+old"; ${script}`;
     const { told: said } = await machine.evaluate(
@@ -43,7 +45,7 @@ const IMAGE = `
   image[13] = 0;`;
 const UPDATE = `${IMAGE}
   desk.update(image, 5);
-  desk.run(6000);
+  desk.run(3000);
   more.state = desk.updater.state;
   more.failure = desk.updater.failure;
   more.firmware = desk.updater.board?.firmware;
@@ -87,9 +89,18 @@ test("an image for another chip is refused, and the board starts as before", asy
 });
 
 test("after a sleep and after a crash a board listens for no update", async (t) => {
-  const { log } = await onDesk('desk.config.wake = "30"; desk.run(100000);');
-  const starts = log.filter((line) => line.includes("woken by timer"));
-  t.true(starts.length >= 1);
+  const asleep = await onDesk(`
+    ${IMAGE}
+    desk.config.wake = "30";
+    desk.run(12000);
+    desk.update(image, 5);
+    desk.run(34000);
+    more.failure = desk.updater.failure;
+    desk.update(image, 5);
+    desk.run(48000);
+    more.state = desk.updater.state;`);
+  t.true(asleep.log.filter((line) => line.includes("woken by timer")).length >= 1, asleep.log.join("\n"));
+  t.deepEqual([asleep.failure, asleep.state, asleep.images.chosen], ["silent", "calling", false]);
   const { images, state } = await onDesk(`
     desk.config.wake = 61;
     desk.run(1000);
@@ -98,7 +109,7 @@ test("after a sleep and after a crash a board listens for no update", async (t) 
 });
 
 test("a new firmware stays from its first beacon on, and says so once", async (t) => {
-  const { images, log, lives } = await onDesk("desk.images.onTrial = true; desk.run(90000);");
+  const { images, log, lives } = await onDesk("desk.images.onTrial = true; desk.run(61500);");
   t.deepEqual(
     { confirmed: images.confirmed, onTrial: images.onTrial, lives },
     { confirmed: 1, onTrial: false, lives: 1 },
@@ -119,7 +130,7 @@ test("a new firmware that crashes or sends no beacon is never confirmed, and its
 });
 
 test("a new firmware of a dongle stays when its line has taken the first message", async (t) => {
-  const { images, lives } = await onDesk('desk.images.onTrial = true; desk.config.role = "dongle"; desk.run(70000);');
+  const { images, lives } = await onDesk('desk.images.onTrial = true; desk.config.role = "dongle"; desk.run(3000);');
   t.deepEqual([images.confirmed, lives], [1, 1]);
 });
 

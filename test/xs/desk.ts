@@ -256,13 +256,12 @@ export class Desk {
       if (this.#bootMs < 0 && this.nowMs - this.fedMs > WATCHDOG_MS) this.gaveUp = "stuck";
       for (const timer of this.timers) if (timer.dueMs <= this.nowMs) this.#live(() => this.#fire(timer));
       while (this.#air.length > 0 && this.#air[0]!.dueMs <= this.nowMs) this.#deliver(this.#air.shift()!);
-      const ends = [this.computer, this.updater].filter((end) => end !== undefined);
-      if (ends.length > 0) {
+      if (this.computer !== undefined || this.updater !== undefined) {
         const bytes = this.line?.carry(LINE_BYTES_PER_MS) ?? new Uint8Array(0);
-        for (const end of ends) {
-          end.receive(bytes, bytes.length);
-          end.turn();
-        }
+        this.computer?.receive(bytes, bytes.length);
+        this.computer?.turn();
+        this.updater?.receive(bytes, bytes.length);
+        this.updater?.turn();
         this.#live(() => this.line?.sayRoom());
       }
       if (this.#peerDueMs <= this.nowMs) this.#peerDueMs = this.peer.turn();
