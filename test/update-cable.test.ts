@@ -96,7 +96,7 @@ class Board {
       firmware: "0.2.0+b",
       board: "esp32c3",
       flash: "4MB",
-      settings: {},
+      settings: { port: "uart", role: "throwie", baud: "921600" },
       faults: [],
       files: listed,
       app: app4,
@@ -123,7 +123,7 @@ class Board {
   async update(
     says: string,
     { failAt = 0, chip = "ESP32-C3", patience = 60 } = {},
-  ): Promise<{ status: number | null; out: string; err: string }> {
+  ): Promise<{ status: number | null; out: string; err: string; speed: number }> {
     const port = join(this.folder, `port-${Math.random()}`);
     const terminal = spawn(ptyProgram, [port], { stdio: "pipe" });
     while (!existsSync(port) || readlinkSync(port) === "") await new Promise((resolve) => setTimeout(resolve, 5));
@@ -148,8 +148,9 @@ class Board {
     });
     const status = await new Promise<number | null>((resolve) => child.on("close", resolve));
     clearInterval(talking);
+    const speed = Number(execFileSync("stty", ["-F", port, "speed"], { encoding: "utf8" }));
     terminal.kill();
-    return { status, out, err };
+    return { status, out, err, speed };
   }
 }
 
@@ -157,8 +158,9 @@ const startsWith = (app: Buffer, image: Buffer): boolean => app.subarray(0, imag
 
 test.serial("a new firmware that sends its first beacon stays", async (t) => {
   const board = new Board(OLD);
-  const { status, out, err } = await board.update(STARTS + WORKS);
+  const { status, out, err, speed } = await board.update(STARTS + WORKS);
   t.deepEqual([status, err], [0, ""]);
+  t.is(speed, 115_200, "the log of a board with a UART has the console's speed, not a dongle's");
   t.true(out.includes("Found an ESP32-C3 with 4MB of flash") && out.includes("The board runs 0.2.0+b.\n"), out);
   t.true(startsWith(board.app, NEW) && board.kept);
   t.deepEqual(board.calls, ["flash_id", "read_flash", "write_flash"]);

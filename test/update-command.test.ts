@@ -50,7 +50,14 @@ function imageFolder({ chip = 5, faults = [], damaged = false }: Given): { path:
   const image = firmwareImage({ chip, segments: [14_000], fill: 2 });
   mkdirSync(path);
   writeFileSync(join(path, "xs_esp32.bin"), damaged ? image.map((byte, i) => (i === 99 ? 0 : byte)) : image);
-  const manifest = { firmware: NEW, board: "esp32c3", flash: "8MB", faults, app: { sizeBytes: image.length } };
+  const manifest = {
+    firmware: NEW,
+    board: "esp32c3",
+    flash: "8MB",
+    settings: { port: "usb" },
+    faults,
+    app: { sizeBytes: image.length },
+  };
   writeFileSync(join(path, "firmware.json"), JSON.stringify(manifest));
   return { path, image };
 }

@@ -13,6 +13,7 @@ const PENDING_BYTES_MAX = 4_096;
 export class BoardLine {
   onBytes: (bytes: Buffer) => void = () => {};
   readonly #path: string;
+  #baudRate = LINE_BAUD;
   #port: SerialPort | undefined;
 
   private constructor(path: string) {
@@ -44,6 +45,15 @@ export class BoardLine {
     }
   }
 
+  /** From now on, the line has another speed, also when it is opened again. */
+  async changeSpeed(baudRate: number): Promise<void> {
+    this.#baudRate = baudRate;
+    await new Promise<void>((resolve) => {
+      if (this.#port === undefined) resolve();
+      else this.#port.update({ baudRate }, () => resolve());
+    });
+  }
+
   /** Opens the port again when the board took it away. */
   async keepOpen(): Promise<void> {
     if (this.#port !== undefined) return;
@@ -59,7 +69,7 @@ export class BoardLine {
 
   #open(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const port = new SerialPort({ path: this.#path, baudRate: LINE_BAUD, autoOpen: false, hupcl: false });
+      const port = new SerialPort({ path: this.#path, baudRate: this.#baudRate, autoOpen: false, hupcl: false });
       const gone = (): void => {
         if (this.#port === port) this.#port = undefined;
       };

@@ -9,10 +9,12 @@ import { DongleHost } from "../../modules/dongle/dongle-host.ts";
 import type { Line } from "../../modules/dongle/line-end.ts";
 import type { Clock } from "../../modules/throwie/ports.ts";
 import { type BoardLine, now } from "./board-line.ts";
+import type { BuildManifest } from "./build-manifest.ts";
 
 export type Proof = "unknown" | "works" | "back";
 
 const TURN_MS = 5;
+const CONSOLE_BAUD = 115_200;
 /** A line of a board's log is shorter. */
 const TEXT_CHARACTERS_MAX = 1_000;
 
@@ -64,13 +66,17 @@ class NewFirmware {
 }
 
 export interface ProofOptions {
-  firmware: string;
+  manifest: Pick<BuildManifest, "firmware" | "settings">;
   before: string;
   patienceMs: number;
 }
 
 /** Resolves as soon as the board has said which it is, and with "unknown" when it has not said so in this time. */
-export async function waitForProof(line: BoardLine, { firmware, before, patienceMs }: ProofOptions): Promise<Proof> {
+export async function waitForProof(line: BoardLine, { manifest, before, patienceMs }: ProofOptions): Promise<Proof> {
+  const { firmware, settings } = manifest;
+  // A dongle's UART has the speed of its line, and the UART of every other board that of ESP-IDF's console.
+  if (settings.port === "uart")
+    await line.changeSpeed(settings.role === "dongle" ? Number(settings.baud) : CONSOLE_BAUD);
   const watch = new NewFirmware({ line, clock: { now }, firmware, before });
   line.onBytes = (bytes) => watch.receive(bytes);
   for (const endMs = now() + patienceMs; now() < endMs && watch.state === "unknown"; await sleep(TURN_MS)) {

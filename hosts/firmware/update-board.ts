@@ -45,7 +45,7 @@ export async function updateBoard({ folder, port: path, patienceMs, say }: Updat
     say("The board has the image, found it whole, and starts it. Waiting for its first beacon.");
     const { firmware } = manifest;
     const before = host.board!.firmware.split(" ")[0]!;
-    const proof = await waitForProof(line, { firmware, before, patienceMs });
+    const proof = await waitForProof(line, { manifest, before, patienceMs });
     if (proof === "back")
       throw new Error(`${firmware} did not reach its first beacon, and the board went back to ${before}.`);
     if (proof === "unknown") {

@@ -34,7 +34,7 @@ export async function updateByCable(update: CableUpdate): Promise<void> {
   }
   say("Waiting for the first beacon of the new firmware.");
   const { firmware } = manifest;
-  if ((await proofOf(port, firmware, patienceMs)) === "works") {
+  if ((await proofOf(port, manifest, patienceMs)) === "works") {
     say(`The board runs ${firmware}.`);
     return;
   }
@@ -45,11 +45,11 @@ export async function updateByCable(update: CableUpdate): Promise<void> {
   throw new Error(`${firmware} did not reach its first beacon, and the board has its image before again.`);
 }
 
-async function proofOf(port: string, firmware: string, patienceMs: number): Promise<string> {
+async function proofOf(port: string, manifest: BuildManifest, patienceMs: number): Promise<string> {
   const line = await BoardLine.open(port);
   try {
     await line.reset();
-    return await waitForProof(line, { firmware, before: "", patienceMs });
+    return await waitForProof(line, { manifest, before: "", patienceMs });
   } finally {
     line.close();
   }

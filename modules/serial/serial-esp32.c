@@ -41,6 +41,7 @@ static struct {
 	xsMachine *machine;
 	uint32_t opening;
 	bool usb;
+	uint32_t consoleBaud;	/* the speed of the UART before it was opened, and after */
 	TaskHandle_t task;
 	atomic_bool posted;
 } driver;
@@ -87,6 +88,7 @@ static const char *openUart(uint32_t baud)
 		return "the UART is in use; a dongle is built without the debugger";
 	if (ESP_OK != uart_driver_install(PORT, RECEIVE_BYTES, SEND_BYTES, 0, NULL, 0))
 		return "no memory for the UART";
+	uart_get_baudrate(PORT, &driver.consoleBaud);
 	if (ESP_OK != uart_param_config(PORT, &config)) {
 		uart_driver_delete(PORT);
 		return "the UART has no such speed";
@@ -140,6 +142,8 @@ static void closePort(void)
 		return;
 	}
 #endif
+	/* The log goes on at the console's speed. */
+	uart_set_baudrate(PORT, driver.consoleBaud);
 	uart_driver_delete(PORT);
 }
 
