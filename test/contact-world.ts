@@ -50,6 +50,11 @@ export function write(node: SimNode, random: SeededRandom, count: number, sizeBy
   });
 }
 
+/** Runs until the node is awake. A board with a wake cycle starts in its own time. */
+export function untilAwake(world: World, node: SimNode): void {
+  while (node.throwie === undefined) world.run(world.nowS + 0.1);
+}
+
 export const nameOf = (drop: Uint8Array): string => Buffer.from(dropId(drop)).toString("hex").slice(0, 16);
 export const namesOf = (drops: Uint8Array[]): string[] => drops.map(nameOf).sort();
 

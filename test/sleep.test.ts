@@ -22,7 +22,7 @@ import {
   Usage,
 } from "../sim/power.ts";
 import { SeededRandom } from "../sim/random.ts";
-import { board, holdings, nameOf, namesOf, seed, worldOf, write } from "./contact-world.ts";
+import { board, holdings, nameOf, namesOf, seed, untilAwake, worldOf, write } from "./contact-world.ts";
 
 const chip = CHIPS[0]!;
 const HOUR_S = 3_600;
@@ -90,7 +90,7 @@ test("after a sleep the RAM is empty, the flash is not, and time has passed", (t
     scenario: { halfLifeS },
   });
   const a = world.nodes[0]!;
-  world.run(3);
+  untilAwake(world, a);
   const [drop] = write(a, new SeededRandom(seed, "flash"), 1) as [Uint8Array];
   const heat = a.throwie!.store.heat(a.throwie!.store.lastSlot);
   const sinceS = world.nowS;
@@ -117,7 +117,7 @@ test("a power cut while a board sleeps, boots or writes ends its sleep, and the 
     const world = worldOf(nodes, { observer: { stopped: note, started: note } });
     nowS = () => world.nowS;
     const a = world.nodes[0]!;
-    world.run(3);
+    untilAwake(world, a);
     const drops = write(a, new SeededRandom(seed, "crash"), 3);
     world.run(atS + 10 + (FROM_POWER.bootUs + FROM_POWER.tuneInUs) / 1e6 + 0.001);
     t.is(a.crashes, 1);

@@ -390,7 +390,8 @@ export class Throwie implements ContactOwner {
     if (owner >= 0) {
       this.#contacts.at(owner).link.overheard(assembly, now);
     } else if (assembly.complete) {
-      custody.keep(assembly, from);
+      // Another Drop may have come in meanwhile.
+      if (custody.keepsOverheard(shortIdLow)) custody.keep(assembly, from);
       assemblies.release(assembly);
     }
     return true;
