@@ -72,7 +72,8 @@ function startNode({ role, channel, rate, halfLifeMs, wake }: Settings, report: 
       loop.wake();
     },
     onRoom: () => {
-      if (beaconAwaited) firstBeaconOut();
+      // A frame that the radio gave up makes room too.
+      if (beaconAwaited && radio.counters.delivered > 0) firstBeaconOut();
       loop.wake();
     },
   });

@@ -129,6 +129,12 @@ test("a new firmware that crashes or sends no beacon is never confirmed, and its
   t.deepEqual([dumb.images.confirmed, dumb.lives], [0, 2], "a life on trial ends after a minute");
 });
 
+test("a new firmware whose radio gives up each frame is never confirmed, though its queue has room again", async (t) => {
+  const { images, lives, log } = await onDesk("desk.images.onTrial = true; desk.abandoning = true; desk.run(61000);");
+  t.deepEqual([images.confirmed, lives], [0, 2]);
+  t.false(log.some((line) => line.includes("the first beacon is out")));
+});
+
 test("a new firmware of a dongle stays when its line has taken the first message", async (t) => {
   const { images, lives } = await onDesk('desk.images.onTrial = true; desk.config.role = "dongle"; desk.run(3000);');
   t.deepEqual([images.confirmed, lives], [1, 1]);

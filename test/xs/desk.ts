@@ -107,6 +107,8 @@ export class Desk {
   flashDead = false;
   /** While true, the board's radio takes no frame. */
   mute = false;
+  /** While true, the board's radio takes each frame, gives it up, and has room again. */
+  abandoning = false;
   /** True breaks the board: each boot finds its flash erased. */
   forgetful = false;
   /** How often the peer was told that the board keeps a Drop. */
@@ -331,7 +333,7 @@ export class Desk {
     sent();
     this.#peerDueMs = 0;
     if (from === "board") {
-      this.peer.receive(frame, frame.length, this.#address);
+      if (!this.abandoning) this.peer.receive(frame, frame.length, this.#address);
       this.#live(() => this.handlers?.onRoom());
     } else {
       this.#live(() => this.handlers?.onFrame(frame, frame.length, Uint8Array.of(2, 0, 0, 0, 0, 2)));

@@ -9,6 +9,7 @@ const RECORD_HEADER_BYTES = 9;
 const COUNTERS = 8;
 const SENT = 0;
 const DELIVERED = 1;
+const ABANDONED = 5;
 
 /** The radio that the present life has opened. desk.ts forgets it when the life ends. */
 export interface OpenRadio {
@@ -38,7 +39,7 @@ export const ESPNOW = {
         wake(false);
       },
       onRoom() {
-        counters[DELIVERED]!++;
+        counters[globalThis.desk.abandoning ? ABANDONED : DELIVERED]!++;
         wake(true);
       },
     });
