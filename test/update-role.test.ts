@@ -135,9 +135,12 @@ test("a new firmware whose radio gives up each frame is never confirmed, though 
   t.false(log.some((line) => line.includes("the first beacon is out")));
 });
 
-test("a new firmware of a dongle stays when its line has taken the first message", async (t) => {
-  const { images, lives } = await onDesk('desk.images.onTrial = true; desk.config.role = "dongle"; desk.run(3000);');
-  t.deepEqual([images.confirmed, lives], [1, 1]);
+test("a new firmware of a dongle stays when a host has greeted it, and goes back when it hears no host", async (t) => {
+  const dongle = 'desk.images.onTrial = true; desk.config.role = "dongle";';
+  const greeted = await onDesk(`${dongle} desk.plugIn(); desk.run(61500);`);
+  t.deepEqual([greeted.images.confirmed, greeted.lives], [1, 1]);
+  const deaf = await onDesk(`${dongle} desk.deaf = true; desk.plugIn(); desk.run(61000);`);
+  t.deepEqual([deaf.images.confirmed, deaf.lives], [0, 2]);
 });
 
 test("a board with one app partition listens for no update, and is never on trial", async (t) => {

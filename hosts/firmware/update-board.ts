@@ -50,7 +50,7 @@ export async function updateBoard({ folder, port: path, patienceMs, say }: Updat
       throw new Error(`${firmware} did not reach its first beacon, and the board went back to ${before}.`);
     if (proof === "unknown") {
       throw new Error(
-        `The board took ${firmware}, and has not said since that it works: see npm run monitor. Unless it sends a beacon, the board goes back by itself.`,
+        `The board took ${firmware}, and has not said since that it works: see npm run monitor. Unless it sends a beacon, or as a dongle hears its host, the board goes back by itself.`,
       );
     }
     say(`The board runs ${firmware}, and keeps it.`);

@@ -3,7 +3,8 @@
  * loader go back to the image before: a crash, a stuck loop, a sleep, the power. A life that goes on without a beacon
  * ends here.
  *
- * A dongle sends no beacons of its own; it has proved itself when its line has taken its WELCOME.
+ * A dongle sends no beacons of its own; it has proved itself when it has heard the HELLO of a host. Whoever updates a
+ * dongle greets it.
  */
 import Timer from "timer";
 import { imageLoader } from "./image-loader.ts";

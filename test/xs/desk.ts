@@ -120,6 +120,8 @@ export class Desk {
   /** Of whatever the board's radio hears. */
   rssiDbm = -60;
   espnow: OpenRadio | undefined;
+  /** While true, no byte of the computer reaches the board. */
+  deaf = false;
   /** The open line of a dongle. */
   line: OpenLine | undefined;
   /** The size of the line driver's buffer towards the computer. */
@@ -229,7 +231,7 @@ export class Desk {
   /** The computer's end of the line: while nobody has opened the board's end, bytes are lost. */
   readonly #farEnd = {
     write: (bytes: Uint8Array, offset: number, lengthBytes: number): number => {
-      this.#live(() => this.line?.bring(bytes.subarray(offset, offset + lengthBytes)));
+      if (!this.deaf) this.#live(() => this.line?.bring(bytes.subarray(offset, offset + lengthBytes)));
       return lengthBytes;
     },
   };
