@@ -279,6 +279,33 @@ test("a board keeps its RAM in a short sleep, sleeps deeply after a sweep, and m
   }
 });
 
+test("a board whose chip refuses a light sleep sleeps deeply, and retains its node", async (t) => {
+  const { log, lives, asleep } = await onDesk<{ log: string[]; lives: number; asleep: number[] }>(`
+    desk.config.wake = "30";
+    desk.lightSleepMsMax = 494000;
+    desk.refusesLightSleep = true;
+    const asleep = [];
+    const { sleep } = desk.board;
+    desk.board.sleep = (ms) => {
+      asleep.push(desk.retained.filter((byte) => byte !== 0).length);
+      return sleep(ms);
+    };
+    desk.publish(3);
+    desk.run(200000);
+    return { log: desk.log, lives: desk.lives, asleep };`);
+  t.true(lives >= 4, log.join("\n"));
+  t.true(asleep.length >= lives - 1);
+  t.true(
+    asleep.every((bytes) => bytes > 0),
+    `${asleep}`,
+  );
+  t.is(dropsAtBoot(log).at(-1), 3);
+  const lines = log.map((line) => line.replace(/^\d+ ms: |for \d+ ms$/g, ""));
+  const refused = lines.filter((line) => line === "sleeping lightly ").length;
+  t.true(refused > 2);
+  for (const [i, line] of lines.entries()) if (line === "sleeping lightly ") t.is(lines[i + 1], "sleeping ");
+});
+
 test("a board whose shortest sleep is longer than the chip's light sleep only sleeps deeply", async (t) => {
   const lightSleeps = await onDesk<number>(
     'desk.config.wake = "30"; desk.lightSleepMsMax = 10000; desk.run(200000); return desk.lightSleeps;',

@@ -193,9 +193,7 @@ void xs_board_light_sleep_ms_max(xsMachine *the)
 void xs_board_light_sleep(xsMachine *the)
 {
 	wakeAfter(xsmcToNumber(xsArg(0)));
-	/* A chip that refuses would be awake for the whole sleep, and soon without a battery. */
-	if (ESP_OK != esp_light_sleep_start())
-		esp_deep_sleep_start();
+	xsmcSetBoolean(xsResult, ESP_OK == esp_light_sleep_start());
 	esp_task_wdt_reset_user(watchdog);
 }
 

@@ -208,6 +208,7 @@ void xs_board_light_sleep(xsMachine *the)
 	while (nanosleep(&left, &left))
 		;
 	alarm(WATCHDOG_S);
+	xsmcSetTrue(xsResult);
 }
 
 void xs_board_restart(xsMachine *the)

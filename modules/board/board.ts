@@ -53,8 +53,8 @@ class NativeBoard implements Board {
     return native("xs_board_light_sleep_ms_max").call(this);
   }
 
-  lightSleep(ms: number): void {
-    native("xs_board_light_sleep").call(this, ms);
+  lightSleep(ms: number): boolean {
+    return native("xs_board_light_sleep").call(this, ms);
   }
 
   restart(): never {

@@ -43,8 +43,11 @@ export interface Board extends Clock, Random {
    * (docs/power.md, "Deep sleep or light sleep"). 0: the chip's currents are not known.
    */
   lightSleepMsMax(): number;
-  /** Light sleep: RAM is kept, and the call returns when it is over. The radio must be closed. */
-  lightSleep(ms: number): void;
+  /**
+   * Light sleep: RAM is kept, and the call returns when it is over. The radio must be closed. False: the chip refused,
+   * and did not sleep.
+   */
+  lightSleep(ms: number): boolean;
   restart(): never;
   /**
    * A loop that does not call this for 30 seconds is stuck, and the board restarts. A mount takes longest: some

@@ -5,9 +5,10 @@
  * while it lasts. So the chip's own figure says up to which length a sleep is light. A life must not go on for ever,
  * since it accumulates what nobody has foreseen: after a sweep the board sleeps deeply, however short the sleep is.
  *
- * Before a deep sleep, heat is written to flash, then the radio is closed, then the node's state and the schedule's
- * counter go to the bytes that outlive the sleep. There is no way back. Before a light sleep only the radio is closed
- * and the counter kept. Afterwards the radio is opened again, and the node goes on.
+ * Before any sleep the radio is closed, and the schedule's counter goes to the bytes that outlive the sleep. Before a
+ * deep sleep, heat is also written to flash, and the node's state goes to the bytes that outlive the sleep. There is no
+ * way back. After a light sleep the radio is opened again, and the node goes on. A chip that refuses a light sleep
+ * sleeps deeply instead, and loses no more than in any deep sleep.
  */
 import type { Radio } from "../throwie/ports.ts";
 import { RETAINED_BYTES } from "../throwie/retained.ts";
@@ -42,25 +43,28 @@ export class Sleeper implements Rest {
   }
 
   sleep(now: number): void {
-    const { board, kept, log, radio, node } = this.#options;
+    const { board, kept, log, radio } = this.#options;
     const schedule = this.#schedule;
     const sleepMs = schedule.sleepMs(now);
     const light = !schedule.sweeping && sleepMs <= board.lightSleepMsMax();
-    if (!light) node.checkpoint();
     radio.close();
     kept.keepWake(schedule.state);
+    if (light) log.say(`sleeping lightly for ${sleepMs} ms`);
+    if (!light || !board.lightSleep(sleepMs)) sleepDeeply(this.#options, sleepMs);
     kept.keepCrashes(0);
-    log.say(`sleeping ${light ? "lightly " : ""}for ${sleepMs} ms`);
-    if (!light) {
-      const retained = new Uint8Array(RETAINED_BYTES);
-      node.retain(retained);
-      board.retain(retained);
-      board.sleep(sleepMs);
-    }
-    board.lightSleep(sleepMs);
     radio.open();
     this.#schedule = scheduleOf(this.#options);
   }
+}
+
+function sleepDeeply({ board, kept, log, node }: SleeperOptions, sleepMs: number): never {
+  node.checkpoint();
+  kept.keepCrashes(0);
+  log.say(`sleeping for ${sleepMs} ms`);
+  const retained = new Uint8Array(RETAINED_BYTES);
+  node.retain(retained);
+  board.retain(retained);
+  return board.sleep(sleepMs);
 }
 
 /** The schedule of a wake-up that happens now. */

@@ -99,6 +99,8 @@ export class Desk {
   readonly log: string[] = [];
   /** 0: a board that only sleeps deeply. */
   lightSleepMsMax = 0;
+  /** True: the chip refuses each light sleep. */
+  refusesLightSleep = false;
   /** How often the board slept lightly. */
   lightSleeps = 0;
   /** The clock that the firmware set. */
@@ -172,11 +174,13 @@ export class Desk {
       },
       lightSleepMsMax: () => this.lightSleepMsMax,
       lightSleep: (ms) => {
-        this.lightSleeps++;
         if (this.handlers !== undefined) throw new Error("the radio is on");
+        if (this.refusesLightSleep) return false;
+        this.lightSleeps++;
         const untilMs = this.nowMs + ms;
         while (this.nowMs < untilMs) this.#pass();
         this.fedMs = this.nowMs;
+        return true;
       },
       sleep: (ms) => this.#end("timer", ms),
       restart: () => this.#end("crash", 0),
