@@ -25,6 +25,7 @@ import { board, holdings, namesOf, seed, worldOf, write } from "./contact-world.
 import { insertion } from "./insertion.ts";
 
 const HALF_MINUTE_MS = 30_000;
+const DAY_MS = 86_400_000;
 
 /** The part `to` takes over what the part `from` carries. */
 function sleep<T extends { carry(over: Retained): void }>(from: T, to: T): T {
@@ -47,15 +48,28 @@ function storeOf(drops: number, capacity: number): Store {
 test("pauses after contacts go on through a sleep", (t) => {
   const before = new Acquaintances();
   for (let i = 0; i < 8; i++) before.ended(peer(1), "barren", 0, 1_000 * i);
-  before.ended(peer(2), "unanswered", 77, 8_000);
   before.presumed(peer(3), 8_000);
   const after = sleep(before, new Acquaintances());
   t.is(after.failures(peer(1)), 6);
   t.false(after.ready(peer(1), 5, HALF_MINUTE_MS), "64 s are not over");
   t.true(after.ready(peer(1), 5, 7_000 + 64_000));
-  t.false(after.ready(peer(2), 77, 8_500));
-  t.true(after.ready(peer(2), 78, 8_500), "the wait holds for one nonce only");
   t.true(after.ready(peer(4), 5, 8_000), "a peer that was never met");
+});
+
+test("a pause after openings without an answer ends with a sleep, since anyone may replay a sleeper's beacon", (t) => {
+  const before = new Acquaintances();
+  before.ended(peer(1), "barren", 0, 8_000);
+  for (let i = 0; i < 8; i++) before.ended(peer(2), "unanswered", 77, 1_000 * i);
+  before.ended(peer(3), "unanswered", 78, 8_000);
+  before.ended(peer(3), "barren", 78, 8_000);
+  t.false(before.ready(peer(2), 77, HALF_MINUTE_MS));
+  t.true(before.ready(peer(2), 76, HALF_MINUTE_MS), "the wait holds for one nonce only");
+  const after = sleep(before, new Acquaintances());
+  t.false(before.ready(peer(2), 77, HALF_MINUTE_MS), "giving changes nothing");
+  t.true(after.ready(peer(2), 77, 8_500));
+  t.is(after.failures(peer(2)), 0);
+  t.false(after.ready(peer(1), 77, 8_500));
+  t.false(after.ready(peer(3), 78, 8_500), "the peer answered later");
 });
 
 test("what died for a newcomer does not come back after a sleep, also when the ring has turned", (t) => {
@@ -205,6 +219,25 @@ test("a node goes on with its beacon after a sleep, and hashes nothing for it", 
   const written = new Uint8Array(FINGERPRINT_SIZE_BYTES);
   counted.write(written, 0);
   t.true(frame.includes(Buffer.from(written).toString("hex")), "it takes in the Drops that came between the sleeps");
+});
+
+test("a node that sleeps draws a new nonce on the first wake-up of each day, and hashes only then", (t) => {
+  const sleeper = new Sleeper();
+  for (let i = 0; i < 10; i++) sleeper.publish();
+  const nonces = [sleeper.beacon().nonce];
+  const mixes: number[] = [];
+  for (const ms of [DAY_MS - 1, DAY_MS, DAY_MS + 1, 2 * DAY_MS - 1, 4 * DAY_MS]) {
+    const retained = sleeper.retain();
+    sleeper.now = ms;
+    const { effort } = sleeper.live(retained);
+    nonces.push(sleeper.beacon().nonce);
+    mixes.push(effort.mixes);
+  }
+  t.deepEqual(mixes, [0, 10, 0, 0, 10]);
+  t.deepEqual(
+    nonces.map((nonce) => nonces.indexOf(nonce)),
+    [0, 0, 2, 2, 2, 5],
+  );
 });
 
 test("a retained state that does not fit is as if there were none", (t) => {

@@ -3,8 +3,10 @@
  *
  * A node that hears a beacon must decide whether a contact is worth its air, and into how many parts reconciliation
  * should divide the sets. The fingerprint tells whether the two sets are equal, and the sketch lets the listener
- * estimate how many items differ. Both are keyed by eight random bytes that the beacon's sender drew at this wake-up,
- * so nobody can prepare a collision. The listener computes the same over its own set under the sender's nonce.
+ * estimate how many items differ. Both are keyed by the beacon's nonce, eight random bytes. Its sender draws them when
+ * it begins, and anew on each day that it sleeps. So nobody can prepare a collision before the nonce is heard, and a
+ * collision with the set of a board that sleeps lasts no longer than a day and the life in which the day ends. The
+ * listener computes the same over its own set under the sender's nonce.
  *
  * | offset | size | field  | meaning                                                                |
  * |--------|------|--------|------------------------------------------------------------------------|

@@ -98,13 +98,18 @@ export class Acquaintances {
     this.#doublings[i]! |= PRESUMED;
   }
 
-  /** Peers whose wait is not over when the node sleeps shall wait on afterwards. */
+  /**
+   * Peers whose wait is not over when the node sleeps shall wait on afterwards. A wait after an unanswered opening is
+   * not taken: anyone may replay the beacon of a peer that sleeps, and the peer wakes with the nonce of that beacon.
+   */
   carry(over: Retained): void {
     over.carry(this.#low);
     over.carry(this.#high);
     over.carry(this.#untilMs);
     over.carry(this.#doublings);
     over.carry(this.#nonces);
+    if (over.saving) return;
+    for (let i = 0; i < ACQUAINTANCES_MAX; i++) if (this.#nonces[i] !== NO_NONCE) this.#untilMs[i] = -Infinity;
   }
 
   #indexOf(peer: MacAddress): number {

@@ -8,7 +8,7 @@
  *
  * | offset | size | field       | meaning                                                                     |
  * |--------|------|-------------|-----------------------------------------------------------------------------|
- * | 0      | 8    | nonce       | drawn when the node began: the key of the fingerprint, half of a session's salt |
+ * | 0      | 8    | nonce       | the key of the fingerprint, half of a session's salt (`renew`)              |
  * | 8      | 1    | frames      | 1: this node takes ESP-NOW v2 bodies; otherwise 0                           |
  * | 9      | 60   | fingerprint | modules/rbsr/fingerprint.ts: 64 bits, count, sketch                         |
  *
@@ -82,11 +82,14 @@ export class Beacons {
     this.#intervalMs = options.intervalMs;
     this.#takesV2 = options.takesV2;
     this.#neighbours = new Neighbours(options.store, options.effort, options.now);
-    if (!options.resumes) {
-      options.random.fill(this.nonce);
-      this.recount();
-    }
+    if (!options.resumes) this.renew(options.random);
     this.dueMs = options.atOnce ? options.now : options.now + this.#jitterMs();
+  }
+
+  /** Draw a new nonce when the node begins, and on each day that it sleeps. */
+  renew(random: Random): void {
+    random.fill(this.nonce);
+    this.recount();
   }
 
   add(shortIdLow: number, shortIdHigh: number): void {

@@ -27,6 +27,7 @@ import type { Store } from "../store/store.ts";
 /** What a host provides: half of the RTC memory of an ESP32 or an ESP32-C3. */
 export const RETAINED_BYTES = 4_384;
 const RETAINED_VERSION = 1;
+const DAY_MS = 86_400_000;
 const VERSION_AT = 4;
 const CAPACITY_AT = 6;
 const CLOCK_AT = 8;
@@ -65,6 +66,11 @@ export class Retained {
       (moved === 0 || moved === 1) &&
       view.getFloat64(COUNT_AT, true) === store.count;
     return fits ? new Retained(bytes, false) : undefined;
+  }
+
+  /** Whether a day of the clock ended since the bytes were filled. */
+  ofEarlierDay(now: number): boolean {
+    return Math.floor(viewOf(this.#bytes).getFloat64(CLOCK_AT, true) / DAY_MS) < Math.floor(now / DAY_MS);
   }
 
   /** Fill the bytes with the numbers, or the numbers with the bytes. */

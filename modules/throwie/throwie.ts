@@ -237,7 +237,10 @@ export class Throwie implements ContactOwner {
     this.#meetings = new Meetings({
       ...{ radio, dice, store, events, beacons, assemblies, reconciliation, contacts, sharing, custody, falsehoods },
     });
-    if (retained !== undefined) this.#carry(retained);
+    if (retained !== undefined) {
+      this.#carry(retained);
+      if (retained.ofEarlierDay(clock.now())) beacons.renew(random);
+    }
   }
 
   // Calls of the host
