@@ -58,12 +58,36 @@ test("a node says its headroom after a minute, and a dongle leaves its line alon
   }
 });
 
+/** XS never grows its heaps, so what one turn leaves must fit beside what a listening node holds. */
+const GARBAGE_BYTES = 12 * 1024;
 const SLOT_BYTES = 16;
+/** Nobody measured a restart of Wi-Fi on a smaller one. */
+const RADIO_STACK_BYTES = Number(
+  /^#define TASK_STACK_BYTES (\d+)$/m.exec(readFileSync("modules/espnow/espnow-esp32.c", "utf8"))?.[1],
+);
+/** What the radio's task and the first beacons took beside the stack of the task. */
+const BEACONS_BYTES = 2_284;
 /** What the SDK adds to the stack of XS's task on a C3. */
 const STACK_EXTRA_BYTES = 1_016;
 const NODE: Creation & { stack: number; nativeStack: number } = JSON.parse(
   readFileSync("manifest.json", "utf8"),
 ).creation;
+
+test("by the table of docs/firmware.md XS has room for garbage beside a node that listens", (t) => {
+  const document = readFileSync("docs/firmware.md", "utf8");
+  const [slots, chunkBytes] = /^\| listening \| ([\d,]+) \| ([\d,]+) \|/m
+    .exec(document)!
+    .slice(1)
+    .map((cell) => Number(cell.replaceAll(",", ""))) as [number, number];
+  t.true(document.includes(`| \`chunk.initial\` | ${NODE.chunk.initial.toLocaleString("en")} bytes,`));
+  t.true(NODE.chunk.initial - chunkBytes >= GARBAGE_BYTES);
+  t.true((NODE.heap.initial - slots) * SLOT_BYTES >= GARBAGE_BYTES / 2);
+});
+
+test("the radio's task has the stack on which Wi-Fi was always started, and the documents say so", (t) => {
+  t.is(RADIO_STACK_BYTES, 4_096);
+  t.regex(readFileSync("docs/espnow.md", "utf8"), /^\| stack of the radio's task, .* \| 4,096 \|$/m);
+});
 
 test("by the table of docs/firmware.md a Throwie keeps 24 KB free and a dongle 32 KB", (t) => {
   const [, table] = readFileSync("docs/firmware.md", "utf8").split(/<!-- \/?memory of a C3 -->/);
@@ -77,6 +101,7 @@ test("by the table of docs/firmware.md a Throwie keeps 24 KB free and a dongle 3
     [1, creationOfDongle(), 32 * 1024],
   ] as const) {
     t.is(row("XS: ")[column], (heap.initial + NODE.stack) * SLOT_BYTES + chunk.initial);
+    t.is(row("the radio's task")[column], RADIO_STACK_BYTES + BEACONS_BYTES);
     t.is(row("the stack of XS's task")[column], NODE.nativeStack + STACK_EXTRA_BYTES);
     let left = row("free at the start")[column]!;
     for (const { name, bytes } of rows.slice(1)) {

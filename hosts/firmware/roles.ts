@@ -5,7 +5,7 @@
  *
  * modules/board/dongle-creation.json has a dongle's size, where the build's hash covers the file. It was measured with
  * `firmware.js lin --memory`: 601 slots, and 33,040 bytes of chunks with frames of 250 bytes. Frames of 1,470 take
- * 6,000 more. As for a node, half as much again in slots and a fifth more in chunks is for garbage.
+ * 6,000 more. Half as much again in slots and a fifth more in chunks is for garbage.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
