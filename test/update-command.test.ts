@@ -139,7 +139,10 @@ test.serial("update says in one sentence that the board went back", async (t) =>
   ];
   const { status, err } = await update({ says });
   t.is(status, 1);
-  t.is(err, `${NEW} did not reach its first beacon, and the board went back to 0.1.0+00000000000a.\n`);
+  t.is(
+    err,
+    `${NEW} did not reach its first beacon, and the board went back to 0.1.0+00000000000a. If its log says "store: newer", only a newer firmware reads its Drops, and they are whole: see docs/update.md.\n`,
+  );
 });
 
 test.serial(

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { type BuildIdentity, identityText } from "./identity.ts";
 import { chipNumber, readImage } from "./image.ts";
 import { type LinkedMemory, linkedMemory } from "./link-map.ts";
-import { appPartition, partitionsOf, type TableRow } from "./partitions.ts";
+import { appPartition, partitionsOf, TABLE_AT, type TableRow } from "./partitions.ts";
 
 /** The rest is for the versions of the years to come, which must fit into the partitions of boards in the field. */
 const FULLEST_PERCENT = 80;
@@ -29,7 +29,6 @@ const FREE_DRAM_BYTES_MIN: Record<string, number> = { esp32: 108 * 1024, esp32c3
 
 /** The boot loader's place: an ESP32 leaves the first sector to secure boot. */
 const BOOT_LOADER_AT: Record<string, number> = { esp32: 0x1000, esp32c3: 0, esp32s3: 0 };
-const TABLE_AT = 0x8000;
 
 export interface ImageFile {
   name: string;

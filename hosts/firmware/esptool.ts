@@ -3,7 +3,11 @@
  * without ESP-IDF (`pip install esptool`).
  */
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
+import { hex } from "./partitions.ts";
 import { run } from "./run.ts";
 import { onPath } from "./toolchain.ts";
 
@@ -13,6 +17,28 @@ const NAMES = ["esptool", "esptool.py"];
 /** Runs esptool and shows what it says. Throws an Error of one sentence when it is missing or fails. */
 export function esptool(chip: string, port: string | undefined, words: string[]): void {
   run(programName(), ["--chip", chip, ...portWords(port), ...words], process.env);
+}
+
+export interface FlashPart {
+  offset: number;
+  sizeBytes: number;
+}
+
+/** Reads a part of a chip's flash. `speed` are words for esptool. */
+export function readFlash(
+  chip: string,
+  port: string | undefined,
+  { offset, sizeBytes }: FlashPart,
+  speed: string[] = [],
+): Buffer {
+  const folder = mkdtempSync(join(tmpdir(), "throwie-flash-"));
+  const file = join(folder, "read");
+  try {
+    esptool(chip, port, [...speed, "read_flash", hex(offset), hex(sizeBytes), file]);
+    return readFileSync(file);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 export interface FoundChip {

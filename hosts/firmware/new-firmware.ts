@@ -13,6 +13,10 @@ import type { BuildManifest } from "./build-manifest.ts";
 
 export type Proof = "unknown" | "works" | "back";
 
+/** For a board that went back without its Drops of before. */
+export const NEWER_STORE =
+  'If its log says "store: newer", only a newer firmware reads its Drops, and they are whole: see docs/update.md.';
+
 const TURN_MS = 5;
 const CONSOLE_BAUD = 115_200;
 /** A line of a board's log is shorter. */

@@ -44,6 +44,23 @@ export function appPartition(table: TableRow[]): TableRow {
   return found;
 }
 
+/** A table in a chip's flash. Each of its rows begins with a mark. */
+export const TABLE_AT = 0x8000;
+export const TABLE_BYTES = 0xc00;
+const ROW_BYTES = 32;
+const ROW_MARK = 0x50aa;
+const NAME_AT = 12;
+const NAME_BYTES = 16;
+
+/** The names in a table as it lies in flash. Empty: there is no table. */
+export function namesInFlash(table: Buffer): string[] {
+  const names: string[] = [];
+  for (let at = 0; at + ROW_BYTES <= table.length && table.readUInt16LE(at) === ROW_MARK; at += ROW_BYTES) {
+    names.push(table.toString("latin1", at + NAME_AT, at + NAME_AT + NAME_BYTES).replace(/\0.*$/s, ""));
+  }
+  return names;
+}
+
 /** The table of a board with 8 MB or more, from the table of that board with 4 MB. */
 export function withTwoApps(csv: string): string {
   const table = partitionsOf(csv);
@@ -57,6 +74,7 @@ export function withTwoApps(csv: string): string {
   return `# Made by hosts/firmware/partitions.ts; the app at ${hex(offset)} stands twice.\n${rows.map(line).join("\n")}\n`;
 }
 
-function hex(value: number): string {
+/** As esptool and a partition table write an address or a size. */
+export function hex(value: number): string {
   return `0x${value.toString(16)}`;
 }

@@ -21,8 +21,8 @@ import { join } from "node:path";
 import { systemSentence } from "../machine/system-error.ts";
 import { boards, tableOf } from "./build.ts";
 import { keyAndValue } from "./configuration.ts";
-import { esptool, findChip } from "./esptool.ts";
-import { partitionNamed, partitionsOf } from "./partitions.ts";
+import { esptool, findChip, readFlash } from "./esptool.ts";
+import { hex, partitionNamed, partitionsOf } from "./partitions.ts";
 import {
   imageOf,
   SETTINGS_PARTITION_BYTES,
@@ -71,27 +71,19 @@ function onBoard(port: string | undefined): Place {
     throw new Error(`The chip is ${name}, and no firmware is for it: plug in one of ${boards().join(", ")}.`);
   }
   const { offset } = partitionNamed(partitionsOf(tableOf(board, "4MB")), "settings");
-  const hex = (address: number): string => `0x${address.toString(16)}`;
-  const inFolder = <T>(act: (path: string) => T): T => {
-    const folder = mkdtempSync(join(tmpdir(), "throwie-settings-"));
-    try {
-      return act(join(folder, "settings"));
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
-  };
   return {
     name: `the partition settings of the ${name} at ${hex(offset)}`,
-    read: () =>
-      inFolder((path) => {
-        esptool(board, port, ["read_flash", hex(offset), hex(SETTINGS_PARTITION_BYTES), path]);
-        return readFileSync(path);
-      }),
-    write: (number, bytes) =>
-      inFolder((path) => {
+    read: () => readFlash(board, port, { offset, sizeBytes: SETTINGS_PARTITION_BYTES }),
+    write(number, bytes) {
+      const folder = mkdtempSync(join(tmpdir(), "throwie-settings-"));
+      try {
+        const path = join(folder, "settings");
         writeFileSync(path, bytes);
         esptool(board, port, ["write_flash", hex(offset + number * SETTINGS_SECTOR_BYTES), path]);
-      }),
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    },
   };
 }
 

@@ -15,7 +15,7 @@ import { BoardLine, now } from "./board-line.ts";
 import { APP_FILE, type BuildManifest } from "./build-manifest.ts";
 import { checkedManifest } from "./flash-image.ts";
 import { readImage } from "./image.ts";
-import { waitForProof } from "./new-firmware.ts";
+import { NEWER_STORE, waitForProof } from "./new-firmware.ts";
 
 const TURN_MS = 5;
 
@@ -47,7 +47,9 @@ export async function updateBoard({ folder, port: path, patienceMs, say }: Updat
     const before = host.board!.firmware.split(" ")[0]!;
     const proof = await waitForProof(line, { manifest, before, patienceMs });
     if (proof === "back")
-      throw new Error(`${firmware} did not reach its first beacon, and the board went back to ${before}.`);
+      throw new Error(
+        `${firmware} did not reach its first beacon, and the board went back to ${before}. ${NEWER_STORE}`,
+      );
     if (proof === "unknown") {
       throw new Error(
         `The board took ${firmware}, and has not said since that it works: see npm run monitor. Unless it sends a beacon, or as a dongle hears its host, the board goes back by itself.`,

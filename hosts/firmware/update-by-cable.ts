@@ -1,48 +1,76 @@
 /**
- * `npm run update` for a board with one app partition (docs/update.md): saves the image that the board has, writes the
- * new one with esptool, and writes the old one back when the new firmware does not reach its first beacon.
+ * `npm run update` for a board with one app partition (docs/update.md): saves the image and the Drops that the board
+ * has, writes the new image with esptool, and writes the saved ones back when the new firmware does not reach its first
+ * beacon. The Drops belong to the image: a new firmware may have brought the store to a format that the one before does
+ * not read.
  *
- * The saved image stays on this computer until the next update of this board saves another. So an update that was
- * interrupted in the middle, whose board starts nothing, goes on when the same command is given again. Nothing but the
- * program, the boot loader and the partition table is written.
+ * What was saved stays on this computer until one firmware has proved itself or the board has what was saved again. So
+ * an update that was interrupted in the middle, whose board starts nothing, goes on when the same command is given
+ * again. Refuses a board with two app partitions, whose table would be lost.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BoardLine } from "./board-line.ts";
+import { tableOf } from "./build.ts";
 import { APP_FILE, type BuildManifest } from "./build-manifest.ts";
-import { esptool, type FoundChip } from "./esptool.ts";
+import { esptool, type FlashPart, readFlash } from "./esptool.ts";
 import { checkChip, checkedManifest, checkFiles, FLASH_BAUD, writeImage } from "./flash-image.ts";
 import { readImage } from "./image.ts";
-import { waitForProof } from "./new-firmware.ts";
+import { NEWER_STORE, waitForProof } from "./new-firmware.ts";
+import { hex, namesInFlash, partitionNamed, partitionsOf, TABLE_AT, TABLE_BYTES } from "./partitions.ts";
 import type { UpdateOptions } from "./update-board.ts";
 
 export interface CableUpdate extends UpdateOptions {
-  /** Where images are saved. */
+  /** Where images and Drops are saved. */
   savedIn: string;
 }
 
-export async function updateByCable(update: CableUpdate): Promise<void> {
-  const { folder, port, patienceMs, say } = update;
+const SECTOR_BYTES = 4_096;
+const SPEED = ["--baud", String(FLASH_BAUD)];
+
+export async function updateByCable({ folder, port, patienceMs, say, savedIn }: CableUpdate): Promise<void> {
   const manifest = checkedManifest(folder);
   checkFiles(folder, manifest);
-  const saved = saveBefore(manifest, checkChip(manifest, port), update);
-  const instead = saved === undefined ? "" : ` The image before is in ${saved}.`;
-  try {
-    writeImage(folder, manifest, port);
-  } catch (error) {
-    throw new Error(`${(error as Error).message} Plug the board in, and give the same command again.${instead}`);
-  }
+  const { address } = checkChip(manifest, port);
+  checkTable(manifest, port);
+  const saved = new Saved(savedIn, address);
+  say("Saving the image and the Drops that the board has.");
+  const before = imageIn(readFlash(manifest.board, port, appOf(manifest), SPEED));
+  const already = before?.equals(imageIn(readFileSync(join(folder, APP_FILE)))!) === true;
+  // After an update that was interrupted, the board holds half an image, or the new one: what was saved counts.
+  if (already) saved.dropsHaveChanged();
+  else if (before !== undefined) saved.keep(before, readFlash(manifest.board, port, dropsOf(manifest), SPEED));
+  const where = (): string => (saved.holds ? ` The image before is in ${saved.image}.` : "");
+  const written = (write: () => void): void => {
+    try {
+      write();
+    } catch (error) {
+      throw new Error(`${(error as Error).message} Plug the board in, and give the same command again.${where()}`);
+    }
+  };
+  written(() => writeImage(folder, manifest, port));
   say("Waiting for the first beacon of the new firmware.");
   const { firmware } = manifest;
   if ((await proofOf(port, manifest, patienceMs)) === "works") {
+    saved.remove();
     say(`The board runs ${firmware}.`);
     return;
   }
-  if (saved === undefined) {
-    throw new Error(`${firmware} did not reach its first beacon, and the board had no whole image to go back to.`);
-  }
-  esptool(manifest.board, port, ["--baud", String(FLASH_BAUD), "write_flash", hex(appOf(manifest).offset), saved]);
-  throw new Error(`${firmware} did not reach its first beacon, and the board has its image before again.`);
+  const missed = `${firmware} did not reach its first beacon, and the board`;
+  if (already) throw new Error(`${missed} had this image before, so it keeps it: see npm run monitor.${where()}`);
+  if (!saved.holds) throw new Error(`${missed} had no whole image to go back to.`);
+  const hint = saved.holdsDrops ? "" : ` ${NEWER_STORE}`;
+  written(() => saved.writeBack(manifest, port));
+  saved.remove();
+  throw new Error(`${missed} has its image before again.${hint}`);
+}
+
+function checkTable({ board }: BuildManifest, port: string): void {
+  const table = readFlash(board, port, { offset: TABLE_AT, sizeBytes: TABLE_BYTES }, SPEED);
+  if (!namesInFlash(table).includes("otadata")) return;
+  throw new Error(
+    "The board has two app partitions, and the image is for one: build and update with --flash 8MB. Nothing was written.",
+  );
 }
 
 async function proofOf(port: string, manifest: BuildManifest, patienceMs: number): Promise<string> {
@@ -55,43 +83,72 @@ async function proofOf(port: string, manifest: BuildManifest, patienceMs: number
   }
 }
 
-/** Returns the file of the image to go back to. Undefined: there is none. */
-function saveBefore(
-  manifest: BuildManifest,
-  { address }: FoundChip,
-  { folder, port, savedIn, say }: CableUpdate,
-): string | undefined {
-  mkdirSync(savedIn, { recursive: true });
-  const file = join(savedIn, `${address?.replaceAll(":", "") ?? manifest.board}.bin`);
-  const read = `${file}.read`;
-  try {
-    say("Saving the image that the board has.");
-    const { offset } = appOf(manifest);
-    const size = hex(manifest.app.partitionBytes);
-    esptool(manifest.board, port, ["--baud", String(FLASH_BAUD), "read_flash", hex(offset), size, read]);
-    const before = imageIn(read);
-    // After an update that was interrupted, the board holds half an image, or the new one: what was saved counts.
-    if (before !== undefined && !before.equals(imageIn(join(folder, APP_FILE))!)) writeFileSync(file, before);
-  } finally {
-    rmSync(read, { force: true });
+/** The files of what one board had before its update. */
+class Saved {
+  readonly image: string;
+  readonly #drops: string;
+
+  constructor(folder: string, address: string | undefined) {
+    if (address === undefined) {
+      throw new Error(
+        "esptool did not say the chip's address, by which the board's image is saved: install a newer esptool, or use npm run flash. Nothing was written.",
+      );
+    }
+    mkdirSync(folder, { recursive: true });
+    const name = address.replaceAll(":", "");
+    this.image = join(folder, `${name}.bin`);
+    this.#drops = join(folder, `${name}.drops`);
   }
-  return existsSync(file) ? file : undefined;
+
+  get holds(): boolean {
+    return existsSync(this.image);
+  }
+
+  get holdsDrops(): boolean {
+    return existsSync(this.#drops);
+  }
+
+  keep(image: Uint8Array, drops: Uint8Array): void {
+    this.remove();
+    writeFileSync(this.#drops, drops);
+    writeFileSync(this.image, image);
+  }
+
+  /** The board ran since its Drops were saved. The saved ones would overwrite what it got since then. */
+  dropsHaveChanged(): void {
+    rmSync(this.#drops, { force: true });
+  }
+
+  /** From its first step to its last the board has no whole image. So when it is interrupted, what was saved counts. */
+  writeBack(manifest: BuildManifest, port: string): void {
+    const app = hex(appOf(manifest).offset);
+    const act = (...words: string[]): void => esptool(manifest.board, port, [...SPEED, ...words]);
+    if (this.holdsDrops) {
+      act("erase_region", app, hex(SECTOR_BYTES));
+      act("write_flash", hex(dropsOf(manifest).offset), this.#drops);
+    }
+    act("write_flash", app, this.image);
+  }
+
+  remove(): void {
+    rmSync(this.image, { force: true });
+    this.dropsHaveChanged();
+  }
 }
 
-/** The whole image in a file that may have more after it. */
-function imageIn(path: string): Buffer | undefined {
-  const bytes = readFileSync(path);
+/** The whole image in bytes that may have more after it. */
+function imageIn(bytes: Buffer): Buffer | undefined {
   try {
-    return bytes.subarray(0, readImage(bytes, path).sizeBytes);
+    return bytes.subarray(0, readImage(bytes, "the board's image").sizeBytes);
   } catch {
     return undefined;
   }
 }
 
-function appOf({ files }: BuildManifest): { offset: number } {
-  return files.find(({ name }) => name === APP_FILE)!;
+function appOf({ files, app }: BuildManifest): FlashPart {
+  return { offset: files.find(({ name }) => name === APP_FILE)!.offset, sizeBytes: app.partitionBytes };
 }
 
-function hex(value: number): string {
-  return `0x${value.toString(16)}`;
+function dropsOf({ board }: BuildManifest): FlashPart {
+  return partitionNamed(partitionsOf(tableOf(board, "4MB")), "drops");
 }
