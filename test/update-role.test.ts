@@ -2,6 +2,7 @@
  * A board with two app partitions, from its start to the proof that a new firmware works. These tests run main.ts on a
  * real XS engine (test/xs/desk.ts); the desk stands for the boot loader and for the computer at the line.
  */
+import { readFileSync } from "node:fs";
 import test from "ava";
 import { bundleForXs, XsMachine } from "./xs/machine.ts";
 import { NATIVES } from "./xs/natives.ts";
@@ -116,6 +117,9 @@ test("a new firmware stays from its first beacon on, and says so once", async (t
   );
   const saying = log.filter((line) => line.includes("the first beacon is out: 0.1.0+old role=throwie"));
   t.is(saying.length, 1, log.join("\n"));
+  const document = readFileSync("docs/update.md", "utf8").replace(/\s+/g, " ");
+  const [before, after] = /the log says `([^`]+)`/.exec(document)![1]!.split("...");
+  t.true(saying[0]!.includes(` ms: ${before}`) && saying[0]!.endsWith(after!), `docs/update.md: ${before}...${after}`);
 });
 
 test("a new firmware that crashes or sends no beacon is never confirmed, and its life ends", async (t) => {
