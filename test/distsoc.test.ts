@@ -32,7 +32,7 @@ import type { Handlers } from "../hosts/distsoc/exchange.ts";
 import { Identity, IdentityError, loadIdentity } from "../hosts/distsoc/identity.ts";
 import { parseNodeAddress, parseNodeId, parseSocket } from "../hosts/distsoc/node-id.ts";
 import { openPost, POST_BYTES_MAX, POST_DOMAIN, signPost } from "../hosts/distsoc/post.ts";
-import { openIrohTransport } from "../hosts/distsoc/transport/iroh-transport.ts";
+import { openIrohTransport, whyNotBound } from "../hosts/distsoc/transport/iroh-transport.ts";
 import { MemoryNetwork } from "../hosts/distsoc/transport/memory-transport.ts";
 import { ALPN, INBOUND_CONNECTIONS_MAX, INBOUND_STREAMS_MAX } from "../hosts/distsoc/transport/transport.ts";
 import { decodeCbor, encodeCbor, equalBytes } from "../hosts/distsoc/wire/cbor.ts";
@@ -535,4 +535,13 @@ quic(`QUIC${why}: a peer with another protocol name is refused, and a port in us
       message: /^address: cannot listen on 127\.0\.0\.1/,
     },
   );
+});
+
+test("why an address was not bound is said in the library's words, unless it is one of two common reasons", (t) => {
+  const failed = (cause: string): string =>
+    `Error: Failed to bind sockets (socket.rs:946:24)\nCaused by:\n    ${cause}`;
+  t.regex(whyNotBound(failed("Cannot assign requested address (os error 99)")), /does not have this address/);
+  t.regex(whyNotBound(failed("Address already in use (os error 98)")), /another program/);
+  t.is(whyNotBound(failed("Too many open files")), "the library says: Too many open files");
+  t.is(whyNotBound("Error: timed out\n  0: stack"), "the library says: Error: timed out");
 });

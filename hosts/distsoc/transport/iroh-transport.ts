@@ -79,11 +79,16 @@ export async function openIrohTransport(options: IrohTransportOptions): Promise<
     return new IrohTransport(await withoutOpenSockets(endpoint, listen), options);
   } catch (error) {
     if (error instanceof TransportError) throw error;
-    const why = /in use/i.test(String(error))
-      ? "another program uses this address"
-      : "this machine does not have this address";
-    throw new TransportError("address", `cannot listen on ${listen}: ${why}; name another address`);
+    throw new TransportError("address", `cannot listen on ${listen}: ${whyNotBound(String(error))}`);
   }
+}
+
+/** Why the library did not bind an address, by its error: a text of several lines, of which the last may be a stack. */
+export function whyNotBound(error: string): string {
+  if (/in use/i.test(error)) return "another program uses this address; name another address";
+  if (/cannot assign/i.test(error)) return "this machine does not have this address; name another address";
+  const cause = /Caused by:\s*(.+)/.exec(error)?.[1] ?? error.split("\n", 1)[0]!;
+  return `the library says: ${cause.trim()}`;
 }
 
 function bind({ identity }: IrohTransportOptions, sockets: readonly string[]): Promise<Endpoint> {
