@@ -68,7 +68,7 @@ export const BYTECODES_PER_SECOND = 2_000_000;
 /** The cost of mounting 750 Drops, with native CRC (`npm run bench -- xs`). */
 const MOUNT_BYTECODES = 2_870_000;
 /** The cost of making a node of 750 Drops: after a deep sleep, and without a state that was retained. */
-const RESUME_BYTECODES = 271_000;
+const RESUME_BYTECODES = 277_000;
 const BEGIN_BYTECODES = 328_000;
 /** The size of a beacon: header, payload and trailer (modules/throwie/beacons.ts). */
 const BEACON_BYTES = 14 + 69 + 2;

@@ -257,7 +257,7 @@ test("a board keeps its RAM in a short sleep, sleeps deeply after a sweep, and m
     late: number;
   }>(`
     desk.config.wake = "30";
-    desk.lightSleepMsMax = 494000;
+    desk.lightSleepMsMax = 496000;
     desk.publish(3);
     desk.run(300000);
     const late = desk.sent;
@@ -282,7 +282,7 @@ test("a board keeps its RAM in a short sleep, sleeps deeply after a sweep, and m
 test("a board whose chip refuses a light sleep sleeps deeply, and retains its node", async (t) => {
   const { log, lives, asleep } = await onDesk<{ log: string[]; lives: number; asleep: number[] }>(`
     desk.config.wake = "30";
-    desk.lightSleepMsMax = 494000;
+    desk.lightSleepMsMax = 496000;
     desk.refusesLightSleep = true;
     const asleep = [];
     const { sleep } = desk.board;

@@ -27,7 +27,7 @@
 #define SLEEP_MS_MIN 1
 /* From docs/power.md, "Deep sleep or light sleep". */
 #if CONFIG_IDF_TARGET_ESP32C3
-#define LIGHT_SLEEP_MS_MAX 494000
+#define LIGHT_SLEEP_MS_MAX 496000
 #elif CONFIG_IDF_TARGET_ESP32
 #define LIGHT_SLEEP_MS_MAX 117000
 #else

@@ -195,7 +195,7 @@ void xs_board_sleep(xsMachine *the)
 /* A desk sleeps as a board with an ESP32-C3 does. */
 void xs_board_light_sleep_ms_max(xsMachine *the)
 {
-	xsmcSetInteger(xsResult, 494000);
+	xsmcSetInteger(xsResult, 496000);
 }
 
 /* The process sleeps, so nothing of its memory is lost, and the watchdog does not count. */
