@@ -112,7 +112,7 @@ class SteppedBlake3 extends _BLAKE3 {
 
 /**
  * The DropId of a Drop that is read in slices (docs/protocol.md, "Drop, DropId, ShortId"). Hashing 2,048 bytes takes an
- * ESP32 about a quarter of a second, and the radio must be served meanwhile. Call `begin`, then `update` for each slice
+ * ESP32 about a third of a second, and the radio must be served meanwhile. Call `begin`, then `update` for each slice
  * in order, then `finish`. A new `begin` abandons a Drop that was not finished.
  *
  * The best slice is a multiple of 64 bytes long and starts at a multiple of 4 in its buffer. The noble library then

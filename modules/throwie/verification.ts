@@ -2,7 +2,7 @@
  * Verification: hashing stored Drops in slices between frames.
  *
  * A peer announces a Drop by its ShortId, and only the Drop's hash can tell whether the peer told the truth. BLAKE3 in
- * JavaScript takes an ESP32 a quarter of a second for a full-size Drop, which would stop the radio.
+ * JavaScript takes an ESP32 a third of a second for a full-size Drop, which would stop the radio.
  *
  * So a Drop is stored and acknowledged as it came, and hashed later, VERIFY_SLICE_BYTES in each step. A step is due
  * when no frame of a contact has come or gone for QUIET_MS. A step is also due PATIENCE_MS after the last step, because
@@ -21,7 +21,7 @@ import type { Effort } from "./effort.ts";
 const VERIFY_SLICE_BYTES = 64;
 /** Ten frames at 1 Mbit/s. A pause between two Drops or two acknowledgements is shorter. */
 const QUIET_MS = 30;
-/** One slice in this time takes a sixth of the processor's time during a transfer, and two seconds for a Drop. */
+/** One slice in this time takes a fifth of the processor's time during a transfer, and two seconds for a Drop. */
 const PATIENCE_MS = 50;
 /** Verified Drops that may wait for another check at once. A peer can name more, but not make the node check more. */
 const SUSPECTS_MAX = 8;

@@ -396,12 +396,13 @@ function beaconHeard(): Operation {
     heard.set(beacon.frame);
     node.receive(heard, beacon.lengthBytes, beacon.from);
     node.turn();
+    // Once in a round, so that the meter hardly sees this check.
+    if (next === 0 && node.contacts > 0) throw new Error("a contact with a neighbour of the same set");
   };
   for (let i = 0; i < CROWD; i++) {
     alone.now += 1_000;
     alone.radio.room = 1;
     hear();
-    if (node.contacts > 0) throw new Error("a contact with a neighbour of the same set");
   }
   return hear;
 }
